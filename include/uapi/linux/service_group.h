@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * service_group: several listening TCP sockets provide one service.
+ *
+ * A group is formed, joined, left and read through socket options at level
+ * SOL_IP, for IPv4 and IPv6 TCP sockets alike:
+ *
+ *   setsockopt(fd, SOL_IP, SO_SERVICE_GROUP, &request, length)
+ *	form a group of the sockets that the request lists; @fd is any TCP
+ *	socket of the network namespace, and becomes a member if it is listed
+ *   setsockopt(fd, SOL_IP, SO_SERVICE_GROUP, &id, 4)
+ *	join @fd to the group with this id (__u32)
+ *   setsockopt(fd, SOL_IP, SO_SERVICE_GROUP_LEAVE, &flags, 4)
+ *	take @fd out of its group (__u32, SERVICE_GROUP_LEAVE_* flags)
+ *   getsockopt(fd, SOL_IP, SO_SERVICE_GROUP, &info, &length)
+ *	read the group and this member of it
+ *
+ * Every call either does all that it was asked for, or fails and has changed
+ * nothing. The errors, one meaning each, are listed at the end of this file.
+ */
+#ifndef _UAPI_LINUX_SERVICE_GROUP_H
+#define _UAPI_LINUX_SERVICE_GROUP_H
+
+#include <linux/types.h>
+
+/* Option names at level SOL_IP; 0x5347 is "SG". */
+#define SO_SERVICE_GROUP		0x5347
+#define SO_SERVICE_GROUP_LEAVE		0x5348
+
+/* Most members that one group takes, and most entries of one request. */
+#define SERVICE_GROUP_MAX_MEMBERS	1024
+/* Most groups that sockets of one user form in one network namespace. */
+#define SERVICE_GROUP_MAX_GROUPS	1024
+
+/**
+ * struct service_group_entry - one socket of a request
+ * @fd: descriptor of a TCP socket that the caller holds
+ * @family: AF_UNSPEC when no address is asked for; else the socket's own
+ *	family, AF_INET or AF_INET6, and @addr is what the socket is bound to
+ *	or is to be bound to
+ * @reserved: must be zero
+ * @scope_id: index of the interface of a link-local IPv6 address, else zero
+ * @reserved2: must be zero
+ * @addr: the address, network byte order; an IPv4 address takes the first
+ *	four bytes, and the others must be zero; all must be zero when @family
+ *	is AF_UNSPEC
+ */
+struct service_group_entry {
+	__s32	fd;
+	__u16	family;
+	__u16	reserved;
+	__u32	scope_id;
+	__u32	reserved2;
+	__u8	addr[16];
+};
+
+/**
+ * struct service_group_request - form a group
+ * @size: sizeof(struct service_group_request) of the caller's header; a larger
+ *	one than the kernel knows is taken if the bytes behind are zero
+ * @flags: SERVICE_GROUP_* flags
+ * @count: number of entries, which start @size bytes from the beginning; the
+ *	option's length is exactly @size + @count * sizeof(struct
+ *	service_group_entry)
+ * @port: the group's port, network byte order. Every socket that is not bound
+ *	yet is bound to it, at its entry's address or else the wildcard address;
+ *	every socket that is bound must have it. Zero: nothing is bound, unless
+ *	%SERVICE_GROUP_BIND is set
+ * @reserved: must be zero
+ *
+ * Sockets that the call binds and whose entries name the same address get
+ * SO_REUSEPORT set. The sockets may be unbound, bound or listening, of
+ * either family, and may go on to listen, shut down and listen again.
+ */
+struct service_group_request {
+	__u32	size;
+	__u32	flags;
+	__u32	count;
+	__be16	port;
+	__u16	reserved;
+};
+
+/**
+ * enum service_group_flags - flags of a request
+ * @SERVICE_GROUP_BIND: with a zero port, bind the unbound sockets to the port
+ *	that the bound ones have, or, when none is bound, to one that the
+ *	kernel chooses
+ */
+enum service_group_flags {
+	SERVICE_GROUP_BIND	= 1 << 0,
+};
+
+/**
+ * enum service_group_leave_flags - flags of SO_SERVICE_GROUP_LEAVE
+ * @SERVICE_GROUP_LEAVE_DRAIN: move the connections that wait in the socket's
+ *	accept queue to siblings that have room. Connections for which no
+ *	sibling has room stay, as do TCP Fast Open ones whose handshake is
+ *	not complete
+ */
+enum service_group_leave_flags {
+	SERVICE_GROUP_LEAVE_DRAIN	= 1 << 0,
+};
+
+/**
+ * struct service_group_info - what getsockopt() tells
+ * @size: sizeof(struct service_group_info) that the kernel has written; the
+ *	caller's length may be smaller, and the struct is then cut short
+ * @id: the group's id, unique in the network namespace while the group lives
+ * @members: number of members
+ * @state: this member, enum service_group_member_state of
+ *	service_group_netlink.h
+ * @queued: connections in this member's accept queue
+ * @half_open: requests that wait for the last packet of their handshake
+ * @backlog: what listen() asked for; the accept queue takes one more
+ * @reserved: zero
+ * @home: SYNs that this member took as the listener that the lookup found
+ * @redirected_in: SYNs that it took for a sibling that was full
+ * @redirected_out: SYNs of its own that a sibling took
+ * @dropped: SYNs of its own that were dropped, as nobody had room
+ * @rescued_in: complete connections that it took over from a sibling
+ * @rescued_out: complete connections that a sibling took over from it
+ */
+struct service_group_info {
+	__u32	size;
+	__u32	id;
+	__u32	members;
+	__u32	state;
+	__u32	queued;
+	__u32	half_open;
+	__u32	backlog;
+	__u32	reserved;
+	__aligned_u64 home;
+	__aligned_u64 redirected_in;
+	__aligned_u64 redirected_out;
+	__aligned_u64 dropped;
+	__aligned_u64 rescued_in;
+	__aligned_u64 rescued_out;
+};
+
+/* Attribute in the nest INET_DIAG_ULP_INFO of sock_diag: the group's id, u32. */
+#define SERVICE_GROUP_ULP_INFO_ID	64
+
+/*
+ * Errors of setsockopt(SO_SERVICE_GROUP), in the order in which they are
+ * looked for. (J) may come from joining by id as well, (L) from
+ * SO_SERVICE_GROUP_LEAVE, (G) from getsockopt().
+ *
+ * The request:
+ *   EFAULT (JLG)	the memory cannot be read or written
+ *   EINVAL (LG)	bad size: the length is not 4 and not what @size and
+ *			@count say, or @size is smaller than the first version's
+ *   E2BIG		@size is larger than the kernel knows, and what is behind
+ *			is not zero: the program is newer than the module
+ *   EOPNOTSUPP (L)	an unknown flag
+ *   EBADMSG		a reserved field, or an address byte that must be, is not
+ *			zero
+ *   ENODATA		the list is empty
+ *   ETOOMANYREFS	the list has more than SERVICE_GROUP_MAX_MEMBERS entries
+ *   EAFNOSUPPORT	an entry's family is not AF_UNSPEC and not its socket's
+ *   EDESTADDRREQ	an entry has an address, but the request has neither a
+ *			port nor SERVICE_GROUP_BIND
+ * The sockets:
+ *   EBADF		an entry's fd is not an open descriptor
+ *   ENOTSOCK		it is not a socket
+ *   EPROTONOSUPPORT (JLG) it is not a TCP socket
+ *   EPROTOTYPE (J)	it is an MPTCP socket, or a part of one; create it with
+ *			protocol IPPROTO_TCP (Go: GODEBUG=multipathtcp=0)
+ *   EXDEV (J)		it is of another network namespace than the caller
+ *   ENOTUNIQ		a socket is listed twice
+ *   EPERM (J)		the sockets, or the socket and the group, belong to
+ *			different users, and the caller lacks CAP_NET_ADMIN in
+ *			the network namespace
+ *   EALREADY (J)	the socket is in a group already
+ *   EEXIST (J)		it carries another upper layer protocol (TCP_ULP)
+ *   EISCONN (J)	it is neither closed nor listening
+ *   EKEYREJECTED (J)	it has TCP-MD5 or TCP-AO keys, a socket filter, an IPsec
+ *			policy or a minimum TTL of its own, which a redirected
+ *			connection would pass by
+ *   ENODEV (J)		the sockets are bound to different devices
+ *   ERANGE (J)		it is bound to another port than the group's, or to
+ *			another address than its entry names
+ * Doing it:
+ *   ENOENT (J)		there is no group with this id
+ *   ESRCH (LG)		the socket is in no group
+ *   EUSERS		the user has SERVICE_GROUP_MAX_GROUPS groups
+ *   ENOSPC (J)		the group has SERVICE_GROUP_MAX_MEMBERS members
+ *   ENOMEM (JLG)	no memory
+ *   EACCES		the caller may not have sockets bound to this port: it is a
+ *			privileged one, or the caller is confined (no_new_privs)
+ *			and none of the sockets is bound to that port already
+ *   EADDRINUSE		the address and port are in use
+ *   EADDRNOTAVAIL	the address is not one of this machine
+ */
+
+#endif /* _UAPI_LINUX_SERVICE_GROUP_H */

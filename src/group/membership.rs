@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Forming, joining and leaving a group.
+//!
+//! Forming is all or nothing. Each [`Candidate`] undoes what was done to its socket when it is
+//! dropped, up to the point where nothing can fail any more: [`publish`].
+
+#![forbid(unsafe_code)]
+
+use super::{
+    error::Refusal,
+    option::check_kind,
+    report::{self, Change},
+    rescue, Common, Group, Member, //
+};
+use crate::{
+    logic::request::{Address, Request},
+    sys::{
+        listener::Sock,
+        netlink::Context,
+        netns::Net,
+        rcu::RcuBox,
+        socket::{caller_is_confined, Before, Socket},
+        uapi, //
+    },
+};
+use kernel::{
+    error::code,
+    prelude::*,
+    rbtree::RBTreeNode,
+    sync::{rcu, Arc}, //
+};
+
+/// A socket of a request on its way into a group.
+struct Candidate {
+    socket: Socket,
+    address: Option<Address>,
+    /// What it was before this call bound it.
+    bound: Option<Before>,
+    /// The member whose hook is on the socket.
+    attached: Option<RcuBox<Member>>,
+}
+
+impl Drop for Candidate {
+    fn drop(&mut self) {
+        if let Some(member) = self.attached.take() {
+            self.socket.sock().lock().detach(&member.hook);
+        }
+        if let Some(before) = self.bound.take() {
+            self.socket.unbind(&before);
+        }
+    }
+}
+
+impl Candidate {
+    fn sock(&self) -> &Sock {
+        self.socket.sock()
+    }
+
+    /// The port that the socket is bound to.
+    fn port(&self) -> Option<u16> {
+        match self.sock().facts().port {
+            0 => None,
+            port => Some(port),
+        }
+    }
+
+    fn attach(&mut self, member: RcuBox<Member>) -> Result<(), Refusal> {
+        match self.sock().lock().attach(&member.hook) {
+            // None of them was a member when they were checked, and nobody else makes it one.
+            Err(error) if error == code::EALREADY => return Err(Refusal::Duplicate),
+            result => result?,
+        }
+        self.attached = Some(member);
+        Ok(())
+    }
+}
+
+/// Forms a group of the sockets of the request.
+pub(super) fn form(net: Net<'_>, request: &Request<'_>) -> Result<(), Refusal> {
+    let registry = net.registry();
+    let _changes = registry.changes();
+
+    let mut candidates = find(net, request)?;
+    let common = check(net, &candidates, request)?;
+    registry.check_limit(common.uid)?;
+
+    let group = Group::new(registry.free_id(), common, registry.into())?;
+    let node = RBTreeNode::new(group.id, group.clone(), GFP_KERNEL_ACCOUNT)?;
+    group.members.reserve(candidates.len())?;
+    for candidate in &mut candidates {
+        let member = Member::new(group.clone(), candidate.sock())?;
+        candidate.attach(member)?;
+    }
+    if request.bind {
+        bind(&mut candidates, common.port)?;
+    }
+    publish(net, &group, node, candidates);
+    Ok(())
+}
+
+/// Looks the sockets up, and checks what each is by itself.
+fn find(net: Net<'_>, request: &Request<'_>) -> Result<KVec<Candidate>, Refusal> {
+    let mut candidates = KVec::with_capacity(request.count(), GFP_KERNEL_ACCOUNT)?;
+    for entry in request.entries() {
+        let socket = Socket::from_fd(entry.fd)?;
+        check_kind(socket.sock())?;
+        check_net(net, socket.sock())?;
+        candidates.push(
+            Candidate {
+                socket,
+                address: entry.address,
+                bound: None,
+                attached: None,
+            },
+            GFP_KERNEL_ACCOUNT,
+        )?;
+    }
+    Ok(candidates)
+}
+
+fn check_net(net: Net<'_>, sock: &Sock) -> Result<(), Refusal> {
+    if sock.net() != net || !net.is_callers() {
+        return Err(Refusal::OtherNamespace);
+    }
+    Ok(())
+}
+
+/// Checks what the sockets are to each other and to the request, and tells what they share.
+fn check(
+    net: Net<'_>,
+    candidates: &[Candidate],
+    request: &Request<'_>,
+) -> Result<Common, Refusal> {
+    let first = candidates.first().ok_or(Refusal::NotMember)?;
+    let facts = first.sock().facts();
+    let mut common = Common {
+        uid: first.sock().uid(),
+        port: request.port.unwrap_or(0),
+        device: facts.device,
+        min_ttl: facts.min_ttl,
+    };
+    for candidate in candidates {
+        check_member(net, candidate.sock(), &common)?;
+        check_address(candidate)?;
+        if common.port == 0 {
+            common.port = candidate.port().unwrap_or(0);
+        }
+    }
+    // A port that a later socket brought in holds for the earlier ones too.
+    if candidates
+        .iter()
+        .any(|candidate| candidate.port().is_some_and(|port| port != common.port))
+    {
+        return Err(Refusal::OtherPort);
+    }
+    let bound = candidates
+        .iter()
+        .any(|candidate| candidate.port() == Some(common.port));
+    if request.bind && !bound && caller_is_confined() {
+        return Err(Refusal::Confined);
+    }
+    Ok(common)
+}
+
+/// Checks a socket against what the members have in common, but for the port.
+fn check_member(net: Net<'_>, sock: &Sock, common: &Common) -> Result<(), Refusal> {
+    if sock.uid() != common.uid && !net.caller_is_admin() {
+        return Err(Refusal::NotPermitted);
+    }
+    let locked = sock.lock();
+    if locked.attached_member().is_some() {
+        return Err(Refusal::AlreadyGrouped);
+    }
+    let state = locked.state();
+    if !state.closed && !state.facts.listening {
+        return Err(Refusal::Connected);
+    }
+    if state.facts.guarded || state.facts.min_ttl != common.min_ttl {
+        return Err(Refusal::Guarded);
+    }
+    if state.facts.device != common.device {
+        return Err(Refusal::OtherDevice);
+    }
+    Ok(())
+}
+
+/// Checks that an entry's address is one for its socket, and its own if it is bound.
+fn check_address(candidate: &Candidate) -> Result<(), Refusal> {
+    let Some(address) = &candidate.address else {
+        return Ok(());
+    };
+    if !candidate.socket.fits(address) {
+        return Err(Refusal::Request(
+            crate::logic::request::RequestError::BadFamily,
+        ));
+    }
+    let own = candidate.sock().identity();
+    if own.port != 0 && !address.is_stored_as(&own.address) {
+        return Err(Refusal::OtherPort);
+    }
+    Ok(())
+}
+
+/// Binds the sockets that are not bound, all to one port; 0 lets the kernel choose it.
+fn bind(candidates: &mut [Candidate], mut port: u16) -> Result<(), Refusal> {
+    let reuseport = !addresses_differ(candidates);
+    for candidate in candidates {
+        if candidate.port().is_some() {
+            continue;
+        }
+        let address = candidate.address.as_ref();
+        candidate.bound = Some(candidate.socket.bind(address, port, reuseport)?);
+        if port == 0 {
+            port = candidate.port().unwrap_or(0);
+        }
+    }
+    Ok(())
+}
+
+/// Whether each entry names an address that is no wildcard and no other entry's.
+fn addresses_differ(candidates: &[Candidate]) -> bool {
+    candidates.iter().enumerate().all(|(index, candidate)| {
+        candidate
+            .address
+            .as_ref()
+            .is_some_and(|address| !address.is_wildcard())
+            && candidates
+                .iter()
+                .skip(index.saturating_add(1))
+                .all(|other| other.address != candidate.address)
+    })
+}
+
+/// Makes the candidates members. Nothing fails here: all memory is there, the sockets are held
+/// open, and nobody else changes memberships.
+fn publish(
+    net: Net<'_>,
+    group: &Arc<Group>,
+    node: RBTreeNode<u32, Arc<Group>>,
+    candidates: KVec<Candidate>,
+) {
+    group.registry.add(node);
+    report::group_event(Change::Added, group, net, Context::Process);
+    // Between the flag and the operations, see `listener.c`.
+    rcu::synchronize_rcu();
+    for mut candidate in candidates {
+        candidate.bound = None;
+        if let Some(member) = candidate.attached.take() {
+            enter(group, candidate.sock(), member);
+        }
+    }
+}
+
+/// Puts a member whose hook is on its socket into the group, and has the hook work.
+fn enter(group: &Group, sock: &Sock, member: RcuBox<Member>) {
+    let locked = sock.lock();
+    if let Err((_, member)) = group.add(member) {
+        // The group's last member left meanwhile, or the reservation was too small; the caller
+        // has excluded both.
+        locked.detach(&member.hook);
+        return;
+    }
+    if let Some(member) = locked.attached_member() {
+        locked.install(&member.hook);
+        report::member_event(Change::Added, group, member, sock, Context::Process);
+    }
+}
+
+/// Has the socket join the group with this id.
+pub(super) fn join(sock: &Sock, id: u32) -> Result<(), Refusal> {
+    let net = sock.net();
+    check_net(net, sock)?;
+    let registry = net.registry();
+    let _changes = registry.changes();
+
+    let group = registry.get(id).ok_or(Refusal::NoSuchGroup)?;
+    check_member(net, sock, &group.common)?;
+    let port = sock.facts().port;
+    if port != 0 && group.common.port != 0 && port != group.common.port {
+        return Err(Refusal::OtherPort);
+    }
+    if group.members.used() >= uapi::SERVICE_GROUP_MAX_MEMBERS as usize {
+        return Err(Refusal::GroupFull);
+    }
+    group.members.reserve(1)?;
+    let member = Member::new(group.clone(), sock)?;
+    sock.lock().attach(&member.hook)?;
+    rcu::synchronize_rcu();
+    enter(&group, sock, member);
+    // The group may have ended since it was looked up, with the last of its sockets.
+    let entered = sock.lock().attached_member().is_some();
+    entered.then_some(()).ok_or(Refusal::NoSuchGroup)
+}
+
+/// Takes the socket out of its group.
+pub(super) fn leave(sock: &Sock, drain: bool) -> Result<(), Refusal> {
+    let registry = sock.net().registry();
+    let _changes = registry.changes();
+
+    let locked = sock.lock();
+    let member = locked.attached_member().ok_or(Refusal::NotMember)?;
+    let group = member.group.clone();
+    if drain {
+        rescue::drain(&locked);
+    }
+    // A grace period may pass in detach(); the group has the member until remove().
+    locked.detach(&member.hook);
+    group.remove(member, sock, Context::Process);
+    Ok(())
+}

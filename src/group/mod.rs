@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Groups: listening sockets that provide one service.
+//!
+//! A packet's way, all of it in the file named:
+//!
+//! ```text
+//!   SYN ──────> redirect::syn ─────────────> the listener that takes it
+//!   final ACK > rescue::handshake_complete > the listener that the new socket is made of,
+//!                                            and rescue::Rescue moves it there
+//! ```
+//!
+//! A group lives as long as it has members; each member's socket carries the member's hook, and
+//! takes the member out when it ends.
+
+#![forbid(unsafe_code)]
+
+pub(crate) mod counters;
+pub(crate) mod error;
+mod membership;
+pub(crate) mod option;
+pub(crate) mod redirect;
+pub(crate) mod registry;
+pub(crate) mod report;
+pub(crate) mod rescue;
+
+use crate::{
+    logic::select::Facts,
+    sys::{
+        listener::{Hook, Sock},
+        netlink::Context,
+        rcu::RcuBox,
+        slots::{Refused, RcuSlots}, //
+    },
+};
+use counters::Counters;
+use error::Refusal;
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::{Atomic, Relaxed},
+        rcu::Guard,
+        Arc, //
+    },
+};
+use registry::Registry;
+
+/// What all members have in common, because a redirected connection is checked once.
+#[derive(Clone, Copy)]
+pub(crate) struct Common {
+    /// The owner of the sockets that formed the group, as the initial user namespace has it.
+    uid: u32,
+    /// The port, host byte order; 0 if none of them was bound.
+    port: u16,
+    /// Index of the device they are bound to, 0 for none.
+    device: u32,
+    /// Their minimum TTL and hop count.
+    min_ttl: u16,
+}
+
+/// Sockets that provide one service.
+#[pin_data]
+pub(crate) struct Group {
+    id: u32,
+    common: Common,
+    registry: Arc<Registry>,
+    #[pin]
+    members: RcuSlots<Member>,
+    /// What members that are gone have counted.
+    retired: Counters,
+    /// With which member the search for a sibling begins; it goes up with each search.
+    turn: Atomic<u32>,
+    #[pin]
+    rescue: rescue::Rescue,
+}
+
+impl Group {
+    fn new(id: u32, common: Common, registry: Arc<Registry>) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                id,
+                common,
+                registry,
+                members <- RcuSlots::new(),
+                retired: Counters::default(),
+                turn: Atomic::new(0),
+                rescue <- rescue::new(),
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )
+    }
+
+    /// Unique in the network namespace while the group lives.
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// The members other than this one, each time beginning with another.
+    fn siblings<'g>(
+        &'g self,
+        of: &'g Member,
+        guard: &'g Guard,
+    ) -> impl Iterator<Item = (&'g Member, Facts)> {
+        let turn = self.turn.fetch_add(1, Relaxed);
+        // A `u32` fits on every machine that there is a kernel for.
+        self.members
+            .iter_from(turn as usize, guard)
+            .filter(|member| !core::ptr::eq(*member, of))
+            .map(|member| (member, member.sock(guard).facts()))
+    }
+
+    /// Puts a member in. Under the registry's lock for changes, and after a reservation.
+    fn add(&self, member: RcuBox<Member>) -> Result<(), (Refusal, RcuBox<Member>)> {
+        let guard = Guard::new();
+        match self.members.insert(member) {
+            Ok(index) => {
+                if let Some(member) = self.members.get(index, &guard) {
+                    // Nobody takes it out before this is known: the caller has the socket open.
+                    member.slot.store(index, Relaxed);
+                }
+                self.registry.member_added();
+                Ok(())
+            }
+            Err(Refused::Closed(member)) => Err((Refusal::NoSuchGroup, member)),
+            Err(Refused::Full(member)) => Err((Refusal::NoMemory, member)),
+        }
+    }
+
+    /// Takes a member out, and ends the group with its last one.
+    fn remove(&self, member: &Member, sock: &Sock, context: Context) {
+        let (taken, last) = self.members.remove(member.slot.load(Relaxed));
+        member.counters.retire_to(&self.retired);
+        self.registry.member_removed();
+        report::member_event(report::Change::Removed, self, member, sock, context);
+        if last {
+            // The registry's reference; this call has one through the member.
+            drop(self.registry.remove(self.id));
+            report::group_event(report::Change::Removed, self, sock.net(), context);
+        }
+        // The caller's `member` is what is dropped here, when a grace period has passed.
+        drop(taken);
+    }
+}
+
+/// One socket of a group.
+pub(crate) struct Member {
+    group: Arc<Group>,
+    hook: Hook,
+    counters: Counters,
+    /// Where it is among the group's members.
+    slot: Atomic<usize>,
+}
+
+impl Member {
+    fn new(group: Arc<Group>, sock: &Sock) -> Result<RcuBox<Self>> {
+        let member = RcuBox::new(
+            Self {
+                group,
+                hook: Hook::new(sock)?,
+                counters: Counters::default(),
+                slot: Atomic::new(usize::MAX),
+            },
+            GFP_KERNEL_ACCOUNT,
+        )?;
+        member.hook.set_member(&member);
+        Ok(member)
+    }
+
+    pub(crate) fn group(&self) -> &Group {
+        &self.group
+    }
+
+    fn sock<'g>(&'g self, guard: &'g Guard) -> &'g Sock {
+        self.hook.sock(guard)
+    }
+
+    /// The socket has ended. Atomic context.
+    pub(crate) fn gone(&self, sock: &Sock) {
+        let group = self.group.clone();
+        group.remove(self, sock, Context::Atomic);
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        // What was counted while the member was on its way out.
+        self.counters.retire_to(&self.group.retired);
+    }
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The socket options `SO_SERVICE_GROUP` and `SO_SERVICE_GROUP_LEAVE`.
+//!
+//! What they mean is written in `include/uapi/linux/service_group.h`. Process context, and no
+//! socket is locked.
+
+#![forbid(unsafe_code)]
+
+use super::{
+    counters::Counter,
+    error::Refusal,
+    membership,
+    report, //
+};
+use crate::{
+    logic::request::{self, Request, RequestError},
+    sys::{
+        listener::{Kind, Sock},
+        option::Value,
+        uapi, //
+    },
+};
+use core::mem::size_of;
+use kernel::prelude::*;
+
+/// Length of an option that is a group's id.
+const ID_LEN: usize = size_of::<u32>();
+
+/// `setsockopt(SO_SERVICE_GROUP)`.
+pub(crate) fn set(sock: &Sock, value: Value) -> Result {
+    counted(sock, check_kind(sock).and_then(|()| form_or_join(sock, value)))
+}
+
+fn form_or_join(sock: &Sock, value: Value) -> Result<(), Refusal> {
+    if value.len() == ID_LEN {
+        let id = value.copy_u32()?.ok_or(RequestError::BadSize)?;
+        return membership::join(sock, id);
+    }
+    if value.len() < request::HEADER_LEN {
+        return Err(RequestError::BadSize.into());
+    }
+    if value.len() > request::MAX_LEN {
+        return Err(RequestError::TooMany.into());
+    }
+    let bytes = value.copy()?;
+    membership::form(sock.net(), &Request::parse(&bytes)?)
+}
+
+/// `setsockopt(SO_SERVICE_GROUP_LEAVE)`.
+pub(crate) fn leave(sock: &Sock, value: Value) -> Result {
+    counted(sock, leave_as(sock, value))
+}
+
+fn leave_as(sock: &Sock, value: Value) -> Result<(), Refusal> {
+    check_kind(sock)?;
+    let flags = value.copy_u32()?.ok_or(RequestError::BadSize)?;
+    if flags & !uapi::service_group_leave_flags_SERVICE_GROUP_LEAVE_DRAIN != 0 {
+        return Err(RequestError::UnknownFlag.into());
+    }
+    let drain = flags & uapi::service_group_leave_flags_SERVICE_GROUP_LEAVE_DRAIN != 0;
+    membership::leave(sock, drain)
+}
+
+/// `getsockopt(SO_SERVICE_GROUP)`.
+pub(crate) fn get(sock: &Sock) -> Result<uapi::service_group_info> {
+    check_kind(sock)?;
+    let locked = sock.lock();
+    let member = locked.attached_member().ok_or(Refusal::NotMember)?;
+    let state = locked.state();
+    let load = state.facts.load;
+    let count = |counter| member.counters.get(counter);
+    let sum = |one, other| count(one).wrapping_add(count(other));
+    Ok(uapi::service_group_info {
+        size: size_of::<uapi::service_group_info>() as u32,
+        id: member.group.id,
+        members: u32::try_from(member.group.members.used()).unwrap_or(u32::MAX),
+        state: report::member_state(&state),
+        queued: load.queued,
+        half_open: load.half_open,
+        backlog: load.backlog,
+        reserved: 0,
+        home: sum(Counter::Home, Counter::HomeUnpromised),
+        redirected_in: count(Counter::RedirectedIn),
+        redirected_out: sum(Counter::RedirectedQueueFull, Counter::RedirectedPromised),
+        dropped: sum(Counter::DroppedFull, Counter::DroppedUnfit),
+        rescued_in: count(Counter::RescuedIn),
+        rescued_out: count(Counter::RescuedOut),
+    })
+}
+
+/// Whether it is a socket that can be a member at all.
+pub(super) fn check_kind(sock: &Sock) -> Result<(), Refusal> {
+    match sock.kind() {
+        Kind::Tcp => Ok(()),
+        Kind::Mptcp => Err(Refusal::Mptcp),
+        Kind::Other => Err(Refusal::NotTcp),
+    }
+}
+
+fn counted(sock: &Sock, result: Result<(), Refusal>) -> Result {
+    if let Err(refusal) = result {
+        sock.net().registry().refused(refusal);
+    }
+    Ok(result?)
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The groups of one network namespace.
+
+#![forbid(unsafe_code)]
+
+use super::{
+    error::Refusal,
+    Group, //
+};
+use crate::sys::uapi;
+use kernel::{
+    new_mutex,
+    new_spinlock_irq,
+    prelude::*,
+    rbtree::{RBTree, RBTreeNode},
+    sync::{
+        atomic::{Atomic, Relaxed},
+        Arc, Mutex, MutexGuard, SpinLockIrq, //
+    },
+};
+
+struct Groups {
+    by_id: RBTree<u32, Arc<Group>>,
+    count: u32,
+    /// The id that was given last.
+    last_id: u32,
+}
+
+/// The groups of one network namespace, and what was refused there.
+///
+/// Locking order: `changes`, then a socket's lock, then `groups` or a group's list of members.
+#[pin_data]
+pub(crate) struct Registry {
+    /// Serialises forming, joining and leaving. Sockets that end do not wait for it.
+    #[pin]
+    changes: Mutex<()>,
+    /// Protects which groups there are.
+    #[pin]
+    groups: SpinLockIrq<Groups>,
+    members: Atomic<u32>,
+    /// Goes up with each change of groups and members, for dumps to notice.
+    generation: Atomic<u32>,
+    refused_limit: Atomic<u64>,
+    refused_permission: Atomic<u64>,
+    refused_other: Atomic<u64>,
+}
+
+/// Totals of the namespace.
+pub(crate) struct Stats {
+    pub(crate) groups: u32,
+    pub(crate) members: u32,
+    pub(crate) refused_limit: u64,
+    pub(crate) refused_permission: u64,
+    pub(crate) refused_other: u64,
+}
+
+impl Registry {
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                changes <- new_mutex!((), "service_group::changes"),
+                groups <- new_spinlock_irq!(Groups {
+                    by_id: RBTree::new(),
+                    count: 0,
+                    last_id: 0,
+                }, "service_group::groups"),
+                members: Atomic::new(0),
+                generation: Atomic::new(0),
+                refused_limit: Atomic::new(0),
+                refused_permission: Atomic::new(0),
+                refused_other: Atomic::new(0),
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )
+    }
+
+    /// Lets no other call change memberships as long as the guard is there.
+    pub(super) fn changes(&self) -> MutexGuard<'_, ()> {
+        self.changes.lock()
+    }
+
+    /// An id that no group has. Under [`Registry::changes`] it stays free until it is used.
+    pub(super) fn free_id(&self) -> u32 {
+        let mut groups = self.groups.lock();
+        // There are fewer groups than ids, by far.
+        loop {
+            groups.last_id = groups.last_id.wrapping_add(1).max(1);
+            if groups.by_id.get(&groups.last_id).is_none() {
+                return groups.last_id;
+            }
+        }
+    }
+
+    /// Refuses another group of a user who has as many as are allowed.
+    pub(super) fn check_limit(&self, uid: u32) -> Result<(), Refusal> {
+        let groups = self.groups.lock();
+        let limit = uapi::SERVICE_GROUP_MAX_GROUPS as usize;
+        let theirs = groups
+            .by_id
+            .values()
+            .filter(|group| group.common.uid == uid)
+            .take(limit)
+            .count();
+        if theirs >= limit {
+            return Err(Refusal::TooManyGroups);
+        }
+        Ok(())
+    }
+
+    pub(super) fn add(&self, node: RBTreeNode<u32, Arc<Group>>) {
+        let mut groups = self.groups.lock();
+        groups.count = groups.count.saturating_add(1);
+        let replaced = groups.by_id.insert(node);
+        drop(groups);
+        // There was none with this id; were there one, it would be dropped here.
+        drop(replaced);
+        self.generation.add(1, Relaxed);
+    }
+
+    /// Forgets the group; the reference comes back.
+    pub(super) fn remove(&self, id: u32) -> Option<Arc<Group>> {
+        let mut groups = self.groups.lock();
+        let node = groups.by_id.remove_node(&id)?;
+        groups.count = groups.count.saturating_sub(1);
+        drop(groups);
+        self.generation.add(1, Relaxed);
+        Some(node.to_key_value().1)
+    }
+
+    pub(super) fn member_added(&self) {
+        self.members.add(1, Relaxed);
+        self.generation.add(1, Relaxed);
+    }
+
+    pub(super) fn member_removed(&self) {
+        self.members.fetch_sub(1, Relaxed);
+        self.generation.add(1, Relaxed);
+    }
+
+    /// The group with this id.
+    pub(super) fn get(&self, id: u32) -> Option<Arc<Group>> {
+        self.groups.lock().by_id.get(&id).cloned()
+    }
+
+    /// The first group with at least this id.
+    pub(super) fn get_from(&self, id: u32) -> Option<Arc<Group>> {
+        let groups = self.groups.lock();
+        let cursor = groups.by_id.cursor_lower_bound(&id)?;
+        Some(cursor.current().1.clone())
+    }
+
+    /// Goes up with each change of groups and members; never 0.
+    pub(super) fn generation(&self) -> u32 {
+        self.generation.load(Relaxed).max(1)
+    }
+
+    /// Counts a refusal.
+    pub(super) fn refused(&self, refusal: Refusal) {
+        use crate::logic::request::RequestError;
+        let counter = match refusal {
+            Refusal::TooManyGroups
+            | Refusal::GroupFull
+            | Refusal::Request(RequestError::TooMany) => &self.refused_limit,
+            Refusal::NotPermitted | Refusal::Confined => &self.refused_permission,
+            Refusal::Kernel(error) if error == EACCES => &self.refused_permission,
+            _ => &self.refused_other,
+        };
+        counter.add(1, Relaxed);
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        Stats {
+            groups: self.groups.lock().count,
+            members: self.members.load(Relaxed),
+            refused_limit: self.refused_limit.load(Relaxed),
+            refused_permission: self.refused_permission.load(Relaxed),
+            refused_other: self.refused_other.load(Relaxed),
+        }
+    }
+}

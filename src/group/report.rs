@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What netlink tells: groups, members and totals, and that they come and go.
+
+#![forbid(unsafe_code)]
+
+use super::{
+    counters::Counter,
+    Group, Member, //
+};
+use crate::sys::{
+    listener::{Sock, State},
+    netlink::{notify, Context, Dump, Message, Request},
+    netns::Net,
+    uapi, //
+};
+use kernel::{
+    prelude::*,
+    sync::rcu, //
+};
+
+/// What happened to a group or a member.
+#[derive(Clone, Copy)]
+pub(super) enum Change {
+    Added,
+    Removed,
+}
+
+/// The `enum service_group_member_state` of a member's socket.
+pub(super) fn member_state(state: &State) -> u32 {
+    match (state.facts.listening, state.closed, state.facts.port) {
+        (true, _, _) if state.hooked => {
+            uapi::service_group_member_state_SERVICE_GROUP_MEMBER_STATE_LISTENING
+        }
+        (true, _, _) => uapi::service_group_member_state_SERVICE_GROUP_MEMBER_STATE_UNHOOKED,
+        (_, false, _) => uapi::service_group_member_state_SERVICE_GROUP_MEMBER_STATE_CONNECTED,
+        (_, true, 0) => uapi::service_group_member_state_SERVICE_GROUP_MEMBER_STATE_UNBOUND,
+        (_, true, _) => uapi::service_group_member_state_SERVICE_GROUP_MEMBER_STATE_BOUND,
+    }
+}
+
+/// Puts a nest with all counters, which `get` reads.
+fn put_counters(
+    message: &mut Message,
+    attribute: u32,
+    get: impl Fn(Counter) -> u64,
+) -> Result {
+    message.put_nest(attribute, |nest| {
+        for counter in Counter::ALL {
+            let attribute = match counter {
+                Counter::Home => uapi::SERVICE_GROUP_A_COUNTERS_HOME,
+                Counter::HomeUnpromised => uapi::SERVICE_GROUP_A_COUNTERS_HOME_UNPROMISED,
+                Counter::RedirectedIn => uapi::SERVICE_GROUP_A_COUNTERS_REDIRECTED_IN,
+                Counter::RedirectedQueueFull => {
+                    uapi::SERVICE_GROUP_A_COUNTERS_REDIRECTED_QUEUE_FULL
+                }
+                Counter::RedirectedPromised => uapi::SERVICE_GROUP_A_COUNTERS_REDIRECTED_PROMISED,
+                Counter::DroppedFull => uapi::SERVICE_GROUP_A_COUNTERS_DROPPED_FULL,
+                Counter::DroppedUnfit => uapi::SERVICE_GROUP_A_COUNTERS_DROPPED_UNFIT,
+                Counter::RescuedIn => uapi::SERVICE_GROUP_A_COUNTERS_RESCUED_IN,
+                Counter::RescuedOut => uapi::SERVICE_GROUP_A_COUNTERS_RESCUED_OUT,
+            };
+            nest.put_u64(attribute, get(counter), uapi::SERVICE_GROUP_A_COUNTERS_PAD)?;
+        }
+        Ok(())
+    })
+}
+
+fn put_group(message: &mut Message, group: &Group) -> Result {
+    let members = u32::try_from(group.members.used()).unwrap_or(u32::MAX);
+    message.put_u32(uapi::SERVICE_GROUP_A_GROUP_ID, group.id)?;
+    message.put_uid(uapi::SERVICE_GROUP_A_GROUP_UID, group.common.uid)?;
+    message.put_u32(uapi::SERVICE_GROUP_A_GROUP_MEMBERS, members)?;
+    put_counters(message, uapi::SERVICE_GROUP_A_GROUP_COUNTERS, |counter| {
+        let guard = rcu::read_lock();
+        group
+            .members
+            .iter_from(0, &guard)
+            .map(|member| member.counters.get(counter))
+            .fold(group.retired.get(counter), u64::wrapping_add)
+    })
+}
+
+fn put_member(message: &mut Message, group: &Group, member: &Member, sock: &Sock) -> Result {
+    let identity = sock.identity();
+    let state = sock.state();
+    let load = state.facts.load;
+    let address_len = if identity.family == 10 { 16 } else { 4 };
+    let address = identity.address.get(..address_len).unwrap_or(&[]);
+    let pad = uapi::SERVICE_GROUP_A_MEMBER_PAD;
+
+    message.put_u32(uapi::SERVICE_GROUP_A_MEMBER_GROUP, group.id)?;
+    message.put_u64(uapi::SERVICE_GROUP_A_MEMBER_COOKIE, identity.cookie, pad)?;
+    message.put_u64(uapi::SERVICE_GROUP_A_MEMBER_INODE, identity.inode, pad)?;
+    message.put_u16(uapi::SERVICE_GROUP_A_MEMBER_FAMILY, identity.family)?;
+    message.put_be16(uapi::SERVICE_GROUP_A_MEMBER_PORT, identity.port)?;
+    message.put_bytes(uapi::SERVICE_GROUP_A_MEMBER_ADDRESS, address)?;
+    message.put_u32(uapi::SERVICE_GROUP_A_MEMBER_STATE, member_state(&state))?;
+    message.put_u32(uapi::SERVICE_GROUP_A_MEMBER_QUEUED, load.queued)?;
+    message.put_u32(uapi::SERVICE_GROUP_A_MEMBER_HALF_OPEN, load.half_open)?;
+    message.put_u32(uapi::SERVICE_GROUP_A_MEMBER_BACKLOG, load.backlog)?;
+    put_counters(message, uapi::SERVICE_GROUP_A_MEMBER_COUNTERS, |counter| {
+        member.counters.get(counter)
+    })
+}
+
+/// `group-get` of one group. `ENOENT` if there is none with the id, `EINVAL` without one.
+pub(crate) fn group(request: &Request) -> Result {
+    let id = request.u32(uapi::SERVICE_GROUP_A_GROUP_ID).ok_or(EINVAL)?;
+    let group = request.net().registry().get(id).ok_or(ENOENT)?;
+    request.reply(uapi::SERVICE_GROUP_CMD_GROUP_GET, |message| {
+        put_group(message, &group)
+    })
+}
+
+/// `group-get` of all groups.
+pub(crate) fn groups(dump: &mut Dump) -> Result {
+    loop {
+        let [next, _] = *dump.position();
+        let Some(group) = group_from(dump, next) else {
+            return Ok(());
+        };
+        let generation = dump.net().registry().generation();
+        dump.add(uapi::SERVICE_GROUP_CMD_GROUP_GET, generation, |message| {
+            put_group(message, &group)
+        })?;
+        *dump.position() = [after(group.id), 0];
+    }
+}
+
+/// `member-get` of the members of one group, or of all. `ENOENT` if there is no such group.
+pub(crate) fn members(dump: &mut Dump) -> Result {
+    let only = dump.u32(uapi::SERVICE_GROUP_A_MEMBER_GROUP);
+    if let Some(id) = only {
+        return match dump.net().registry().get(id) {
+            Some(group) => members_of(dump, &group),
+            // It may have ended while it was dumped.
+            None if *dump.position() == [0, 0] => Err(ENOENT),
+            None => Ok(()),
+        };
+    }
+    loop {
+        let [next, index] = *dump.position();
+        let Some(group) = group_from(dump, next) else {
+            return Ok(());
+        };
+        if group.id as usize != next {
+            *dump.position() = [group.id as usize, 0];
+        } else {
+            *dump.position() = [next, index];
+        }
+        members_of(dump, &group)?;
+        *dump.position() = [after(group.id), 0];
+    }
+}
+
+fn members_of(dump: &mut Dump, group: &Group) -> Result {
+    loop {
+        let guard = rcu::read_lock();
+        let [_, index] = *dump.position();
+        if index >= group.members.capacity(&guard) {
+            return Ok(());
+        }
+        if let Some(member) = group.members.get(index, &guard) {
+            let generation = dump.net().registry().generation();
+            dump.add(uapi::SERVICE_GROUP_CMD_MEMBER_GET, generation, |message| {
+                put_member(message, group, member, member.sock(&guard))
+            })?;
+        }
+        let [_, index] = dump.position();
+        *index = index.saturating_add(1);
+    }
+}
+
+/// The first group with at least the id that a dump's position tells.
+fn group_from(dump: &Dump, next: usize) -> Option<kernel::sync::Arc<Group>> {
+    dump.net().registry().get_from(u32::try_from(next).ok()?)
+}
+
+/// The position behind a group; ids are 32 bits wide, positions 64.
+fn after(id: u32) -> usize {
+    (id as usize).saturating_add(1)
+}
+
+/// `stats-get`.
+pub(crate) fn stats(request: &Request) -> Result {
+    let stats = request.net().registry().stats();
+    let pad = uapi::SERVICE_GROUP_A_STATS_PAD;
+    request.reply(uapi::SERVICE_GROUP_CMD_STATS_GET, |message| {
+        message.put_u32(uapi::SERVICE_GROUP_A_STATS_GROUPS, stats.groups)?;
+        message.put_u32(uapi::SERVICE_GROUP_A_STATS_MEMBERS, stats.members)?;
+        for (attribute, value) in [
+            (uapi::SERVICE_GROUP_A_STATS_REFUSED_LIMIT, stats.refused_limit),
+            (uapi::SERVICE_GROUP_A_STATS_REFUSED_PERMISSION, stats.refused_permission),
+            (uapi::SERVICE_GROUP_A_STATS_REFUSED_OTHER, stats.refused_other),
+        ] {
+            message.put_u64(attribute, value, pad)?;
+        }
+        Ok(())
+    })
+}
+
+/// Tells that a group came to be or ended.
+pub(super) fn group_event(change: Change, group: &Group, net: Net<'_>, context: Context) {
+    let cmd = match change {
+        Change::Added => uapi::SERVICE_GROUP_CMD_GROUP_ADD_NTF,
+        Change::Removed => uapi::SERVICE_GROUP_CMD_GROUP_DEL_NTF,
+    };
+    notify(net, cmd, context, |message| put_group(message, group));
+}
+
+/// Tells that a member came or went.
+pub(super) fn member_event(
+    change: Change,
+    group: &Group,
+    member: &Member,
+    sock: &Sock,
+    context: Context,
+) {
+    let cmd = match change {
+        Change::Added => uapi::SERVICE_GROUP_CMD_MEMBER_ADD_NTF,
+        Change::Removed => uapi::SERVICE_GROUP_CMD_MEMBER_DEL_NTF,
+    };
+    notify(sock.net(), cmd, context, |message| {
+        put_member(message, group, member, sock)
+    });
+}

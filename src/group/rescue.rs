@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Moves complete connections to siblings that have room for them.
+//!
+//! A listener can fill up between a SYN and the ACK that completes the handshake: SYN cookies
+//! promise nothing, `listen()` may lower the backlog, promises run out in a flood. The kernel then
+//! drops the ACK, although the client believes that it is connected.
+//!
+//! Here the new socket is made of a sibling that has room. The kernel still puts it into the
+//! queue of the listener that it came for, beyond what that takes; from there a work item moves as
+//! many connections as are too many, oldest first, under the listener's lock.
+
+#![forbid(unsafe_code)]
+
+use super::{
+    counters::Counter,
+    Group, Member, //
+};
+use crate::{
+    logic::select::{self, Family},
+    sys::{
+        listener::{Locked, Sock, SockRef},
+        queue::WorkQueue, //
+    },
+};
+use kernel::{
+    impl_has_work, new_work,
+    prelude::*,
+    sync::{
+        rcu::{self, Guard},
+        Arc, //
+    },
+    workqueue::{Work, WorkItem},
+};
+
+/// Names the listener that the socket of a complete handshake with `home` is to be made of.
+/// Softirq context.
+pub(crate) fn handshake_complete<'g>(
+    member: &'g Member,
+    home: &'g Sock,
+    family: Family,
+    guard: &'g Guard,
+) -> &'g Sock {
+    let facts = home.facts();
+    if facts.load.has_queue_room() {
+        return home;
+    }
+    let siblings = member.group.siblings(member, guard);
+    match select::choose_rescuer(&facts, family, siblings) {
+        Some(sibling) => {
+            // An error is that it is queued already.
+            let _ = WorkQueue::get().enqueue(member.group.clone());
+            sibling.sock(guard)
+        }
+        None => home,
+    }
+}
+
+/// The group's work item.
+pub(super) type Rescue = Work<Group>;
+
+impl_has_work! {
+    impl HasWork<Self> for Group { self.rescue }
+}
+
+impl WorkItem for Group {
+    type Pointer = Arc<Group>;
+
+    fn run(group: Arc<Group>) {
+        // The connection is queued by the caller of handshake_complete(), in its read section.
+        rcu::synchronize_rcu();
+        let mut index = 0;
+        while let Some(sock) = group.next_overflowing(&mut index) {
+            let locked = sock.lock();
+            while locked.facts().load.overflow() > 0 && move_one(&locked) {}
+        }
+    }
+}
+
+impl Group {
+    /// The first socket from this index on whose accept queue has more than it takes.
+    fn next_overflowing(&self, index: &mut usize) -> Option<SockRef> {
+        let guard = rcu::read_lock();
+        while *index < self.members.capacity(&guard) {
+            let member = self.members.get(*index, &guard);
+            *index = index.saturating_add(1);
+            let Some(sock) = member.map(|member| member.sock(&guard)) else {
+                continue;
+            };
+            if sock.facts().load.overflow() > 0 {
+                if let Some(sock) = sock.try_ref(&guard) {
+                    return Some(sock);
+                }
+            }
+        }
+        None
+    }
+}
+
+/// Moves the oldest connection of a member to the least loaded sibling that has room. False if
+/// there is no connection, no member, or no room.
+fn move_one(from: &Locked<'_>) -> bool {
+    let Some(member) = from.attached_member() else {
+        return false;
+    };
+    let guard = rcu::read_lock();
+    let siblings = member.group.siblings(member, &guard);
+    let facts = from.facts();
+    let Some(sibling) = select::choose_rescuer(&facts, from.oldest_family(), siblings) else {
+        return false;
+    };
+    if !from.move_oldest(sibling.sock(&guard), &guard) {
+        return false;
+    }
+    sibling.counters.count(Counter::RescuedIn);
+    member.counters.count(Counter::RescuedOut);
+    true
+}
+
+/// Moves all waiting connections of a member to siblings, as far as they have room.
+pub(super) fn drain(from: &Locked<'_>) {
+    while move_one(from) {}
+}
+
+pub(super) fn new() -> impl PinInit<Rescue> {
+    new_work!("service_group::rescue")
+}

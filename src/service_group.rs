@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! service_group: several listening TCP sockets provide one service.
+//!
+//! The kernel drops a SYN when the one listener that it looked up is full, although siblings of
+//! that listener are idle. This module lets programs say which sockets are siblings, and gives
+//! the connection to one that has room. Sockets that are in no group are not touched, and pay
+//! nothing.
+//!
+//! ```text
+//!   socket option, netlink, packets         the kernel calls
+//!        │
+//!   sys/       every `unsafe`: callbacks from C, safe wrappers of the C shim
+//!        │
+//!   group/     collects facts, has them decided, carries the decision out
+//!        │
+//!   logic/     decisions: pure functions, built and tested on the host as well
+//! ```
+//!
+//! # Lifetimes
+//!
+//! A group's slots own its members, and a member owns the hook that its socket carries. A socket
+//! holds a reference to the module as long as it carries a hook. Members are found under RCU, on
+//! a socket or in their group, and freed a grace period after they were taken from both. A member
+//! does not hold its socket: the socket tells when it ends.
+//!
+//! # Locking order
+//!
+//! ```text
+//!   Registry::changes         forming, joining, leaving (sleeps)
+//!     lock_sock()             which hook a socket carries (sleeps)
+//!       RcuSlots::writer      a group's members (no interrupts)
+//!       Registry::groups      a namespace's groups (no interrupts)
+//!       rskq_lock             an accept queue
+//! ```
+//!
+//! Packets take none of these. A socket that ends holds its own lock, and takes the last three,
+//! one after the other.
+
+mod group;
+// Public in the host crate that shares it.
+#[expect(unreachable_pub)]
+mod logic;
+mod sys;
+
+use kernel::prelude::*;
+use sys::{
+    listener::FlagRegistration,
+    netlink::NetlinkRegistration,
+    netns::NetnsRegistration,
+    option::OptionRegistration,
+    queue::WorkQueue,
+    rcu::Barrier, //
+};
+
+module! {
+    type: ServiceGroup,
+    name: "service_group",
+    authors: ["The service_group developers"],
+    description: "Listening sockets that provide one service",
+    license: "GPL",
+}
+
+/// What the module registers. It goes in this order: first nobody can ask for anything new, then
+/// nothing is found any more, then what is under way ends.
+struct ServiceGroup {
+    _option: OptionRegistration,
+    _netlink: NetlinkRegistration,
+    _flag: FlagRegistration,
+    _queue: WorkQueue,
+    _members: Barrier,
+    _netns: NetnsRegistration,
+    _groups: Barrier,
+}
+
+impl kernel::Module for ServiceGroup {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        // In reverse; what was registered goes again when a later one fails.
+        let groups = Barrier;
+        let netns = NetnsRegistration::new()?;
+        let members = Barrier;
+        let queue = WorkQueue::new()?;
+        let flag = FlagRegistration::new()?;
+        let netlink = NetlinkRegistration::new()?;
+        let option = OptionRegistration::new()?;
+        Ok(Self {
+            _option: option,
+            _netlink: netlink,
+            _flag: flag,
+            _queue: queue,
+            _members: members,
+            _netns: netns,
+            _groups: groups,
+        })
+    }
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What bindgen makes of `shim.h`, and of the uapi headers that it includes.
+
+#![allow(
+    clippy::all,
+    dead_code,
+    missing_docs,
+    non_camel_case_types,
+    non_snake_case,
+    non_upper_case_globals,
+    unreachable_pub,
+    unsafe_op_in_unsafe_fn
+)]
+
+include!(env!("SERVICE_GROUP_BINDINGS"));
+
+/// What the rest of the module may see of them: the uapi headers.
+pub(crate) mod uapi {
+    pub(crate) use super::{
+        SERVICE_GROUP_A_COUNTERS_DROPPED_FULL,
+        SERVICE_GROUP_A_COUNTERS_DROPPED_UNFIT,
+        SERVICE_GROUP_A_COUNTERS_HOME,
+        SERVICE_GROUP_A_COUNTERS_HOME_UNPROMISED,
+        SERVICE_GROUP_A_COUNTERS_PAD,
+        SERVICE_GROUP_A_COUNTERS_REDIRECTED_IN,
+        SERVICE_GROUP_A_COUNTERS_REDIRECTED_PROMISED,
+        SERVICE_GROUP_A_COUNTERS_REDIRECTED_QUEUE_FULL,
+        SERVICE_GROUP_A_COUNTERS_RESCUED_IN,
+        SERVICE_GROUP_A_COUNTERS_RESCUED_OUT,
+        SERVICE_GROUP_A_GROUP_COUNTERS,
+        SERVICE_GROUP_A_GROUP_ID,
+        SERVICE_GROUP_A_GROUP_MEMBERS,
+        SERVICE_GROUP_A_GROUP_UID,
+        SERVICE_GROUP_A_MEMBER_ADDRESS,
+        SERVICE_GROUP_A_MEMBER_BACKLOG,
+        SERVICE_GROUP_A_MEMBER_COOKIE,
+        SERVICE_GROUP_A_MEMBER_COUNTERS,
+        SERVICE_GROUP_A_MEMBER_FAMILY,
+        SERVICE_GROUP_A_MEMBER_GROUP,
+        SERVICE_GROUP_A_MEMBER_HALF_OPEN,
+        SERVICE_GROUP_A_MEMBER_INODE,
+        SERVICE_GROUP_A_MEMBER_PAD,
+        SERVICE_GROUP_A_MEMBER_PORT,
+        SERVICE_GROUP_A_MEMBER_QUEUED,
+        SERVICE_GROUP_A_MEMBER_STATE,
+        SERVICE_GROUP_A_STATS_GROUPS,
+        SERVICE_GROUP_A_STATS_MEMBERS,
+        SERVICE_GROUP_A_STATS_PAD,
+        SERVICE_GROUP_A_STATS_REFUSED_LIMIT,
+        SERVICE_GROUP_A_STATS_REFUSED_OTHER,
+        SERVICE_GROUP_A_STATS_REFUSED_PERMISSION,
+        SERVICE_GROUP_CMD_GROUP_ADD_NTF,
+        SERVICE_GROUP_CMD_GROUP_DEL_NTF,
+        SERVICE_GROUP_CMD_GROUP_GET,
+        SERVICE_GROUP_CMD_MEMBER_ADD_NTF,
+        SERVICE_GROUP_CMD_MEMBER_DEL_NTF,
+        SERVICE_GROUP_CMD_MEMBER_GET,
+        SERVICE_GROUP_CMD_STATS_GET,
+        SERVICE_GROUP_MAX_GROUPS,
+        SERVICE_GROUP_MAX_MEMBERS,
+        SO_SERVICE_GROUP,
+        SO_SERVICE_GROUP_LEAVE,
+        service_group_info,
+        service_group_leave_flags_SERVICE_GROUP_LEAVE_DRAIN,
+        service_group_member_state_SERVICE_GROUP_MEMBER_STATE_BOUND,
+        service_group_member_state_SERVICE_GROUP_MEMBER_STATE_CONNECTED,
+        service_group_member_state_SERVICE_GROUP_MEMBER_STATE_LISTENING,
+        service_group_member_state_SERVICE_GROUP_MEMBER_STATE_UNBOUND,
+        service_group_member_state_SERVICE_GROUP_MEMBER_STATE_UNHOOKED,
+    };
+}

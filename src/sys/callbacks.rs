@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What C calls when something comes to a member: a packet, or its end.
+//!
+//! The callbacks of the option, of netlink and of the namespaces stand beside their wrappers.
+
+use super::{
+    bindings,
+    listener::{family_of, Sock}, //
+};
+use crate::group::{
+    redirect,
+    rescue,
+    Member, //
+};
+use kernel::{
+    prelude::*,
+    sync::rcu, //
+};
+
+/// # Safety
+///
+/// Called by the kernel in place of a listener's `conn_request()`, with the same promises.
+#[no_mangle]
+unsafe extern "C" fn sg_conn_request(
+    sk: *mut bindings::sock,
+    skb: *mut bindings::sk_buff,
+) -> c_int {
+    let guard = rcu::read_lock();
+    // SAFETY: The kernel has the listener and the packet for the duration of the call.
+    let home = unsafe { Sock::from_ptr(sk) };
+    // The hook may be gone since the kernel found it; then the listener is as any other.
+    let taker = match home.hooked_member(&guard) {
+        Some(member) => redirect::syn(member, home, family_of(skb), &guard),
+        None => home,
+    };
+    // SAFETY: As above. A taker is a TCP socket that serves the packet's family, and its memory
+    // is there as long as the guard.
+    unsafe { bindings::sg_original_conn_request(taker.as_ptr(), skb) }
+}
+
+/// # Safety
+///
+/// Called by `listener.c` when a handshake with the listener is complete.
+#[no_mangle]
+unsafe extern "C" fn sg_handshake_complete(
+    sk: *mut bindings::sock,
+    skb: *mut bindings::sk_buff,
+) -> *mut bindings::sock {
+    let guard = rcu::read_lock();
+    // SAFETY: The kernel has the listener and the packet for the duration of the call.
+    let home = unsafe { Sock::from_ptr(sk) };
+    match home.hooked_member(&guard) {
+        // The caller is in a read section of its own, so the pointer outlives the guard.
+        Some(member) => rescue::handshake_complete(member, home, family_of(skb), &guard).as_ptr(),
+        None => sk,
+    }
+}
+
+/// # Safety
+///
+/// Called by `listener.c` when a member's socket ends. The hook is off the socket.
+#[no_mangle]
+unsafe extern "C" fn sg_member_gone(sk: *mut bindings::sock, member: *const c_void) {
+    // SAFETY: By the requirement. The member is there until the group lets go of it, which is
+    // what this call brings about.
+    let (sock, member) = unsafe { (Sock::from_ptr(sk), &*member.cast::<Member>()) };
+    member.gone(sock);
+}
+
+/// # Safety
+///
+/// Called by `listener.c` in an RCU read section, with the member of a socket.
+#[no_mangle]
+unsafe extern "C" fn sg_member_info(
+    member: *const c_void,
+    skb: *mut bindings::sk_buff,
+) -> c_int {
+    // SAFETY: By the requirement, for the duration of the call.
+    let member = unsafe { &*member.cast::<Member>() };
+    Sock::put_id(skb, member.group().id())
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Everything `unsafe`: safe wrappers of the C shim, and the callbacks that C calls.
+//!
+//! Nothing here decides anything. Where the kernel keeps a rule by comment (a lock is held, this
+//! is an RCU read section), it is a type here: see [`listener::Locked`] and the
+//! [`Guard`](kernel::sync::rcu::Guard) parameters.
+
+mod bindings;
+mod callbacks;
+pub(crate) mod listener;
+pub(crate) mod netlink;
+pub(crate) mod netns;
+pub(crate) mod option;
+pub(crate) mod queue;
+pub(crate) mod rcu;
+pub(crate) mod slots;
+pub(crate) mod socket;
+
+pub(crate) use bindings::uapi;

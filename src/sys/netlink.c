@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Messages of the generic netlink family that netlink_gen.c defines.
+ */
+#include <linux/module.h>
+#include <linux/user_namespace.h>
+#include <net/genetlink.h>
+#include <net/sock.h>
+
+#include "netlink_gen.h"
+#include "shim.h"
+
+int sg_netlink_register(void)
+{
+	return genl_register_family(&service_group_nl_family);
+}
+
+void sg_netlink_unregister(void)
+{
+	genl_unregister_family(&service_group_nl_family);
+}
+
+struct net *sg_info_net(const struct genl_info *info)
+{
+	return genl_info_net(info);
+}
+
+const struct sock *sg_request_reader(const struct sk_buff *request)
+{
+	return NETLINK_CB(request).sk;
+}
+
+_Bool sg_info_u32(const struct genl_info *info, int attribute,
+		  unsigned int *value)
+{
+	if (!info->attrs || !info->attrs[attribute])
+		return false;
+	*value = nla_get_u32(info->attrs[attribute]);
+	return true;
+}
+
+struct sk_buff *sg_reply_new(const struct genl_info *info, unsigned char cmd,
+			     void **header)
+{
+	struct sk_buff *skb = genlmsg_new(NLMSG_GOODSIZE, GFP_KERNEL);
+
+	if (!skb)
+		return NULL;
+	*header = genlmsg_put_reply(skb, (struct genl_info *)info,
+				    &service_group_nl_family, 0, cmd);
+	if (!*header) {
+		nlmsg_free(skb);
+		return NULL;
+	}
+	return skb;
+}
+
+int sg_reply_send(const struct genl_info *info, struct sk_buff *skb,
+		  void *header)
+{
+	genlmsg_end(skb, header);
+	return genlmsg_reply(skb, (struct genl_info *)info);
+}
+
+_Bool sg_event_wanted(struct net *net)
+{
+	return genl_has_listeners(&service_group_nl_family, net,
+				  SERVICE_GROUP_NLGRP_EVENTS);
+}
+
+struct sk_buff *sg_event_new(unsigned char cmd, _Bool atomic, void **header)
+{
+	struct sk_buff *skb;
+
+	skb = genlmsg_new(NLMSG_GOODSIZE, atomic ? GFP_ATOMIC : GFP_KERNEL);
+	if (!skb)
+		return NULL;
+	*header = genlmsg_put(skb, 0, 0, &service_group_nl_family, 0, cmd);
+	if (!*header) {
+		nlmsg_free(skb);
+		return NULL;
+	}
+	return skb;
+}
+
+void sg_event_send(struct net *net, struct sk_buff *skb, void *header,
+		   _Bool atomic)
+{
+	genlmsg_end(skb, header);
+	genlmsg_multicast_netns(&service_group_nl_family, net, skb, 0,
+				SERVICE_GROUP_NLGRP_EVENTS,
+				atomic ? GFP_ATOMIC : GFP_KERNEL);
+}
+
+void sg_message_free(struct sk_buff *skb)
+{
+	nlmsg_free(skb);
+}
+
+struct net *sg_dump_net(const struct netlink_callback *cb)
+{
+	return sock_net(cb->skb->sk);
+}
+
+const struct sock *sg_dump_reader(const struct netlink_callback *cb)
+{
+	return NETLINK_CB(cb->skb).sk;
+}
+
+_Bool sg_dump_u32(const struct netlink_callback *cb, int attribute,
+		  unsigned int *value)
+{
+	return sg_info_u32(genl_info_dump((struct netlink_callback *)cb),
+			   attribute, value);
+}
+
+unsigned long *sg_dump_position(struct netlink_callback *cb)
+{
+	return (unsigned long *)cb->ctx;
+}
+
+void *sg_dump_begin(struct netlink_callback *cb, struct sk_buff *skb,
+		    unsigned char cmd, unsigned int generation)
+{
+	void *header;
+
+	cb->seq = generation;
+	header = genlmsg_put(skb, NETLINK_CB(cb->skb).portid,
+			     cb->nlh->nlmsg_seq, &service_group_nl_family,
+			     NLM_F_MULTI, cmd);
+	if (header)
+		genl_dump_check_consistent(cb, header);
+	return header;
+}
+
+void sg_dump_end(struct sk_buff *skb, void *header)
+{
+	genlmsg_end(skb, header);
+}
+
+void sg_dump_cancel(struct sk_buff *skb, void *header)
+{
+	genlmsg_cancel(skb, header);
+}
+
+int sg_put_u16(struct sk_buff *skb, int attribute, unsigned short value)
+{
+	return nla_put_u16(skb, attribute, value);
+}
+
+int sg_put_be16(struct sk_buff *skb, int attribute, unsigned short value)
+{
+	return nla_put_be16(skb, attribute, htons(value));
+}
+
+int sg_put_u32(struct sk_buff *skb, int attribute, unsigned int value)
+{
+	return nla_put_u32(skb, attribute, value);
+}
+
+int sg_put_uid(struct sk_buff *skb, int attribute, unsigned int uid,
+	       const struct sock *reader)
+{
+	struct user_namespace *ns = reader ? sk_user_ns(reader) : &init_user_ns;
+
+	return nla_put_u32(skb, attribute,
+			   from_kuid_munged(ns, KUIDT_INIT(uid)));
+}
+
+int sg_put_u64(struct sk_buff *skb, int attribute, unsigned long long value,
+	       int pad)
+{
+	return nla_put_u64_64bit(skb, attribute, value, pad);
+}
+
+int sg_put_bytes(struct sk_buff *skb, int attribute, const void *from,
+		 unsigned int len)
+{
+	return nla_put(skb, attribute, len, from);
+}
+
+struct nlattr *sg_nest_begin(struct sk_buff *skb, int attribute)
+{
+	return nla_nest_start(skb, attribute);
+}
+
+void sg_nest_end(struct sk_buff *skb, struct nlattr *nest)
+{
+	nla_nest_end(skb, nest);
+}
+
+MODULE_ALIAS_GENL_FAMILY(SERVICE_GROUP_FAMILY_NAME);

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Messages of the generic netlink family.
+
+use super::{
+    bindings,
+    netns::Net, //
+};
+use crate::group::report;
+use core::ptr;
+use kernel::{
+    error::{to_result, Error},
+    prelude::*, //
+};
+
+/// A message that is being written.
+pub(crate) struct Message {
+    skb: *mut bindings::sk_buff,
+    /// Null for readers that are not known.
+    reader: *const bindings::sock,
+}
+
+impl Message {
+    pub(crate) fn put_u16(&mut self, attribute: u32, value: u16) -> Result {
+        // SAFETY: The message is being written.
+        to_result(unsafe { bindings::sg_put_u16(self.skb, number(attribute)?, value) })
+    }
+
+    /// Puts a number, given in host byte order, in network byte order.
+    pub(crate) fn put_be16(&mut self, attribute: u32, value: u16) -> Result {
+        // SAFETY: The message is being written.
+        to_result(unsafe { bindings::sg_put_be16(self.skb, number(attribute)?, value) })
+    }
+
+    pub(crate) fn put_u32(&mut self, attribute: u32, value: u32) -> Result {
+        // SAFETY: The message is being written.
+        to_result(unsafe { bindings::sg_put_u32(self.skb, number(attribute)?, value) })
+    }
+
+    /// Puts a user id as the reader sees it.
+    pub(crate) fn put_uid(&mut self, attribute: u32, uid: u32) -> Result {
+        // SAFETY: The message is being written, and its reader is waiting for it.
+        to_result(unsafe { bindings::sg_put_uid(self.skb, number(attribute)?, uid, self.reader) })
+    }
+
+    pub(crate) fn put_u64(&mut self, attribute: u32, value: u64, pad: u32) -> Result {
+        // SAFETY: The message is being written.
+        to_result(unsafe {
+            bindings::sg_put_u64(self.skb, number(attribute)?, value, number(pad)?)
+        })
+    }
+
+    pub(crate) fn put_bytes(&mut self, attribute: u32, bytes: &[u8]) -> Result {
+        let len = c_uint::try_from(bytes.len()).map_err(|_| EMSGSIZE)?;
+        // SAFETY: The message is being written, and `bytes` is there.
+        to_result(unsafe {
+            bindings::sg_put_bytes(self.skb, number(attribute)?, bytes.as_ptr().cast(), len)
+        })
+    }
+
+    /// Puts a nest, which `fill` fills.
+    pub(crate) fn put_nest(
+        &mut self,
+        attribute: u32,
+        fill: impl FnOnce(&mut Self) -> Result,
+    ) -> Result {
+        // SAFETY: The message is being written.
+        let nest = unsafe { bindings::sg_nest_begin(self.skb, number(attribute)?) };
+        if nest.is_null() {
+            return Err(EMSGSIZE);
+        }
+        fill(self)?;
+        // SAFETY: The nest was begun above. When `fill` fails the whole message is given up.
+        unsafe { bindings::sg_nest_end(self.skb, nest) };
+        Ok(())
+    }
+}
+
+fn number(attribute: u32) -> Result<c_int> {
+    c_int::try_from(attribute).map_err(|_| EINVAL)
+}
+
+fn command(cmd: u32) -> Result<u8> {
+    u8::try_from(cmd).map_err(|_| EINVAL)
+}
+
+/// A request for one object.
+pub(crate) struct Request {
+    skb: *const bindings::sk_buff,
+    info: *const bindings::genl_info,
+}
+
+impl Request {
+    pub(crate) fn net(&self) -> Net<'_> {
+        // SAFETY: The request has a namespace as long as it is there.
+        unsafe { Net::from_ptr(bindings::sg_info_net(self.info)) }
+    }
+
+    /// The attribute, which the policy has checked.
+    pub(crate) fn u32(&self, attribute: u32) -> Option<u32> {
+        let mut value = 0;
+        // SAFETY: The request is there; the attribute is one of the command's policy.
+        unsafe { bindings::sg_info_u32(self.info, number(attribute).ok()?, &mut value) }
+            .then_some(value)
+    }
+
+    /// Answers with a message that `fill` fills.
+    pub(crate) fn reply(&self, cmd: u32, fill: impl FnOnce(&mut Message) -> Result) -> Result {
+        let mut header = ptr::null_mut();
+        // SAFETY: The request is there.
+        let skb = unsafe { bindings::sg_reply_new(self.info, command(cmd)?, &mut header) };
+        if skb.is_null() {
+            return Err(ENOMEM);
+        }
+        let mut message = Message {
+            skb,
+            // SAFETY: The request is there.
+            reader: unsafe { bindings::sg_request_reader(self.skb) },
+        };
+        if let Err(error) = fill(&mut message) {
+            // SAFETY: It was made above, and is not sent.
+            unsafe { bindings::sg_message_free(skb) };
+            return Err(error);
+        }
+        // SAFETY: Both were made above; sending takes the message.
+        to_result(unsafe { bindings::sg_reply_send(self.info, skb, header) })
+    }
+}
+
+/// A dump that goes on from where the last message ended.
+pub(crate) struct Dump {
+    cb: *mut bindings::netlink_callback,
+    skb: *mut bindings::sk_buff,
+}
+
+impl Dump {
+    pub(crate) fn net(&self) -> Net<'_> {
+        // SAFETY: The dump has a namespace as long as it is there.
+        unsafe { Net::from_ptr(bindings::sg_dump_net(self.cb)) }
+    }
+
+    /// The attribute of the request, which the policy has checked.
+    pub(crate) fn u32(&self, attribute: u32) -> Option<u32> {
+        let mut value = 0;
+        // SAFETY: The dump is there; the attribute is one of the command's policy.
+        unsafe { bindings::sg_dump_u32(self.cb, number(attribute).ok()?, &mut value) }
+            .then_some(value)
+    }
+
+    /// Two numbers that are zero at first and are kept from one message to the next.
+    pub(crate) fn position(&mut self) -> &mut [usize; 2] {
+        // SAFETY: The callback has room for six of them, and nobody else uses them. The kernel's
+        // unsigned long is a usize.
+        unsafe { &mut *bindings::sg_dump_position(self.cb).cast() }
+    }
+
+    /// Adds an object that `fill` fills. `EMSGSIZE` when the message is full: then the dump is
+    /// to be left, and goes on with this object next time.
+    pub(crate) fn add(
+        &mut self,
+        cmd: u32,
+        generation: u32,
+        fill: impl FnOnce(&mut Message) -> Result,
+    ) -> Result {
+        // SAFETY: The dump is there.
+        let header =
+            unsafe { bindings::sg_dump_begin(self.cb, self.skb, command(cmd)?, generation) };
+        if header.is_null() {
+            return Err(EMSGSIZE);
+        }
+        let mut message = Message {
+            skb: self.skb,
+            // SAFETY: The dump is there.
+            reader: unsafe { bindings::sg_dump_reader(self.cb) },
+        };
+        let result = fill(&mut message);
+        // SAFETY: The object was begun above.
+        unsafe {
+            match result {
+                Ok(()) => bindings::sg_dump_end(self.skb, header),
+                Err(_) => bindings::sg_dump_cancel(self.skb, header),
+            }
+        }
+        result
+    }
+}
+
+/// In which context an event is sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Context {
+    /// Sleeping is allowed.
+    Process,
+    /// It is not.
+    Atomic,
+}
+
+/// Tells those who listen in the namespace; an event that there is no memory for is lost.
+pub(crate) fn notify(
+    net: Net<'_>,
+    cmd: u32,
+    context: Context,
+    fill: impl FnOnce(&mut Message) -> Result,
+) {
+    let atomic = context == Context::Atomic;
+    let mut header = ptr::null_mut();
+    // SAFETY: The namespace is there.
+    if !unsafe { bindings::sg_event_wanted(net.as_ptr()) } {
+        return;
+    }
+    let Ok(cmd) = command(cmd) else { return };
+    // SAFETY: It has no requirements.
+    let skb = unsafe { bindings::sg_event_new(cmd, atomic, &mut header) };
+    if skb.is_null() {
+        return;
+    }
+    let mut message = Message {
+        skb,
+        reader: ptr::null(),
+    };
+    // SAFETY: The message was made above; sending takes it.
+    unsafe {
+        match fill(&mut message) {
+            Ok(()) => bindings::sg_event_send(net.as_ptr(), skb, header, atomic),
+            Err(_) => bindings::sg_message_free(skb),
+        }
+    }
+}
+
+/// The registration of the family.
+pub(crate) struct NetlinkRegistration(());
+
+impl NetlinkRegistration {
+    pub(crate) fn new() -> Result<Self> {
+        // SAFETY: Called once, when the module is loaded.
+        to_result(unsafe { bindings::sg_netlink_register() })?;
+        Ok(Self(()))
+    }
+}
+
+impl Drop for NetlinkRegistration {
+    fn drop(&mut self) {
+        // SAFETY: It was registered.
+        unsafe { bindings::sg_netlink_unregister() };
+    }
+}
+
+fn errno(result: Result) -> c_int {
+    result.map_or_else(Error::to_errno, |()| 0)
+}
+
+/// # Safety
+///
+/// Called by generic netlink.
+#[no_mangle]
+unsafe extern "C" fn service_group_nl_group_get_doit(
+    skb: *mut bindings::sk_buff,
+    info: *mut bindings::genl_info,
+) -> c_int {
+    errno(report::group(&Request { skb, info }))
+}
+
+/// # Safety
+///
+/// Called by generic netlink.
+#[no_mangle]
+unsafe extern "C" fn service_group_nl_group_get_dumpit(
+    skb: *mut bindings::sk_buff,
+    cb: *mut bindings::netlink_callback,
+) -> c_int {
+    errno(report::groups(&mut Dump { cb, skb }))
+}
+
+/// # Safety
+///
+/// Called by generic netlink.
+#[no_mangle]
+unsafe extern "C" fn service_group_nl_member_get_dumpit(
+    skb: *mut bindings::sk_buff,
+    cb: *mut bindings::netlink_callback,
+) -> c_int {
+    errno(report::members(&mut Dump { cb, skb }))
+}
+
+/// # Safety
+///
+/// Called by generic netlink.
+#[no_mangle]
+unsafe extern "C" fn service_group_nl_stats_get_doit(
+    skb: *mut bindings::sk_buff,
+    info: *mut bindings::genl_info,
+) -> c_int {
+    errno(report::stats(&Request { skb, info }))
+}

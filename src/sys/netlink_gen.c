@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: ((GPL-2.0 WITH Linux-syscall-note) OR BSD-3-Clause)
+/* Do not edit directly, auto-generated from: */
+/*	Documentation/netlink/specs/service_group.yaml */
+/* YNL-GEN kernel source */
+/* To regenerate run: make ynl */
+
+#include <net/netlink.h>
+#include <net/genetlink.h>
+
+#include "netlink_gen.h"
+
+#include <uapi/linux/service_group_netlink.h>
+
+/* SERVICE_GROUP_CMD_GROUP_GET - do */
+static const struct nla_policy service_group_group_get_nl_policy[SERVICE_GROUP_A_GROUP_ID + 1] = {
+	[SERVICE_GROUP_A_GROUP_ID] = NLA_POLICY_MIN(NLA_U32, 1),
+};
+
+/* SERVICE_GROUP_CMD_MEMBER_GET - dump */
+static const struct nla_policy service_group_member_get_nl_policy[SERVICE_GROUP_A_MEMBER_GROUP + 1] = {
+	[SERVICE_GROUP_A_MEMBER_GROUP] = NLA_POLICY_MIN(NLA_U32, 1),
+};
+
+/* Ops table for service_group */
+static const struct genl_split_ops service_group_nl_ops[] = {
+	{
+		.cmd		= SERVICE_GROUP_CMD_GROUP_GET,
+		.doit		= service_group_nl_group_get_doit,
+		.policy		= service_group_group_get_nl_policy,
+		.maxattr	= SERVICE_GROUP_A_GROUP_ID,
+		.flags		= GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd	= SERVICE_GROUP_CMD_GROUP_GET,
+		.dumpit	= service_group_nl_group_get_dumpit,
+		.flags	= GENL_CMD_CAP_DUMP,
+	},
+	{
+		.cmd		= SERVICE_GROUP_CMD_MEMBER_GET,
+		.dumpit		= service_group_nl_member_get_dumpit,
+		.policy		= service_group_member_get_nl_policy,
+		.maxattr	= SERVICE_GROUP_A_MEMBER_GROUP,
+		.flags		= GENL_CMD_CAP_DUMP,
+	},
+	{
+		.cmd	= SERVICE_GROUP_CMD_STATS_GET,
+		.doit	= service_group_nl_stats_get_doit,
+		.flags	= GENL_CMD_CAP_DO,
+	},
+};
+
+static const struct genl_multicast_group service_group_nl_mcgrps[] = {
+	[SERVICE_GROUP_NLGRP_EVENTS] = { "events", },
+};
+
+struct genl_family service_group_nl_family __ro_after_init = {
+	.name		= SERVICE_GROUP_FAMILY_NAME,
+	.version	= SERVICE_GROUP_FAMILY_VERSION,
+	.netnsok	= true,
+	.parallel_ops	= true,
+	.module		= THIS_MODULE,
+	.split_ops	= service_group_nl_ops,
+	.n_split_ops	= ARRAY_SIZE(service_group_nl_ops),
+	.mcgrps		= service_group_nl_mcgrps,
+	.n_mcgrps	= ARRAY_SIZE(service_group_nl_mcgrps),
+};

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: ((GPL-2.0 WITH Linux-syscall-note) OR BSD-3-Clause) */
+/* Do not edit directly, auto-generated from: */
+/*	Documentation/netlink/specs/service_group.yaml */
+/* YNL-GEN kernel header */
+/* To regenerate run: make ynl */
+
+#ifndef _LINUX_SERVICE_GROUP_GEN_H
+#define _LINUX_SERVICE_GROUP_GEN_H
+
+#include <net/netlink.h>
+#include <net/genetlink.h>
+
+#include <uapi/linux/service_group_netlink.h>
+
+int service_group_nl_group_get_doit(struct sk_buff *skb,
+				    struct genl_info *info);
+int service_group_nl_group_get_dumpit(struct sk_buff *skb,
+				      struct netlink_callback *cb);
+int service_group_nl_member_get_dumpit(struct sk_buff *skb,
+				       struct netlink_callback *cb);
+int service_group_nl_stats_get_doit(struct sk_buff *skb,
+				    struct genl_info *info);
+
+enum {
+	SERVICE_GROUP_NLGRP_EVENTS,
+};
+
+extern struct genl_family service_group_nl_family;
+
+#endif /* _LINUX_SERVICE_GROUP_GEN_H */

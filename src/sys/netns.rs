@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Network namespaces, and what the module keeps for each.
+
+use super::bindings;
+use crate::group::registry::Registry;
+use core::marker::PhantomData;
+use kernel::{
+    error::to_result,
+    prelude::*,
+    sync::{Arc, ArcBorrow}, //
+};
+
+/// A network namespace that is there for `'a`.
+#[derive(Clone, Copy)]
+pub(crate) struct Net<'a>(*mut bindings::net, PhantomData<&'a bindings::net>);
+
+impl<'a> Net<'a> {
+    /// # Safety
+    ///
+    /// `ptr` is a namespace that is there for `'a`.
+    pub(super) unsafe fn from_ptr(ptr: *mut bindings::net) -> Self {
+        Self(ptr, PhantomData)
+    }
+
+    pub(super) fn as_ptr(self) -> *mut bindings::net {
+        self.0
+    }
+
+    /// The groups of the namespace.
+    pub(crate) fn registry(self) -> ArcBorrow<'a, Registry> {
+        // SAFETY: The state is what `sg_netns_new()` returned, and is there as long as the
+        // namespace and the module's registration are; whoever asks has both.
+        unsafe { ArcBorrow::from_raw(bindings::sg_netns_state(self.0).cast()) }
+    }
+
+    /// Whether it is the caller's own.
+    pub(crate) fn is_callers(self) -> bool {
+        // SAFETY: The namespace is there.
+        unsafe { bindings::sg_caller_in_net(self.0) }
+    }
+
+    /// Whether the caller has `CAP_NET_ADMIN` in it.
+    pub(crate) fn caller_is_admin(self) -> bool {
+        // SAFETY: The namespace is there.
+        unsafe { bindings::sg_caller_is_admin(self.0) }
+    }
+}
+
+impl PartialEq for Net<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        core::ptr::eq(self.0, other.0)
+    }
+}
+
+/// Has each namespace get a [`Registry`].
+pub(crate) struct NetnsRegistration(());
+
+impl NetnsRegistration {
+    pub(crate) fn new() -> Result<Self> {
+        // SAFETY: Called once, when the module is loaded.
+        to_result(unsafe { bindings::sg_netns_register() })?;
+        Ok(Self(()))
+    }
+}
+
+impl Drop for NetnsRegistration {
+    fn drop(&mut self) {
+        // SAFETY: It was registered.
+        unsafe { bindings::sg_netns_unregister() };
+    }
+}
+
+/// # Safety
+///
+/// Called by `netns.c`.
+#[no_mangle]
+unsafe extern "C" fn sg_netns_new() -> *mut c_void {
+    match Registry::new() {
+        Ok(registry) => Arc::into_raw(registry).cast_mut().cast(),
+        Err(_) => core::ptr::null_mut(),
+    }
+}
+
+/// # Safety
+///
+/// Called by `netns.c`, once for each state that [`sg_netns_new`] made.
+#[no_mangle]
+unsafe extern "C" fn sg_netns_free(state: *mut c_void) {
+    // SAFETY: By the requirement.
+    drop(unsafe { Arc::<Registry>::from_raw(state.cast()) });
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The socket options, and what they do to sockets: find them by descriptor,
+ * bind them, and undo that.
+ *
+ * An IPv6 TCP socket passes SOL_IP options on to ip_setsockopt(), so the
+ * registration for PF_INET serves both families.
+ */
+#include <linux/cred.h>
+#include <linux/in.h>
+#include <linux/in6.h>
+#include <linux/module.h>
+#include <linux/net.h>
+#include <linux/netfilter.h>
+#include <linux/sched.h>
+#include <linux/sockptr.h>
+#include <net/inet_sock.h>
+#include <net/ip.h>
+#include <net/ipv6.h>
+#include <net/net_namespace.h>
+#include <net/sock.h>
+
+#include "shim.h"
+
+static int sg_nf_set(struct sock *sk, int name, sockptr_t option,
+		     unsigned int len)
+{
+	return sg_option_set(sk, name, &option, len);
+}
+
+static int sg_nf_get(struct sock *sk, int name, void __user *to, int *len)
+{
+	return sg_option_get(sk, name, (__force void *)to, len);
+}
+
+static struct nf_sockopt_ops sg_sockopt = {
+	.pf		= PF_INET,
+	.set_optmin	= SO_SERVICE_GROUP,
+	.set_optmax	= SO_SERVICE_GROUP_LEAVE + 1,
+	.set		= sg_nf_set,
+	.get_optmin	= SO_SERVICE_GROUP,
+	.get_optmax	= SO_SERVICE_GROUP + 1,
+	.get		= sg_nf_get,
+	.owner		= THIS_MODULE,
+};
+
+int sg_option_register(void)
+{
+	return nf_register_sockopt(&sg_sockopt);
+}
+
+void sg_option_unregister(void)
+{
+	nf_unregister_sockopt(&sg_sockopt);
+}
+
+int sg_option_copy_from(void *to, const void *from, unsigned int len)
+{
+	const sockptr_t *option = from;
+
+	return copy_from_sockptr(to, *option, len) ? -EFAULT : 0;
+}
+
+int sg_option_copy_to(void *to, const void *from, unsigned int len)
+{
+	return copy_to_user((__force void __user *)to, from, len) ? -EFAULT : 0;
+}
+
+struct socket *sg_socket_from_fd(int fd)
+{
+	int err = 0;
+	struct socket *sock = sockfd_lookup(fd, &err);
+
+	return sock ?: ERR_PTR(err);
+}
+
+void sg_socket_put(struct socket *sock)
+{
+	sockfd_put(sock);
+}
+
+struct sock *sg_socket_sock(const struct socket *sock)
+{
+	return sock->sk;
+}
+
+unsigned short sg_sock_family(const struct sock *sk)
+{
+	return READ_ONCE(sk->sk_family);
+}
+
+static int sg_bind(struct socket *sock, const struct sg_address *address)
+{
+	struct sockaddr_in6 in6 = {
+		.sin6_family = AF_INET6,
+		.sin6_port = htons(address->port),
+		.sin6_scope_id = address->scope_id,
+	};
+	struct sockaddr_in in = {
+		.sin_family = AF_INET,
+		.sin_port = htons(address->port),
+	};
+
+	if (address->family == AF_INET6) {
+		memcpy(&in6.sin6_addr, address->address, 16);
+		return kernel_bind(sock, (struct sockaddr_unsized *)&in6,
+				   sizeof(in6));
+	}
+	memcpy(&in.sin_addr, address->address, 4);
+	return kernel_bind(sock, (struct sockaddr_unsized *)&in, sizeof(in));
+}
+
+int sg_socket_bind(struct socket *sock, const struct sg_address *address,
+		   _Bool reuseport, struct sg_unbound *before)
+{
+	struct sock *sk = sock->sk;
+	int err;
+
+	lock_sock(sk);
+	before->device = sk->sk_bound_dev_if;
+	before->userlocks = sk->sk_userlocks;
+	before->reuseport = sk->sk_reuseport;
+	before->ipv6only = sk->sk_ipv6only;
+	if (reuseport)
+		sk->sk_reuseport = 1;
+	release_sock(sk);
+
+	err = sg_bind(sock, address);
+	if (err) {
+		lock_sock(sk);
+		sk->sk_reuseport = before->reuseport;
+		sk->sk_bound_dev_if = before->device;
+		release_sock(sk);
+	}
+	return err;
+}
+
+void sg_socket_unbind(struct socket *sock, const struct sg_unbound *before)
+{
+	struct sock *sk = sock->sk;
+
+	lock_sock(sk);
+	if (sk->sk_state == TCP_CLOSE && inet_sk(sk)->inet_num &&
+	    sk->sk_prot->put_port) {
+		/* The port first: its bucket is found by the address. */
+		sk->sk_prot->put_port(sk);
+		inet_reset_saddr(sk);
+		inet_sk(sk)->inet_sport = 0;
+		sk->sk_userlocks = before->userlocks;
+		sk->sk_reuseport = before->reuseport;
+		sk->sk_ipv6only = before->ipv6only;
+		sk->sk_bound_dev_if = before->device;
+	}
+	release_sock(sk);
+}
+
+_Bool sg_caller_in_net(const struct net *net)
+{
+	return net_eq(net, current->nsproxy->net_ns);
+}
+
+_Bool sg_caller_is_admin(const struct net *net)
+{
+	return ns_capable(net->user_ns, CAP_NET_ADMIN);
+}
+
+/*
+ * What confines a caller's bind() hangs on the system call (Landlock, seccomp)
+ * and cannot be asked from here; without privilege it needs no_new_privs.
+ */
+_Bool sg_caller_is_confined(void)
+{
+	return task_no_new_privs(current);
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The socket options' way into the module.
+
+use super::{
+    bindings::{self, uapi},
+    listener::Sock, //
+};
+use crate::group::option;
+use core::mem::size_of;
+use kernel::{
+    error::{to_result, Error},
+    prelude::*,
+    transmute::AsBytes, //
+};
+
+/// The value of an option, which is in the caller's memory.
+pub(crate) struct Value {
+    from: *const c_void,
+    len: u32,
+}
+
+impl Value {
+    /// Its length, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        // A `u32` fits on every machine that there is a kernel for.
+        self.len as usize
+    }
+
+    /// Copies it, once. The caller has checked the length.
+    pub(crate) fn copy(self) -> Result<KVec<u8>> {
+        let mut bytes = KVec::from_elem(0u8, self.len(), GFP_KERNEL_ACCOUNT)?;
+        // SAFETY: `bytes` has room for `len` bytes, and `from` is the option's sockptr_t.
+        to_result(unsafe {
+            bindings::sg_option_copy_from(bytes.as_mut_ptr().cast(), self.from, self.len)
+        })?;
+        Ok(bytes)
+    }
+
+    /// Copies it as a number; `None` if the length is not that of one.
+    pub(crate) fn copy_u32(self) -> Result<Option<u32>> {
+        let mut value = 0u32;
+        if self.len() != size_of::<u32>() {
+            return Ok(None);
+        }
+        // SAFETY: `value` has room for the four bytes, and `from` is the option's sockptr_t.
+        to_result(unsafe {
+            bindings::sg_option_copy_from((&raw mut value).cast(), self.from, self.len)
+        })?;
+        Ok(Some(value))
+    }
+}
+
+// SAFETY: The structure has no padding: the C definition orders its fields by size.
+unsafe impl AsBytes for uapi::service_group_info {}
+
+/// The registration of the options.
+pub(crate) struct OptionRegistration(());
+
+impl OptionRegistration {
+    pub(crate) fn new() -> Result<Self> {
+        // SAFETY: Called once, when the module is loaded.
+        to_result(unsafe { bindings::sg_option_register() })?;
+        Ok(Self(()))
+    }
+}
+
+impl Drop for OptionRegistration {
+    fn drop(&mut self) {
+        // SAFETY: It was registered.
+        unsafe { bindings::sg_option_unregister() };
+    }
+}
+
+fn errno(result: Result) -> c_int {
+    result.map_or_else(Error::to_errno, |()| 0)
+}
+
+/// # Safety
+///
+/// Called by `option.c`: `sk` is a socket of the caller's, `value` its sockptr_t.
+#[no_mangle]
+unsafe extern "C" fn sg_option_set(
+    sk: *mut bindings::sock,
+    name: c_int,
+    value: *const c_void,
+    len: c_uint,
+) -> c_int {
+    // SAFETY: By the requirement, for the duration of the call.
+    let sock = unsafe { Sock::from_ptr(sk) };
+    let value = Value { from: value, len };
+    errno(match u32::try_from(name) {
+        Ok(uapi::SO_SERVICE_GROUP) => option::set(sock, value),
+        Ok(uapi::SO_SERVICE_GROUP_LEAVE) => option::leave(sock, value),
+        _ => Err(ENOPROTOOPT),
+    })
+}
+
+/// # Safety
+///
+/// Called by `option.c`: `sk` is a socket of the caller's, `to` the user's pointer, `len` the
+/// length there.
+#[no_mangle]
+unsafe extern "C" fn sg_option_get(
+    sk: *mut bindings::sock,
+    _name: c_int,
+    to: *mut c_void,
+    len: *mut c_int,
+) -> c_int {
+    // SAFETY: By the requirement, for the duration of the call.
+    let (sock, len) = unsafe { (Sock::from_ptr(sk), &mut *len) };
+    errno(get(sock, to, len))
+}
+
+fn get(sock: &Sock, to: *mut c_void, len: &mut c_int) -> Result {
+    let info = option::get(sock)?;
+    let room = usize::try_from(*len).map_err(|_| EINVAL)?;
+    let cut = info
+        .as_bytes()
+        .get(..room.min(size_of::<uapi::service_group_info>()))
+        .ok_or(EINVAL)?;
+    let cut_len = c_uint::try_from(cut.len()).map_err(|_| EINVAL)?;
+    // SAFETY: `cut` is there; `to` is a pointer of the user's, and is treated as such.
+    to_result(unsafe { bindings::sg_option_copy_to(to, cut.as_ptr().cast(), cut_len) })?;
+    *len = c_int::try_from(cut_len).map_err(|_| EINVAL)?;
+    Ok(())
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Moves connections from one accept queue to another.
+ *
+ * inet_csk_accept() checks that its queue is not empty and then takes from it
+ * without looking again, under the listener's lock; so whoever else takes from
+ * a queue holds that lock. Adding needs the queue's own lock only, and the
+ * check of the state that inet_csk_reqsk_queue_add() makes under it.
+ *
+ * The request keeps its reference to the listener that it came for. Nothing
+ * reads it for an accepted or forgotten connection, except for TCP Fast Open
+ * ones whose handshake is not complete, and those are left where they are.
+ */
+#include <linux/workqueue.h>
+#include <net/inet_connection_sock.h>
+#include <net/tcp.h>
+
+#include "shim.h"
+
+/* The oldest request that can be moved, and the one before it. */
+static struct request_sock *sg_queue_oldest(struct request_sock_queue *queue,
+					    struct request_sock **before)
+{
+	struct request_sock *req;
+
+	*before = NULL;
+	for (req = queue->rskq_accept_head; req; req = req->dl_next) {
+		if (!tcp_rsk(req)->tfo_listener)
+			return req;
+		*before = req;
+	}
+	return NULL;
+}
+
+static struct request_sock *sg_queue_take(struct sock *sk)
+{
+	struct request_sock_queue *queue = &inet_csk(sk)->icsk_accept_queue;
+	struct request_sock *req, *before;
+
+	sock_owned_by_me(sk);
+	spin_lock_bh(&queue->rskq_lock);
+	req = sg_queue_oldest(queue, &before);
+	if (req) {
+		if (before)
+			before->dl_next = req->dl_next;
+		else
+			WRITE_ONCE(queue->rskq_accept_head, req->dl_next);
+		if (queue->rskq_accept_tail == req)
+			queue->rskq_accept_tail = before;
+		sk_acceptq_removed(sk);
+	}
+	spin_unlock_bh(&queue->rskq_lock);
+	return req;
+}
+
+static bool sg_queue_add(struct sock *sk, struct request_sock *req)
+{
+	struct request_sock_queue *queue = &inet_csk(sk)->icsk_accept_queue;
+	bool listening;
+
+	spin_lock_bh(&queue->rskq_lock);
+	listening = sk->sk_state == TCP_LISTEN;
+	if (listening) {
+		req->dl_next = NULL;
+		if (!queue->rskq_accept_head)
+			WRITE_ONCE(queue->rskq_accept_head, req);
+		else
+			queue->rskq_accept_tail->dl_next = req;
+		queue->rskq_accept_tail = req;
+		sk_acceptq_added(sk);
+	}
+	spin_unlock_bh(&queue->rskq_lock);
+	return listening;
+}
+
+_Bool sg_queue_move(struct sock *from, struct sock *to)
+{
+	struct request_sock *req;
+
+	/* Nobody can stop a listener whose lock we hold: it can go back. */
+	if (from->sk_state != TCP_LISTEN)
+		return false;
+	req = sg_queue_take(from);
+	if (!req)
+		return false;
+	if (!sg_queue_add(to, req)) {
+		sg_queue_add(from, req);
+		return false;
+	}
+	READ_ONCE(to->sk_data_ready)(to);
+	return true;
+}
+
+_Bool sg_queue_next_is_ipv6(struct sock *from)
+{
+	struct request_sock_queue *queue = &inet_csk(from)->icsk_accept_queue;
+	struct request_sock *req, *before;
+	bool ipv6 = false;
+
+	spin_lock_bh(&queue->rskq_lock);
+	req = sg_queue_oldest(queue, &before);
+#if IS_ENABLED(CONFIG_IPV6)
+	if (req && req->sk)
+		ipv6 = req->sk->sk_family == AF_INET6 &&
+		       !ipv6_addr_v4mapped(&req->sk->sk_v6_daddr);
+#endif
+	spin_unlock_bh(&queue->rskq_lock);
+	return ipv6;
+}
+
+static struct workqueue_struct *sg_queue;
+
+int sg_workqueue_register(void)
+{
+	sg_queue = alloc_workqueue("service_group", WQ_UNBOUND, 0);
+	return sg_queue ? 0 : -ENOMEM;
+}
+
+void sg_workqueue_unregister(void)
+{
+	destroy_workqueue(sg_queue);
+}
+
+struct workqueue_struct *sg_workqueue(void)
+{
+	return sg_queue;
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A box whose contents outlive a grace period.
+
+use core::{
+    mem::offset_of,
+    ops::Deref,
+    ptr::NonNull, //
+};
+use kernel::{
+    alloc::{AllocError, Flags},
+    bindings,
+    prelude::*,
+    sync::rcu,
+    types::Opaque, //
+};
+
+#[repr(C)]
+struct Inner<T> {
+    head: Opaque<bindings::callback_head>,
+    value: T,
+}
+
+/// Owns a value that RCU readers may still be looking at when the box is dropped: the value is
+/// dropped when a grace period has passed, in softirq context.
+///
+/// Dropping the box is allowed in any context.
+///
+/// # Invariants
+///
+/// The pointer is to an allocation of a [`KBox`] that this box owns, and whose `head` is not in
+/// use.
+pub(crate) struct RcuBox<T: Send + Sync + 'static>(NonNull<Inner<T>>);
+
+// SAFETY: It owns a `T`, and hands out shared references only.
+unsafe impl<T: Send + Sync> Send for RcuBox<T> {}
+// SAFETY: As above.
+unsafe impl<T: Send + Sync> Sync for RcuBox<T> {}
+
+impl<T: Send + Sync> RcuBox<T> {
+    pub(crate) fn new(value: T, flags: Flags) -> Result<Self, AllocError> {
+        let inner = KBox::new(
+            Inner {
+                head: Opaque::uninit(),
+                value,
+            },
+            flags,
+        )?;
+        // INVARIANT: The allocation is new.
+        Ok(Self(NonNull::from(KBox::leak(inner))))
+    }
+
+    /// The value's address, which stays the same for its life.
+    pub(crate) fn as_ptr(&self) -> *const T {
+        &raw const **self
+    }
+
+    /// Gives up ownership; see [`RcuBox::from_raw`].
+    pub(super) fn into_raw(self) -> *mut T {
+        let ptr = self.as_ptr().cast_mut();
+        core::mem::forget(self);
+        ptr
+    }
+
+    /// # Safety
+    ///
+    /// `ptr` comes from [`RcuBox::into_raw`], and has not been passed to this function since.
+    pub(super) unsafe fn from_raw(ptr: *mut T) -> Self {
+        // SAFETY: By the requirement, the pointer is to the `value` of an `Inner`.
+        let inner = unsafe { ptr.byte_sub(offset_of!(Inner<T>, value)) }.cast();
+        // INVARIANT: Ownership comes back from `into_raw()`.
+        // SAFETY: A pointer into an allocation is not null.
+        Self(unsafe { NonNull::new_unchecked(inner) })
+    }
+}
+
+impl<T: Send + Sync> Deref for RcuBox<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: By the invariant, the pointer is valid while `self` is.
+        unsafe { &self.0.as_ref().value }
+    }
+}
+
+impl<T: Send + Sync> Drop for RcuBox<T> {
+    fn drop(&mut self) {
+        // SAFETY: By the invariant, `head` is valid and not in use, and it is the first field, so
+        // `free()` can find the allocation by it. `Registered` waits for callbacks before the
+        // module's code goes.
+        unsafe { bindings::call_rcu(self.0.as_ref().head.get(), Some(free::<T>)) };
+    }
+}
+
+/// # Safety
+///
+/// `head` is that of an `Inner<T>` whose box was dropped, a grace period ago.
+unsafe extern "C" fn free<T>(head: *mut bindings::callback_head) {
+    // SAFETY: By the requirement, nobody else has the allocation; `head` is its first field.
+    drop(unsafe { KBox::from_raw(head.cast::<Inner<T>>()) });
+}
+
+/// Waits, when it is dropped, until no callback of this module is queued.
+pub(crate) struct Barrier;
+
+impl Drop for Barrier {
+    fn drop(&mut self) {
+        rcu::rcu_barrier();
+    }
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the Rust side of the module calls in C, and what C calls in Rust.
+ *
+ * bindgen reads this file, so there are only forward declarations and plain
+ * integers in it: no layout of a kernel structure ever reaches Rust. Each
+ * function wraps one inline function or macro of the kernel, or does list
+ * surgery for which the kernel exports nothing. None of them decides anything.
+ *
+ * Unless said otherwise a function may be called in any context, errors are
+ * negative errno values, and numbers are in host byte order.
+ */
+#ifndef _SERVICE_GROUP_SHIM_H
+#define _SERVICE_GROUP_SHIM_H
+
+#include <linux/service_group.h>
+#include <linux/service_group_netlink.h>
+
+struct genl_info;
+struct net;
+struct netlink_callback;
+struct nlattr;
+struct sg_hook;
+struct sk_buff;
+struct sock;
+struct socket;
+struct workqueue_struct;
+
+/* ---- listener.c: what a listener is, and the hook in its operations ---- */
+
+/* What kind of socket it is. */
+enum sg_kind { SG_KIND_TCP, SG_KIND_MPTCP, SG_KIND_OTHER };
+
+struct sg_facts {
+	unsigned int	queued;
+	unsigned int	half_open;
+	unsigned int	backlog;
+	unsigned int	device;
+	unsigned short	port;
+	unsigned short	min_ttl;
+	_Bool		closed;
+	_Bool		listening;
+	_Bool		hooked;
+	_Bool		guarded;
+	_Bool		serves_ipv4;
+	_Bool		serves_ipv6;
+};
+
+struct sg_identity {
+	unsigned long long cookie;
+	unsigned long long inode;
+	unsigned short	family;
+	unsigned short	port;
+	unsigned char	address[16];
+};
+
+enum sg_kind sg_sock_kind(const struct sock *sk);
+struct net *sg_sock_net(const struct sock *sk);
+/* The owner's user id in the initial user namespace. */
+unsigned int sg_sock_uid(const struct sock *sk);
+void sg_sock_hold(struct sock *sk);
+void sg_sock_put(struct sock *sk);
+/* RCU read section; false if the last reference is gone. */
+_Bool sg_sock_get_unless_zero(struct sock *sk);
+/* Process context. */
+void sg_sock_lock(struct sock *sk);
+void sg_sock_unlock(struct sock *sk);
+void sg_sock_facts(const struct sock *sk, struct sg_facts *facts);
+void sg_sock_identity(struct sock *sk, struct sg_identity *identity);
+
+/* Process context; NULL without memory. @member comes back in callbacks. */
+struct sg_hook *sg_hook_alloc(struct sock *sk);
+void sg_hook_set_member(struct sg_hook *hook, const void *member);
+/* No RCU reader may find the hook any more. */
+void sg_hook_free(struct sg_hook *hook);
+struct sock *sg_hook_sock(const struct sg_hook *hook);
+/*
+ * The member of the hook in the socket's operations, or NULL if there is none.
+ * RCU read section.
+ */
+const void *sg_hooked_member(const struct sock *sk);
+/* The member of the hook that the socket carries, or NULL. Socket lock. */
+const void *sg_attached_member(const struct sock *sk);
+/*
+ * Flag the socket: hang the hook on it, as its upper layer protocol. 0,
+ * -EALREADY if it has a hook, or -EEXIST if it has another protocol. Socket
+ * lock.
+ */
+int sg_hook_attach(struct sock *sk, struct sg_hook *hook);
+/* Let the hook see the socket's SYNs. Socket lock. */
+void sg_hook_install(struct sock *sk, struct sg_hook *hook);
+/*
+ * Undo both; waits for a grace period if it was installed. Socket lock; the
+ * caller holds a reference to the module that is not the socket's.
+ */
+void sg_hook_detach(struct sock *sk, struct sg_hook *hook);
+/* What the socket would do with a SYN if it had no hook. RCU read section. */
+int sg_original_conn_request(struct sock *sk, struct sk_buff *skb);
+_Bool sg_skb_is_ipv6(const struct sk_buff *skb);
+
+int sg_ulp_register(void);
+/* Waits for a grace period. */
+void sg_ulp_unregister(void);
+int sg_info_put_id(struct sk_buff *skb, unsigned int id);
+
+/* Callbacks in Rust. */
+
+/* A SYN for @sk, which has a hook; RCU read section, bottom halves off. */
+int sg_conn_request(struct sock *sk, struct sk_buff *skb);
+/*
+ * A handshake with @sk is complete: the listener that the new socket is to be
+ * made of, @sk itself or a sibling. RCU read section, bottom halves off.
+ */
+struct sock *sg_handshake_complete(struct sock *sk, struct sk_buff *skb);
+/* The socket is about to be freed; @member is nobody's any more. Atomic. */
+void sg_member_gone(struct sock *sk, const void *member);
+/* For sock_diag: attributes of the member. RCU read section. */
+int sg_member_info(const void *member, struct sk_buff *skb);
+
+/* ---- queue.c: accept queues ---- */
+
+/*
+ * Moves the oldest connection that can be moved from one accept queue to
+ * another, and wakes its new owner. False if there is none, or if @to does not
+ * listen any more. Process context, socket lock of @from, RCU read section.
+ */
+_Bool sg_queue_move(struct sock *from, struct sock *to);
+/* Whether the connection that would be moved next is an IPv6 one. */
+_Bool sg_queue_next_is_ipv6(struct sock *from);
+
+/* The module's work queue: made, and got rid of when its work is done. */
+int sg_workqueue_register(void);
+void sg_workqueue_unregister(void);
+struct workqueue_struct *sg_workqueue(void);
+
+/* ---- option.c: the socket options; all of it process context ---- */
+
+int sg_option_register(void);
+void sg_option_unregister(void);
+/* @from is the sockptr_t of the option. 0 or -EFAULT. */
+int sg_option_copy_from(void *to, const void *from, unsigned int len);
+int sg_option_copy_to(void *to, const void *from, unsigned int len);
+
+/* A reference to the socket, or an error pointer: -EBADF, -ENOTSOCK. */
+struct socket *sg_socket_from_fd(int fd);
+void sg_socket_put(struct socket *sock);
+struct sock *sg_socket_sock(const struct socket *sock);
+
+struct sg_address {
+	unsigned short	family;		/* AF_INET, AF_INET6 */
+	unsigned short	port;		/* 0: the kernel chooses one */
+	unsigned int	scope_id;
+	unsigned char	address[16];	/* network byte order */
+};
+
+/* What binding changes, to put it back. */
+struct sg_unbound {
+	unsigned int	device;
+	unsigned int	userlocks;
+	_Bool		reuseport;
+	_Bool		ipv6only;
+};
+
+unsigned short sg_sock_family(const struct sock *sk);
+/* Takes the socket lock itself. On an error nothing has changed. */
+int sg_socket_bind(struct socket *sock, const struct sg_address *address,
+		   _Bool reuseport, struct sg_unbound *before);
+/* Takes the socket lock itself. A socket that listens by now stays bound. */
+void sg_socket_unbind(struct socket *sock, const struct sg_unbound *before);
+
+_Bool sg_caller_in_net(const struct net *net);
+_Bool sg_caller_is_admin(const struct net *net);
+_Bool sg_caller_is_confined(void);
+
+/* Callbacks in Rust; @option is a sockptr_t, @to a user's pointer. */
+int sg_option_set(struct sock *sk, int name, const void *option,
+		  unsigned int len);
+int sg_option_get(struct sock *sk, int name, void *to, int *len);
+
+/* ---- netns.c: what each network namespace has ---- */
+
+int sg_netns_register(void);
+void sg_netns_unregister(void);
+/* What sg_netns_new() made. */
+const void *sg_netns_state(const struct net *net);
+
+/* Callbacks in Rust; process context. */
+void *sg_netns_new(void);
+void sg_netns_free(void *state);
+
+/* ---- netlink.c: messages of the generic netlink family ---- */
+
+int sg_netlink_register(void);
+void sg_netlink_unregister(void);
+struct net *sg_info_net(const struct genl_info *info);
+const struct sock *sg_request_reader(const struct sk_buff *request);
+/* The request's u32 attribute; false if it is not there. */
+_Bool sg_info_u32(const struct genl_info *info, int attribute,
+		  unsigned int *value);
+/* A message of this command as the reply to a request, or NULL. */
+struct sk_buff *sg_reply_new(const struct genl_info *info, unsigned char cmd,
+			     void **header);
+int sg_reply_send(const struct genl_info *info, struct sk_buff *skb,
+		  void *header);
+struct sk_buff *sg_event_new(unsigned char cmd, _Bool atomic, void **header);
+void sg_event_send(struct net *net, struct sk_buff *skb, void *header,
+		   _Bool atomic);
+_Bool sg_event_wanted(struct net *net);
+void sg_message_free(struct sk_buff *skb);
+
+struct net *sg_dump_net(const struct netlink_callback *cb);
+const struct sock *sg_dump_reader(const struct netlink_callback *cb);
+_Bool sg_dump_u32(const struct netlink_callback *cb, int attribute,
+		  unsigned int *value);
+/* Where the dump goes on; both zero at its beginning. */
+unsigned long *sg_dump_position(struct netlink_callback *cb);
+/* A message of the dump, or NULL if there is no room for one. */
+void *sg_dump_begin(struct netlink_callback *cb, struct sk_buff *skb,
+		    unsigned char cmd, unsigned int generation);
+void sg_dump_end(struct sk_buff *skb, void *header);
+void sg_dump_cancel(struct sk_buff *skb, void *header);
+
+int sg_put_u16(struct sk_buff *skb, int attribute, unsigned short value);
+int sg_put_be16(struct sk_buff *skb, int attribute, unsigned short value);
+int sg_put_u32(struct sk_buff *skb, int attribute, unsigned int value);
+/* A user id as the reader of the message sees it; the initial one if NULL. */
+int sg_put_uid(struct sk_buff *skb, int attribute, unsigned int uid,
+	       const struct sock *reader);
+int sg_put_u64(struct sk_buff *skb, int attribute, unsigned long long value,
+	       int pad);
+int sg_put_bytes(struct sk_buff *skb, int attribute, const void *from,
+		 unsigned int len);
+struct nlattr *sg_nest_begin(struct sk_buff *skb, int attribute);
+void sg_nest_end(struct sk_buff *skb, struct nlattr *nest);
+
+/* Callbacks in Rust, declared by the generated netlink_gen.h; process context. */
+int service_group_nl_group_get_doit(struct sk_buff *skb,
+				    struct genl_info *info);
+int service_group_nl_group_get_dumpit(struct sk_buff *skb,
+				      struct netlink_callback *cb);
+int service_group_nl_member_get_dumpit(struct sk_buff *skb,
+				       struct netlink_callback *cb);
+int service_group_nl_stats_get_doit(struct sk_buff *skb,
+				    struct genl_info *info);
+
+#endif /* _SERVICE_GROUP_SHIM_H */
