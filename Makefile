@@ -100,9 +100,12 @@ fmt: provision-root ## Format the code
 	@$(CARGO) fmt --manifest-path tools/Cargo.toml --all
 	@$(CARGO) fmt --manifest-path bench/Cargo.toml --all
 
-.PHONY: install
+.PHONY: install uninstall
 install: ## Build for the running kernel and install, as root
 	@tools/install
+
+uninstall: ## Remove what install installed
+	@tools/install --uninstall
 
 .PHONY: clean
 clean: ## Remove what was built here; provisioned kernels stay in the cache

@@ -43,8 +43,8 @@ struct Candidate {
 
 impl Drop for Candidate {
     fn drop(&mut self) {
-        if let Some(member) = self.attached.take() {
-            self.socket.sock().lock().detach(&member.hook);
+        if self.attached.is_some() {
+            self.sock().lock().detach();
         }
         if let Some(before) = self.bound.take() {
             self.socket.unbind(&before);
@@ -256,13 +256,14 @@ fn publish(
 fn enter(group: &Group, sock: &Sock, member: RcuBox<Member>) {
     let locked = sock.lock();
     if let Err((_, member)) = group.add(member) {
-        // The group's last member left meanwhile, or the reservation was too small; the caller
-        // has excluded both.
-        locked.detach(&member.hook);
+        // The group's last member left meanwhile, or the reservation was too small; a caller
+        // that cannot fail has excluded both.
+        locked.detach();
+        drop(member);
         return;
     }
     if let Some(member) = locked.attached_member() {
-        locked.install(&member.hook);
+        locked.install();
         report::member_event(Change::Added, group, member, sock, Context::Process);
     }
 }
@@ -305,7 +306,7 @@ pub(super) fn leave(sock: &Sock, drain: bool) -> Result<(), Refusal> {
         rescue::drain(&locked);
     }
     // A grace period may pass in detach(); the group has the member until remove().
-    locked.detach(&member.hook);
+    locked.detach();
     group.remove(member, sock, Context::Process);
     Ok(())
 }

@@ -101,12 +101,15 @@ impl Group {
         of: &'g Member,
         guard: &'g Guard,
     ) -> impl Iterator<Item = (&'g Member, Facts)> {
-        let turn = self.turn.fetch_add(1, Relaxed);
-        // A `u32` fits on every machine that there is a kernel for.
-        self.members
-            .iter_from(turn as usize, guard)
-            .filter(|member| !core::ptr::eq(*member, of))
-            .map(|member| (member, member.sock(guard).facts()))
+        // Most SYNs stay at home: nothing is done before the first sibling is asked for.
+        core::iter::once_with(move || {
+            let turn = self.turn.fetch_add(1, Relaxed);
+            // A `u32` fits on every machine that there is a kernel for.
+            self.members.iter_from(turn as usize, guard)
+        })
+        .flatten()
+        .filter(move |member| !core::ptr::eq(*member, of))
+        .map(move |member| (member, member.sock(guard).facts()))
     }
 
     /// Puts a member in. Under the registry's lock for changes, and after a reservation.

@@ -2,165 +2,75 @@
 /*
  * The hook in a listener's operations, and the flag on the socket.
  *
- * As net/smc/af_smc.c does, a member gets a private copy of its
+ * As net/smc/af_smc.c does, a member gets a copy of its
  * inet_connection_sock_af_ops, with conn_request and syn_recv_sock replaced.
- * The flag is a TCP upper layer protocol (ULP): it counts references to the
- * module, carries the hook, and says when the socket goes.
+ * Unlike there, the copies are the module's own and shared by all sockets that
+ * had the same original: setsockopt() reads icsk_af_ops without a lock and
+ * outside of RCU, so a copy that went with its socket's membership could be
+ * freed under it. The flag is a TCP upper layer protocol (ULP): it counts
+ * references to the module, carries the hook, and says when the socket goes.
  *
  * Order of the fields, which lockless readers rely on: a socket has the ULP
  * before it has the operations, and a grace period lies between; likewise in
- * reverse. So a child that is copied from a listener at any moment either has
+ * reverse. So who sees the operations finds the hook, unless the socket has
+ * ended; and a child that is copied from a listener at any moment either has
  * the parent's operations and ULP, and is stripped of both, or has neither.
  */
-#include <linux/bpf.h>
-#include <linux/inet_diag.h>
-#include <linux/ipv6.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
 #include <linux/skmsg.h>
 #include <linux/slab.h>
-#include <linux/sock_diag.h>
 #include <net/inet_connection_sock.h>
-#include <net/mptcp.h>
 #include <net/netlink.h>
 #include <net/tcp.h>
 
 #include "shim.h"
 
 /**
+ * struct sg_ops - operations of members
+ * @ops: what the sockets use
+ * @orig: what they were made of, and stand for; does not change once set
+ */
+struct sg_ops {
+	struct inet_connection_sock_af_ops ops;
+	const struct inet_connection_sock_af_ops *orig;
+};
+
+/**
  * struct sg_hook - what a member carries
- * @ops: the private copy that the socket uses
- * @orig: the operations that it was made of and that it stands for
  * @sk: the socket; a hook that can be found under RCU has a live one, as a
  *	member is SOCK_RCU_FREE
  * @member: the Rust side's member
  */
 struct sg_hook {
-	struct inet_connection_sock_af_ops ops;
-	const struct inet_connection_sock_af_ops *orig;
 	struct sock *sk;
 	const void *member;
 };
 
+/*
+ * The kernel has three that a TCP socket may have: of IPv4, of IPv6, and of
+ * IPv4 on an IPv6 socket. Protects the filling; entries are never emptied.
+ */
+static struct sg_ops sg_ops[4];
+static DEFINE_MUTEX(sg_ops_mutex);
+
 static struct tcp_ulp_ops sg_ulp;
 
-enum sg_kind sg_sock_kind(const struct sock *sk)
-{
-	if (sk_is_tcp(sk))
-		return sk_is_mptcp(sk) ? SG_KIND_MPTCP : SG_KIND_TCP;
-	if (sk_is_inet(sk) && sk->sk_protocol == IPPROTO_MPTCP)
-		return SG_KIND_MPTCP;
-	return SG_KIND_OTHER;
-}
-
-struct net *sg_sock_net(const struct sock *sk)
-{
-	return sock_net(sk);
-}
-
-unsigned int sg_sock_uid(const struct sock *sk)
-{
-	return __kuid_val(sk_uid(sk));
-}
-
-void sg_sock_hold(struct sock *sk)
-{
-	sock_hold(sk);
-}
-
-void sg_sock_put(struct sock *sk)
-{
-	sock_put(sk);
-}
-
-_Bool sg_sock_get_unless_zero(struct sock *sk)
-{
-	return refcount_inc_not_zero(&sk->sk_refcnt);
-}
-
-void sg_sock_lock(struct sock *sk)
-{
-	lock_sock(sk);
-}
-
-void sg_sock_unlock(struct sock *sk)
-{
-	release_sock(sk);
-}
-
-/* Checks of the socket's own that a redirected connection would pass by. */
-static bool sg_guarded(const struct sock *sk)
-{
-	if (rcu_access_pointer(sk->sk_filter))
-		return true;
-#ifdef CONFIG_TCP_MD5SIG
-	if (rcu_access_pointer(tcp_sk(sk)->md5sig_info))
-		return true;
-#endif
-#ifdef CONFIG_TCP_AO
-	if (rcu_access_pointer(tcp_sk(sk)->ao_info))
-		return true;
-#endif
-#ifdef CONFIG_XFRM
-	if (rcu_access_pointer(sk->sk_policy[0]) ||
-	    rcu_access_pointer(sk->sk_policy[1]))
-		return true;
-#endif
-	return false;
-}
-
-static struct sg_hook *sg_hook_of_ops(const struct sock *sk)
+/* The module's operations, if it is those that the socket has. */
+static const struct sg_ops *sg_ops_of(const struct sock *sk)
 {
 	const struct inet_connection_sock_af_ops *ops;
 
 	ops = READ_ONCE(inet_csk(sk)->icsk_af_ops);
 	if (ops->conn_request != sg_conn_request)
 		return NULL;
-	return container_of((struct inet_connection_sock_af_ops *)ops,
-			    struct sg_hook, ops);
+	return container_of_const(ops, struct sg_ops, ops);
 }
 
-void sg_sock_facts(const struct sock *sk, struct sg_facts *facts)
+_Bool sg_hooked(const struct sock *sk)
 {
-	const unsigned char state = inet_sk_state_load(sk);
-
-	facts->queued = READ_ONCE(sk->sk_ack_backlog);
-	facts->half_open = inet_csk_reqsk_queue_len(sk);
-	facts->backlog = READ_ONCE(sk->sk_max_ack_backlog);
-	facts->device = READ_ONCE(sk->sk_bound_dev_if);
-	facts->port = READ_ONCE(inet_sk(sk)->inet_num);
-	facts->min_ttl = READ_ONCE(inet_sk(sk)->min_ttl);
-	facts->closed = state == TCP_CLOSE;
-	facts->listening = state == TCP_LISTEN;
-	facts->hooked = sg_hook_of_ops(sk);
-	facts->guarded = sg_guarded(sk);
-	facts->serves_ipv4 = true;
-	facts->serves_ipv6 = false;
-#if IS_ENABLED(CONFIG_IPV6)
-	if (sk->sk_family == AF_INET6) {
-		facts->min_ttl |= READ_ONCE(inet6_sk(sk)->min_hopcount) << 8;
-		facts->serves_ipv4 = !ipv6_only_sock(sk);
-		facts->serves_ipv6 = !ipv6_addr_v4mapped(&sk->sk_v6_rcv_saddr);
-	}
-#endif
-}
-
-void sg_sock_identity(struct sock *sk, struct sg_identity *identity)
-{
-	u32 cookie[2];
-
-	memset(identity, 0, sizeof(*identity));
-	sock_diag_save_cookie(sk, cookie);
-	identity->cookie = (u64)cookie[1] << 32 | cookie[0];
-	identity->inode = sock_i_ino(sk);
-	identity->family = sk->sk_family;
-	identity->port = READ_ONCE(inet_sk(sk)->inet_num);
-#if IS_ENABLED(CONFIG_IPV6)
-	if (sk->sk_family == AF_INET6) {
-		memcpy(identity->address, &sk->sk_v6_rcv_saddr, 16);
-		return;
-	}
-#endif
-	memcpy(identity->address, &inet_sk(sk)->inet_rcv_saddr, 4);
+	return sg_ops_of(sk);
 }
 
 struct sg_hook *sg_hook_alloc(struct sock *sk)
@@ -189,8 +99,12 @@ struct sock *sg_hook_sock(const struct sg_hook *hook)
 
 const void *sg_hooked_member(const struct sock *sk)
 {
-	const struct sg_hook *hook = sg_hook_of_ops(sk);
+	const struct sg_hook *hook;
 
+	if (!sg_ops_of(sk))
+		return NULL;
+	/* NULL if the socket has ended since; never another protocol's. */
+	hook = rcu_dereference(inet_csk(sk)->icsk_ulp_data);
 	return hook ? hook->member : NULL;
 }
 
@@ -218,6 +132,34 @@ static bool sg_in_sockmap(const struct sock *sk)
 	return found;
 }
 
+static struct sock *
+sg_syn_recv_sock(const struct sock *sk, struct sk_buff *skb,
+		 struct request_sock *req, struct dst_entry *dst,
+		 struct request_sock *req_unhash, bool *own_req,
+		 void (*opt_child_init)(struct sock *newsk,
+					const struct sock *sk));
+
+/* The module's operations that stand for these; NULL if there is no room. */
+static const struct sg_ops *
+sg_ops_for(const struct inet_connection_sock_af_ops *orig)
+{
+	struct sg_ops *ops;
+
+	guard(mutex)(&sg_ops_mutex);
+	for (ops = sg_ops; ops < sg_ops + ARRAY_SIZE(sg_ops); ops++) {
+		if (ops->orig == orig)
+			return ops;
+		if (ops->orig)
+			continue;
+		ops->ops = *orig;
+		ops->ops.conn_request = sg_conn_request;
+		ops->ops.syn_recv_sock = sg_syn_recv_sock;
+		ops->orig = orig;
+		return ops;
+	}
+	return NULL;
+}
+
 int sg_hook_attach(struct sock *sk, struct sg_hook *hook)
 {
 	struct inet_connection_sock *icsk = inet_csk(sk);
@@ -225,7 +167,8 @@ int sg_hook_attach(struct sock *sk, struct sg_hook *hook)
 	sock_owned_by_me(sk);
 	if (icsk->icsk_ulp_ops == &sg_ulp)
 		return -EALREADY;
-	if (icsk->icsk_ulp_ops || sg_in_sockmap(sk))
+	if (icsk->icsk_ulp_ops || sg_in_sockmap(sk) ||
+	    !sg_ops_for(icsk->icsk_af_ops))
 		return -EEXIST;
 	/* As in __tcp_set_ulp(); tcp_cleanup_ulp() puts it. */
 	__module_get(THIS_MODULE);
@@ -236,46 +179,35 @@ int sg_hook_attach(struct sock *sk, struct sg_hook *hook)
 	return 0;
 }
 
-/* In the kernel's own operations, and in those that wrap them. */
-static struct sock *
-sg_syn_recv_sock(const struct sock *sk, struct sk_buff *skb,
-		 struct request_sock *req, struct dst_entry *dst,
-		 struct request_sock *req_unhash, bool *own_req,
-		 void (*opt_child_init)(struct sock *newsk,
-					const struct sock *sk));
-
-void sg_hook_install(struct sock *sk, struct sg_hook *hook)
+void sg_hook_install(struct sock *sk)
 {
 	struct inet_connection_sock *icsk = inet_csk(sk);
+	const struct sg_ops *ops;
 
 	sock_owned_by_me(sk);
-	if (icsk->icsk_ulp_ops != &sg_ulp)
+	if (icsk->icsk_ulp_ops != &sg_ulp || sg_ops_of(sk))
 		return;
-	hook->orig = icsk->icsk_af_ops;
-	hook->ops = *hook->orig;
-	hook->ops.conn_request = sg_conn_request;
-	hook->ops.syn_recv_sock = sg_syn_recv_sock;
-	/* Pairs with READ_ONCE() in sg_hook_of_ops(): ops before pointer. */
-	smp_store_release(&icsk->icsk_af_ops, &hook->ops);
+	ops = sg_ops_for(icsk->icsk_af_ops);
+	if (ops)
+		WRITE_ONCE(icsk->icsk_af_ops, &ops->ops);
 }
 
-/* Only if they are still ours: IPv6 connect() and IPV6_ADDRFORM set others. */
-static bool sg_hook_uninstall(struct sock *sk, struct sg_hook *hook)
+/* Only if they are ours still: IPv6 connect() and IPV6_ADDRFORM set others. */
+static bool sg_hook_uninstall(struct sock *sk)
 {
-	struct inet_connection_sock *icsk = inet_csk(sk);
+	const struct sg_ops *ops = sg_ops_of(sk);
 
-	if (icsk->icsk_af_ops != &hook->ops)
-		return false;
-	WRITE_ONCE(icsk->icsk_af_ops, hook->orig);
-	return true;
+	if (ops)
+		WRITE_ONCE(inet_csk(sk)->icsk_af_ops, ops->orig);
+	return ops;
 }
 
-void sg_hook_detach(struct sock *sk, struct sg_hook *hook)
+void sg_hook_detach(struct sock *sk)
 {
 	struct inet_connection_sock *icsk = inet_csk(sk);
 
 	sock_owned_by_me(sk);
-	if (sg_hook_uninstall(sk, hook))
+	if (sg_hook_uninstall(sk))
 		synchronize_rcu();
 	icsk->icsk_ulp_ops = NULL;
 	RCU_INIT_POINTER(icsk->icsk_ulp_data, NULL);
@@ -285,9 +217,9 @@ void sg_hook_detach(struct sock *sk, struct sg_hook *hook)
 static const struct inet_connection_sock_af_ops *
 sg_original_ops(const struct sock *sk)
 {
-	const struct sg_hook *hook = sg_hook_of_ops(sk);
+	const struct sg_ops *ops = sg_ops_of(sk);
 
-	return hook ? hook->orig : READ_ONCE(inet_csk(sk)->icsk_af_ops);
+	return ops ? ops->orig : READ_ONCE(inet_csk(sk)->icsk_af_ops);
 }
 
 int sg_original_conn_request(struct sock *sk, struct sk_buff *skb)
@@ -303,7 +235,6 @@ sg_syn_recv_sock(const struct sock *sk, struct sk_buff *skb,
 					const struct sock *sk))
 {
 	struct sock *parent = (struct sock *)sk;
-	struct sg_hook *hook;
 	struct sock *child;
 
 	/* Neither a request nor a cookie: Fast Open, which is bound to @sk. */
@@ -313,15 +244,12 @@ sg_syn_recv_sock(const struct sock *sk, struct sk_buff *skb,
 	child = sg_original_ops(parent)->syn_recv_sock(parent, skb, req, dst,
 						       req_unhash, own_req,
 						       opt_child_init);
-	if (child) {
-		/*
-		 * sg_ulp_clone() has done it, unless the child was copied
-		 * while the parent left; v4-mapped children have other ones.
-		 */
-		hook = sg_hook_of_ops(child);
-		if (unlikely(hook))
-			inet_csk(child)->icsk_af_ops = hook->orig;
-	}
+	/*
+	 * sg_ulp_clone() has done it, unless the child was copied while the
+	 * parent left.
+	 */
+	if (child)
+		sg_hook_uninstall(child);
 	return child;
 }
 
@@ -343,7 +271,7 @@ static void sg_ulp_release(struct sock *sk)
 	struct sg_hook *hook;
 
 	hook = rcu_dereference_protected(icsk->icsk_ulp_data, 1);
-	sg_hook_uninstall(sk, hook);
+	sg_hook_uninstall(sk);
 	RCU_INIT_POINTER(icsk->icsk_ulp_data, NULL);
 	sg_member_gone(sk, hook->member);
 }
@@ -353,10 +281,8 @@ static void sg_ulp_clone(const struct request_sock *req, struct sock *child,
 			 const gfp_t priority)
 {
 	struct inet_connection_sock *icsk = inet_csk(child);
-	struct sg_hook *hook = sg_hook_of_ops(child);
 
-	if (hook)
-		icsk->icsk_af_ops = hook->orig;
+	sg_hook_uninstall(child);
 	icsk->icsk_ulp_ops = NULL;
 	RCU_INIT_POINTER(icsk->icsk_ulp_data, NULL);
 }
@@ -402,6 +328,12 @@ int sg_ulp_register(void)
 void sg_ulp_unregister(void)
 {
 	tcp_unregister_ulp(&sg_ulp);
+	/*
+	 * No socket has the operations any more. A task that was preempted
+	 * between reading icsk_af_ops and using it in setsockopt() has left
+	 * it when it has gone to sleep or to user space.
+	 */
+	synchronize_rcu_tasks();
 }
 
 MODULE_ALIAS_TCP_ULP("service_group");

@@ -223,16 +223,16 @@ impl Locked<'_> {
         to_result(unsafe { bindings::sg_hook_attach(self.0.as_ptr(), hook.0.as_ptr()) })
     }
 
-    /// Has the hook see the socket's SYNs. A grace period after [`Locked::attach`].
-    pub(crate) fn install(&self, hook: &Hook) {
-        // SAFETY: The lock is held; the hook outlives its stay on the socket, see `Hook`.
-        unsafe { bindings::sg_hook_install(self.0.as_ptr(), hook.0.as_ptr()) };
+    /// Has the member see the socket's SYNs. A grace period after [`Locked::attach`].
+    pub(crate) fn install(&self) {
+        // SAFETY: The lock is held.
+        unsafe { bindings::sg_hook_install(self.0.as_ptr()) };
     }
 
-    /// Undoes both.
-    pub(crate) fn detach(&self, hook: &Hook) {
+    /// Undoes both, on a socket that is a member.
+    pub(crate) fn detach(&self) {
         // SAFETY: The lock is held; a system call on the module's option holds the module.
-        unsafe { bindings::sg_hook_detach(self.0.as_ptr(), hook.0.as_ptr()) };
+        unsafe { bindings::sg_hook_detach(self.0.as_ptr()) };
     }
 }
 
@@ -251,7 +251,7 @@ impl Drop for Locked<'_> {
     }
 }
 
-/// The C side of a member: the operations that replace the socket's own.
+/// The C side of a member: what the socket carries.
 ///
 /// It belongs to a [`Member`] in an [`RcuBox`]. The member's owner takes it off the socket, or is
 /// told that the socket has ended, before it drops the box; so whoever finds a hook on a socket,

@@ -26,7 +26,7 @@ struct sock;
 struct socket;
 struct workqueue_struct;
 
-/* ---- listener.c: what a listener is, and the hook in its operations ---- */
+/* ---- sock.c: what a socket is ---- */
 
 /* What kind of socket it is. */
 enum sg_kind { SG_KIND_TCP, SG_KIND_MPTCP, SG_KIND_OTHER };
@@ -68,12 +68,16 @@ void sg_sock_unlock(struct sock *sk);
 void sg_sock_facts(const struct sock *sk, struct sg_facts *facts);
 void sg_sock_identity(struct sock *sk, struct sg_identity *identity);
 
+/* ---- listener.c: the flag on a socket, and the hook in its operations ---- */
+
 /* Process context; NULL without memory. @member comes back in callbacks. */
 struct sg_hook *sg_hook_alloc(struct sock *sk);
 void sg_hook_set_member(struct sg_hook *hook, const void *member);
 /* No RCU reader may find the hook any more. */
 void sg_hook_free(struct sg_hook *hook);
 struct sock *sg_hook_sock(const struct sg_hook *hook);
+/* Whether the socket's operations are the module's. */
+_Bool sg_hooked(const struct sock *sk);
 /*
  * The member of the hook in the socket's operations, or NULL if there is none.
  * RCU read section.
@@ -83,17 +87,17 @@ const void *sg_hooked_member(const struct sock *sk);
 const void *sg_attached_member(const struct sock *sk);
 /*
  * Flag the socket: hang the hook on it, as its upper layer protocol. 0,
- * -EALREADY if it has a hook, or -EEXIST if it has another protocol. Socket
- * lock.
+ * -EALREADY if it has a hook, or -EEXIST if it has another protocol, is in a
+ * sockmap, or has operations that are not the kernel's own. Socket lock.
  */
 int sg_hook_attach(struct sock *sk, struct sg_hook *hook);
-/* Let the hook see the socket's SYNs. Socket lock. */
-void sg_hook_install(struct sock *sk, struct sg_hook *hook);
+/* Let the hook that it carries see the socket's SYNs. Socket lock. */
+void sg_hook_install(struct sock *sk);
 /*
  * Undo both; waits for a grace period if it was installed. Socket lock; the
  * caller holds a reference to the module that is not the socket's.
  */
-void sg_hook_detach(struct sock *sk, struct sg_hook *hook);
+void sg_hook_detach(struct sock *sk);
 /* What the socket would do with a SYN if it had no hook. RCU read section. */
 int sg_original_conn_request(struct sock *sk, struct sk_buff *skb);
 _Bool sg_skb_is_ipv6(const struct sk_buff *skb);
