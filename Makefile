@@ -96,7 +96,7 @@ clippy: provision-root clippy-module ## Lint the module and the programs
 
 .PHONY: fmt
 fmt: provision-root ## Format the code
-	@$(ENTER) rustfmt --edition 2021 src/service_group.rs
+	@$(ENTER) rustfmt src/service_group.rs
 	@$(CARGO) fmt --manifest-path tools/Cargo.toml --all
 	@$(CARGO) fmt --manifest-path bench/Cargo.toml --all
 

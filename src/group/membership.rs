@@ -11,7 +11,10 @@ use super::{
     error::Refusal,
     option::check_kind,
     report::{self, Change},
-    rescue, Common, Group, Member, //
+    rescue,
+    Common,
+    Group,
+    Member, //
 };
 use crate::{
     logic::request::{Address, Request},
@@ -127,11 +130,7 @@ fn check_net(net: Net<'_>, sock: &Sock) -> Result<(), Refusal> {
 }
 
 /// Checks what the sockets are to each other and to the request, and tells what they share.
-fn check(
-    net: Net<'_>,
-    candidates: &[Candidate],
-    request: &Request<'_>,
-) -> Result<Common, Refusal> {
+fn check(net: Net<'_>, candidates: &[Candidate], request: &Request<'_>) -> Result<Common, Refusal> {
     let first = candidates.first().ok_or(Refusal::NotMember)?;
     let facts = first.sock().facts();
     let mut common = Common {

@@ -30,7 +30,7 @@ use crate::{
         listener::{Hook, Sock},
         netlink::Context,
         rcu::RcuBox,
-        slots::{Refused, RcuSlots}, //
+        slots::{RcuSlots, Refused}, //
     },
 };
 use counters::Counters;

@@ -29,7 +29,10 @@ const ID_LEN: usize = size_of::<u32>();
 
 /// `setsockopt(SO_SERVICE_GROUP)`.
 pub(crate) fn set(sock: &Sock, value: Value) -> Result {
-    counted(sock, check_kind(sock).and_then(|()| form_or_join(sock, value)))
+    counted(
+        sock,
+        check_kind(sock).and_then(|()| form_or_join(sock, value)),
+    )
 }
 
 fn form_or_join(sock: &Sock, value: Value) -> Result<(), Refusal> {

@@ -10,13 +10,15 @@ use super::{
 };
 use crate::sys::uapi;
 use kernel::{
-    new_mutex,
-    new_spinlock_irq,
+    new_mutex, new_spinlock_irq,
     prelude::*,
     rbtree::{RBTree, RBTreeNode},
     sync::{
         atomic::{Atomic, Relaxed},
-        Arc, Mutex, MutexGuard, SpinLockIrq, //
+        Arc,
+        Mutex,
+        MutexGuard,
+        SpinLockIrq, //
     },
 };
 

@@ -6,7 +6,8 @@
 
 use super::{
     counters::Counter,
-    Group, Member, //
+    Group,
+    Member, //
 };
 use crate::sys::{
     listener::{Sock, State},
@@ -40,11 +41,7 @@ pub(super) fn member_state(state: &State) -> u32 {
 }
 
 /// Puts a nest with all counters, which `get` reads.
-fn put_counters(
-    message: &mut Message,
-    attribute: u32,
-    get: impl Fn(Counter) -> u64,
-) -> Result {
+fn put_counters(message: &mut Message, attribute: u32, get: impl Fn(Counter) -> u64) -> Result {
     message.put_nest(attribute, |nest| {
         for counter in Counter::ALL {
             let attribute = match counter {
@@ -190,9 +187,18 @@ pub(crate) fn stats(request: &Request) -> Result {
         message.put_u32(uapi::SERVICE_GROUP_A_STATS_GROUPS, stats.groups)?;
         message.put_u32(uapi::SERVICE_GROUP_A_STATS_MEMBERS, stats.members)?;
         for (attribute, value) in [
-            (uapi::SERVICE_GROUP_A_STATS_REFUSED_LIMIT, stats.refused_limit),
-            (uapi::SERVICE_GROUP_A_STATS_REFUSED_PERMISSION, stats.refused_permission),
-            (uapi::SERVICE_GROUP_A_STATS_REFUSED_OTHER, stats.refused_other),
+            (
+                uapi::SERVICE_GROUP_A_STATS_REFUSED_LIMIT,
+                stats.refused_limit,
+            ),
+            (
+                uapi::SERVICE_GROUP_A_STATS_REFUSED_PERMISSION,
+                stats.refused_permission,
+            ),
+            (
+                uapi::SERVICE_GROUP_A_STATS_REFUSED_OTHER,
+                stats.refused_other,
+            ),
         ] {
             message.put_u64(attribute, value, pad)?;
         }

@@ -14,7 +14,8 @@
 
 use super::{
     counters::Counter,
-    Group, Member, //
+    Group,
+    Member, //
 };
 use crate::{
     logic::select::{self, Family},

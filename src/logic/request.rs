@@ -267,7 +267,13 @@ mod tests {
         assert!(request.bind);
         assert_eq!(request.count(), 2);
         let mut entries = request.entries();
-        assert_eq!(entries.next(), Some(Entry { fd: 3, address: None }));
+        assert_eq!(
+            entries.next(),
+            Some(Entry {
+                fd: 3,
+                address: None
+            })
+        );
         let address = Some(Address::Ipv4([127, 0, 0, 1]));
         assert_eq!(entries.next(), Some(Entry { fd: -1, address }));
         assert_eq!(entries.next(), None);

@@ -202,7 +202,12 @@ mod tests {
 
     #[test]
     fn full_home_goes_to_the_least_loaded() {
-        let siblings = [listener(5, 0), listener(1, 1), listener(0, 3), listener(2, 0)];
+        let siblings = [
+            listener(5, 0),
+            listener(1, 1),
+            listener(0, 3),
+            listener(2, 0),
+        ];
         assert_eq!(
             decide(listener(10, 0), &siblings),
             Decision::Sibling(1, Reason::QueueFull)
@@ -215,7 +220,10 @@ mod tests {
 
     #[test]
     fn promises_everywhere_leave_it_to_the_kernel() {
-        assert_eq!(decide(listener(9, 5), &[listener(5, 5)]), Decision::HomeUnpromised);
+        assert_eq!(
+            decide(listener(9, 5), &[listener(5, 5)]),
+            Decision::HomeUnpromised
+        );
         assert_eq!(
             decide(listener(10, 0), &[listener(9, 9), listener(5, 5)]),
             Decision::Sibling(1, Reason::QueueFull)
@@ -225,7 +233,10 @@ mod tests {
     #[test]
     fn all_full_is_dropped() {
         assert_eq!(decide(listener(10, 0), &[]), Decision::DropFull);
-        assert_eq!(decide(listener(10, 0), &[listener(10, 0)]), Decision::DropFull);
+        assert_eq!(
+            decide(listener(10, 0), &[listener(10, 0)]),
+            Decision::DropFull
+        );
     }
 
     #[test]
@@ -234,8 +245,14 @@ mod tests {
         let unfit = [
             Facts { port: 81, ..fit },
             Facts { device: 1, ..fit },
-            Facts { min_ttl: 255, ..fit },
-            Facts { guarded: true, ..fit },
+            Facts {
+                min_ttl: 255,
+                ..fit
+            },
+            Facts {
+                guarded: true,
+                ..fit
+            },
             Facts {
                 serves_ipv4: false,
                 serves_ipv6: true,
@@ -263,6 +280,9 @@ mod tests {
         };
         assert_eq!(rescuer(&[]), None);
         assert_eq!(rescuer(&[listener(10, 0)]), None);
-        assert_eq!(rescuer(&[listener(10, 0), listener(9, 9), listener(8, 0)]), Some(2));
+        assert_eq!(
+            rescuer(&[listener(10, 0), listener(9, 9), listener(8, 0)]),
+            Some(2)
+        );
     }
 }

@@ -72,10 +72,7 @@ unsafe extern "C" fn sg_member_gone(sk: *mut bindings::sock, member: *const c_vo
 ///
 /// Called by `listener.c` in an RCU read section, with the member of a socket.
 #[no_mangle]
-unsafe extern "C" fn sg_member_info(
-    member: *const c_void,
-    skb: *mut bindings::sk_buff,
-) -> c_int {
+unsafe extern "C" fn sg_member_info(member: *const c_void, skb: *mut bindings::sk_buff) -> c_int {
     // SAFETY: By the requirement, for the duration of the call.
     let member = unsafe { &*member.cast::<Member>() };
     Sock::put_id(skb, member.group().id())

@@ -130,7 +130,9 @@ impl<T: Send + Sync> RcuSlots<T> {
             to.store(from.load(Relaxed), Relaxed);
         }
         drop(guard);
-        let old = self.table.xchg(bigger.into_raw(), kernel::sync::atomic::Full);
+        let old = self
+            .table
+            .xchg(bigger.into_raw(), kernel::sync::atomic::Full);
         drop(writer);
         if !old.is_null() {
             // SAFETY: By the invariant, it comes from `into_raw()`, and it was just taken out.
