@@ -217,18 +217,20 @@ fn bind(candidates: &mut [Candidate], mut port: u16) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Whether each entry names an address that is no wildcard and no other entry's.
+/// Whether there is one entry only, or each names an address that is no wildcard and no other
+/// entry's.
 fn addresses_differ(candidates: &[Candidate]) -> bool {
-    candidates.iter().enumerate().all(|(index, candidate)| {
-        candidate
-            .address
-            .as_ref()
-            .is_some_and(|address| !address.is_wildcard())
-            && candidates
-                .iter()
-                .skip(index.saturating_add(1))
-                .all(|other| other.address != candidate.address)
-    })
+    candidates.len() == 1
+        || candidates.iter().enumerate().all(|(index, candidate)| {
+            candidate
+                .address
+                .as_ref()
+                .is_some_and(|address| !address.is_wildcard())
+                && candidates
+                    .iter()
+                    .skip(index.saturating_add(1))
+                    .all(|other| other.address != candidate.address)
+        })
 }
 
 /// Makes the candidates members. Nothing fails here: all memory is there, the sockets are held

@@ -68,9 +68,10 @@ struct service_group_entry {
  *	%SERVICE_GROUP_BIND is set
  * @reserved: must be zero
  *
- * Sockets that the call binds and whose entries name the same address get
- * SO_REUSEPORT set. The sockets may be unbound, bound or listening, of
- * either family, and may go on to listen, shut down and listen again.
+ * Sockets that the call binds get SO_REUSEPORT set, unless there is one entry
+ * only or each names an address that is no wildcard and no other entry's. The
+ * sockets may be unbound, bound or listening, of either family, and may go on
+ * to listen, shut down and listen again.
  */
 struct service_group_request {
 	__u32	size;
