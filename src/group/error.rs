@@ -29,8 +29,6 @@ pub(crate) enum Refusal {
     Duplicate,
     /// Other users' sockets.
     NotPermitted,
-    /// It is a member of a group.
-    AlreadyGrouped,
     /// It is neither closed nor listening.
     Connected,
     /// It has checks of its own.
@@ -73,7 +71,6 @@ impl Refusal {
             Self::OtherNamespace => errno::EXDEV,
             Self::Duplicate => errno::ENOTUNIQ,
             Self::NotPermitted => errno::EPERM,
-            Self::AlreadyGrouped => errno::EALREADY,
             Self::Connected => errno::EISCONN,
             Self::Guarded => errno::EKEYREJECTED,
             Self::OtherDevice => errno::ENODEV,

@@ -168,9 +168,7 @@ fn check_member(net: Net<'_>, sock: &Sock, common: &Common) -> Result<(), Refusa
         return Err(Refusal::NotPermitted);
     }
     let locked = sock.lock();
-    if locked.attached_member().is_some() {
-        return Err(Refusal::AlreadyGrouped);
-    }
+    locked.check()?;
     let state = locked.state();
     if !state.closed && !state.facts.listening {
         return Err(Refusal::Connected);

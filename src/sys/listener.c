@@ -160,7 +160,7 @@ sg_ops_for(const struct inet_connection_sock_af_ops *orig)
 	return NULL;
 }
 
-int sg_hook_attach(struct sock *sk, struct sg_hook *hook)
+int sg_hook_check(struct sock *sk)
 {
 	struct inet_connection_sock *icsk = inet_csk(sk);
 
@@ -170,6 +170,16 @@ int sg_hook_attach(struct sock *sk, struct sg_hook *hook)
 	if (icsk->icsk_ulp_ops || sg_in_sockmap(sk) ||
 	    !sg_ops_for(icsk->icsk_af_ops))
 		return -EEXIST;
+	return 0;
+}
+
+int sg_hook_attach(struct sock *sk, struct sg_hook *hook)
+{
+	struct inet_connection_sock *icsk = inet_csk(sk);
+	int err = sg_hook_check(sk);
+
+	if (err)
+		return err;
 	/* As in __tcp_set_ulp(); tcp_cleanup_ulp() puts it. */
 	__module_get(THIS_MODULE);
 	rcu_assign_pointer(icsk->icsk_ulp_data, hook);

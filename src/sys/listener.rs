@@ -216,8 +216,14 @@ impl Locked<'_> {
         }
     }
 
-    /// Flags the socket as the hook's member. `EALREADY` if it is a member, `EEXIST` if it has
-    /// another upper layer protocol.
+    /// Whether it can be flagged. `EALREADY` if it is a member, `EEXIST` if it has another upper
+    /// layer protocol, or something else that stands in the way.
+    pub(crate) fn check(&self) -> Result {
+        // SAFETY: The lock is held.
+        to_result(unsafe { bindings::sg_hook_check(self.0.as_ptr()) })
+    }
+
+    /// Flags the socket as the hook's member. Errors as [`Locked::check`].
     pub(crate) fn attach(&self, hook: &Hook) -> Result {
         // SAFETY: The lock is held; the hook outlives its stay on the socket, see `Hook`.
         to_result(unsafe { bindings::sg_hook_attach(self.0.as_ptr(), hook.0.as_ptr()) })

@@ -86,9 +86,14 @@ const void *sg_hooked_member(const struct sock *sk);
 /* The member of the hook that the socket carries, or NULL. Socket lock. */
 const void *sg_attached_member(const struct sock *sk);
 /*
- * Flag the socket: hang the hook on it, as its upper layer protocol. 0,
- * -EALREADY if it has a hook, or -EEXIST if it has another protocol, is in a
- * sockmap, or has operations that are not the kernel's own. Socket lock.
+ * Whether the socket can be flagged: -EALREADY if it has a hook, -EEXIST if it
+ * has another upper layer protocol, is in a sockmap, or has operations that
+ * are not the kernel's own. Socket lock.
+ */
+int sg_hook_check(struct sock *sk);
+/*
+ * Flag the socket: hang the hook on it, as its upper layer protocol. Errors
+ * as above. Socket lock.
  */
 int sg_hook_attach(struct sock *sk, struct sg_hook *hook);
 /* Let the hook that it carries see the socket's SYNs. Socket lock. */

@@ -172,7 +172,8 @@ struct service_group_info {
  *			different users, and the caller lacks CAP_NET_ADMIN in
  *			the network namespace
  *   EALREADY (J)	the socket is in a group already
- *   EEXIST (J)		it carries another upper layer protocol (TCP_ULP)
+ *   EEXIST (J)		it carries another upper layer protocol (TCP_ULP), or is in
+ *			a BPF sockmap
  *   EISCONN (J)	it is neither closed nor listening
  *   EKEYREJECTED (J)	it has TCP-MD5 or TCP-AO keys, a socket filter, an IPsec
  *			policy or a minimum TTL of its own, which a redirected

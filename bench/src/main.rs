@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! sg-bench - turns raw results of the demo and the measurements into tables,
+//! JSON files and pictures.
+//!
+//! A benchmark has three parts: `guest/NAME` measures and writes raw results,
+//! one JSON object a line; a module of that name here makes rows of them; and
+//! `../run` knows how to start both. This program measures nothing and starts
+//! nothing.
+
+mod canvas;
+mod hook;
+mod hook_picture;
+mod row;
+mod stall;
+mod stall_picture;
+mod stats;
+
+use row::Row;
+use serde::de::DeserializeOwned;
+use std::error::Error;
+use std::path::Path;
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: sg-bench demo RAW SVG
+       sg-bench stall RAW FOLDER
+       sg-bench hook RAW FOLDER";
+
+type Outcome = Result<ExitCode, Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words[..] {
+        ["demo", raw, svg] => demo(Path::new(raw), Path::new(svg)),
+        ["stall", raw, folder] => stall(Path::new(raw), Path::new(folder)),
+        ["hook", raw, folder] => hook(Path::new(raw), Path::new(folder)),
+        _ => Err(USAGE.into()),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("sg-bench: {error}");
+        ExitCode::from(2)
+    })
+}
+
+/// The raw results: one JSON object a line.
+fn read<T: DeserializeOwned>(raw: &Path) -> Result<Vec<T>, Box<dyn Error>> {
+    let explain = |error: &dyn Error| format!("{}: {error}", raw.display());
+    let text = std::fs::read_to_string(raw).map_err(|error| explain(&error))?;
+    let results: Result<Vec<T>, _> = text.lines().map(serde_json::from_str).collect();
+    let results = results.map_err(|error| explain(&error))?;
+    if results.is_empty() {
+        return Err(format!("{}: no results", raw.display()).into());
+    }
+    Ok(results)
+}
+
+fn write_json(folder: &Path, name: &str, rows: &[Row]) -> Result<(), Box<dyn Error>> {
+    let file = folder.join(name).with_extension("json");
+    let text = serde_json::to_string_pretty(rows)? + "\n";
+    std::fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))?;
+    Ok(())
+}
+
+fn demo(raw: &Path, svg: &Path) -> Outcome {
+    let runs: Vec<stall::Run> = read(raw)?;
+    let [stock, grouped] = &runs[..] else {
+        return Err(format!("{}: not two runs", raw.display()).into());
+    };
+    stall::print_comparison(stock, grouped);
+    stall_picture::panels(svg, stock, grouped)?;
+    Ok(match stall::verdict(stock, grouped) {
+        Ok(seen) => {
+            println!("{seen}");
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            println!("{failure}");
+            ExitCode::FAILURE
+        }
+    })
+}
+
+fn stall(raw: &Path, folder: &Path) -> Outcome {
+    let runs: Vec<stall::Run> = read(raw)?;
+    let rows = stall::rows(&runs);
+    row::print("New connections while one of the workers hangs", &rows);
+    write_json(folder, "stall", &rows)?;
+    stall_picture::shares(&folder.join("stall.svg"), &runs)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn hook(raw: &Path, folder: &Path) -> Outcome {
+    let runs: Vec<hook::Run> = read(raw)?;
+    let rows = hook::rows(&runs);
+    hook::report(&runs, &rows);
+    write_json(folder, "hook", &rows)?;
+    hook_picture::bars(&folder.join("hook.svg"), &rows)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The socket option, as tests use it. */
+
+#include "lib.h"
+
+/* describe - a request that lists these sockets, none with an address. */
+void describe(struct request *request, const int *fds, size_t count, uint16_t port)
+{
+	memset(request, 0, sizeof(*request));
+	request->header.size = sizeof(request->header);
+	request->header.count = count;
+	request->header.port = htons(port);
+	for (size_t i = 0; i < count; i++)
+		request->entries[i].fd = fds[i];
+}
+
+void describe_address(struct request *request, size_t index, const struct address *address)
+{
+	struct service_group_entry *entry = &request->entries[index];
+
+	entry->family = address->any.sa_family;
+	if (entry->family == AF_INET) {
+		memcpy(entry->addr, &address->in.sin_addr, 4);
+	} else {
+		memcpy(entry->addr, &address->in6.sin6_addr, 16);
+		entry->scope_id = address->in6.sin6_scope_id;
+	}
+}
+
+socklen_t request_length(const struct request *request)
+{
+	return sizeof(request->header) + request->header.count * sizeof(request->entries[0]);
+}
+
+int send_request(int fd, const struct request *request)
+{
+	return setsockopt(fd, SOL_IP, SO_SERVICE_GROUP, request, request_length(request)) ?
+	       -errno : 0;
+}
+
+/* form_bound - form a group, bound to this port. */
+int form_bound(const int *fds, size_t count, uint16_t port)
+{
+	struct request *request = malloc(sizeof(*request));
+	int result;
+
+	if (!request)
+		die("allocating");
+	describe(request, fds, count, port);
+	result = send_request(fds[0], request);
+	free(request);
+	return result;
+}
+
+/* form - form a group of sockets as they are. */
+int form(const int *fds, size_t count)
+{
+	return form_bound(fds, count, 0);
+}
+
+int join(int fd, uint32_t id)
+{
+	return setsockopt(fd, SOL_IP, SO_SERVICE_GROUP, &id, sizeof(id)) ? -errno : 0;
+}
+
+int leave(int fd, uint32_t flags)
+{
+	return setsockopt(fd, SOL_IP, SO_SERVICE_GROUP_LEAVE, &flags, sizeof(flags)) ? -errno : 0;
+}
+
+int get_info(int fd, struct service_group_info *info)
+{
+	socklen_t len = sizeof(*info);
+
+	memset(info, 0xee, sizeof(*info));
+	return getsockopt(fd, SOL_IP, SO_SERVICE_GROUP, info, &len) ? -errno : 0;
+}
+
+struct service_group_info info_of(int fd)
+{
+	struct service_group_info info;
+
+	errno = -get_info(fd, &info);
+	if (errno)
+		die("reading a socket's group");
+	return info;
+}
+
+/* group_of - the group's id, or 0. */
+uint32_t group_of(int fd)
+{
+	struct service_group_info info;
+
+	return get_info(fd, &info) ? 0 : info.id;
+}
+
+/* has_ulp - whether TCP_ULP tells this name, or none when @name is empty. */
+bool has_ulp(int fd, const char *name)
+{
+	char seen[32] = "";
+	socklen_t len = sizeof(seen) - 1;
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_ULP, seen, &len))
+		die("reading TCP_ULP");
+	seen[len] = '\0';
+	return !strcmp(seen, name);
+}
+
+/* listen_on_hosts - one listener on each of the hosts from 1 on. */
+void listen_on_hosts(enum family family, int *fds, size_t count, uint16_t port, int backlog)
+{
+	for (size_t i = 0; i < count; i++)
+		fds[i] = listener(family, i + 1, port, backlog);
+}
+
+/* group_on_hosts - and a group of them. */
+void group_on_hosts(enum family family, int *fds, size_t count, uint16_t port, int backlog)
+{
+	listen_on_hosts(family, fds, count, port, backlog);
+	errno = -form(fds, count);
+	if (errno)
+		die("forming a group of %zu listeners", count);
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Helpers of the selftests.
+ *
+ * A helper whose success is not the matter of any test ends the program with
+ * a message when it fails (die()). A helper that does what is tested returns
+ * the result, or -errno.
+ */
+#ifndef SELFTESTS_LIB_H
+#define SELFTESTS_LIB_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <linux/service_group.h>
+#include <linux/service_group_netlink.h>
+#include <linux/tcp.h>
+
+/* Of the kernel's TCP states the ones that tests look for. */
+enum {
+	STATE_ESTABLISHED = 1,
+	STATE_SYN_SENT = 2,
+	STATE_CLOSE = 7,
+	STATE_LISTEN = 10,
+};
+
+#define die(format, ...) do {						\
+	fprintf(stderr, "# %s:%d: " format ": %s\n", __FILE__, __LINE__, \
+		##__VA_ARGS__, strerror(errno));			\
+	_exit(1);							\
+} while (0)
+
+/* Long enough for any machine; a test that passes never waits for it. */
+#define PATIENCE_SECONDS 40
+
+static inline double seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec + now.tv_nsec / 1e9;
+}
+
+/* wait_for - whether the condition became true before patience ran out. */
+#define wait_for(condition) ({						\
+	double __deadline = seconds() + PATIENCE_SECONDS;		\
+	bool __met;							\
+	while (!(__met = (condition)) && seconds() < __deadline)	\
+		usleep(2000);						\
+	__met;								\
+})
+
+/* --- net.c: namespaces and addresses. */
+
+/* What listens, and so what a client's packets are. */
+enum family {
+	IPV4,	/* AF_INET */
+	IPV6,	/* AF_INET6, IPv6 packets */
+	MAPPED,	/* AF_INET6, IPv4 packets */
+};
+
+struct address {
+	socklen_t len;
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	};
+};
+
+/* Hosts 1 to 9 exist in each namespace; 0 is the wildcard. */
+void enter_namespace(void);
+void bring_up(const char *device);
+void write_file(const char *path, const char *text);
+long read_number(const char *path);
+void set_sysctl(const char *name, const char *value);
+struct address listener_address(enum family family, unsigned int host, uint16_t port);
+struct address client_address(enum family family, unsigned int host, uint16_t port);
+bool same_address(const struct address *a, const struct address *b);
+
+/* --- tcp.c: sockets and connections. */
+
+int tcp_socket(enum family family);
+void set_option(int fd, int level, int name, int value);
+int get_option(int fd, int level, int name);
+uint64_t cookie_of(int fd);
+int bind_to(int fd, const struct address *address);
+int bound(enum family family, unsigned int host, uint16_t port);
+int listener(enum family family, unsigned int host, uint16_t port, int backlog);
+int reuseport_listener(enum family family, unsigned int host, uint16_t port, int backlog);
+uint16_t port_of(int fd);
+struct address name_of(int fd);
+struct address peer_of(int fd);
+int state_of(int fd);
+unsigned int retransmissions_of(int fd);
+int connect_to(const struct address *to);
+int start_connect(const struct address *to);
+int start_half_open(const struct address *to);
+int finish_handshake(int fd);
+int accept_now(int fd);
+unsigned int queue_length(int fd);
+void fill(const struct address *to, unsigned int count);
+void close_all(const int *fds, size_t count);
+
+/* --- group.c: the socket option. */
+
+struct request {
+	struct service_group_request header;
+	struct service_group_entry entries[SERVICE_GROUP_MAX_MEMBERS + 1];
+};
+
+void describe(struct request *request, const int *fds, size_t count, uint16_t port);
+void describe_address(struct request *request, size_t index, const struct address *address);
+socklen_t request_length(const struct request *request);
+int send_request(int fd, const struct request *request);
+int form(const int *fds, size_t count);
+int form_bound(const int *fds, size_t count, uint16_t port);
+int join(int fd, uint32_t id);
+int leave(int fd, uint32_t flags);
+int get_info(int fd, struct service_group_info *info);
+struct service_group_info info_of(int fd);
+uint32_t group_of(int fd);
+bool has_ulp(int fd, const char *name);
+void listen_on_hosts(enum family family, int *fds, size_t count, uint16_t port, int backlog);
+void group_on_hosts(enum family family, int *fds, size_t count, uint16_t port, int backlog);
+
+/* --- netlink.c: the read-out. */
+
+#define COUNTERS (SERVICE_GROUP_A_COUNTERS_MAX + 1)
+
+struct stats {
+	uint32_t groups;
+	uint32_t members;
+	uint64_t refused_limit;
+	uint64_t refused_permission;
+	uint64_t refused_other;
+};
+
+int netlink_open(void);
+int netlink_family(int fd);
+int netlink_dump_all(int fd, int family, int command);
+int netlink_ask(int fd, int family, int command, uint32_t id);
+int read_stats(struct stats *stats);
+struct stats stats_now(void);
+int group_counters(uint32_t id, uint64_t counters[COUNTERS]);
+int member_counters(int member, uint64_t counters[COUNTERS]);
+uint64_t group_counter(uint32_t id, int counter);
+uint64_t member_counter(int member, int counter);
+
+/* --- handshake.c: a handshake whose last packet is sent by hand. */
+
+struct handshake {
+	int client;	/* in SYN_SENT for ever: it does not see the answer */
+	int raw;
+	struct address from;
+	struct address to;
+	uint32_t sequence;	/* of the ACK to send */
+	uint32_t acknowledge;
+};
+
+void start_handshake(struct handshake *handshake, enum family family, const struct address *to);
+void send_last_ack(const struct handshake *handshake);
+
+#endif

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The netlink read-out, as far as C tests need it: totals and counters. The
+ * interface itself is tested by netlink.py, with the kernel's own library.
+ */
+
+#include <linux/genetlink.h>
+#include <linux/netlink.h>
+
+#include "lib.h"
+
+struct message {
+	struct nlmsghdr header;
+	struct genlmsghdr generic;
+	char attributes[256];
+};
+
+/* What to do with each answer: its attributes, from @first on, @left bytes. */
+typedef void (*reader)(const struct nlattr *first, int left, void *to);
+
+#define for_each_attribute(attribute, first, left)				\
+	for (const struct nlattr *attribute = (first);				\
+	     (left) >= NLA_HDRLEN && attribute->nla_len >= NLA_HDRLEN &&	\
+	     attribute->nla_len <= (left);					\
+	     (left) -= NLA_ALIGN(attribute->nla_len),				\
+	     attribute = (const void *)((const char *)attribute +		\
+					NLA_ALIGN(attribute->nla_len)))
+
+static int type_of(const struct nlattr *attribute)
+{
+	return attribute->nla_type & NLA_TYPE_MASK;
+}
+
+static const void *data_of(const struct nlattr *attribute)
+{
+	return (const char *)attribute + NLA_HDRLEN;
+}
+
+static uint64_t number_of(const struct nlattr *attribute)
+{
+	uint64_t number = 0;
+	int len = attribute->nla_len - NLA_HDRLEN;
+
+	memcpy(&number, data_of(attribute), len > 8 ? 8 : len);
+	return number;
+}
+
+static void add(struct message *message, int type, const void *data, int len)
+{
+	struct nlattr *attribute = (void *)((char *)message + message->header.nlmsg_len);
+
+	attribute->nla_type = type;
+	attribute->nla_len = NLA_HDRLEN + len;
+	memcpy((char *)attribute + NLA_HDRLEN, data, len);
+	message->header.nlmsg_len += NLA_ALIGN(attribute->nla_len);
+}
+
+static struct message new_message(int family, int command, int flags)
+{
+	return (struct message) {
+		.header = {
+			.nlmsg_len = NLMSG_LENGTH(GENL_HDRLEN),
+			.nlmsg_type = family,
+			.nlmsg_flags = NLM_F_REQUEST | flags,
+		},
+		.generic = { .cmd = command, .version = 1 },
+	};
+}
+
+/* ask - send, and read all answers up to the last; 0 or -errno. */
+static int ask(int fd, struct message *message, reader read_answer, void *to)
+{
+	bool many = message->header.nlmsg_flags & NLM_F_DUMP;
+	static char buffer[65536];
+
+	if (!many)
+		message->header.nlmsg_flags |= NLM_F_ACK;
+	if (send(fd, message, message->header.nlmsg_len, 0) < 0)
+		return -errno;
+	for (;;) {
+		ssize_t length = recv(fd, buffer, sizeof(buffer), 0);
+		struct nlmsghdr *answer = (void *)buffer;
+		int left = length;
+
+		if (length < 0)
+			return -errno;
+		for (; NLMSG_OK(answer, left); answer = NLMSG_NEXT(answer, left)) {
+			const char *data = NLMSG_DATA(answer);
+
+			if (answer->nlmsg_type == NLMSG_ERROR || answer->nlmsg_type == NLMSG_DONE)
+				return *(const int *)data;
+			if (read_answer)
+				read_answer((const void *)(data + GENL_HDRLEN),
+					    NLMSG_PAYLOAD(answer, GENL_HDRLEN), to);
+		}
+	}
+}
+
+int netlink_open(void)
+{
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC);
+
+	if (fd < 0)
+		die("opening netlink");
+	return fd;
+}
+
+static void read_family(const struct nlattr *first, int left, void *to)
+{
+	for_each_attribute(attribute, first, left)
+		if (type_of(attribute) == CTRL_ATTR_FAMILY_ID)
+			*(int *)to = number_of(attribute);
+}
+
+/* netlink_family - the number of our family, or -ENOENT without the module. */
+int netlink_family(int fd)
+{
+	struct message message = new_message(GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 0);
+	int family = -ENOENT;
+	int error;
+
+	add(&message, CTRL_ATTR_FAMILY_NAME, SERVICE_GROUP_FAMILY_NAME,
+	    sizeof(SERVICE_GROUP_FAMILY_NAME));
+	error = ask(fd, &message, read_family, &family);
+	return error ? error : family;
+}
+
+int netlink_dump_all(int fd, int family, int command)
+{
+	struct message message = new_message(family, command, NLM_F_DUMP);
+
+	return ask(fd, &message, NULL, NULL);
+}
+
+/* netlink_ask - a request for one thing; @id 0 names none. */
+int netlink_ask(int fd, int family, int command, uint32_t id)
+{
+	struct message message = new_message(family, command, 0);
+
+	if (id)
+		add(&message, SERVICE_GROUP_A_GROUP_ID, &id, sizeof(id));
+	return ask(fd, &message, NULL, NULL);
+}
+
+static void read_stats_answer(const struct nlattr *first, int left, void *to)
+{
+	struct stats *stats = to;
+
+	for_each_attribute(attribute, first, left) {
+		uint64_t number = number_of(attribute);
+
+		switch (type_of(attribute)) {
+		case SERVICE_GROUP_A_STATS_GROUPS:
+			stats->groups = number;
+			break;
+		case SERVICE_GROUP_A_STATS_MEMBERS:
+			stats->members = number;
+			break;
+		case SERVICE_GROUP_A_STATS_REFUSED_LIMIT:
+			stats->refused_limit = number;
+			break;
+		case SERVICE_GROUP_A_STATS_REFUSED_PERMISSION:
+			stats->refused_permission = number;
+			break;
+		case SERVICE_GROUP_A_STATS_REFUSED_OTHER:
+			stats->refused_other = number;
+			break;
+		}
+	}
+}
+
+int read_stats(struct stats *stats)
+{
+	int fd = netlink_open();
+	int family = netlink_family(fd);
+	struct message message = new_message(family, SERVICE_GROUP_CMD_STATS_GET, 0);
+	int error = family;
+
+	memset(stats, 0xee, sizeof(*stats));
+	if (family > 0)
+		error = ask(fd, &message, read_stats_answer, stats);
+	close(fd);
+	return error;
+}
+
+struct stats stats_now(void)
+{
+	struct stats stats;
+
+	errno = -read_stats(&stats);
+	if (errno)
+		die("reading the totals");
+	return stats;
+}
+
+/* Counters of the answer whose @key attribute has the value @value. */
+struct wanted {
+	int key;
+	uint64_t value;
+	int nest;
+	bool found;
+	uint64_t *counters;
+};
+
+static void read_counters(const struct nlattr *first, int left, void *to)
+{
+	struct wanted *wanted = to;
+	const struct nlattr *nest = NULL;
+	bool match = false;
+	int inside;
+
+	for_each_attribute(attribute, first, left) {
+		if (type_of(attribute) == wanted->key)
+			match = number_of(attribute) == wanted->value;
+		if (type_of(attribute) == wanted->nest)
+			nest = attribute;
+	}
+	if (!match || !nest)
+		return;
+	wanted->found = true;
+	inside = nest->nla_len - NLA_HDRLEN;
+	for_each_attribute(counter, data_of(nest), inside)
+		if (type_of(counter) < COUNTERS)
+			wanted->counters[type_of(counter)] = number_of(counter);
+}
+
+static int find_counters(int command, struct wanted *wanted)
+{
+	int fd = netlink_open();
+	int family = netlink_family(fd);
+	struct message message = new_message(family, command, NLM_F_DUMP);
+	int error = family;
+
+	memset(wanted->counters, 0, COUNTERS * sizeof(*wanted->counters));
+	if (family > 0)
+		error = ask(fd, &message, read_counters, wanted);
+	close(fd);
+	return error || wanted->found ? error : -ENOENT;
+}
+
+int group_counters(uint32_t id, uint64_t counters[COUNTERS])
+{
+	struct wanted wanted = {
+		.key = SERVICE_GROUP_A_GROUP_ID,
+		.value = id,
+		.nest = SERVICE_GROUP_A_GROUP_COUNTERS,
+		.counters = counters,
+	};
+
+	return find_counters(SERVICE_GROUP_CMD_GROUP_GET, &wanted);
+}
+
+int member_counters(int member, uint64_t counters[COUNTERS])
+{
+	struct wanted wanted = {
+		.key = SERVICE_GROUP_A_MEMBER_COOKIE,
+		.value = cookie_of(member),
+		.nest = SERVICE_GROUP_A_MEMBER_COUNTERS,
+		.counters = counters,
+	};
+
+	return find_counters(SERVICE_GROUP_CMD_MEMBER_GET, &wanted);
+}
+
+uint64_t group_counter(uint32_t id, int counter)
+{
+	uint64_t counters[COUNTERS];
+
+	errno = -group_counters(id, counters);
+	if (errno)
+		die("reading the counters of group %u", id);
+	return counters[counter];
+}
+
+uint64_t member_counter(int member, int counter)
+{
+	uint64_t counters[COUNTERS];
+
+	errno = -member_counters(member, counters);
+	if (errno)
+		die("reading the counters of a member");
+	return counters[counter];
+}

@@ -1,0 +1,295 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""The netlink read-out, through the kernel's own library and our spec: groups,
+members, totals, filters, dumps in many parts, bad requests, notifications.
+
+What the counters count is tested by listen.c. KSRC is the kernel's source; its
+library is there, unless SG_PYYNL names its folder.
+"""
+
+import errno
+import os
+import re
+import socket
+import struct
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "lib"))
+# pylint: disable=wrong-import-position
+from service_group import (PORT, checkout, enter_namespace, equal, expect, form,  # noqa: E402
+                           group_of, join, leave, listener, new_socket, run_tests)
+
+MANY = 600
+
+
+def kernel_source():
+    """The kernel's source, beside the kernel that is running."""
+    given = os.environ.get("KSRC")
+    if given:
+        return given
+    import subprocess
+    return subprocess.run([f"{checkout()}/qemu/kdir", "--source"], check=True,
+                          capture_output=True, text=True).stdout.strip()
+
+
+sys.path.insert(0, os.environ.get("SG_PYYNL") or f"{kernel_source()}/tools/net/ynl/pyynl")
+from lib import NlError, YnlFamily  # noqa: E402
+
+SPEC = f"{checkout()}/Documentation/netlink/specs/service_group.yaml"
+
+
+def open_family(**options):
+    """The family; the spec's form is checked where it is generated from."""
+    return YnlFamily(SPEC, schema="", **options)
+
+
+def refused(error, function, *arguments):
+    """Expects this error of a request; returns what the kernel says of it."""
+    try:
+        function(*arguments)
+    except NlError as answer:
+        equal(errno.errorcode[error], errno.errorcode[answer.error], "error")
+        return answer.nl_msg.extack or {}
+    raise AssertionError(f"no {errno.errorcode[error]}")
+
+
+def groups():
+    """Two groups, of two sockets and of one, are told as they are."""
+    with open_family() as ynl:
+        equal([], ynl.dump("group-get", {}), "groups at first")
+        pair = [listener(1), listener(2)]
+        single = new_socket()
+        first, second = form(pair), form([single])
+        told = {group["id"]: group for group in ynl.dump("group-get", {})}
+        equal({first, second}, set(told), "ids")
+        equal(2, told[first]["members"], "members")
+        equal(1, told[second]["members"], "members")
+        equal(os.getuid(), told[first]["uid"], "user")
+        equal(0, told[first]["counters"]["home"], "counter")
+        equal(told[first], ynl.do("group-get", {"id": first}), "one group")
+        pair[0].close()
+        equal(1, ynl.do("group-get", {"id": first})["members"], "members")
+
+
+def members():
+    """All that is told of members, and by group."""
+    with open_family() as ynl:
+        home, sibling, unbound = listener(1, 3), listener(2, 4), new_socket(socket.AF_INET6)
+        other = new_socket()
+        group = form([home, sibling])
+        join(unbound, group)
+        form([other])
+        equal(4, len(ynl.dump("member-get", {})), "all members")
+        told = {m["inode"]: m for m in ynl.dump("member-get", {"group": group})}
+        equal(3, len(told), "members of the group")
+        member = told[os.fstat(sibling.fileno()).st_ino]
+        equal(group, member["group"], "group")
+        equal(socket.AF_INET, member["family"], "family")
+        equal(PORT, member["port"], "port")
+        equal(bytes([127, 0, 0, 2]), member["address"], "address")
+        equal("listening", member["state"], "state")
+        equal(4, member["backlog"], "backlog")
+        equal(0, member["queued"] + member["half-open"], "load")
+        cookie = sibling.getsockopt(socket.SOL_SOCKET, 57, 8)
+        equal(struct.unpack("=Q", cookie)[0], member["cookie"], "cookie")
+        member = told[os.fstat(unbound.fileno()).st_ino]
+        equal(socket.AF_INET6, member["family"], "family")
+        equal("unbound", member["state"], "state")
+        equal(0, member["port"], "port")
+        equal(bytes(16), member["address"], "address")
+
+
+def loads_and_counters():
+    """A connection that waits is told of its member, and of its group."""
+    with open_family() as ynl:
+        home, sibling = listener(1, 0), listener(2, 0)
+        group = form([home, sibling])
+        clients = [socket.create_connection(("127.0.0.1", PORT), timeout=40) for _ in range(2)]
+        # Accepting waits until it is there.
+        served, _ = sibling.accept()
+        told = {m["address"][3]: m for m in ynl.dump("member-get", {"group": group})}
+        equal(1, told[1]["queued"], "queued at home")
+        equal(0, told[2]["queued"], "queued at the sibling")
+        equal(1, told[1]["counters"]["home"], "home")
+        equal(1, told[1]["counters"]["redirected-queue-full"], "redirected")
+        equal(1, told[2]["counters"]["redirected-in"], "redirected in")
+        # A group's totals outlive its members.
+        sibling.close()
+        counters = ynl.do("group-get", {"id": group})["counters"]
+        equal((1, 1, 1), (counters["home"], counters["redirected-in"],
+                          counters["redirected-queue-full"]), "totals")
+        for sock in (served, *clients):
+            sock.close()
+
+
+def totals():
+    """What stats-get tells."""
+    with open_family() as ynl:
+        stats = ynl.do("stats-get", {})
+        equal({"groups": 0, "members": 0, "refused-limit": 0, "refused-permission": 0,
+               "refused-other": 0}, stats, "at first")
+        sockets = [new_socket() for _ in range(3)]
+        form(sockets)
+        try:
+            form(sockets)
+        except OSError as error:
+            equal(errno.EALREADY, error.errno, "error")
+        stats = ynl.do("stats-get", {})
+        equal((1, 3, 1), (stats["groups"], stats["members"], stats["refused-other"]), "totals")
+
+
+def dump_in_parts():
+    """A dump of more than one message gives everything once; small reads too."""
+    sockets = [new_socket() for _ in range(MANY)]
+    ids = {form([sock]) for sock in sockets}
+    equal(MANY, len(ids), "different ids")
+    for size in (4000, 131072):
+        with open_family(recv_size=size) as ynl:
+            told = [group["id"] for group in ynl.dump("group-get", {})]
+            equal(MANY, len(told), f"groups, reading {size} bytes")
+            equal(ids, set(told), "ids")
+            told = [member["group"] for member in ynl.dump("member-get", {})]
+            equal(MANY, len(told), f"members, reading {size} bytes")
+            equal(ids, set(told), "ids of members")
+
+
+def dump_of_one_big_group():
+    """Members of one group that do not fit in one message."""
+    sockets = [new_socket() for _ in range(300)]
+    group = form(sockets)
+    form([new_socket_kept()])
+    with open_family() as ynl:
+        told = ynl.dump("member-get", {"group": group})
+        equal({os.fstat(sock.fileno()).st_ino for sock in sockets},
+              {member["inode"] for member in told}, "members")
+        equal(300, len(told), "members, each once")
+
+
+KEPT = []
+
+
+def new_socket_kept():
+    """A socket that stays open."""
+    KEPT.append(new_socket())
+    return KEPT[-1]
+
+
+def bad_requests():
+    """Errors, with what they are about."""
+    sock = new_socket()
+    group = form([sock])
+    with open_family() as ynl:
+        refused(errno.ENOENT, ynl.do, "group-get", {"id": group + 1000})
+        refused(errno.ENOENT, ynl.dump, "member-get", {"group": group + 1000})
+        extack = refused(errno.ERANGE, ynl.do, "group-get", {"id": 0})
+        expect(".id" in str(extack.get("bad-attr", "")), f"no bad-attr in {extack}")
+        refused(errno.ERANGE, ynl.dump, "member-get", {"group": 0})
+        extack = refused(errno.EINVAL, ynl.do, "group-get", {})
+        expect("miss-type" in extack, f"no miss-type in {extack}")
+        # Attributes that the request does not have.
+        refused(errno.EINVAL, ynl.do, "group-get", {"id": group, "uid": 0})
+        refused(errno.EINVAL, ynl.dump, "member-get", {"group": group, "port": 80})
+        # An id of another length.
+        raw_id = struct.pack("=HHHxx", 6, 1, 1)
+        equal(-errno.ERANGE, raw_request(ynl, 1, raw_id), "short id")
+        # A command that there is not.
+        equal(-errno.EOPNOTSUPP, raw_request(ynl, 99, b""), "command")
+        equal(group, ynl.do("group-get", {"id": group})["id"], "still there")
+
+
+def raw_request(ynl, command, payload):
+    """Sends a request by hand; the error of the answer."""
+    body = struct.pack("=BBH", command, 1, 0) + payload
+    header = struct.pack("=IHHII", 16 + len(body), ynl.nlproto.family_id, 5, 1, 0)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16) as sock:
+        sock.send(header + body)
+        return struct.unpack_from("=i", sock.recv(8192), 16)[0]
+
+
+def next_event(ynl, name):
+    """The next notification, which must be this one."""
+    for event in ynl.poll_ntf(duration=40):
+        equal(name, event["name"], "notification")
+        return event["msg"]
+    raise AssertionError(f"no {name}")
+
+
+def notifications():
+    """Groups and members come and go."""
+    with open_family() as ynl:
+        ynl.ntf_subscribe("events")
+        home, sibling, late = listener(1, 0), listener(2, 0), listener(3, 0)
+        group = form([home, sibling])
+        equal(group, next_event(ynl, "group-add-ntf")["id"], "group")
+        inodes = {os.fstat(sock.fileno()).st_ino for sock in (home, sibling)}
+        added = [next_event(ynl, "member-add-ntf") for _ in range(2)]
+        equal(inodes, {member["inode"] for member in added}, "members")
+        join(late, group)
+        equal(PORT, next_event(ynl, "member-add-ntf")["port"], "port")
+        leave(late)
+        member = next_event(ynl, "member-del-ntf")
+        equal((group, bytes([127, 0, 0, 3])), (member["group"], member["address"]), "member")
+        client = socket.create_connection(("127.0.0.1", PORT), timeout=40)
+        home.close()
+        member = next_event(ynl, "member-del-ntf")
+        equal(1, member["counters"]["home"], "final counter")
+        sibling.close()
+        next_event(ynl, "member-del-ntf")
+        last = next_event(ynl, "group-del-ntf")
+        equal((group, 1), (last["id"], last["counters"]["home"]), "group's end")
+        client.close()
+        # A refusal is no event; the next one is that of a later group.
+        try:
+            join(late, group)
+        except OSError as error:
+            equal(errno.ENOENT, error.errno, "error")
+        other = form([late])
+        equal(other, next_event(ynl, "group-add-ntf")["id"], "later group")
+
+
+def namespaces():
+    """Another namespace sees nothing of it."""
+    sock = new_socket()
+    group = form([sock])
+    with open_family() as here:
+        enter_namespace()
+        with open_family() as there:
+            there.ntf_subscribe("events")
+            equal([], there.dump("group-get", {}), "groups there")
+            equal([], there.dump("member-get", {}), "members there")
+            equal(0, there.do("stats-get", {})["groups"], "total there")
+            refused(errno.ENOENT, there.do, "group-get", {"id": group})
+            leave(sock)
+            equal([], here.dump("group-get", {}), "groups here")
+            own = new_socket()
+            mine = form([own])
+            equal(mine, next_event(there, "group-add-ntf")["id"], "only the own event")
+            equal([], here.dump("group-get", {}), "groups here")
+
+
+def unprivileged():
+    """Reading needs no privilege."""
+    sock = new_socket()
+    group = form([sock])
+    os.setresuid(65534, 65534, 65534)
+    with open_family() as ynl:
+        equal(group, ynl.do("group-get", {"id": group})["id"], "group")
+        equal(1, len(ynl.dump("member-get", {})), "members")
+
+
+def shown_by_ss():
+    """The flag and the group's id are in `ss -ltni`."""
+    import subprocess
+    sock = listener(1)
+    group = form([sock])
+    equal(group, group_of(sock), "group")
+    shown = subprocess.run(["ss", "-ltniH"], check=True, capture_output=True, text=True).stdout
+    expect(re.search(r"tcp-ulp-service_group", shown), f"not in {shown!r}")
+
+
+if __name__ == "__main__":
+    sys.exit(run_tests("netlink", [
+        groups, members, loads_and_counters, totals, dump_in_parts, dump_of_one_big_group,
+        bad_requests, notifications, namespaces, unprivileged, shown_by_ss,
+    ]))

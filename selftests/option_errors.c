@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Every errno that include/uapi/linux/service_group.h lists about the sockets
+ * of a request, and that a refused call has changed nothing: what was unbound
+ * is unbound and can be bound, nothing has the flag or SO_REUSEPORT.
+ *
+ * Errors of the bytes are in option_sizes.c, of privileges in privilege.c;
+ * ENOMEM is provoked by faults.c.
+ */
+
+#include <fcntl.h>
+#include <sched.h>
+#include <linux/filter.h>
+#include <linux/in6.h>
+#include <linux/xfrm.h>
+
+#include "test.h"
+
+#define PORT 8080
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+
+FIXTURE(errors) {
+	int good[2];
+};
+
+FIXTURE_VARIANT(errors) { enum family family; };
+FIXTURE_VARIANT_ADD(errors, ipv4) { .family = IPV4 };
+FIXTURE_VARIANT_ADD(errors, ipv6) { .family = IPV6 };
+FIXTURE_VARIANT_ADD(errors, mapped) { .family = MAPPED };
+
+FIXTURE_SETUP(errors)
+{
+	enter_namespace();
+	self->good[0] = tcp_socket(variant->family);
+	self->good[1] = tcp_socket(variant->family);
+}
+
+FIXTURE_TEARDOWN(errors) { }
+
+static bool unchanged(int fd)
+{
+	return !group_of(fd) && has_ulp(fd, "") && !port_of(fd) &&
+	       !get_option(fd, SOL_SOCKET, SO_REUSEPORT) && state_of(fd) == STATE_CLOSE;
+}
+
+/*
+ * refusal - what a request says that has this descriptor among sound ones, the
+ * first, in the middle and the last; a different answer each time is an error.
+ */
+static int refusal(const int good[2], int bad, const struct address *address, uint16_t port)
+{
+	struct request request;
+	int result = 0;
+
+	for (int place = 0; place < 3; place++) {
+		int fds[3] = { good[0], good[1], good[1] };
+		int now;
+
+		fds[2] = place == 2 ? bad : good[1];
+		fds[1] = place == 1 ? bad : place == 0 ? good[0] : good[1];
+		fds[0] = place == 0 ? bad : good[0];
+		describe(&request, fds, 3, port);
+		if (address)
+			describe_address(&request, place, address);
+		now = send_request(good[0], &request);
+		if (place && now != result) {
+			fprintf(stderr, "# place %d: %d, before: %d\n", place, now, result);
+			return 1;
+		}
+		result = now;
+		for (int i = 0; i < 2; i++)
+			if (!unchanged(good[i])) {
+				fprintf(stderr, "# place %d: socket %d was changed\n", place, i);
+				return 2;
+			}
+	}
+	return result;
+}
+
+/* That sockets can still be bound, and to the same port, and then grouped. */
+#define expect_usable(fds) do {							\
+	struct address first = listener_address(variant->family, 8, PORT);	\
+	struct address second = listener_address(variant->family, 9, PORT);		\
+	EXPECT_EQ(0, bind_to((fds)[0], &first));				\
+	EXPECT_EQ(0, bind_to((fds)[1], &second));				\
+	EXPECT_EQ(0, form(fds, 2));						\
+} while (0)
+
+TEST_F(errors, ebadf)
+{
+	int closed = dup(self->good[0]);
+
+	close(closed);
+	EXPECT_EQ(-EBADF, refusal(self->good, closed, NULL, PORT));
+	EXPECT_EQ(-EBADF, refusal(self->good, -1, NULL, PORT));
+	EXPECT_EQ(-EBADF, refusal(self->good, INT32_MAX, NULL, PORT));
+	EXPECT_EQ(-EBADF, refusal(self->good, INT32_MIN, NULL, PORT));
+	EXPECT_EQ(-EBADF, refusal(self->good, open("/", O_PATH | O_CLOEXEC), NULL, PORT));
+	expect_usable(self->good);
+}
+
+TEST_F(errors, enotsock)
+{
+	int ends[2];
+
+	ASSERT_EQ(0, pipe(ends));
+	EXPECT_EQ(-ENOTSOCK, refusal(self->good, ends[0], NULL, PORT));
+	EXPECT_EQ(-ENOTSOCK, refusal(self->good, open("/proc/self/stat", O_RDONLY), NULL, PORT));
+	expect_usable(self->good);
+}
+
+TEST_F(errors, eprotonosupport)
+{
+	int domain = variant->family == IPV4 ? AF_INET : AF_INET6;
+	int fds[] = {
+		socket(domain, SOCK_DGRAM, 0),
+		socket(domain, SOCK_RAW, IPPROTO_TCP),
+		socket(AF_UNIX, SOCK_STREAM, 0),
+		socket(AF_NETLINK, SOCK_RAW, 0),
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		ASSERT_LE(0, fds[i]);
+		EXPECT_EQ(-EPROTONOSUPPORT, refusal(self->good, fds[i], NULL, PORT));
+	}
+	/* The other options; an IPv6 socket of another kind does not know the level. */
+	for (int i = 0; i < 2 && variant->family == IPV4; i++) {
+		struct service_group_info info;
+
+		EXPECT_EQ(-EPROTONOSUPPORT, join(fds[i], 1));
+		EXPECT_EQ(-EPROTONOSUPPORT, leave(fds[i], 0));
+		EXPECT_EQ(-EPROTONOSUPPORT, get_info(fds[i], &info));
+	}
+	expect_usable(self->good);
+}
+
+TEST_F(errors, eprototype)
+{
+	int fd = socket(variant->family == IPV4 ? AF_INET : AF_INET6, SOCK_STREAM, IPPROTO_MPTCP);
+
+	if (fd < 0)
+		SKIP(return, "this kernel has no MPTCP");
+	EXPECT_EQ(-EPROTOTYPE, refusal(self->good, fd, NULL, PORT));
+	expect_usable(self->good);
+}
+
+TEST_F(errors, exdev)
+{
+	int here = open("/proc/self/ns/net", O_RDONLY);
+	int foreign, id;
+
+	ASSERT_EQ(0, form(self->good, 1));
+	id = group_of(self->good[0]);
+	ASSERT_EQ(0, leave(self->good[0], 0));
+	enter_namespace();
+	foreign = tcp_socket(variant->family);
+	ASSERT_EQ(0, setns(here, CLONE_NEWNET));
+	EXPECT_EQ(-EXDEV, refusal(self->good, foreign, NULL, PORT));
+	EXPECT_EQ(-EXDEV, join(foreign, id));
+	EXPECT_EQ(-EXDEV, form(&foreign, 1));
+	expect_usable(self->good);
+	EXPECT_EQ(-EXDEV, join(foreign, group_of(self->good[0])));
+}
+
+TEST_F(errors, enotuniq)
+{
+	int fds[2] = { self->good[0], dup(self->good[0]) };
+
+	EXPECT_EQ(-ENOTUNIQ, refusal(self->good, fds[1], NULL, PORT));
+	EXPECT_EQ(-ENOTUNIQ, form(fds, 2));
+	fds[1] = fds[0];
+	EXPECT_EQ(-ENOTUNIQ, form_bound(fds, 2, PORT));
+	expect_usable(self->good);
+}
+
+TEST_F(errors, ealready)
+{
+	int member = tcp_socket(variant->family);
+	uint32_t id;
+
+	ASSERT_EQ(0, form(&member, 1));
+	id = group_of(member);
+	EXPECT_EQ(-EALREADY, refusal(self->good, member, NULL, PORT));
+	EXPECT_EQ(-EALREADY, join(member, id));
+	EXPECT_EQ(id, group_of(member));
+	EXPECT_EQ(1, info_of(member).members);
+	EXPECT_EQ(0, port_of(member));
+	expect_usable(self->good);
+	EXPECT_EQ(-EALREADY, join(member, group_of(self->good[0])));
+}
+
+/* A connection of this family; both ends. */
+static void connect_pair(enum family family, int ends[2])
+{
+	int server = listener(family, 1, PORT + 2, 1);
+	struct address to = client_address(family, 1, PORT + 2);
+
+	ends[0] = family == MAPPED ? tcp_socket(MAPPED) : -1;
+	if (family == MAPPED) {
+		to = listener_address(MAPPED, 1, PORT + 2);
+		if (connect(ends[0], &to.any, to.len))
+			die("connecting");
+	} else {
+		ends[0] = connect_to(&to);
+	}
+	ends[1] = accept(server, NULL, NULL);
+	if (ends[0] < 0 || ends[1] < 0)
+		die("connecting");
+	close(server);
+}
+
+TEST_F(errors, eexist)
+{
+	int ends[2];
+
+	connect_pair(variant->family, ends);
+	if (setsockopt(ends[0], IPPROTO_TCP, TCP_ULP, "tls", 3))
+		SKIP(return, "this kernel has no kTLS");
+	EXPECT_EQ(-EEXIST, refusal(self->good, ends[0], NULL, 0));
+	expect_usable(self->good);
+	EXPECT_EQ(-EEXIST, join(ends[0], group_of(self->good[0])));
+	EXPECT_TRUE(has_ulp(ends[0], "tls"));
+}
+
+TEST_F(errors, eisconn)
+{
+	int ends[2];
+
+	connect_pair(variant->family, ends);
+	for (int i = 0; i < 2; i++)
+		EXPECT_EQ(-EISCONN, refusal(self->good, ends[i], NULL, 0));
+	expect_usable(self->good);
+	EXPECT_EQ(-EISCONN, join(ends[0], group_of(self->good[0])));
+	EXPECT_EQ(STATE_ESTABLISHED, state_of(ends[0]));
+	EXPECT_EQ(2, write(ends[0], "ok", 2));
+}
+
+/* Refused both in a list and at a join. */
+#define expect_refused(error, fd) do {					\
+	int other = tcp_socket(variant->family);			\
+	EXPECT_EQ(error, refusal(self->good, fd, NULL, 0));		\
+	ASSERT_EQ(0, form(&other, 1));					\
+	EXPECT_EQ(error, join(fd, group_of(other)));			\
+	EXPECT_EQ(0, group_of(fd));					\
+	EXPECT_EQ(1, info_of(other).members);				\
+	close(other);							\
+} while (0)
+
+TEST_F(errors, ekeyrejected_filter)
+{
+	struct sock_filter all = BPF_STMT(BPF_RET | BPF_K, ~0u);
+	struct sock_fprog filter = { .len = 1, .filter = &all };
+	int fd = tcp_socket(variant->family);
+
+	ASSERT_EQ(0, setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)));
+	expect_refused(-EKEYREJECTED, fd);
+	set_option(fd, SOL_SOCKET, SO_DETACH_FILTER, 0);
+	EXPECT_EQ(0, form(&fd, 1));
+}
+
+TEST_F(errors, ekeyrejected_min_ttl)
+{
+	int fd = tcp_socket(variant->family);
+
+	set_option(fd, SOL_IP, IP_MINTTL, 255);
+	expect_refused(-EKEYREJECTED, fd);
+	set_option(fd, SOL_IP, IP_MINTTL, 0);
+	if (variant->family != IPV4) {
+		set_option(fd, SOL_IPV6, IPV6_MINHOPCOUNT, 255);
+		expect_refused(-EKEYREJECTED, fd);
+		set_option(fd, SOL_IPV6, IPV6_MINHOPCOUNT, 0);
+	}
+	EXPECT_EQ(0, form(&fd, 1));
+}
+
+TEST_F(errors, ekeyrejected_md5)
+{
+	int fd = tcp_socket(variant->family);
+	struct address peer = listener_address(variant->family, 5, 0);
+	struct tcp_md5sig key = { .tcpm_keylen = 3, .tcpm_key = "key" };
+
+	memcpy(&key.tcpm_addr, &peer.any, peer.len);
+	if (setsockopt(fd, IPPROTO_TCP, TCP_MD5SIG, &key, sizeof(key)))
+		SKIP(return, "TCP_MD5SIG: %s", strerror(errno));
+	expect_refused(-EKEYREJECTED, fd);
+}
+
+TEST_F(errors, ekeyrejected_ao)
+{
+	int fd = tcp_socket(variant->family);
+	struct address peer = client_address(variant->family, 5, 0);
+	struct tcp_ao_add key = {
+		.alg_name = "hmac(sha1)", .keylen = 3, .key = "key", .sndid = 1, .rcvid = 1,
+		.prefix = variant->family == IPV6 ? 128 : 32,
+	};
+
+	memcpy(&key.addr, &peer.any, peer.len);
+	if (setsockopt(fd, IPPROTO_TCP, TCP_AO_ADD_KEY, &key, sizeof(key)))
+		SKIP(return, "TCP_AO_ADD_KEY: %s", strerror(errno));
+	expect_refused(-EKEYREJECTED, fd);
+}
+
+TEST_F(errors, ekeyrejected_ipsec)
+{
+	int fd = tcp_socket(variant->family);
+	struct xfrm_userpolicy_info policy = {
+		.lft = { XFRM_INF, XFRM_INF, XFRM_INF, XFRM_INF },
+		.sel.family = variant->family == IPV4 ? AF_INET : AF_INET6,
+		.dir = XFRM_POLICY_IN,
+		.action = XFRM_POLICY_ALLOW,
+	};
+	int level = variant->family == IPV4 ? SOL_IP : SOL_IPV6;
+	int option = variant->family == IPV4 ? IP_XFRM_POLICY : IPV6_XFRM_POLICY;
+
+	if (setsockopt(fd, level, option, &policy, sizeof(policy)))
+		SKIP(return, "setting an IPsec policy: %s", strerror(errno));
+	expect_refused(-EKEYREJECTED, fd);
+}
+
+TEST_F(errors, enodev)
+{
+	int fd = tcp_socket(variant->family);
+
+	ASSERT_EQ(0, setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3));
+	expect_refused(-ENODEV, fd);
+	/* All at one device are welcome. */
+	for (int i = 0; i < 2; i++)
+		ASSERT_EQ(0, setsockopt(self->good[i], SOL_SOCKET, SO_BINDTODEVICE, "lo", 3));
+	expect_usable(self->good);
+	EXPECT_EQ(0, join(fd, group_of(self->good[0])));
+}
+
+TEST_F(errors, erange)
+{
+	int fd = bound(variant->family, 3, PORT + 1);
+	struct address wanted = listener_address(variant->family, 4, 0);
+
+	/* Another port, and another address than is asked for. */
+	EXPECT_EQ(-ERANGE, refusal(self->good, fd, NULL, PORT));
+	EXPECT_EQ(-ERANGE, refusal(self->good, fd, &wanted, PORT + 1));
+	EXPECT_EQ(PORT + 1, port_of(fd));
+	EXPECT_EQ(0, group_of(fd));
+	/* A group has one port, whoever joins, */
+	expect_usable(self->good);
+	EXPECT_EQ(-ERANGE, join(fd, group_of(self->good[0])));
+	EXPECT_EQ(0, group_of(fd));
+	/* and whether or not the request names it. */
+	close_all(self->good, 2);
+	self->good[0] = bound(variant->family, 5, PORT);
+	self->good[1] = fd;
+	EXPECT_EQ(-ERANGE, form(self->good, 2));
+}
+
+TEST_F(errors, eaddrinuse)
+{
+	int taken = listener(variant->family, 3, PORT, 1);
+	struct address address = listener_address(variant->family, 3, PORT);
+	int fd = tcp_socket(variant->family);
+
+	EXPECT_EQ(-EADDRINUSE, refusal(self->good, fd, &address, PORT));
+	EXPECT_TRUE(unchanged(fd));
+	EXPECT_EQ(0, group_of(taken));
+	/* The wildcard is in the way of every address. */
+	close(taken);
+	taken = listener(variant->family, 0, PORT, 1);
+	EXPECT_EQ(-EADDRINUSE, refusal(self->good, fd, &address, PORT));
+	EXPECT_TRUE(unchanged(fd));
+	close(taken);
+	expect_usable(self->good);
+}
+
+TEST_F(errors, eaddrnotavail)
+{
+	struct address nowhere = listener_address(variant->family, 10, PORT);
+	int fd = tcp_socket(variant->family);
+
+	/* 192.0.2.1, or ::10.0.0.10 (host 10 does not exist in IPv6). */
+	if (variant->family == IPV4)
+		nowhere.in.sin_addr.s_addr = htonl(0xc0000201);
+	else if (variant->family == MAPPED)
+		memcpy(&nowhere.in6.sin6_addr.s6_addr[12], "\xc0\x00\x02\x01", 4);
+	EXPECT_EQ(-EADDRNOTAVAIL, refusal(self->good, fd, &nowhere, PORT));
+	EXPECT_TRUE(unchanged(fd));
+	expect_usable(self->good);
+}
+
+TEST_F(errors, eafnosupport)
+{
+	struct address address = listener_address(variant->family == IPV4 ? IPV6 : IPV4, 3, PORT);
+	int fd = tcp_socket(variant->family);
+
+	EXPECT_EQ(-EAFNOSUPPORT, refusal(self->good, fd, &address, PORT));
+	expect_usable(self->good);
+}
+
+TEST_F(errors, edestaddrreq)
+{
+	struct address address = listener_address(variant->family, 3, PORT);
+	int fd = tcp_socket(variant->family);
+
+	EXPECT_EQ(-EDESTADDRREQ, refusal(self->good, fd, &address, 0));
+	expect_usable(self->good);
+}
+
+TEST_F(errors, enoent_and_esrch)
+{
+	struct service_group_info info;
+	uint32_t ids[] = { 0, 1, 0x7fffffff, 0x80000000, 0xffffffff };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
+		EXPECT_EQ(-ENOENT, join(self->good[0], ids[i]));
+	EXPECT_EQ(-ESRCH, leave(self->good[0], 0));
+	EXPECT_EQ(-ESRCH, leave(self->good[0], SERVICE_GROUP_LEAVE_DRAIN));
+	EXPECT_EQ(-ESRCH, get_info(self->good[0], &info));
+	EXPECT_TRUE(unchanged(self->good[0]));
+	expect_usable(self->good);
+}
+
+/* A refusal is counted. */
+TEST_F(errors, refusals_are_counted)
+{
+	struct stats before = stats_now();
+
+	EXPECT_EQ(-EBADF, refusal(self->good, -1, NULL, PORT));
+	EXPECT_EQ(-ENOENT, join(self->good[0], 77));
+	EXPECT_EQ(before.refused_other + 4, stats_now().refused_other);
+	EXPECT_EQ(0, stats_now().refused_limit);
+	EXPECT_EQ(0, stats_now().refused_permission);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0
+//! service_group(7): the socket option, with the table of its errors.
+
+use roff::{bold, italic, roman, Inline, Roff};
+use service_group::{Calls, Error};
+
+/// The page.
+pub fn text() -> String {
+    let mut page = Roff::new();
+    page.control("TH", ["service_group", "7", "", "service_group"]);
+    name_and_synopsis(&mut page);
+    description(&mut page);
+    errors(&mut page);
+    section(&mut page, "SEE ALSO");
+    page.text([
+        bold("sgctl"),
+        roman("(1), "),
+        bold("setsockopt"),
+        roman("(2), "),
+    ]);
+    page.text([bold("ip"), roman("(7), "), bold("tcp"), roman("(7)")]);
+    page.render()
+}
+
+fn section(page: &mut Roff, title: &str) {
+    page.control("SH", [title]);
+}
+
+fn paragraph(page: &mut Roff, text: &str) {
+    page.control("PP", []);
+    page.text([roman(text)]);
+}
+
+/// A term of a list, and what is said about it.
+fn item(page: &mut Roff, term: Inline, mark: &str, text: &str) {
+    page.control("TP", []);
+    page.text([term, roman(mark)]);
+    page.text([roman(text)]);
+}
+
+fn name_and_synopsis(page: &mut Roff) {
+    section(page, "NAME");
+    page.text([roman(
+        "service_group - listening sockets that provide one service",
+    )]);
+    section(page, "SYNOPSIS");
+    page.control("nf", []);
+    for line in [
+        "#include <linux/service_group.h>",
+        "",
+        "int setsockopt(int fd, SOL_IP, SO_SERVICE_GROUP, &request, length);",
+        "int setsockopt(int fd, SOL_IP, SO_SERVICE_GROUP, &id, 4);",
+        "int setsockopt(int fd, SOL_IP, SO_SERVICE_GROUP_LEAVE, &flags, 4);",
+        "int getsockopt(int fd, SOL_IP, SO_SERVICE_GROUP, &info, &length);",
+    ] {
+        page.text([bold(line)]);
+    }
+    page.control("fi", []);
+}
+
+fn description(page: &mut Roff) {
+    section(page, "DESCRIPTION");
+    page.text([roman(
+        "Listening TCP sockets of one group stand in for each other: a connection whose socket \
+         has no room is served by a sibling that has, and is not dropped while there is one. The \
+         kernel module service_group has to be loaded. The options are at level SOL_IP for IPv4 \
+         and IPv6 sockets alike.",
+    )]);
+    paragraph(
+        page,
+        "Every call either does all that it was asked for, or fails and has changed nothing.",
+    );
+    let request = "A struct service_group_request and its entries form a group of the sockets \
+                   that are listed. With a port, or SERVICE_GROUP_BIND, those that are not bound \
+                   yet are bound to it, at the address of their entry or the wildcard. A group's \
+                   id alone (u32) joins the socket to that group.";
+    item(page, bold("SO_SERVICE_GROUP"), " (set)", request);
+    let info = "A struct service_group_info: the group's id, its number of members, and this \
+                member's state, queue and counters.";
+    item(page, bold("SO_SERVICE_GROUP"), " (get)", info);
+    let leave = "Takes the socket out of its group. With the flag SERVICE_GROUP_LEAVE_DRAIN \
+                 (u32) the connections that wait in it move to siblings that have room.";
+    item(page, bold("SO_SERVICE_GROUP_LEAVE"), " (set)", leave);
+    paragraph(
+        page,
+        "The sockets have to be of the caller's network namespace and of one user, unless the \
+         caller has CAP_NET_ADMIN there. A group ends with its last member.",
+    );
+}
+
+fn errors(page: &mut Roff) {
+    section(page, "ERRORS");
+    page.text([roman(
+        "Each has one meaning. In parentheses is what it may come from: forming a group, joining \
+         one, leaving it, or getting what it is.",
+    )]);
+    for row in Error::table() {
+        page.control("TP", []);
+        page.text([
+            bold(row.name),
+            roman(" ("),
+            italic(sources(row.calls)),
+            roman(")"),
+        ]);
+        page.text([roman(format!("{}; {}.", capital(row.what), row.remedy))]);
+    }
+}
+
+fn sources(calls: Calls) -> String {
+    let named = [
+        (calls.form, "form"),
+        (calls.join, "join"),
+        (calls.leave, "leave"),
+        (calls.get, "get"),
+    ];
+    let names = named.iter().filter(|(set, _)| *set).map(|(_, name)| *name);
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// A sentence's beginning.
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_is_in_the_page() {
+        let text = text();
+        for row in Error::table() {
+            assert!(text.contains(row.name), "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn sources_are_listed_in_order() {
+        let mut calls = Calls {
+            form: true,
+            join: false,
+            leave: false,
+            get: true,
+        };
+        assert_eq!(sources(calls), "form, get");
+        calls.join = true;
+        assert_eq!(sources(calls), "form, join, get");
+    }
+}

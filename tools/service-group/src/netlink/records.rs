@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What there is to read: groups, members, counters and events.
+
+use std::net::IpAddr;
+
+use crate::option::MemberState;
+
+/// What became of connections: a member's own, or a group's totals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// SYNs taken by the listener that the lookup found, with room for them.
+    pub home: u64,
+    /// SYNs taken by that listener although every slot was promised.
+    pub home_unpromised: u64,
+    /// SYNs taken for a sibling that was full.
+    pub redirected_in: u64,
+    /// SYNs that a sibling took because the accept queue was full.
+    pub redirected_queue_full: u64,
+    /// SYNs that a sibling took because the last slots were promised.
+    pub redirected_promised: u64,
+    /// SYNs dropped because no member had room.
+    pub dropped_full: u64,
+    /// SYNs dropped because the members with room could not serve them.
+    pub dropped_unfit: u64,
+    /// Complete connections taken over from a sibling.
+    pub rescued_in: u64,
+    /// Complete connections that a sibling took over.
+    pub rescued_out: u64,
+}
+
+/// A group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Group {
+    /// Its id, unique in the network namespace while it lives.
+    pub id: u32,
+    /// The user whose sockets formed it.
+    pub uid: u32,
+    /// Number of members.
+    pub members: u32,
+    /// Totals over all members that it has had.
+    pub counters: Counters,
+}
+
+/// A member of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Id of its group.
+    pub group: u32,
+    /// The socket's cookie, as `SO_COOKIE` tells it.
+    pub cookie: u64,
+    /// The socket's inode number, as `/proc/PID/fd` tells it.
+    pub inode: u64,
+    /// `AF_INET` or `AF_INET6`.
+    pub family: u16,
+    /// Port that it is bound to, 0 if none.
+    pub port: u16,
+    /// Address that it is bound to.
+    pub address: Option<IpAddr>,
+    /// What the socket is doing.
+    pub state: MemberState,
+    /// Connections in the accept queue.
+    pub queued: u32,
+    /// Requests that wait for the last packet of their handshake.
+    pub half_open: u32,
+    /// What `listen` asked for; the accept queue takes one more.
+    pub backlog: u32,
+    /// What became of its connections.
+    pub counters: Counters,
+}
+
+impl Default for Member {
+    fn default() -> Self {
+        Self {
+            group: 0,
+            cookie: 0,
+            inode: 0,
+            family: 0,
+            port: 0,
+            address: None,
+            state: MemberState::Unbound,
+            queued: 0,
+            half_open: 0,
+            backlog: 0,
+            counters: Counters::default(),
+        }
+    }
+}
+
+/// Totals of the network namespace since it came to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Groups there are.
+    pub groups: u32,
+    /// Members there are.
+    pub members: u32,
+    /// Requests refused because a limit was reached.
+    pub refused_limit: u64,
+    /// Requests refused for want of permission.
+    pub refused_permission: u64,
+    /// Requests refused for any other reason.
+    pub refused_other: u64,
+}
+
+/// Something that happened to a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A group came to be.
+    GroupAdded(Group),
+    /// A group ended with its last member; its final counters.
+    GroupRemoved(Group),
+    /// A socket became a member.
+    MemberAdded(Member),
+    /// A member left, or its socket was closed; its final counters.
+    MemberRemoved(Member),
+}

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The command line: the one definition of which the man pages and the shell
+//! completions are made, too.
+
+use std::ffi::OsString;
+use std::net::{IpAddr, SocketAddr};
+
+use clap::{ArgGroup, Args, Parser, Subcommand};
+
+const EXIT: &str = "Exit status: 0 when done, 1 when it failed, 2 when the command line is wrong.";
+
+/// Show, make and follow groups of listening sockets.
+///
+/// The kernel module service_group keeps a connection from being dropped while
+/// any listening socket of its group has room. sgctl groups the sockets of
+/// programs that run already, starts programs with grouped sockets, and shows
+/// how full each socket is. Load the module first: modprobe service_group.
+#[derive(Debug, Parser)]
+#[command(name = "sgctl", version, after_long_help = EXIT)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show groups, their members, and what became of connections.
+    Show(ShowArgs),
+    /// Group the listening sockets of programs that are running.
+    Attach(AttachArgs),
+    /// Take sockets out of their group.
+    Detach(DetachArgs),
+    /// Start workers, each with its own listening sockets, grouped.
+    Run(RunArgs),
+    /// Print groups and members as they come and go.
+    Monitor(MonitorArgs),
+    /// Become a worker that `run` starts.
+    #[command(hide = true)]
+    ExecWorker(ExecWorkerArgs),
+}
+
+const SHOW_JSON: &str = "\
+With --json it prints an array of groups:
+  [{\"id\": 1, \"uid\": 0, \"counters\": COUNTERS, \"members\": [MEMBER, ...]}, ...]
+MEMBER is {\"inode\", \"cookie\", \"family\" (\"ipv4\" or \"ipv6\"), \"address\" (or null),
+\"port\", \"state\", \"queued\", \"half_open\", \"backlog\", \"counters\": COUNTERS}.
+COUNTERS is {\"home\", \"home_unpromised\", \"redirected_in\", \"redirected_queue_full\",
+\"redirected_promised\", \"dropped_full\", \"dropped_unfit\", \"rescued_in\", \"rescued_out\"}.
+Members are ordered by family, address, port and inode. Fields may be added, and
+keep their meaning.";
+
+/// Arguments of `show`.
+#[derive(Args, Debug)]
+#[command(after_long_help = SHOW_JSON)]
+pub struct ShowArgs {
+    /// Show this group only.
+    #[arg(long, value_name = "ID")]
+    pub group: Option<u32>,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+const ATTACH_NOTES: &str = "\
+It may be repeated: sockets that are new since the last time join the group, and
+when there are none, nothing changes. That is what to do after a reload of the
+program. It succeeds when the sockets that can be grouped are in one group; what
+it could not take, and why, is told on standard error.
+
+The descriptors are borrowed from the programs with pidfd_getfd, which needs the
+right to trace them: the same user, or root. The programs notice nothing.";
+
+/// Arguments of `attach`.
+#[derive(Args, Debug)]
+#[command(after_long_help = ATTACH_NOTES)]
+pub struct AttachArgs {
+    /// Port that the programs listen on.
+    #[arg(long, value_name = "PORT", value_parser = port())]
+    pub port: u16,
+    /// Take sockets of this process only; may be given several times.
+    #[arg(long, value_name = "PID")]
+    pub pid: Vec<u32>,
+    /// Take sockets that are bound to this address only.
+    #[arg(long, value_name = "ADDRESS")]
+    pub address: Option<IpAddr>,
+    /// Tell what would be done, and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print JSON instead of sentences.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `detach`.
+#[derive(Args, Debug)]
+#[command(group(ArgGroup::new("which").required(true).args(["port", "group"])))]
+pub struct DetachArgs {
+    /// Take out the sockets of this port.
+    #[arg(long, value_name = "PORT", value_parser = port())]
+    pub port: Option<u16>,
+    /// Take out the members of this group.
+    #[arg(long, value_name = "ID")]
+    pub group: Option<u32>,
+    /// Take out sockets of this process only; may be given several times.
+    #[arg(long, value_name = "PID")]
+    pub pid: Vec<u32>,
+    /// Move the connections that wait in each socket to those that stay.
+    #[arg(long)]
+    pub drain: bool,
+}
+
+const RUN_NOTES: &str = "\
+Each worker finds its sockets as descriptors 3 and up, in the order of --listen,
+with LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES as systemd sets them; a name is
+\"port\" and the number. The sockets of one port form one group. An IPv6 wildcard
+serves IPv4 as well, unless an IPv4 address of the same port is listed. Port 0 is
+one that the kernel chooses.
+
+A worker that ends is started again with the same sockets, after 100 ms, then
+twice as long each time, up to 10 s; one that lived for 10 s begins anew. SIGHUP,
+SIGUSR1 and SIGUSR2 are passed on to all workers. SIGTERM and SIGINT are, too, and
+end everything: what is left after the grace is killed.";
+
+/// Arguments of `run`.
+#[derive(Args, Debug)]
+#[command(after_long_help = RUN_NOTES)]
+pub struct RunArgs {
+    /// Number of workers.
+    #[arg(long, value_name = "N", default_value_t = 2,
+          value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub workers: u16,
+    /// Address and port to listen on; may be given several times.
+    #[arg(long, value_name = "ADDR:PORT", required = true, value_parser = crate::listen::parse)]
+    pub listen: Vec<SocketAddr>,
+    /// Connections that may wait in each socket.
+    #[arg(long, value_name = "B", default_value_t = 511,
+          value_parser = clap::value_parser!(u16).range(1..))]
+    pub backlog: u16,
+    /// How long workers may take to end, before they are killed.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30,
+          value_parser = clap::value_parser!(u32).range(0..=86_400))]
+    pub grace: u32,
+    /// The program that serves, and its arguments.
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub command: Vec<OsString>,
+}
+
+const MONITOR_JSON: &str = "\
+With --json each line is an object: {\"time\" (RFC 3339, UTC), \"event\"} and, as
+\"show --json\" has them, \"group\" ({\"id\", \"uid\", \"counters\"}) or \"member\" (with the
+number of its \"group\"). The events are \"group-add\", \"group-del\", \"member-add\" and
+\"member-del\"; \"lost\" when the kernel had to throw some away.";
+
+/// Arguments of `monitor`.
+#[derive(Args, Debug)]
+#[command(after_long_help = MONITOR_JSON)]
+pub struct MonitorArgs {
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `exec-worker`.
+#[derive(Args, Debug)]
+pub struct ExecWorkerArgs {
+    /// The process without which the worker is to end.
+    #[arg(long)]
+    pub parent: u32,
+    /// Number of sockets, which are descriptors 3 and up.
+    #[arg(long)]
+    pub sockets: usize,
+    /// Their names, with colons between.
+    #[arg(long)]
+    pub names: String,
+    /// The program and its arguments.
+    #[arg(last = true, required = true)]
+    pub command: Vec<OsString>,
+}
+
+/// A port that is not zero.
+fn port() -> clap::builder::RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(1..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::error::ErrorKind;
+    use clap::CommandFactory;
+
+    fn refused(line: &str) -> ErrorKind {
+        match Cli::try_parse_from(line.split(' ')) {
+            Ok(cli) => panic!("{line} is taken as {cli:?}"),
+            Err(error) => error.kind(),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn numbers_have_ranges() {
+        for line in [
+            "sgctl attach --port 0",
+            "sgctl attach --port 65536",
+            "sgctl detach --port 0",
+            "sgctl run --workers 0 --listen 1.2.3.4:5 -- true",
+            "sgctl run --workers 1025 --listen 1.2.3.4:5 -- true",
+            "sgctl run --listen 1.2.3.4 -- true",
+        ] {
+            assert_eq!(refused(line), ErrorKind::ValueValidation, "{line}");
+        }
+    }
+
+    #[test]
+    fn detach_wants_to_know_which() {
+        assert_eq!(refused("sgctl detach"), ErrorKind::MissingRequiredArgument);
+        let both = refused("sgctl detach --port 80 --group 1");
+        assert_eq!(both, ErrorKind::ArgumentConflict);
+    }
+
+    #[test]
+    fn run_wants_a_command_behind_dashes() {
+        let line = "sgctl run --listen [::]:80";
+        assert_eq!(refused(line), ErrorKind::MissingRequiredArgument);
+        let line = "sgctl run --listen [::]:80 --listen 10.0.0.1:81 -- nginx -g x";
+        let cli = Cli::try_parse_from(line.split(' ')).expect("it is right");
+        let Command::Run(args) = cli.command else {
+            panic!("{:?}", cli.command);
+        };
+        assert_eq!((args.listen.len(), args.command.len()), (2, 3));
+    }
+}

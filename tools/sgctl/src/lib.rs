@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `sgctl`: shows, makes and follows groups of listening sockets.
+//!
+//! One file a subcommand; the others are what they share. It is a library so
+//! that man pages and completions are made from the same definitions. It does
+//! not load the kernel module.
+
+#![forbid(unsafe_code)]
+
+pub mod cli;
+
+mod attach;
+mod backoff;
+mod detach;
+mod exec_worker;
+mod failure;
+mod listen;
+mod listeners;
+mod monitor;
+mod output;
+mod owners;
+mod plan;
+mod run;
+mod show;
+mod signals;
+mod view;
+mod worker;
+
+pub use failure::Failure;
+
+/// Does what the command line asks for.
+///
+/// # Errors
+///
+/// A sentence that says what was wrong and what to do.
+pub fn run(cli: cli::Cli) -> Result<(), Failure> {
+    match cli.command {
+        cli::Command::Show(args) => show::run(&args),
+        cli::Command::Attach(args) => attach::run(&args),
+        cli::Command::Detach(args) => detach::run(&args),
+        cli::Command::Run(args) => run::run(&args),
+        cli::Command::Monitor(args) => monitor::run(&args),
+        cli::Command::ExecWorker(args) => exec_worker::run(&args),
+    }
+}

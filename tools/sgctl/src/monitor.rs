@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `sgctl monitor`: prints groups and members as they come and go.
+
+use std::os::fd::AsFd;
+use std::time::SystemTime;
+
+use serde::Serialize;
+use service_group::netlink::{Connection, Error, Event, Group, Member};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::cli::MonitorArgs;
+use crate::signals::Signals;
+use crate::view::{endpoint, GroupView, MemberView};
+use crate::{output, Failure};
+
+/// One event as JSON.
+#[derive(Debug, Default, Serialize)]
+struct Line {
+    time: String,
+    event: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<GroupView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    member: Option<NumberedMember>,
+}
+
+/// A member with the number of its group.
+#[derive(Debug, Serialize)]
+struct NumberedMember {
+    group: u32,
+    #[serde(flatten)]
+    member: MemberView,
+}
+
+/// Runs the subcommand.
+pub fn run(args: &MonitorArgs) -> Result<(), Failure> {
+    let mut signals = Signals::catch(&[SIGINT, SIGTERM])?;
+    let mut events = Connection::open()?.subscribe()?;
+    eprintln!("sgctl: listening for events");
+    loop {
+        let woken = signals.wait(Some(events.as_fd()), None)?;
+        if woken.readable {
+            let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
+            match events.receive() {
+                Ok(events) => {
+                    for event in &events {
+                        print(args.json, &time, Some(event))?;
+                    }
+                }
+                Err(Error::Lost) => print(args.json, &time, None)?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if !woken.signals.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+/// Prints an event, or that some were lost.
+fn print(json: bool, time: &str, event: Option<&Event>) -> Result<(), Failure> {
+    if json {
+        output::json_line(&line(time, event))
+    } else {
+        output::text(&format!("{time} {}\n", words(event)))
+    }
+}
+
+fn words(event: Option<&Event>) -> String {
+    let group = |group: &Group, what: &str| format!("group {} {what}", group.id);
+    let member = |member: &Member, what: &str| {
+        let Member { group, inode, .. } = member;
+        format!(
+            "group {group} member {} (inode {inode}) {what}",
+            endpoint(member)
+        )
+    };
+    match event {
+        Some(Event::GroupAdded(it)) => group(it, "added"),
+        Some(Event::GroupRemoved(it)) => group(it, "removed"),
+        Some(Event::MemberAdded(it)) => member(it, "added"),
+        Some(Event::MemberRemoved(it)) => member(it, "removed"),
+        Some(_) => "an event that this version does not know".to_owned(),
+        None => "events were lost: see \"sgctl show\"".to_owned(),
+    }
+}
+
+fn line(time: &str, event: Option<&Event>) -> Line {
+    let (event, group, member) = match event {
+        Some(Event::GroupAdded(group)) => ("group-add", Some(group), None),
+        Some(Event::GroupRemoved(group)) => ("group-del", Some(group), None),
+        Some(Event::MemberAdded(member)) => ("member-add", None, Some(member)),
+        Some(Event::MemberRemoved(member)) => ("member-del", None, Some(member)),
+        Some(_) => ("unknown", None, None),
+        None => ("lost", None, None),
+    };
+    Line {
+        time: time.to_owned(),
+        event,
+        group: group.map(GroupView::from),
+        member: member.map(|member| NumberedMember {
+            group: member.group,
+            member: member.into(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_told_in_words_and_in_json() {
+        let member = Member {
+            group: 3,
+            inode: 7,
+            port: 80,
+            ..Member::default()
+        };
+        let event = Event::MemberAdded(member);
+        let text = words(Some(&event));
+        assert_eq!(text, "group 3 member port 80 (inode 7) added");
+        let json = serde_json::to_value(line("now", Some(&event))).expect("it is JSON");
+        assert_eq!(
+            (&json["event"], &json["time"]),
+            (&"member-add".into(), &"now".into())
+        );
+        assert_eq!(
+            (&json["member"]["group"], &json["member"]["inode"]),
+            (&3.into(), &7.into())
+        );
+        assert!(json.get("group").is_none());
+    }
+
+    #[test]
+    fn lost_events_are_not_hidden() {
+        let json = serde_json::to_value(line("now", None)).expect("it is JSON");
+        assert_eq!(json, serde_json::json!({"time": "now", "event": "lost"}));
+        assert!(words(None).contains("lost"));
+    }
+}
