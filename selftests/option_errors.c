@@ -4,15 +4,12 @@
  * of a request, and that a refused call has changed nothing: what was unbound
  * is unbound and can be bound, nothing has the flag or SO_REUSEPORT.
  *
- * Errors of the bytes are in option_sizes.c, of privileges in privilege.c;
- * ENOMEM is provoked by faults.c.
+ * EKEYREJECTED and ENODEV are in option_checks.c, errors of the bytes in
+ * option_sizes.c, of privileges in privilege.c; ENOMEM is provoked by faults.c.
  */
 
 #include <fcntl.h>
 #include <sched.h>
-#include <linux/filter.h>
-#include <linux/in6.h>
-#include <linux/xfrm.h>
 
 #include "test.h"
 
@@ -38,46 +35,6 @@ FIXTURE_SETUP(errors)
 }
 
 FIXTURE_TEARDOWN(errors) { }
-
-static bool unchanged(int fd)
-{
-	return !group_of(fd) && has_ulp(fd, "") && !port_of(fd) &&
-	       !get_option(fd, SOL_SOCKET, SO_REUSEPORT) && state_of(fd) == STATE_CLOSE;
-}
-
-/*
- * refusal - what a request says that has this descriptor among sound ones, the
- * first, in the middle and the last; a different answer each time is an error.
- */
-static int refusal(const int good[2], int bad, const struct address *address, uint16_t port)
-{
-	struct request request;
-	int result = 0;
-
-	for (int place = 0; place < 3; place++) {
-		int fds[3] = { good[0], good[1], good[1] };
-		int now;
-
-		fds[2] = place == 2 ? bad : good[1];
-		fds[1] = place == 1 ? bad : place == 0 ? good[0] : good[1];
-		fds[0] = place == 0 ? bad : good[0];
-		describe(&request, fds, 3, port);
-		if (address)
-			describe_address(&request, place, address);
-		now = send_request(good[0], &request);
-		if (place && now != result) {
-			fprintf(stderr, "# place %d: %d, before: %d\n", place, now, result);
-			return 1;
-		}
-		result = now;
-		for (int i = 0; i < 2; i++)
-			if (!unchanged(good[i])) {
-				fprintf(stderr, "# place %d: socket %d was changed\n", place, i);
-				return 2;
-			}
-	}
-	return result;
-}
 
 /* That sockets can still be bound, and to the same port, and then grouped. */
 #define expect_usable(fds) do {							\
@@ -235,101 +192,6 @@ TEST_F(errors, eisconn)
 	EXPECT_EQ(-EISCONN, join(ends[0], group_of(self->good[0])));
 	EXPECT_EQ(STATE_ESTABLISHED, state_of(ends[0]));
 	EXPECT_EQ(2, write(ends[0], "ok", 2));
-}
-
-/* Refused both in a list and at a join. */
-#define expect_refused(error, fd) do {					\
-	int other = tcp_socket(variant->family);			\
-	EXPECT_EQ(error, refusal(self->good, fd, NULL, 0));		\
-	ASSERT_EQ(0, form(&other, 1));					\
-	EXPECT_EQ(error, join(fd, group_of(other)));			\
-	EXPECT_EQ(0, group_of(fd));					\
-	EXPECT_EQ(1, info_of(other).members);				\
-	close(other);							\
-} while (0)
-
-TEST_F(errors, ekeyrejected_filter)
-{
-	struct sock_filter all = BPF_STMT(BPF_RET | BPF_K, ~0u);
-	struct sock_fprog filter = { .len = 1, .filter = &all };
-	int fd = tcp_socket(variant->family);
-
-	ASSERT_EQ(0, setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)));
-	expect_refused(-EKEYREJECTED, fd);
-	set_option(fd, SOL_SOCKET, SO_DETACH_FILTER, 0);
-	EXPECT_EQ(0, form(&fd, 1));
-}
-
-TEST_F(errors, ekeyrejected_min_ttl)
-{
-	int fd = tcp_socket(variant->family);
-
-	set_option(fd, SOL_IP, IP_MINTTL, 255);
-	expect_refused(-EKEYREJECTED, fd);
-	set_option(fd, SOL_IP, IP_MINTTL, 0);
-	if (variant->family != IPV4) {
-		set_option(fd, SOL_IPV6, IPV6_MINHOPCOUNT, 255);
-		expect_refused(-EKEYREJECTED, fd);
-		set_option(fd, SOL_IPV6, IPV6_MINHOPCOUNT, 0);
-	}
-	EXPECT_EQ(0, form(&fd, 1));
-}
-
-TEST_F(errors, ekeyrejected_md5)
-{
-	int fd = tcp_socket(variant->family);
-	struct address peer = listener_address(variant->family, 5, 0);
-	struct tcp_md5sig key = { .tcpm_keylen = 3, .tcpm_key = "key" };
-
-	memcpy(&key.tcpm_addr, &peer.any, peer.len);
-	if (setsockopt(fd, IPPROTO_TCP, TCP_MD5SIG, &key, sizeof(key)))
-		SKIP(return, "TCP_MD5SIG: %s", strerror(errno));
-	expect_refused(-EKEYREJECTED, fd);
-}
-
-TEST_F(errors, ekeyrejected_ao)
-{
-	int fd = tcp_socket(variant->family);
-	struct address peer = client_address(variant->family, 5, 0);
-	struct tcp_ao_add key = {
-		.alg_name = "hmac(sha1)", .keylen = 3, .key = "key", .sndid = 1, .rcvid = 1,
-		.prefix = variant->family == IPV6 ? 128 : 32,
-	};
-
-	memcpy(&key.addr, &peer.any, peer.len);
-	if (setsockopt(fd, IPPROTO_TCP, TCP_AO_ADD_KEY, &key, sizeof(key)))
-		SKIP(return, "TCP_AO_ADD_KEY: %s", strerror(errno));
-	expect_refused(-EKEYREJECTED, fd);
-}
-
-TEST_F(errors, ekeyrejected_ipsec)
-{
-	int fd = tcp_socket(variant->family);
-	struct xfrm_userpolicy_info policy = {
-		.lft = { XFRM_INF, XFRM_INF, XFRM_INF, XFRM_INF },
-		.sel.family = variant->family == IPV4 ? AF_INET : AF_INET6,
-		.dir = XFRM_POLICY_IN,
-		.action = XFRM_POLICY_ALLOW,
-	};
-	int level = variant->family == IPV4 ? SOL_IP : SOL_IPV6;
-	int option = variant->family == IPV4 ? IP_XFRM_POLICY : IPV6_XFRM_POLICY;
-
-	if (setsockopt(fd, level, option, &policy, sizeof(policy)))
-		SKIP(return, "setting an IPsec policy: %s", strerror(errno));
-	expect_refused(-EKEYREJECTED, fd);
-}
-
-TEST_F(errors, enodev)
-{
-	int fd = tcp_socket(variant->family);
-
-	ASSERT_EQ(0, setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3));
-	expect_refused(-ENODEV, fd);
-	/* All at one device are welcome. */
-	for (int i = 0; i < 2; i++)
-		ASSERT_EQ(0, setsockopt(self->good[i], SOL_SOCKET, SO_BINDTODEVICE, "lo", 3));
-	expect_usable(self->good);
-	EXPECT_EQ(0, join(fd, group_of(self->good[0])));
 }
 
 TEST_F(errors, erange)

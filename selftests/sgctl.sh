@@ -50,7 +50,7 @@ expect_status() {
 # told EXPRESSION - what Python makes of `show --json`, which is `groups`.
 told() {
 	"$SGCTL" show --json | python3 -c \
-		"import json, sys; groups = json.load(sys.stdin); print($1)"
+		"import json, sys; groups = json.load(sys.stdin); print(($1))"
 }
 
 expect_told() {

@@ -20,7 +20,7 @@
 //! # Lifetimes
 //!
 //! A group's slots own its members, and a member owns the hook that its socket carries. A socket
-//! holds a reference to the module as long as it carries a hook. Members are found under RCU, on
+//! holds a reference to the module from when it is flagged to its end. Members are found under RCU, on
 //! a socket or in their group, and freed a grace period after they were taken from both. A member
 //! does not hold its socket: the socket tells when it ends.
 //!

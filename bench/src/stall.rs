@@ -146,9 +146,10 @@ const SERIES: [(&str, Times); 2] = [
 ];
 const PERCENTILES: [(&str, f64); 3] = [("p50", 50.0), ("p99", 99.0), ("max", 100.0)];
 
-/// A time for a reader; at the limit nobody knows how long it would have taken.
+/// A time for a reader. A lost connection counts as the time after which it was
+/// given up; nobody knows how long it would have taken.
 fn milliseconds(value: f64, run: &Run) -> String {
-    if value >= run.give_up_ms {
+    if value >= run.give_up_ms && run.lost() > 0 {
         format!("> {} ms", run.give_up_ms)
     } else {
         format!("{} ms", number(value))
@@ -219,8 +220,8 @@ pub fn verdict(stock: &Run, grouped: &Run) -> Result<String, String> {
     let bad = stock.lost() + stock.late();
     Ok(format!(
         "With one of {} nginx workers hung and its queue full, the stock kernel lost or delayed \
-         {bad} of {} new connections; with service_group all {all} were served at once, {} of \
-         them by a sibling of the hung worker.",
+         {bad} of {} new connections; with service_group all {all} were served on their first \
+         SYN, {} of them by a sibling of the hung worker.",
         stock.workers,
         stock.connections.len(),
         grouped.redirected,

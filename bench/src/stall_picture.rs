@@ -85,7 +85,7 @@ fn heading(canvas: &Canvas, panel: &Panel) -> Result {
     let run = panel.run;
     let (all, lost, late) = (run.connections.len(), run.lost(), run.late());
     let (colour, told) = match (lost, late) {
-        (0, 0) => (GOOD, format!("all {all} connected at once")),
+        (0, 0) => (GOOD, format!("all {all} got through with their first SYN")),
         (_, 0) => (BAD, format!("{lost} of {all} never got through")),
         _ => (
             BAD,

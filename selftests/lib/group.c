@@ -121,3 +121,44 @@ void group_on_hosts(enum family family, int *fds, size_t count, uint16_t port, i
 	if (errno)
 		die("forming a group of %zu listeners", count);
 }
+
+/* unchanged - whether a socket that was just made is as it was. */
+bool unchanged(int fd)
+{
+	return !group_of(fd) && has_ulp(fd, "") && !port_of(fd) &&
+	       !get_option(fd, SOL_SOCKET, SO_REUSEPORT) && state_of(fd) == STATE_CLOSE;
+}
+
+/*
+ * refusal - what a request says that has this descriptor among sound ones, the
+ * first, in the middle and the last; a different answer each time is an error.
+ */
+int refusal(const int good[2], int bad, const struct address *address, uint16_t port)
+{
+	struct request request;
+	int result = 0;
+
+	for (int place = 0; place < 3; place++) {
+		int fds[3] = { good[0], good[1], good[1] };
+		int now;
+
+		fds[2] = place == 2 ? bad : good[1];
+		fds[1] = place == 1 ? bad : place == 0 ? good[0] : good[1];
+		fds[0] = place == 0 ? bad : good[0];
+		describe(&request, fds, 3, port);
+		if (address)
+			describe_address(&request, place, address);
+		now = send_request(good[0], &request);
+		if (place && now != result) {
+			fprintf(stderr, "# place %d: %d, before: %d\n", place, now, result);
+			return 1;
+		}
+		result = now;
+		for (int i = 0; i < 2; i++)
+			if (!unchanged(good[i])) {
+				fprintf(stderr, "# place %d: socket %d was changed\n", place, i);
+				return 2;
+			}
+	}
+	return result;
+}

@@ -132,6 +132,8 @@ int get_info(int fd, struct service_group_info *info);
 struct service_group_info info_of(int fd);
 uint32_t group_of(int fd);
 bool has_ulp(int fd, const char *name);
+bool unchanged(int fd);
+int refusal(const int good[2], int bad, const struct address *address, uint16_t port);
 void listen_on_hosts(enum family family, int *fds, size_t count, uint16_t port, int backlog);
 void group_on_hosts(enum family family, int *fds, size_t count, uint16_t port, int backlog);
 

@@ -169,12 +169,7 @@ static int do_join(struct thread *me)
 
 static int do_leave(struct thread *me)
 {
-	return leave(pick(me), 0);
-}
-
-static int do_drain(struct thread *me)
-{
-	return leave(pick(me), SERVICE_GROUP_LEAVE_DRAIN);
+	return leave(pick(me), random_below(me, 2) ? SERVICE_GROUP_LEAVE_DRAIN : 0);
 }
 
 static int do_info(struct thread *me)
@@ -336,8 +331,7 @@ static const struct kind {
 	{ "form", do_form, 90 },
 	{ "close and make", replace, 90 },
 	{ "listen", do_listen, 80 },
-	{ "leave", do_leave, 60 },
-	{ "leave and drain", do_drain, 60 },
+	{ "leave", do_leave, 120 },
 	{ "shutdown", do_shutdown, 50 },
 	{ "connect on a member", do_connect, 40 },
 	{ "read a member", do_info, 40 },

@@ -28,7 +28,6 @@ use crate::{
     },
 };
 use kernel::{
-    error::code,
     prelude::*,
     rbtree::RBTreeNode,
     sync::{rcu, Arc}, //
@@ -40,15 +39,10 @@ struct Candidate {
     address: Option<Address>,
     /// What it was before this call bound it.
     bound: Option<Before>,
-    /// The member whose hook is on the socket.
-    attached: Option<RcuBox<Member>>,
 }
 
 impl Drop for Candidate {
     fn drop(&mut self) {
-        if self.attached.is_some() {
-            self.sock().lock().detach();
-        }
         if let Some(before) = self.bound.take() {
             self.socket.unbind(&before);
         }
@@ -67,16 +61,6 @@ impl Candidate {
             port => Some(port),
         }
     }
-
-    fn attach(&mut self, member: RcuBox<Member>) -> Result<(), Refusal> {
-        match self.sock().lock().attach(&member.hook) {
-            // None of them was a member when they were checked, and nobody else makes it one.
-            Err(error) if error == code::EALREADY => return Err(Refusal::Duplicate),
-            result => result?,
-        }
-        self.attached = Some(member);
-        Ok(())
-    }
 }
 
 /// Forms a group of the sockets of the request.
@@ -91,14 +75,20 @@ pub(super) fn form(net: Net<'_>, request: &Request<'_>) -> Result<(), Refusal> {
     let group = Group::new(registry.free_id(), common, registry.into())?;
     let node = RBTreeNode::new(group.id, group.clone(), GFP_KERNEL_ACCOUNT)?;
     group.members.reserve(candidates.len())?;
-    for candidate in &mut candidates {
+    let mut members = KVec::with_capacity(candidates.len(), GFP_KERNEL_ACCOUNT)?;
+    for candidate in &candidates {
         let member = Member::new(group.clone(), candidate.sock())?;
-        candidate.attach(member)?;
+        members.push(member, GFP_KERNEL_ACCOUNT)?;
     }
     if request.bind {
         bind(&mut candidates, common.port)?;
     }
-    publish(net, &group, node, candidates);
+    // This fails only if somebody has done something to a socket since it was checked. A flag
+    // that is left on another one then means nothing.
+    for candidate in &candidates {
+        candidate.sock().lock().flag()?;
+    }
+    publish(net, &group, node, candidates, members);
     Ok(())
 }
 
@@ -114,7 +104,6 @@ fn find(net: Net<'_>, request: &Request<'_>) -> Result<KVec<Candidate>, Refusal>
                 socket,
                 address: entry.address,
                 bound: None,
-                attached: None,
             },
             GFP_KERNEL_ACCOUNT,
         )?;
@@ -139,6 +128,7 @@ fn check(net: Net<'_>, candidates: &[Candidate], request: &Request<'_>) -> Resul
         device: facts.device,
         min_ttl: facts.min_ttl,
     };
+    check_distinct(candidates)?;
     for candidate in candidates {
         check_member(net, candidate.sock(), &common)?;
         check_address(candidate)?;
@@ -160,6 +150,19 @@ fn check(net: Net<'_>, candidates: &[Candidate], request: &Request<'_>) -> Resul
         return Err(Refusal::Confined);
     }
     Ok(common)
+}
+
+fn check_distinct(candidates: &[Candidate]) -> Result<(), Refusal> {
+    let twice = candidates.iter().enumerate().any(|(index, candidate)| {
+        candidates
+            .iter()
+            .take(index)
+            .any(|other| core::ptr::eq(other.sock(), candidate.sock()))
+    });
+    if twice {
+        return Err(Refusal::Duplicate);
+    }
+    Ok(())
 }
 
 /// Checks a socket against what the members have in common, but for the port.
@@ -238,33 +241,31 @@ fn publish(
     group: &Arc<Group>,
     node: RBTreeNode<u32, Arc<Group>>,
     candidates: KVec<Candidate>,
+    members: KVec<RcuBox<Member>>,
 ) {
     group.registry.add(node);
     report::group_event(Change::Added, group, net, Context::Process);
-    // Between the flag and the operations, see `listener.c`.
+    // Between the flag and the hook, see `listener.c`.
     rcu::synchronize_rcu();
-    for mut candidate in candidates {
+    for (mut candidate, member) in candidates.into_iter().zip(members) {
         candidate.bound = None;
-        if let Some(member) = candidate.attached.take() {
-            enter(group, candidate.sock(), member);
-        }
+        // The group cannot be closed or full.
+        let _ = enter(group, candidate.sock(), member);
     }
 }
 
-/// Puts a member whose hook is on its socket into the group, and has the hook work.
-fn enter(group: &Group, sock: &Sock, member: RcuBox<Member>) {
+/// Puts a member whose socket is flagged into the group, and its hook on the socket.
+fn enter(group: &Group, sock: &Sock, member: RcuBox<Member>) -> Result<(), Refusal> {
     let locked = sock.lock();
-    if let Err((_, member)) = group.add(member) {
-        // The group's last member left meanwhile, or the reservation was too small; a caller
-        // that cannot fail has excluded both.
-        locked.detach();
-        drop(member);
-        return;
-    }
+    let guard = rcu::read_lock();
+    let member = group.add(member, &guard)?;
+    locked.install(&member.hook);
+    drop(guard);
+    // The lock keeps it a member.
     if let Some(member) = locked.attached_member() {
-        locked.install();
         report::member_event(Change::Added, group, member, sock, Context::Process);
     }
+    Ok(())
 }
 
 /// Has the socket join the group with this id.
@@ -285,12 +286,10 @@ pub(super) fn join(sock: &Sock, id: u32) -> Result<(), Refusal> {
     }
     group.members.reserve(1)?;
     let member = Member::new(group.clone(), sock)?;
-    sock.lock().attach(&member.hook)?;
+    sock.lock().flag()?;
     rcu::synchronize_rcu();
-    enter(&group, sock, member);
     // The group may have ended since it was looked up, with the last of its sockets.
-    let entered = sock.lock().attached_member().is_some();
-    entered.then_some(()).ok_or(Refusal::NoSuchGroup)
+    enter(&group, sock, member)
 }
 
 /// Takes the socket out of its group.

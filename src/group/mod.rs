@@ -113,28 +113,26 @@ impl Group {
     }
 
     /// Puts a member in. Under the registry's lock for changes, and after a reservation.
-    fn add(&self, member: RcuBox<Member>) -> Result<(), (Refusal, RcuBox<Member>)> {
-        let guard = Guard::new();
+    fn add<'g>(&'g self, member: RcuBox<Member>, guard: &'g Guard) -> Result<&'g Member, Refusal> {
         match self.members.insert(member) {
             Ok(index) => {
-                if let Some(member) = self.members.get(index, &guard) {
-                    // Nobody takes it out before this is known: the caller has the socket open.
-                    member.slot.store(index, Relaxed);
-                }
+                let member = self.members.get(index, guard).ok_or(Refusal::NoSuchGroup)?;
+                // Nobody takes it out before this is known: its socket has no hook yet.
+                member.slot.store(index, Relaxed);
                 self.registry.member_added();
-                Ok(())
+                Ok(member)
             }
-            Err(Refused::Closed(member)) => Err((Refusal::NoSuchGroup, member)),
-            Err(Refused::Full(member)) => Err((Refusal::NoMemory, member)),
+            Err(Refused::Closed) => Err(Refusal::NoSuchGroup),
+            Err(Refused::Full) => Err(Refusal::NoMemory),
         }
     }
 
     /// Takes a member out, and ends the group with its last one.
     fn remove(&self, member: &Member, sock: &Sock, context: Context) {
         let (taken, last) = self.members.remove(member.slot.load(Relaxed));
-        member.counters.retire_to(&self.retired);
         self.registry.member_removed();
         report::member_event(report::Change::Removed, self, member, sock, context);
+        member.counters.retire_to(&self.retired);
         if last {
             // The registry's reference; this call has one through the member.
             drop(self.registry.remove(self.id));

@@ -38,6 +38,8 @@ pub struct Facts {
     pub min_ttl: u16,
     /// Whether it has TCP-MD5 or TCP-AO keys, a socket filter or an IPsec policy of its own.
     pub guarded: bool,
+    /// Whether it is an IPv6 socket, whatever it serves.
+    pub ipv6_socket: bool,
     /// Whether it serves IPv4 packets: an IPv4 socket, or an IPv6 one that is not confined to
     /// IPv6.
     pub serves_ipv4: bool,
@@ -156,6 +158,9 @@ pub fn choose<K: Copy>(
 
 /// Decides which sibling takes a complete connection off a home listener that is to give it up:
 /// the least loaded one whose accept queue has room, if there is one.
+///
+/// It must be of the home listener's family: a connection's socket is of the family of the
+/// listener that it was made of, and must be of that of the listener that it is accepted from.
 pub fn choose_rescuer<K: Copy>(
     home: &Facts,
     family: Family,
@@ -163,7 +168,10 @@ pub fn choose_rescuer<K: Copy>(
 ) -> Option<K> {
     let mut least = Least(None);
     for (key, sibling) in siblings {
-        if sibling.load.has_queue_room() && sibling.can_replace(home, family) {
+        if sibling.load.has_queue_room()
+            && sibling.ipv6_socket == home.ipv6_socket
+            && sibling.can_replace(home, family)
+        {
             least.offer(key, sibling.load);
         }
     }
@@ -284,5 +292,10 @@ mod tests {
             rescuer(&[listener(10, 0), listener(9, 9), listener(8, 0)]),
             Some(2)
         );
+        let mapped = Facts {
+            ipv6_socket: true,
+            ..listener(0, 0)
+        };
+        assert_eq!(rescuer(&[mapped]), None);
     }
 }

@@ -10,11 +10,13 @@
  * freed under it. The flag is a TCP upper layer protocol (ULP): it counts
  * references to the module, carries the hook, and says when the socket goes.
  *
- * Order of the fields, which lockless readers rely on: a socket has the ULP
- * before it has the operations, and a grace period lies between; likewise in
- * reverse. So who sees the operations finds the hook, unless the socket has
- * ended; and a child that is copied from a listener at any moment either has
- * the parent's operations and ULP, and is stripped of both, or has neither.
+ * Order of the fields, which lockless readers rely on. A socket is flagged
+ * first; a grace period later it gets the hook, and then the operations. Leaving
+ * takes the operations, a grace period later the hook, and never the flag: what
+ * reads icsk_ulp_ops on a live socket without its lock, as getsockopt(TCP_ULP)
+ * does, does not expect it to go. So who sees the operations finds the hook,
+ * unless the socket has ended; and a child that is copied from a listener at
+ * any moment either has the flag, and is stripped of everything, or has nothing.
  */
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -57,13 +59,16 @@ static DEFINE_MUTEX(sg_ops_mutex);
 
 static struct tcp_ulp_ops sg_ulp;
 
-/* The module's operations, if it is those that the socket has. */
+/*
+ * The module's operations, if it is those that the socket has. Not by what is in
+ * them: others copy operations as well.
+ */
 static const struct sg_ops *sg_ops_of(const struct sock *sk)
 {
 	const struct inet_connection_sock_af_ops *ops;
 
 	ops = READ_ONCE(inet_csk(sk)->icsk_af_ops);
-	if (ops->conn_request != sg_conn_request)
+	if ((unsigned long)ops - (unsigned long)sg_ops >= sizeof(sg_ops))
 		return NULL;
 	return container_of_const(ops, struct sg_ops, ops);
 }
@@ -117,7 +122,7 @@ const void *sg_attached_member(const struct sock *sk)
 		return NULL;
 	hook = rcu_dereference_protected(icsk->icsk_ulp_data,
 					 lockdep_sock_is_held(sk));
-	return hook->member;
+	return hook ? hook->member : NULL;
 }
 
 static bool sg_in_sockmap(const struct sock *sk)
@@ -139,67 +144,79 @@ sg_syn_recv_sock(const struct sock *sk, struct sk_buff *skb,
 		 void (*opt_child_init)(struct sock *newsk,
 					const struct sock *sk));
 
-/* The module's operations that stand for these; NULL if there is no room. */
+/* The module's operations that stand for these, if there are any yet. */
 static const struct sg_ops *
-sg_ops_for(const struct inet_connection_sock_af_ops *orig)
+sg_ops_find(const struct inet_connection_sock_af_ops *orig)
+{
+	const struct sg_ops *ops;
+
+	for (ops = sg_ops; ops < sg_ops + ARRAY_SIZE(sg_ops); ops++) {
+		/* Pairs with smp_store_release() in sg_ops_make(). */
+		if (smp_load_acquire(&ops->orig) == orig)
+			return ops;
+	}
+	return NULL;
+}
+
+/* Makes sure that there are; false if there is no room. Process context. */
+static bool sg_ops_make(const struct inet_connection_sock_af_ops *orig)
 {
 	struct sg_ops *ops;
 
 	guard(mutex)(&sg_ops_mutex);
+	if (sg_ops_find(orig))
+		return true;
 	for (ops = sg_ops; ops < sg_ops + ARRAY_SIZE(sg_ops); ops++) {
-		if (ops->orig == orig)
-			return ops;
 		if (ops->orig)
 			continue;
 		ops->ops = *orig;
 		ops->ops.conn_request = sg_conn_request;
 		ops->ops.syn_recv_sock = sg_syn_recv_sock;
-		ops->orig = orig;
-		return ops;
+		smp_store_release(&ops->orig, orig);
+		return true;
 	}
-	return NULL;
+	return false;
 }
 
-int sg_hook_check(struct sock *sk)
+int sg_flag_check(struct sock *sk)
 {
 	struct inet_connection_sock *icsk = inet_csk(sk);
 
 	sock_owned_by_me(sk);
-	if (icsk->icsk_ulp_ops == &sg_ulp)
+	if (sg_attached_member(sk))
 		return -EALREADY;
-	if (icsk->icsk_ulp_ops || sg_in_sockmap(sk) ||
-	    !sg_ops_for(icsk->icsk_af_ops))
+	if (icsk->icsk_ulp_ops && icsk->icsk_ulp_ops != &sg_ulp)
+		return -EEXIST;
+	if (sg_in_sockmap(sk) || !sg_ops_make(icsk->icsk_af_ops))
 		return -EEXIST;
 	return 0;
 }
 
-int sg_hook_attach(struct sock *sk, struct sg_hook *hook)
+int sg_flag(struct sock *sk)
 {
 	struct inet_connection_sock *icsk = inet_csk(sk);
-	int err = sg_hook_check(sk);
+	int err = sg_flag_check(sk);
 
-	if (err)
+	if (err || icsk->icsk_ulp_ops)
 		return err;
 	/* As in __tcp_set_ulp(); tcp_cleanup_ulp() puts it. */
 	__module_get(THIS_MODULE);
-	rcu_assign_pointer(icsk->icsk_ulp_data, hook);
-	icsk->icsk_ulp_ops = &sg_ulp;
+	WRITE_ONCE(icsk->icsk_ulp_ops, &sg_ulp);
 	/* listen() does it too; siblings may look at the socket before. */
 	sock_set_flag(sk, SOCK_RCU_FREE);
 	return 0;
 }
 
-void sg_hook_install(struct sock *sk)
+void sg_hook_install(struct sock *sk, struct sg_hook *hook)
 {
 	struct inet_connection_sock *icsk = inet_csk(sk);
 	const struct sg_ops *ops;
 
 	sock_owned_by_me(sk);
-	if (icsk->icsk_ulp_ops != &sg_ulp || sg_ops_of(sk))
-		return;
-	ops = sg_ops_for(icsk->icsk_af_ops);
+	rcu_assign_pointer(icsk->icsk_ulp_data, hook);
+	ops = sg_ops_find(icsk->icsk_af_ops);
 	if (ops)
-		WRITE_ONCE(icsk->icsk_af_ops, &ops->ops);
+		smp_store_release(&icsk->icsk_af_ops, &ops->ops);
 }
 
 /* Only if they are ours still: IPv6 connect() and IPV6_ADDRFORM set others. */
@@ -214,14 +231,10 @@ static bool sg_hook_uninstall(struct sock *sk)
 
 void sg_hook_detach(struct sock *sk)
 {
-	struct inet_connection_sock *icsk = inet_csk(sk);
-
 	sock_owned_by_me(sk);
 	if (sg_hook_uninstall(sk))
 		synchronize_rcu();
-	icsk->icsk_ulp_ops = NULL;
-	RCU_INIT_POINTER(icsk->icsk_ulp_data, NULL);
-	module_put(THIS_MODULE);
+	RCU_INIT_POINTER(inet_csk(sk)->icsk_ulp_data, NULL);
 }
 
 static const struct inet_connection_sock_af_ops *
@@ -247,8 +260,8 @@ sg_syn_recv_sock(const struct sock *sk, struct sk_buff *skb,
 	struct sock *parent = (struct sock *)sk;
 	struct sock *child;
 
-	/* Neither a request nor a cookie: Fast Open, which is bound to @sk. */
-	if (req_unhash || req->syncookie)
+	/* A SYN makes a socket with Fast Open only, and that is bound to @sk. */
+	if (!tcp_hdr(skb)->syn)
 		parent = sg_handshake_complete(parent, skb);
 
 	child = sg_original_ops(parent)->syn_recv_sock(parent, skb, req, dst,
@@ -283,7 +296,9 @@ static void sg_ulp_release(struct sock *sk)
 	hook = rcu_dereference_protected(icsk->icsk_ulp_data, 1);
 	sg_hook_uninstall(sk);
 	RCU_INIT_POINTER(icsk->icsk_ulp_data, NULL);
-	sg_member_gone(sk, hook->member);
+	/* It may have left before. */
+	if (hook)
+		sg_member_gone(sk, hook->member);
 }
 
 /* The child is nobody's member, and took no reference to the module. */
@@ -292,6 +307,7 @@ static void sg_ulp_clone(const struct request_sock *req, struct sock *child,
 {
 	struct inet_connection_sock *icsk = inet_csk(child);
 
+	/* Nobody else sees the child yet. */
 	sg_hook_uninstall(child);
 	icsk->icsk_ulp_ops = NULL;
 	RCU_INIT_POINTER(icsk->icsk_ulp_data, NULL);

@@ -111,6 +111,7 @@ impl Sock {
                 device: raw.device,
                 min_ttl: raw.min_ttl,
                 guarded: raw.guarded,
+                ipv6_socket: raw.ipv6_socket,
                 serves_ipv4: raw.serves_ipv4,
                 serves_ipv6: raw.serves_ipv6,
             },
@@ -220,24 +221,25 @@ impl Locked<'_> {
     /// layer protocol, or something else that stands in the way.
     pub(crate) fn check(&self) -> Result {
         // SAFETY: The lock is held.
-        to_result(unsafe { bindings::sg_hook_check(self.0.as_ptr()) })
+        to_result(unsafe { bindings::sg_flag_check(self.0.as_ptr()) })
     }
 
-    /// Flags the socket as the hook's member. Errors as [`Locked::check`].
-    pub(crate) fn attach(&self, hook: &Hook) -> Result {
-        // SAFETY: The lock is held; the hook outlives its stay on the socket, see `Hook`.
-        to_result(unsafe { bindings::sg_hook_attach(self.0.as_ptr(), hook.0.as_ptr()) })
-    }
-
-    /// Has the member see the socket's SYNs. A grace period after [`Locked::attach`].
-    pub(crate) fn install(&self) {
+    /// Flags the socket, for the rest of its life. Errors as [`Locked::check`].
+    pub(crate) fn flag(&self) -> Result {
         // SAFETY: The lock is held.
-        unsafe { bindings::sg_hook_install(self.0.as_ptr()) };
+        to_result(unsafe { bindings::sg_flag(self.0.as_ptr()) })
     }
 
-    /// Undoes both, on a socket that is a member.
+    /// Makes the socket the hook's member, and has it see the socket's SYNs. A grace period after
+    /// [`Locked::flag`].
+    pub(crate) fn install(&self, hook: &Hook) {
+        // SAFETY: The lock is held; the hook outlives its stay on the socket, see `Hook`.
+        unsafe { bindings::sg_hook_install(self.0.as_ptr(), hook.0.as_ptr()) };
+    }
+
+    /// Undoes [`Locked::install`].
     pub(crate) fn detach(&self) {
-        // SAFETY: The lock is held; a system call on the module's option holds the module.
+        // SAFETY: The lock is held.
         unsafe { bindings::sg_hook_detach(self.0.as_ptr()) };
     }
 }

@@ -33,7 +33,7 @@ const struct sock *sg_request_reader(const struct sk_buff *request)
 _Bool sg_info_u32(const struct genl_info *info, int attribute,
 		  unsigned int *value)
 {
-	if (!info->attrs || !info->attrs[attribute])
+	if (GENL_REQ_ATTR_CHECK(info, attribute))
 		return false;
 	*value = nla_get_u32(info->attrs[attribute]);
 	return true;
@@ -110,8 +110,13 @@ const struct sock *sg_dump_reader(const struct netlink_callback *cb)
 _Bool sg_dump_u32(const struct netlink_callback *cb, int attribute,
 		  unsigned int *value)
 {
-	return sg_info_u32(genl_info_dump((struct netlink_callback *)cb),
-			   attribute, value);
+	const struct genl_info *info;
+
+	info = genl_info_dump((struct netlink_callback *)cb);
+	if (!info->attrs || !info->attrs[attribute])
+		return false;
+	*value = nla_get_u32(info->attrs[attribute]);
+	return true;
 }
 
 unsigned long *sg_dump_position(struct netlink_callback *cb)

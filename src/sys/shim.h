@@ -42,6 +42,7 @@ struct sg_facts {
 	_Bool		listening;
 	_Bool		hooked;
 	_Bool		guarded;
+	_Bool		ipv6_socket;
 	_Bool		serves_ipv4;
 	_Bool		serves_ipv6;
 };
@@ -90,18 +91,18 @@ const void *sg_attached_member(const struct sock *sk);
  * has another upper layer protocol, is in a sockmap, or has operations that
  * are not the kernel's own. Socket lock.
  */
-int sg_hook_check(struct sock *sk);
+int sg_flag_check(struct sock *sk);
 /*
- * Flag the socket: hang the hook on it, as its upper layer protocol. Errors
- * as above. Socket lock.
+ * Flag the socket, with the module's upper layer protocol. The flag stays until the
+ * socket ends, and means nothing without a hook. Errors as above. Socket lock.
  */
-int sg_hook_attach(struct sock *sk, struct sg_hook *hook);
-/* Let the hook that it carries see the socket's SYNs. Socket lock. */
-void sg_hook_install(struct sock *sk);
+int sg_flag(struct sock *sk);
 /*
- * Undo both; waits for a grace period if it was installed. Socket lock; the
- * caller holds a reference to the module that is not the socket's.
+ * Hang the hook on a socket that was flagged a grace period ago, and have it see
+ * the socket's SYNs. Socket lock.
  */
+void sg_hook_install(struct sock *sk, struct sg_hook *hook);
+/* Undo that; may wait for a grace period. Socket lock. */
 void sg_hook_detach(struct sock *sk);
 /* What the socket would do with a SYN if it had no hook. RCU read section. */
 int sg_original_conn_request(struct sock *sk, struct sk_buff *skb);
@@ -203,7 +204,7 @@ int sg_netlink_register(void);
 void sg_netlink_unregister(void);
 struct net *sg_info_net(const struct genl_info *info);
 const struct sock *sg_request_reader(const struct sk_buff *request);
-/* The request's u32 attribute; false if it is not there. */
+/* The request's u32 attribute; if it is not there, false, and the reader is told. */
 _Bool sg_info_u32(const struct genl_info *info, int attribute,
 		  unsigned int *value);
 /* A message of this command as the reply to a request, or NULL. */

@@ -15,12 +15,12 @@ use kernel::{
     },
 };
 
-/// Why a value could not be put in; the value comes back.
-pub(crate) enum Refused<T: Send + Sync + 'static> {
+/// Why a value could not be put in.
+pub(crate) enum Refused {
     /// [`RcuSlots::remove`] took out the last value: nothing is put in after that.
-    Closed(RcuBox<T>),
+    Closed,
     /// There is no free slot; [`RcuSlots::reserve`] some.
-    Full(RcuBox<T>),
+    Full,
 }
 
 type Table<T> = KVec<Atomic<*mut T>>;
@@ -142,10 +142,10 @@ impl<T: Send + Sync> RcuSlots<T> {
     }
 
     /// Puts the value into a free slot, and tells which.
-    pub(crate) fn insert(&self, value: RcuBox<T>) -> Result<usize, Refused<T>> {
+    pub(crate) fn insert(&self, value: RcuBox<T>) -> Result<usize, Refused> {
         let mut writer = self.writer.lock();
         if writer.closed {
-            return Err(Refused::Closed(value));
+            return Err(Refused::Closed);
         }
         let guard = Guard::new();
         let free = self
@@ -154,9 +154,7 @@ impl<T: Send + Sync> RcuSlots<T> {
             .enumerate()
             .find(|(_, slot)| slot.load(Relaxed).is_null());
         let Some((index, slot)) = free else {
-            drop(guard);
-            drop(writer);
-            return Err(Refused::Full(value));
+            return Err(Refused::Full);
         };
         slot.store(value.into_raw(), Release);
         writer.used = writer.used.saturating_add(1);

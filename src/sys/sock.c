@@ -5,7 +5,9 @@
  * The facts are read without the socket's lock, each by itself: a decision is
  * made on what was true a moment ago, as the kernel's own are.
  */
+#include <linux/file.h>
 #include <linux/ipv6.h>
+#include <linux/net.h>
 #include <linux/sock_diag.h>
 #include <net/inet_connection_sock.h>
 #include <net/mptcp.h>
@@ -13,10 +15,25 @@
 
 #include "shim.h"
 
+/*
+ * Whether a descriptor stands for this very socket: SMC passes options on to a
+ * TCP socket of its own, which nobody else may touch.
+ */
+static bool sg_has_descriptor(const struct sock *sk)
+{
+	const struct socket *sock = READ_ONCE(sk->sk_socket);
+	struct file *file = sock ? READ_ONCE(sock->file) : NULL;
+
+	return file && sock_from_file(file) == sock;
+}
+
 enum sg_kind sg_sock_kind(const struct sock *sk)
 {
-	if (sk_is_tcp(sk))
-		return sk_is_mptcp(sk) ? SG_KIND_MPTCP : SG_KIND_TCP;
+	if (sk_is_tcp(sk)) {
+		if (sk_is_mptcp(sk))
+			return SG_KIND_MPTCP;
+		return sg_has_descriptor(sk) ? SG_KIND_TCP : SG_KIND_OTHER;
+	}
 	if (sk_is_inet(sk) && sk->sk_protocol == IPPROTO_MPTCP)
 		return SG_KIND_MPTCP;
 	return SG_KIND_OTHER;
@@ -92,10 +109,11 @@ void sg_sock_facts(const struct sock *sk, struct sg_facts *facts)
 	facts->listening = state == TCP_LISTEN;
 	facts->hooked = sg_hooked(sk);
 	facts->guarded = sg_guarded(sk);
+	facts->ipv6_socket = sk->sk_family == AF_INET6;
 	facts->serves_ipv4 = true;
 	facts->serves_ipv6 = false;
 #if IS_ENABLED(CONFIG_IPV6)
-	if (sk->sk_family == AF_INET6) {
+	if (facts->ipv6_socket) {
 		facts->min_ttl |= READ_ONCE(inet6_sk(sk)->min_hopcount) << 8;
 		facts->serves_ipv4 = !ipv6_only_sock(sk);
 		facts->serves_ipv6 = !ipv6_addr_v4mapped(&sk->sk_v6_rcv_saddr);

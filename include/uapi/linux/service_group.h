@@ -15,6 +15,8 @@
  *   getsockopt(fd, SOL_IP, SO_SERVICE_GROUP, &info, &length)
  *	read the group and this member of it
  *
+ * A socket that left may join again; the module stays in use until it is closed.
+ *
  * Every call either does all that it was asked for, or fails and has changed
  * nothing. The errors, one meaning each, are listed at the end of this file.
  */

@@ -72,7 +72,7 @@ fn wish() -> impl Strategy<Value = Wish> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4096))]
+    #![proptest_config(ProptestConfig::with_cases(2048))]
 
     #[test]
     fn any_bytes_are_read_or_refused(bytes in vec(any::<u8>(), 0..400)) {
@@ -177,6 +177,24 @@ proptest! {
         bytes[at..at + 2].copy_from_slice(&family.to_ne_bytes());
         prop_assert_eq!(Request::parse(&bytes), Err(RequestError::BadFamily));
     }
+}
+
+proptest! {
+    #[test]
+    fn an_address_is_compared_by_the_bytes_that_count(addr: [u8; 16], scope: u32, other: [u8; 16]) {
+        let [a, b, c, d, ..] = addr;
+        let (short, long) = (Address::Ipv4([a, b, c, d]), Address::Ipv6(addr, scope));
+        prop_assert!(short.is_stored_as(&addr) && long.is_stored_as(&addr));
+        prop_assert_eq!(short.is_stored_as(&other), other[..4] == addr[..4]);
+        prop_assert_eq!(long.is_stored_as(&other), other == addr);
+        prop_assert_eq!(short.is_wildcard(), addr[..4] == [0; 4]);
+        prop_assert_eq!(long.is_wildcard(), addr == [0; 16]);
+    }
+}
+
+#[test]
+fn wildcards_are_all_zero() {
+    assert!(Address::Ipv4([0; 4]).is_wildcard() && Address::Ipv6([0; 16], 3).is_wildcard());
 }
 
 /// A wish with this many entries and this much behind the header.

@@ -19,28 +19,22 @@ fn load() -> impl Strategy<Value = Load> {
 fn facts() -> impl Strategy<Value = Facts> {
     let often = || prop::bool::weighted(0.85);
     let rarely = || prop::bool::weighted(0.1);
-    (
-        load(),
-        often(),
-        often(),
-        often(),
-        rarely(),
-        rarely(),
-        rarely(),
-        rarely(),
-    )
-        .prop_map(
-            |(load, listening, serves_ipv4, serves_ipv6, port, device, min_ttl, guarded)| Facts {
-                listening,
-                load,
-                port: 80 + u16::from(port),
-                device: u32::from(device),
-                min_ttl: u16::from(min_ttl),
-                guarded,
-                serves_ipv4,
-                serves_ipv6,
-            },
-        )
+    let flags = (often(), often(), often(), rarely(), rarely());
+    let numbers = (rarely(), rarely(), rarely());
+    (load(), flags, numbers).prop_map(|(load, flags, (port, device, min_ttl))| {
+        let (listening, serves_ipv4, serves_ipv6, guarded, ipv6_socket) = flags;
+        Facts {
+            listening,
+            load,
+            port: 80 + u16::from(port),
+            device: u32::from(device),
+            min_ttl: u16::from(min_ttl),
+            guarded,
+            ipv6_socket,
+            serves_ipv4,
+            serves_ipv6,
+        }
+    })
 }
 
 fn family() -> impl Strategy<Value = Family> {
@@ -67,7 +61,7 @@ fn eligible<'a>(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4096))]
+    #![proptest_config(ProptestConfig::with_cases(2048))]
 
     #[test]
     fn home_keeps_what_it_has_room_for(
@@ -149,7 +143,7 @@ proptest! {
         home in facts(), family in family(), siblings in vec(facts(), 0..8), start in 0usize..8,
     ) {
         let least = eligible(&home, family, &siblings)
-            .filter(|s| s.load.has_queue_room())
+            .filter(|s| s.load.has_queue_room() && s.ipv6_socket == home.ipv6_socket)
             .map(|s| s.load.waiting())
             .min();
         let chosen = choose_rescuer(&home, family, from(&siblings, start));
@@ -157,6 +151,7 @@ proptest! {
         if let Some(index) = chosen {
             prop_assert!(siblings[index].can_replace(&home, family));
             prop_assert!(siblings[index].load.has_queue_room());
+            prop_assert_eq!(siblings[index].ipv6_socket, home.ipv6_socket);
         }
     }
 

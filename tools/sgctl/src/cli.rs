@@ -44,10 +44,13 @@ pub enum Command {
 const SHOW_JSON: &str = "\
 With --json it prints an array of groups:
   [{\"id\": 1, \"uid\": 0, \"counters\": COUNTERS, \"members\": [MEMBER, ...]}, ...]
+
 MEMBER is {\"inode\", \"cookie\", \"family\" (\"ipv4\" or \"ipv6\"), \"address\" (or null),
 \"port\", \"state\", \"queued\", \"half_open\", \"backlog\", \"counters\": COUNTERS}.
+
 COUNTERS is {\"home\", \"home_unpromised\", \"redirected_in\", \"redirected_queue_full\",
 \"redirected_promised\", \"dropped_full\", \"dropped_unfit\", \"rescued_in\", \"rescued_out\"}.
+
 Members are ordered by family, address, port and inode. Fields may be added, and
 keep their meaning.";
 
@@ -119,9 +122,12 @@ serves IPv4 as well, unless an IPv4 address of the same port is listed. Port 0 i
 one that the kernel chooses.
 
 A worker that ends is started again with the same sockets, after 100 ms, then
-twice as long each time, up to 10 s; one that lived for 10 s begins anew. SIGHUP,
-SIGUSR1 and SIGUSR2 are passed on to all workers. SIGTERM and SIGINT are, too, and
-end everything: what is left after the grace is killed.";
+twice as long each time, up to 10 s; one that lived for 10 s begins anew. It has
+to stay in the foreground (nginx: -g \"daemon off;\").
+
+SIGHUP, SIGUSR1 and SIGUSR2 are passed on to all workers and what they started.
+SIGTERM and SIGINT are, too, and end everything: what is left after the grace is
+killed. The output is that of the workers; sgctl adds a line for each group.";
 
 /// Arguments of `run`.
 #[derive(Args, Debug)]

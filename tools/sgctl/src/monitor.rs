@@ -69,11 +69,13 @@ fn print(json: bool, time: &str, event: Option<&Event>) -> Result<(), Failure> {
 fn words(event: Option<&Event>) -> String {
     let group = |group: &Group, what: &str| format!("group {} {what}", group.id);
     let member = |member: &Member, what: &str| {
-        let Member { group, inode, .. } = member;
-        format!(
-            "group {group} member {} (inode {inode}) {what}",
-            endpoint(member)
-        )
+        let (id, endpoint) = (member.group, endpoint(member));
+        // A socket that is closed has no inode any more.
+        let which = match member.inode {
+            0 => format!("cookie {}", member.cookie),
+            inode => format!("inode {inode}, cookie {}", member.cookie),
+        };
+        format!("group {id} member {endpoint} ({which}) {what}")
     };
     match event {
         Some(Event::GroupAdded(it)) => group(it, "added"),
@@ -114,12 +116,16 @@ mod tests {
         let member = Member {
             group: 3,
             inode: 7,
+            cookie: 5,
             port: 80,
             ..Member::default()
         };
         let event = Event::MemberAdded(member);
         let text = words(Some(&event));
-        assert_eq!(text, "group 3 member port 80 (inode 7) added");
+        assert_eq!(text, "group 3 member port 80 (inode 7, cookie 5) added");
+        let closed = Member { inode: 0, ..member };
+        let text = words(Some(&Event::MemberRemoved(closed)));
+        assert_eq!(text, "group 3 member port 80 (cookie 5) removed");
         let json = serde_json::to_value(line("now", Some(&event))).expect("it is JSON");
         assert_eq!(
             (&json["event"], &json["time"]),

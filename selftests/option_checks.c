@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Sockets with checks of their own, which a connection that a sibling takes
+ * would pass by: they are refused (EKEYREJECTED, ENODEV), in a list and when
+ * they join, and nothing has changed.
+ *
+ * Members that get such checks later are tested by listen_fit.c.
+ */
+
+#include <linux/filter.h>
+#include <linux/in6.h>
+#include <linux/xfrm.h>
+
+#include "test.h"
+
+FIXTURE(checks) {
+	int good[2];
+};
+
+FIXTURE_VARIANT(checks) { enum family family; };
+FIXTURE_VARIANT_ADD(checks, ipv4) { .family = IPV4 };
+FIXTURE_VARIANT_ADD(checks, ipv6) { .family = IPV6 };
+FIXTURE_VARIANT_ADD(checks, mapped) { .family = MAPPED };
+
+FIXTURE_SETUP(checks)
+{
+	enter_namespace();
+	self->good[0] = tcp_socket(variant->family);
+	self->good[1] = tcp_socket(variant->family);
+}
+
+FIXTURE_TEARDOWN(checks) { }
+
+/* Refused both in a list and at a join. */
+#define expect_refused(error, fd) do {					\
+	int other = tcp_socket(variant->family);			\
+	EXPECT_EQ(error, refusal(self->good, fd, NULL, 0));		\
+	ASSERT_EQ(0, form(&other, 1));					\
+	EXPECT_EQ(error, join(fd, group_of(other)));			\
+	EXPECT_EQ(0, group_of(fd));					\
+	EXPECT_EQ(1, info_of(other).members);				\
+	close(other);							\
+} while (0)
+
+TEST_F(checks, ekeyrejected_filter)
+{
+	struct sock_filter all = BPF_STMT(BPF_RET | BPF_K, ~0u);
+	struct sock_fprog filter = { .len = 1, .filter = &all };
+	int fd = tcp_socket(variant->family);
+
+	ASSERT_EQ(0, setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)));
+	expect_refused(-EKEYREJECTED, fd);
+	set_option(fd, SOL_SOCKET, SO_DETACH_FILTER, 0);
+	EXPECT_EQ(0, form(&fd, 1));
+}
+
+TEST_F(checks, ekeyrejected_min_ttl)
+{
+	int fd = tcp_socket(variant->family);
+
+	set_option(fd, SOL_IP, IP_MINTTL, 255);
+	expect_refused(-EKEYREJECTED, fd);
+	set_option(fd, SOL_IP, IP_MINTTL, 0);
+	if (variant->family != IPV4) {
+		set_option(fd, SOL_IPV6, IPV6_MINHOPCOUNT, 255);
+		expect_refused(-EKEYREJECTED, fd);
+		set_option(fd, SOL_IPV6, IPV6_MINHOPCOUNT, 0);
+	}
+	EXPECT_EQ(0, form(&fd, 1));
+}
+
+TEST_F(checks, ekeyrejected_md5)
+{
+	int fd = tcp_socket(variant->family);
+	struct address peer = listener_address(variant->family, 5, 0);
+	struct tcp_md5sig key = { .tcpm_keylen = 3, .tcpm_key = "key" };
+
+	memcpy(&key.tcpm_addr, &peer.any, peer.len);
+	if (setsockopt(fd, IPPROTO_TCP, TCP_MD5SIG, &key, sizeof(key)))
+		SKIP(return, "TCP_MD5SIG: %s", strerror(errno));
+	expect_refused(-EKEYREJECTED, fd);
+}
+
+TEST_F(checks, ekeyrejected_ao)
+{
+	int fd = tcp_socket(variant->family);
+	struct address peer = client_address(variant->family, 5, 0);
+	struct tcp_ao_add key = {
+		.alg_name = "hmac(sha1)", .keylen = 3, .key = "key", .sndid = 1, .rcvid = 1,
+		.prefix = variant->family == IPV6 ? 128 : 32,
+	};
+
+	memcpy(&key.addr, &peer.any, peer.len);
+	if (setsockopt(fd, IPPROTO_TCP, TCP_AO_ADD_KEY, &key, sizeof(key)))
+		SKIP(return, "TCP_AO_ADD_KEY: %s", strerror(errno));
+	expect_refused(-EKEYREJECTED, fd);
+}
+
+TEST_F(checks, ekeyrejected_ipsec)
+{
+	int fd = tcp_socket(variant->family);
+	struct xfrm_userpolicy_info policy = {
+		.lft = { XFRM_INF, XFRM_INF, XFRM_INF, XFRM_INF },
+		.sel.family = variant->family == IPV4 ? AF_INET : AF_INET6,
+		.dir = XFRM_POLICY_IN,
+		.action = XFRM_POLICY_ALLOW,
+	};
+	int level = variant->family == IPV4 ? SOL_IP : SOL_IPV6;
+	int option = variant->family == IPV4 ? IP_XFRM_POLICY : IPV6_XFRM_POLICY;
+
+	if (setsockopt(fd, level, option, &policy, sizeof(policy)))
+		SKIP(return, "setting an IPsec policy: %s", strerror(errno));
+	expect_refused(-EKEYREJECTED, fd);
+}
+
+TEST_F(checks, enodev)
+{
+	int fd = tcp_socket(variant->family);
+
+	ASSERT_EQ(0, setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3));
+	expect_refused(-ENODEV, fd);
+	/* All at one device are welcome. */
+	for (int i = 0; i < 2; i++)
+		ASSERT_EQ(0, setsockopt(self->good[i], SOL_SOCKET, SO_BINDTODEVICE, "lo", 3));
+	ASSERT_EQ(0, form(self->good, 2));
+	EXPECT_EQ(0, join(fd, group_of(self->good[0])));
+}
+
+TEST_HARNESS_MAIN
