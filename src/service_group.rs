@@ -31,11 +31,11 @@
 //!     lock_sock()             which hook a socket carries (sleeps)
 //!       RcuSlots::writer      a group's members (no interrupts)
 //!       Registry::groups      a namespace's groups (no interrupts)
-//!       rskq_lock             an accept queue
+//!       rskq_lock             an accept queue (no bottom halves)
 //! ```
 //!
-//! Packets take none of these. A socket that ends holds its own lock, and takes the last three,
-//! one after the other.
+//! The last three are never held together. Packets take none of these. A socket that ends holds
+//! its own lock.
 
 mod group;
 // Public in the host crate that shares it.
@@ -62,7 +62,8 @@ module! {
 }
 
 /// What the module registers. It goes in this order: first nobody can ask for anything new, then
-/// nothing is found any more, then what is under way ends.
+/// nothing is found any more, then what is under way ends. Freeing members frees groups, and that
+/// their tables, so there are two barriers.
 struct ServiceGroup {
     _option: OptionRegistration,
     _netlink: NetlinkRegistration,

@@ -153,6 +153,7 @@ int netlink_open(void);
 int netlink_family(int fd);
 int netlink_dump_all(int fd, int family, int command);
 int netlink_ask(int fd, int family, int command, uint32_t id);
+int diag_dump_all(int fd, int family);
 int read_stats(struct stats *stats);
 struct stats stats_now(void);
 int group_counters(uint32_t id, uint64_t counters[COUNTERS]);

@@ -5,7 +5,9 @@
  */
 
 #include <linux/genetlink.h>
+#include <linux/inet_diag.h>
 #include <linux/netlink.h>
+#include <linux/sock_diag.h>
 
 #include "lib.h"
 
@@ -67,15 +69,12 @@ static struct message new_message(int family, int command, int flags)
 	};
 }
 
-/* ask - send, and read all answers up to the last; 0 or -errno. */
-static int ask(int fd, struct message *message, reader read_answer, void *to)
+/* receive - send a request, and read all answers up to the last; 0 or -errno. */
+static int receive(int fd, const void *request, size_t len, reader read_answer, void *to)
 {
-	bool many = message->header.nlmsg_flags & NLM_F_DUMP;
-	static char buffer[65536];
+	static _Thread_local char buffer[65536];
 
-	if (!many)
-		message->header.nlmsg_flags |= NLM_F_ACK;
-	if (send(fd, message, message->header.nlmsg_len, 0) < 0)
+	if (send(fd, request, len, 0) < 0)
 		return -errno;
 	for (;;) {
 		ssize_t length = recv(fd, buffer, sizeof(buffer), 0);
@@ -94,6 +93,14 @@ static int ask(int fd, struct message *message, reader read_answer, void *to)
 					    NLMSG_PAYLOAD(answer, GENL_HDRLEN), to);
 		}
 	}
+}
+
+/* ask - the same, of a message of ours. */
+static int ask(int fd, struct message *message, reader read_answer, void *to)
+{
+	if (!(message->header.nlmsg_flags & NLM_F_DUMP))
+		message->header.nlmsg_flags |= NLM_F_ACK;
+	return receive(fd, message, message->header.nlmsg_len, read_answer, to);
 }
 
 int netlink_open(void)
@@ -140,6 +147,29 @@ int netlink_ask(int fd, int family, int command, uint32_t id)
 	if (id)
 		add(&message, SERVICE_GROUP_A_GROUP_ID, &id, sizeof(id));
 	return ask(fd, &message, NULL, NULL);
+}
+
+/* diag_dump_all - what `ss -tani` reads, through a socket of NETLINK_SOCK_DIAG. */
+int diag_dump_all(int fd, int family)
+{
+	struct {
+		struct nlmsghdr header;
+		struct inet_diag_req_v2 body;
+	} request = {
+		.header = {
+			.nlmsg_len = sizeof(request),
+			.nlmsg_type = SOCK_DIAG_BY_FAMILY,
+			.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+		},
+		.body = {
+			.sdiag_family = family,
+			.sdiag_protocol = IPPROTO_TCP,
+			.idiag_ext = 1 << (INET_DIAG_INFO - 1),
+			.idiag_states = ~0u,
+		},
+	};
+
+	return receive(fd, &request, sizeof(request), NULL, NULL);
 }
 
 static void read_stats_answer(const struct nlattr *first, int left, void *to)

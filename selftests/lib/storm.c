@@ -10,9 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <linux/filter.h>
-#include <linux/inet_diag.h>
 #include <linux/netlink.h>
-#include <linux/sock_diag.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -267,40 +265,9 @@ static int do_netlink(struct thread *me)
 	}
 }
 
-/* What `ss -tani` does. */
 static int do_diag(struct thread *me)
 {
-	struct {
-		struct nlmsghdr header;
-		struct inet_diag_req_v2 body;
-	} request = {
-		.header = {
-			.nlmsg_len = sizeof(request),
-			.nlmsg_type = SOCK_DIAG_BY_FAMILY,
-			.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
-		},
-		.body = {
-			.sdiag_family = random_below(me, 2) ? AF_INET : AF_INET6,
-			.sdiag_protocol = IPPROTO_TCP,
-			.idiag_ext = 1 << (INET_DIAG_INFO - 1),
-			.idiag_states = ~0u,
-		},
-	};
-	static _Thread_local char buffer[32768];
-
-	if (send(me->diag, &request, sizeof(request), 0) < 0)
-		return -errno;
-	for (;;) {
-		ssize_t len = recv(me->diag, buffer, sizeof(buffer), 0);
-		int left = len;
-
-		if (len < 0)
-			return -errno;
-		for (struct nlmsghdr *answer = (void *)buffer; NLMSG_OK(answer, left);
-		     answer = NLMSG_NEXT(answer, left))
-			if (answer->nlmsg_type == NLMSG_DONE || answer->nlmsg_type == NLMSG_ERROR)
-				return 0;
-	}
+	return diag_dump_all(me->diag, random_below(me, 2) ? AF_INET : AF_INET6);
 }
 
 /* It succeeds when there happens to be no member; then it is loaded again. */

@@ -17,13 +17,13 @@ use super::{
     Member, //
 };
 use crate::{
-    logic::request::{Address, Request},
+    logic::request::{Address, Request, RequestError},
     sys::{
         listener::Sock,
         netlink::Context,
         netns::Net,
         rcu::RcuBox,
-        socket::{caller_is_confined, Before, Socket},
+        socket::{caller_is_confined, caller_uid, Before, Socket},
         uapi, //
     },
 };
@@ -69,7 +69,18 @@ pub(super) fn form(net: Net<'_>, request: &Request<'_>) -> Result<(), Refusal> {
     let _changes = registry.changes();
 
     let mut candidates = find(net, request)?;
-    let common = check(net, &candidates, request)?;
+    check(net, &candidates, request)?;
+    if request.bind {
+        bind(&mut candidates, request.port)?;
+    }
+    let common = in_common(&candidates)?;
+    // Binding to a link-local address binds to its device.
+    let mut devices = candidates
+        .iter()
+        .map(|candidate| candidate.sock().facts().device);
+    if devices.any(|device| device != common.device) {
+        return Err(Refusal::OtherDevice);
+    }
     registry.check_limit(common.uid)?;
 
     let group = Group::new(registry.free_id(), common, registry.into())?;
@@ -80,21 +91,18 @@ pub(super) fn form(net: Net<'_>, request: &Request<'_>) -> Result<(), Refusal> {
         let member = Member::new(group.clone(), candidate.sock())?;
         members.push(member, GFP_KERNEL_ACCOUNT)?;
     }
-    if request.bind {
-        bind(&mut candidates, common.port)?;
-    }
     // This fails only if somebody has done something to a socket since it was checked. A flag
     // that is left on another one then means nothing.
     for candidate in &candidates {
         candidate.sock().lock().flag()?;
     }
-    publish(net, &group, node, candidates, members);
+    publish(net, &group, node, &mut candidates, members);
     Ok(())
 }
 
 /// Looks the sockets up, and checks what each is by itself.
-fn find(net: Net<'_>, request: &Request<'_>) -> Result<KVec<Candidate>, Refusal> {
-    let mut candidates = KVec::with_capacity(request.count(), GFP_KERNEL_ACCOUNT)?;
+fn find(net: Net<'_>, request: &Request<'_>) -> Result<KVVec<Candidate>, Refusal> {
+    let mut candidates = KVVec::with_capacity(request.count(), GFP_KERNEL_ACCOUNT)?;
     for entry in request.entries() {
         let socket = Socket::from_fd(entry.fd)?;
         check_kind(socket.sock())?;
@@ -118,38 +126,39 @@ fn check_net(net: Net<'_>, sock: &Sock) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Checks what the sockets are to each other and to the request, and tells what they share.
-fn check(net: Net<'_>, candidates: &[Candidate], request: &Request<'_>) -> Result<Common, Refusal> {
-    let first = candidates.first().ok_or(Refusal::NotMember)?;
-    let facts = first.sock().facts();
-    let mut common = Common {
-        uid: first.sock().uid(),
-        port: request.port.unwrap_or(0),
-        device: facts.device,
-        min_ttl: facts.min_ttl,
-    };
+/// Checks what the sockets are to each other and to the request.
+fn check(net: Net<'_>, candidates: &[Candidate], request: &Request<'_>) -> Result<(), Refusal> {
     check_distinct(candidates)?;
+    let common = in_common(candidates)?;
     for candidate in candidates {
         check_member(net, candidate.sock(), &common)?;
         check_address(candidate)?;
-        if common.port == 0 {
-            common.port = candidate.port().unwrap_or(0);
-        }
     }
-    // A port that a later socket brought in holds for the earlier ones too.
-    if candidates
-        .iter()
-        .any(|candidate| candidate.port().is_some_and(|port| port != common.port))
-    {
+    let port = request.port.unwrap_or(common.port);
+    let mut ports = candidates.iter().filter_map(Candidate::port);
+    if ports.any(|other| other != port) {
         return Err(Refusal::OtherPort);
     }
-    let bound = candidates
+    let unbound = candidates
         .iter()
-        .any(|candidate| candidate.port() == Some(common.port));
-    if request.bind && !bound && caller_is_confined() {
+        .any(|candidate| candidate.port().is_none());
+    if request.bind && unbound && caller_is_confined() {
         return Err(Refusal::Confined);
     }
-    Ok(common)
+    Ok(())
+}
+
+/// What the sockets have in common, the first ones' where they differ.
+fn in_common(candidates: &[Candidate]) -> Result<Common, Refusal> {
+    let first = candidates.first().ok_or(RequestError::Empty)?.sock();
+    let facts = first.facts();
+    Ok(Common {
+        uid: first.uid(),
+        founder: caller_uid(),
+        port: candidates.iter().find_map(Candidate::port).unwrap_or(0),
+        device: facts.device,
+        min_ttl: facts.min_ttl,
+    })
 }
 
 fn check_distinct(candidates: &[Candidate]) -> Result<(), Refusal> {
@@ -191,9 +200,7 @@ fn check_address(candidate: &Candidate) -> Result<(), Refusal> {
         return Ok(());
     };
     if !candidate.socket.fits(address) {
-        return Err(Refusal::Request(
-            crate::logic::request::RequestError::BadFamily,
-        ));
+        return Err(RequestError::BadFamily.into());
     }
     let own = candidate.sock().identity();
     if own.port != 0 && !address.is_stored_as(&own.address) {
@@ -202,9 +209,12 @@ fn check_address(candidate: &Candidate) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Binds the sockets that are not bound, all to one port; 0 lets the kernel choose it.
-fn bind(candidates: &mut [Candidate], mut port: u16) -> Result<(), Refusal> {
+/// Binds the sockets that are not bound, all to one port: that of the request, or of those that
+/// are bound, or else one that the kernel chooses.
+fn bind(candidates: &mut [Candidate], port: Option<u16>) -> Result<(), Refusal> {
     let reuseport = !addresses_differ(candidates);
+    let bound = candidates.iter().find_map(Candidate::port);
+    let mut port = port.or(bound).unwrap_or(0);
     for candidate in candidates {
         if candidate.port().is_some() {
             continue;
@@ -240,14 +250,14 @@ fn publish(
     net: Net<'_>,
     group: &Arc<Group>,
     node: RBTreeNode<u32, Arc<Group>>,
-    candidates: KVec<Candidate>,
+    candidates: &mut [Candidate],
     members: KVec<RcuBox<Member>>,
 ) {
     group.registry.add(node);
     report::group_event(Change::Added, group, net, Context::Process);
     // Between the flag and the hook, see `listener.c`.
     rcu::synchronize_rcu();
-    for (mut candidate, member) in candidates.into_iter().zip(members) {
+    for (candidate, member) in candidates.iter_mut().zip(members) {
         candidate.bound = None;
         // The group cannot be closed or full.
         let _ = enter(group, candidate.sock(), member);
@@ -277,6 +287,9 @@ pub(super) fn join(sock: &Sock, id: u32) -> Result<(), Refusal> {
 
     let group = registry.get(id).ok_or(Refusal::NoSuchGroup)?;
     check_member(net, sock, &group.common)?;
+    if group.common.founder != caller_uid() && !net.caller_is_admin() {
+        return Err(Refusal::NotPermitted);
+    }
     let port = sock.facts().port;
     if port != 0 && group.common.port != 0 && port != group.common.port {
         return Err(Refusal::OtherPort);

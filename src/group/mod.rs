@@ -50,6 +50,8 @@ use registry::Registry;
 pub(crate) struct Common {
     /// The owner of the sockets that formed the group, as the initial user namespace has it.
     uid: u32,
+    /// Who formed it, likewise.
+    founder: u32,
     /// The port, host byte order; 0 if none of them was bound.
     port: u16,
     /// Index of the device they are bound to, 0 for none.

@@ -94,18 +94,19 @@ impl Registry {
         }
     }
 
-    /// Refuses another group of a user who has as many as are allowed.
+    /// Refuses another group of a user who has as many as are allowed. Under
+    /// [`Registry::changes`]; the groups are looked at one by one, so as not to hold them up.
     pub(super) fn check_limit(&self, uid: u32) -> Result<(), Refusal> {
-        let groups = self.groups.lock();
-        let limit = uapi::SERVICE_GROUP_MAX_GROUPS as usize;
-        let theirs = groups
-            .by_id
-            .values()
-            .filter(|group| group.common.uid == uid)
-            .take(limit)
-            .count();
-        if theirs >= limit {
-            return Err(Refusal::TooManyGroups);
+        let mut theirs = 0u32;
+        let mut next = Some(0u32);
+        while let Some(group) = next.and_then(|id| self.get_from(id)) {
+            if group.common.uid == uid {
+                theirs = theirs.saturating_add(1);
+            }
+            if theirs >= uapi::SERVICE_GROUP_MAX_GROUPS {
+                return Err(Refusal::TooManyGroups);
+            }
+            next = group.id.checked_add(1);
         }
         Ok(())
     }

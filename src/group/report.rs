@@ -137,14 +137,12 @@ pub(crate) fn members(dump: &mut Dump) -> Result {
         };
     }
     loop {
-        let [next, index] = *dump.position();
+        let [next, _] = *dump.position();
         let Some(group) = group_from(dump, next) else {
             return Ok(());
         };
         if group.id as usize != next {
             *dump.position() = [group.id as usize, 0];
-        } else {
-            *dump.position() = [next, index];
         }
         members_of(dump, &group)?;
         *dump.position() = [after(group.id), 0];

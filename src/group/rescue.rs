@@ -47,7 +47,7 @@ pub(crate) fn handshake_complete<'g>(
         return home;
     }
     let siblings = member.group.siblings(member, guard);
-    match select::choose_rescuer(&facts, family, siblings) {
+    match select::choose_rescuer(&facts, family, facts.load.overflow(), siblings) {
         Some(sibling) => {
             // An error is that it is queued already.
             let _ = WorkQueue::get().enqueue(member.group.clone());
@@ -107,7 +107,7 @@ fn move_one(from: &Locked<'_>) -> bool {
     let guard = rcu::read_lock();
     let siblings = member.group.siblings(member, &guard);
     let facts = from.facts();
-    let Some(sibling) = select::choose_rescuer(&facts, from.oldest_family(), siblings) else {
+    let Some(sibling) = select::choose_rescuer(&facts, from.oldest_family(), 0, siblings) else {
         return false;
     };
     if !from.move_oldest(sibling.sock(&guard), &guard) {
@@ -118,9 +118,14 @@ fn move_one(from: &Locked<'_>) -> bool {
     true
 }
 
-/// Moves all waiting connections of a member to siblings, as far as they have room.
+/// Moves the waiting connections of a member to siblings, as far as they have room. Those that
+/// come meanwhile are not waited for.
 pub(super) fn drain(from: &Locked<'_>) {
-    while move_one(from) {}
+    for _ in 0..from.facts().load.queued {
+        if !move_one(from) {
+            break;
+        }
+    }
 }
 
 pub(super) fn new() -> impl PinInit<Rescue> {

@@ -40,6 +40,12 @@ impl Load {
         self.queued <= self.backlog
     }
 
+    /// Whether it takes another one behind so many that are on their way.
+    #[inline]
+    pub const fn has_queue_room_for(self, owed: u32) -> bool {
+        self.queued.saturating_add(owed) <= self.backlog
+    }
+
     /// How many connections are in the accept queue beyond what it takes.
     #[inline]
     pub const fn overflow(self) -> u32 {

@@ -159,16 +159,19 @@ pub fn choose<K: Copy>(
 /// Decides which sibling takes a complete connection off a home listener that is to give it up:
 /// the least loaded one whose accept queue has room, if there is one.
 ///
+/// `owed` connections are on their way already, and the sibling must have room for them as well.
+///
 /// It must be of the home listener's family: a connection's socket is of the family of the
 /// listener that it was made of, and must be of that of the listener that it is accepted from.
 pub fn choose_rescuer<K: Copy>(
     home: &Facts,
     family: Family,
+    owed: u32,
     siblings: impl Iterator<Item = (K, Facts)>,
 ) -> Option<K> {
     let mut least = Least(None);
     for (key, sibling) in siblings {
-        if sibling.load.has_queue_room()
+        if sibling.load.has_queue_room_for(owed)
             && sibling.ipv6_socket == home.ipv6_socket
             && sibling.can_replace(home, family)
         {
@@ -284,7 +287,7 @@ mod tests {
     fn rescuer_needs_room_in_its_queue_only() {
         let home = listener(11, 0);
         let rescuer = |siblings: &[Facts]| {
-            choose_rescuer(&home, Family::Ipv4, siblings.iter().copied().enumerate())
+            choose_rescuer(&home, Family::Ipv4, 0, siblings.iter().copied().enumerate())
         };
         assert_eq!(rescuer(&[]), None);
         assert_eq!(rescuer(&[listener(10, 0)]), None);
@@ -292,6 +295,9 @@ mod tests {
             rescuer(&[listener(10, 0), listener(9, 9), listener(8, 0)]),
             Some(2)
         );
+        let all = [listener(8, 0)].into_iter().enumerate();
+        assert_eq!(choose_rescuer(&home, Family::Ipv4, 1, all.clone()), Some(0));
+        assert_eq!(choose_rescuer(&home, Family::Ipv4, 2, all), None);
         let mapped = Facts {
             ipv6_socket: true,
             ..listener(0, 0)

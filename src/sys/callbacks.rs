@@ -28,15 +28,21 @@ unsafe extern "C" fn sg_conn_request(
 ) -> c_int {
     let guard = rcu::read_lock();
     // SAFETY: The kernel has the listener and the packet for the duration of the call.
-    let home = unsafe { Sock::from_ptr(sk) };
+    let (home, family) = unsafe { (Sock::from_ptr(sk), family_of(skb)) };
     // The hook may be gone since the kernel found it; then the listener is as any other.
     let taker = match home.hooked_member(&guard) {
-        Some(member) => redirect::syn(member, home, family_of(skb), &guard),
+        Some(member) => redirect::syn(member, home, family, &guard),
         None => home,
     };
     // SAFETY: As above. A taker is a TCP socket that serves the packet's family, and its memory
     // is there as long as the guard.
-    unsafe { bindings::sg_original_conn_request(taker.as_ptr(), skb) }
+    unsafe {
+        let result = bindings::sg_original_conn_request(taker.as_ptr(), skb);
+        if !core::ptr::eq(taker, home) {
+            bindings::sg_cookies_follow(sk, taker.as_ptr());
+        }
+        result
+    }
 }
 
 /// # Safety
@@ -49,10 +55,10 @@ unsafe extern "C" fn sg_handshake_complete(
 ) -> *mut bindings::sock {
     let guard = rcu::read_lock();
     // SAFETY: The kernel has the listener and the packet for the duration of the call.
-    let home = unsafe { Sock::from_ptr(sk) };
+    let (home, family) = unsafe { (Sock::from_ptr(sk), family_of(skb)) };
     match home.hooked_member(&guard) {
         // The caller is in a read section of its own, so the pointer outlives the guard.
-        Some(member) => rescue::handshake_complete(member, home, family_of(skb), &guard).as_ptr(),
+        Some(member) => rescue::handshake_complete(member, home, family, &guard).as_ptr(),
         None => sk,
     }
 }
@@ -75,5 +81,6 @@ unsafe extern "C" fn sg_member_gone(sk: *mut bindings::sock, member: *const c_vo
 unsafe extern "C" fn sg_member_info(member: *const c_void, skb: *mut bindings::sk_buff) -> c_int {
     // SAFETY: By the requirement, for the duration of the call.
     let member = unsafe { &*member.cast::<Member>() };
-    Sock::put_id(skb, member.group().id())
+    // SAFETY: By the requirement.
+    unsafe { bindings::sg_info_put_id(skb, member.group().id()) }
 }

@@ -108,7 +108,7 @@ const void *sg_hooked_member(const struct sock *sk)
 
 	if (!sg_ops_of(sk))
 		return NULL;
-	/* NULL if the socket has ended since; never another protocol's. */
+	/* NULL if the socket has left or ended since; never another protocol's. */
 	hook = rcu_dereference(inet_csk(sk)->icsk_ulp_data);
 	return hook ? hook->member : NULL;
 }
@@ -213,6 +213,8 @@ void sg_hook_install(struct sock *sk, struct sg_hook *hook)
 	const struct sg_ops *ops;
 
 	sock_owned_by_me(sk);
+	if (WARN_ON_ONCE(icsk->icsk_ulp_ops != &sg_ulp))
+		return;
 	rcu_assign_pointer(icsk->icsk_ulp_data, hook);
 	ops = sg_ops_find(icsk->icsk_af_ops);
 	if (ops)
@@ -232,6 +234,8 @@ static bool sg_hook_uninstall(struct sock *sk)
 void sg_hook_detach(struct sock *sk)
 {
 	sock_owned_by_me(sk);
+	if (WARN_ON_ONCE(inet_csk(sk)->icsk_ulp_ops != &sg_ulp))
+		return;
 	if (sg_hook_uninstall(sk))
 		synchronize_rcu();
 	RCU_INIT_POINTER(inet_csk(sk)->icsk_ulp_data, NULL);
@@ -258,22 +262,24 @@ sg_syn_recv_sock(const struct sock *sk, struct sk_buff *skb,
 					const struct sock *sk))
 {
 	struct sock *parent = (struct sock *)sk;
-	struct sock *child;
 
 	/* A SYN makes a socket with Fast Open only, and that is bound to @sk. */
 	if (!tcp_hdr(skb)->syn)
 		parent = sg_handshake_complete(parent, skb);
 
-	child = sg_original_ops(parent)->syn_recv_sock(parent, skb, req, dst,
-						       req_unhash, own_req,
-						       opt_child_init);
-	/*
-	 * sg_ulp_clone() has done it, unless the child was copied while the
-	 * parent left.
-	 */
-	if (child)
-		sg_hook_uninstall(child);
-	return child;
+	return sg_original_ops(parent)->syn_recv_sock(parent, skb, req, dst,
+						      req_unhash, own_req,
+						      opt_child_init);
+}
+
+/*
+ * The listener that answers with a SYN cookie remembers that it did; the ACK
+ * is looked up anew, and finds the home listener, which has to know as well.
+ */
+void sg_cookies_follow(struct sock *home, const struct sock *taker)
+{
+	if (!tcp_synq_no_recent_overflow(taker))
+		tcp_synq_overflow(home);
 }
 
 _Bool sg_skb_is_ipv6(const struct sk_buff *skb)

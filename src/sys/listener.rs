@@ -165,12 +165,6 @@ impl Sock {
                 .as_ref()
         }
     }
-
-    /// Puts the group's id into a message of sock_diag.
-    pub(super) fn put_id(skb: *mut bindings::sk_buff, id: u32) -> c_int {
-        // SAFETY: The caller, a callback, has the message.
-        unsafe { bindings::sg_info_put_id(skb, id) }
-    }
 }
 
 /// A counted reference to a socket.
@@ -305,9 +299,13 @@ impl Drop for Hook {
     }
 }
 
-/// A packet for a listener.
-pub(super) fn family_of(skb: *mut bindings::sk_buff) -> Family {
-    // SAFETY: The caller, a callback, has the packet.
+/// The network protocol of a packet.
+///
+/// # Safety
+///
+/// `skb` is a packet that is there for the call.
+pub(super) unsafe fn family_of(skb: *mut bindings::sk_buff) -> Family {
+    // SAFETY: By the requirement.
     if unsafe { bindings::sg_skb_is_ipv6(skb) } {
         Family::Ipv6
     } else {

@@ -25,9 +25,9 @@ struct net *sg_info_net(const struct genl_info *info)
 	return genl_info_net(info);
 }
 
-const struct sock *sg_request_reader(const struct sk_buff *request)
+struct user_namespace *sg_request_userns(const struct sk_buff *request)
 {
-	return NETLINK_CB(request).sk;
+	return sk_user_ns(NETLINK_CB(request).sk);
 }
 
 _Bool sg_info_u32(const struct genl_info *info, int attribute,
@@ -68,6 +68,11 @@ _Bool sg_event_wanted(struct net *net)
 				  SERVICE_GROUP_NLGRP_EVENTS);
 }
 
+struct user_namespace *sg_event_userns(const struct net *net)
+{
+	return net->user_ns;
+}
+
 struct sk_buff *sg_event_new(unsigned char cmd, _Bool atomic, void **header)
 {
 	struct sk_buff *skb;
@@ -102,9 +107,9 @@ struct net *sg_dump_net(const struct netlink_callback *cb)
 	return sock_net(cb->skb->sk);
 }
 
-const struct sock *sg_dump_reader(const struct netlink_callback *cb)
+struct user_namespace *sg_dump_userns(const struct netlink_callback *cb)
 {
-	return NETLINK_CB(cb->skb).sk;
+	return sk_user_ns(NETLINK_CB(cb->skb).sk);
 }
 
 _Bool sg_dump_u32(const struct netlink_callback *cb, int attribute,
@@ -164,12 +169,10 @@ int sg_put_u32(struct sk_buff *skb, int attribute, unsigned int value)
 }
 
 int sg_put_uid(struct sk_buff *skb, int attribute, unsigned int uid,
-	       const struct sock *reader)
+	       struct user_namespace *userns)
 {
-	struct user_namespace *ns = reader ? sk_user_ns(reader) : &init_user_ns;
-
 	return nla_put_u32(skb, attribute,
-			   from_kuid_munged(ns, KUIDT_INIT(uid)));
+			   from_kuid_munged(userns, KUIDT_INIT(uid)));
 }
 
 int sg_put_u64(struct sk_buff *skb, int attribute, unsigned long long value,

@@ -16,8 +16,8 @@ use kernel::{
 /// A message that is being written.
 pub(crate) struct Message {
     skb: *mut bindings::sk_buff,
-    /// Null for readers that are not known.
-    reader: *const bindings::sock,
+    /// In which user ids are told.
+    userns: *mut bindings::user_namespace,
 }
 
 impl Message {
@@ -37,10 +37,10 @@ impl Message {
         to_result(unsafe { bindings::sg_put_u32(self.skb, number(attribute)?, value) })
     }
 
-    /// Puts a user id as the reader sees it.
+    /// Puts a user id, given as the initial user namespace has it, as the reader sees it.
     pub(crate) fn put_uid(&mut self, attribute: u32, uid: u32) -> Result {
-        // SAFETY: The message is being written, and its reader is waiting for it.
-        to_result(unsafe { bindings::sg_put_uid(self.skb, number(attribute)?, uid, self.reader) })
+        // SAFETY: The message is being written, and the user namespace is there.
+        to_result(unsafe { bindings::sg_put_uid(self.skb, number(attribute)?, uid, self.userns) })
     }
 
     pub(crate) fn put_u64(&mut self, attribute: u32, value: u64, pad: u32) -> Result {
@@ -115,7 +115,7 @@ impl Request {
         let mut message = Message {
             skb,
             // SAFETY: The request is there.
-            reader: unsafe { bindings::sg_request_reader(self.skb) },
+            userns: unsafe { bindings::sg_request_userns(self.skb) },
         };
         if let Err(error) = fill(&mut message) {
             // SAFETY: It was made above, and is not sent.
@@ -171,7 +171,7 @@ impl Dump {
         let mut message = Message {
             skb: self.skb,
             // SAFETY: The dump is there.
-            reader: unsafe { bindings::sg_dump_reader(self.cb) },
+            userns: unsafe { bindings::sg_dump_userns(self.cb) },
         };
         let result = fill(&mut message);
         // SAFETY: The object was begun above.
@@ -215,7 +215,8 @@ pub(crate) fn notify(
     }
     let mut message = Message {
         skb,
-        reader: ptr::null(),
+        // SAFETY: The namespace is there.
+        userns: unsafe { bindings::sg_event_userns(net.as_ptr()) },
     };
     // SAFETY: The message was made above; sending takes it.
     unsafe {

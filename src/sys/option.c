@@ -13,6 +13,7 @@
 #include <linux/net.h>
 #include <linux/netfilter.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <linux/sockptr.h>
 #include <net/inet_sock.h>
 #include <net/ip.h>
@@ -21,6 +22,9 @@
 #include <net/sock.h>
 
 #include "shim.h"
+
+/* What bind() sets in sk_userlocks. */
+#define SG_BIND_LOCKS (SOCK_BINDADDR_LOCK | SOCK_BINDPORT_LOCK)
 
 static int sg_nf_set(struct sock *sk, int name, sockptr_t option,
 		     unsigned int len)
@@ -146,7 +150,8 @@ void sg_socket_unbind(struct socket *sock, const struct sg_unbound *before)
 		sk->sk_prot->put_port(sk);
 		inet_reset_saddr(sk);
 		inet_sk(sk)->inet_sport = 0;
-		sk->sk_userlocks = before->userlocks;
+		sk->sk_userlocks &= ~SG_BIND_LOCKS;
+		sk->sk_userlocks |= before->userlocks & SG_BIND_LOCKS;
 		sk->sk_reuseport = before->reuseport;
 		sk->sk_ipv6only = before->ipv6only;
 		sk->sk_bound_dev_if = before->device;
@@ -170,5 +175,10 @@ _Bool sg_caller_is_admin(const struct net *net)
  */
 _Bool sg_caller_is_confined(void)
 {
-	return task_no_new_privs(current);
+	return task_no_new_privs(current) || seccomp_mode(&current->seccomp);
+}
+
+unsigned int sg_caller_uid(void)
+{
+	return __kuid_val(current_euid());
 }

@@ -6,7 +6,10 @@ use super::{
     bindings::{self, uapi},
     listener::Sock, //
 };
-use crate::group::option;
+use crate::{
+    group::option,
+    logic::request, //
+};
 use core::mem::size_of;
 use kernel::{
     error::{to_result, Error},
@@ -28,8 +31,8 @@ impl Value {
     }
 
     /// Copies it, once. The caller has checked the length.
-    pub(crate) fn copy(self) -> Result<KVec<u8>> {
-        let mut bytes = KVec::from_elem(0u8, self.len(), GFP_KERNEL_ACCOUNT)?;
+    pub(crate) fn copy(self) -> Result<KVVec<u8>> {
+        let mut bytes = KVVec::from_elem(0u8, self.len(), GFP_KERNEL_ACCOUNT)?;
         // SAFETY: `bytes` has room for `len` bytes, and `from` is the option's sockptr_t.
         to_result(unsafe {
             bindings::sg_option_copy_from(bytes.as_mut_ptr().cast(), self.from, self.len)
@@ -50,6 +53,16 @@ impl Value {
         Ok(Some(value))
     }
 }
+
+// The request is read from its bytes, see `logic::request`.
+const _: () = {
+    assert!(request::HEADER_LEN == size_of::<bindings::service_group_request>());
+    assert!(request::ENTRY_LEN == size_of::<bindings::service_group_entry>());
+    assert!(request::MAX_ENTRIES == bindings::SERVICE_GROUP_MAX_MEMBERS as usize);
+    assert!(
+        request::MAX_LEN == request::MAX_HEADER_LEN + request::MAX_ENTRIES * request::ENTRY_LEN
+    );
+};
 
 // SAFETY: The structure has no padding: the C definition orders its fields by size.
 unsafe impl AsBytes for uapi::service_group_info {}

@@ -52,7 +52,8 @@ impl<T: Send + Sync> RcuBox<T> {
 
     /// The value's address, which stays the same for its life.
     pub(crate) fn as_ptr(&self) -> *const T {
-        &raw const **self
+        // SAFETY: By the invariant, the pointer is valid while `self` is.
+        unsafe { &raw const (*self.0.as_ptr()).value }
     }
 
     /// Gives up ownership; see [`RcuBox::from_raw`].
@@ -86,7 +87,7 @@ impl<T: Send + Sync> Deref for RcuBox<T> {
 impl<T: Send + Sync> Drop for RcuBox<T> {
     fn drop(&mut self) {
         // SAFETY: By the invariant, `head` is valid and not in use, and it is the first field, so
-        // `free()` can find the allocation by it. `Registered` waits for callbacks before the
+        // `free()` can find the allocation by it. A `Barrier` waits for callbacks before the
         // module's code goes.
         unsafe { bindings::call_rcu(self.0.as_ref().head.get(), Some(free::<T>)) };
     }

@@ -24,6 +24,7 @@ struct sg_hook;
 struct sk_buff;
 struct sock;
 struct socket;
+struct user_namespace;
 struct workqueue_struct;
 
 /* ---- sock.c: what a socket is ---- */
@@ -106,6 +107,8 @@ void sg_hook_install(struct sock *sk, struct sg_hook *hook);
 void sg_hook_detach(struct sock *sk);
 /* What the socket would do with a SYN if it had no hook. RCU read section. */
 int sg_original_conn_request(struct sock *sk, struct sk_buff *skb);
+/* After @taker has answered a SYN for @home. RCU read section. */
+void sg_cookies_follow(struct sock *home, const struct sock *taker);
 _Bool sg_skb_is_ipv6(const struct sk_buff *skb);
 
 int sg_ulp_register(void);
@@ -181,6 +184,8 @@ void sg_socket_unbind(struct socket *sock, const struct sg_unbound *before);
 _Bool sg_caller_in_net(const struct net *net);
 _Bool sg_caller_is_admin(const struct net *net);
 _Bool sg_caller_is_confined(void);
+/* The caller's effective user id in the initial user namespace. */
+unsigned int sg_caller_uid(void);
 
 /* Callbacks in Rust; @option is a sockptr_t, @to a user's pointer. */
 int sg_option_set(struct sock *sk, int name, const void *option,
@@ -203,7 +208,7 @@ void sg_netns_free(void *state);
 int sg_netlink_register(void);
 void sg_netlink_unregister(void);
 struct net *sg_info_net(const struct genl_info *info);
-const struct sock *sg_request_reader(const struct sk_buff *request);
+struct user_namespace *sg_request_userns(const struct sk_buff *request);
 /* The request's u32 attribute; if it is not there, false, and the reader is told. */
 _Bool sg_info_u32(const struct genl_info *info, int attribute,
 		  unsigned int *value);
@@ -216,10 +221,12 @@ struct sk_buff *sg_event_new(unsigned char cmd, _Bool atomic, void **header);
 void sg_event_send(struct net *net, struct sk_buff *skb, void *header,
 		   _Bool atomic);
 _Bool sg_event_wanted(struct net *net);
+/* An event has many readers; they are told what the namespace's owner sees. */
+struct user_namespace *sg_event_userns(const struct net *net);
 void sg_message_free(struct sk_buff *skb);
 
 struct net *sg_dump_net(const struct netlink_callback *cb);
-const struct sock *sg_dump_reader(const struct netlink_callback *cb);
+struct user_namespace *sg_dump_userns(const struct netlink_callback *cb);
 _Bool sg_dump_u32(const struct netlink_callback *cb, int attribute,
 		  unsigned int *value);
 /* Where the dump goes on; both zero at its beginning. */
@@ -233,9 +240,9 @@ void sg_dump_cancel(struct sk_buff *skb, void *header);
 int sg_put_u16(struct sk_buff *skb, int attribute, unsigned short value);
 int sg_put_be16(struct sk_buff *skb, int attribute, unsigned short value);
 int sg_put_u32(struct sk_buff *skb, int attribute, unsigned int value);
-/* A user id as the reader of the message sees it; the initial one if NULL. */
+/* A user id as it is called in the user namespace. */
 int sg_put_uid(struct sk_buff *skb, int attribute, unsigned int uid,
-	       const struct sock *reader);
+	       struct user_namespace *userns);
 int sg_put_u64(struct sk_buff *skb, int attribute, unsigned long long value,
 	       int pad);
 int sg_put_bytes(struct sk_buff *skb, int attribute, const void *from,

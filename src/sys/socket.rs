@@ -103,6 +103,12 @@ impl Drop for Socket {
 /// What a socket was before it was bound.
 pub(crate) struct Before(bindings::sg_unbound);
 
+/// The caller's effective user id, as the initial user namespace has it.
+pub(crate) fn caller_uid() -> u32 {
+    // SAFETY: There is always a caller.
+    unsafe { bindings::sg_caller_uid() }
+}
+
 /// Whether something confines the caller that its calls of the option do not pass by.
 pub(crate) fn caller_is_confined() -> bool {
     // SAFETY: There is always a caller.

@@ -15,7 +15,8 @@
  *   getsockopt(fd, SOL_IP, SO_SERVICE_GROUP, &info, &length)
  *	read the group and this member of it
  *
- * A socket that left may join again; the module stays in use until it is closed.
+ * A socket that left may join again. It keeps the module in use, and can be given
+ * no other upper layer protocol and be put into no sockmap, until it is closed.
  *
  * Every call either does all that it was asked for, or fails and has changed
  * nothing. The errors, one meaning each, are listed at the end of this file.
@@ -152,6 +153,7 @@ struct service_group_info {
  *   EFAULT (JLG)	the memory cannot be read or written
  *   EINVAL (LG)	bad size: the length is not 4 and not what @size and
  *			@count say, or @size is smaller than the first version's
+ *			or larger than 4096
  *   E2BIG		@size is larger than the kernel knows, and what is behind
  *			is not zero: the program is newer than the module
  *   EOPNOTSUPP (L)	an unknown flag
@@ -167,12 +169,14 @@ struct service_group_info {
  *   ENOTSOCK		it is not a socket
  *   EPROTONOSUPPORT (JLG) it is not a TCP socket
  *   EPROTOTYPE (J)	it is an MPTCP socket, or a part of one; create it with
- *			protocol IPPROTO_TCP (Go: GODEBUG=multipathtcp=0)
+ *			protocol IPPROTO_TCP (Go: GODEBUG=multipathtcp=0). A
+ *			call on an MPTCP socket itself does not get here, and
+ *			fails with EOPNOTSUPP
  *   EXDEV (J)		it is of another network namespace than the caller
  *   ENOTUNIQ		a socket is listed twice
  *   EPERM (J)		the sockets, or the socket and the group, belong to
- *			different users, and the caller lacks CAP_NET_ADMIN in
- *			the network namespace
+ *			different users, or another user formed the group, and
+ *			the caller lacks CAP_NET_ADMIN in the network namespace
  *   EALREADY (J)	the socket is in a group already
  *   EEXIST (J)		it carries another upper layer protocol (TCP_ULP), or is in
  *			a BPF sockmap
@@ -190,8 +194,8 @@ struct service_group_info {
  *   ENOSPC (J)		the group has SERVICE_GROUP_MAX_MEMBERS members
  *   ENOMEM (JLG)	no memory
  *   EACCES		the caller may not have sockets bound to this port: it is a
- *			privileged one, or the caller is confined (no_new_privs)
- *			and none of the sockets is bound to that port already
+ *			privileged one; or the caller is confined (no_new_privs,
+ *			seccomp), and has to bind() its sockets itself
  *   EADDRINUSE		the address and port are in use
  *   EADDRNOTAVAIL	the address is not one of this machine
  */
