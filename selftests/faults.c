@@ -7,7 +7,7 @@
  * It needs a kernel with fault injection, for /proc/self/fail-nth. That
  * nothing has leaked is found by kmemleak after all tests, and by `stress` and
  * the module's unloading, which want every reference back. Allocations in
- * softirqs are not among what fails.
+ * softirqs are not among what fails; listen() on a member allocates nothing.
  */
 
 #include <fcntl.h>
@@ -283,38 +283,6 @@ TEST_F(faults, get_info)
 	const struct walk get = { prepare_group, do_get_info, whole_group, whole_group };
 
 	walk(_metadata, self, &get);
-}
-
-/* Listening again installs what was taken out. */
-static void prepare_listen(state *self)
-{
-	prepare_group(self);
-	if (shutdown(self->fds[0], SHUT_RDWR))
-		die("shutting down");
-}
-
-static int do_listen(state *self)
-{
-	return listen(self->fds[0], 3) ? -errno : 0;
-}
-
-static bool is_not_listening(state *self)
-{
-	return whole_group(self) &&
-	       info_of(self->fds[0]).state != SERVICE_GROUP_MEMBER_STATE_LISTENING;
-}
-
-static bool is_listening(state *self)
-{
-	return whole_group(self) &&
-	       info_of(self->fds[0]).state == SERVICE_GROUP_MEMBER_STATE_LISTENING;
-}
-
-TEST_F(faults, listen_again)
-{
-	const struct walk listen = { prepare_listen, do_listen, is_not_listening, is_listening };
-
-	walk(_metadata, self, &listen);
 }
 
 /* A socket of the netlink operation's own, as a failed dump ends it. */

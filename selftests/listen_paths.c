@@ -158,6 +158,7 @@ TEST_F(paths, rescue_when_there_is_room)
 	struct address sibling = client_address(variant->family, 2, PORT);
 	int fds[2];
 	int client, server;
+	bool found = false;
 	char seen[5];
 
 	group_on_hosts(variant->family, fds, 2, PORT, 1);
@@ -171,13 +172,18 @@ TEST_F(paths, rescue_when_there_is_room)
 	ASSERT_EQ(5, send(client, "hello", 5, 0));
 	for (int i = 0; i < 2; i++)
 		ASSERT_LE(0, accept(fds[1], NULL, NULL));
-	ASSERT_TRUE(wait_for(queue_length(fds[1]) == 1));
-	server = accept(fds[1], NULL, NULL);
-	ASSERT_LE(0, server);
-	ASSERT_EQ(5, recv(server, seen, 5, MSG_WAITALL));
-	EXPECT_EQ(0, memcmp("hello", seen, 5));
+	ASSERT_TRUE(wait_for(queue_length(fds[0]) == 1 && queue_length(fds[1]) == 1));
 	EXPECT_EQ(1, info_of(fds[1]).rescued_in);
-	EXPECT_EQ(1, queue_length(fds[0]));
+	for (int i = 0; i < 2; i++) {
+		server = accept(fds[i], NULL, NULL);
+		ASSERT_LE(0, server);
+		if (peer_of(server).in.sin_port != name_of(client).in.sin_port)
+			continue;
+		ASSERT_EQ(5, recv(server, seen, 5, MSG_WAITALL));
+		EXPECT_EQ(0, memcmp("hello", seen, 5));
+		found = true;
+	}
+	EXPECT_TRUE(found);
 }
 
 /* Those for which there is room go to the sibling, in their order. */

@@ -74,13 +74,7 @@ pub(super) fn form(net: Net<'_>, request: &Request<'_>) -> Result<(), Refusal> {
         bind(&mut candidates, request.port)?;
     }
     let common = in_common(&candidates)?;
-    // Binding to a link-local address binds to its device.
-    let mut devices = candidates
-        .iter()
-        .map(|candidate| candidate.sock().facts().device);
-    if devices.any(|device| device != common.device) {
-        return Err(Refusal::OtherDevice);
-    }
+    check_devices(&candidates, &common)?;
     registry.check_limit(common.uid)?;
 
     let group = Group::new(registry.free_id(), common, registry.into())?;
@@ -91,11 +85,7 @@ pub(super) fn form(net: Net<'_>, request: &Request<'_>) -> Result<(), Refusal> {
         let member = Member::new(group.clone(), candidate.sock())?;
         members.push(member, GFP_KERNEL_ACCOUNT)?;
     }
-    // This fails only if somebody has done something to a socket since it was checked. A flag
-    // that is left on another one then means nothing.
-    for candidate in &candidates {
-        candidate.sock().lock().flag()?;
-    }
+    flag(&candidates)?;
     publish(net, &group, node, &mut candidates, members);
     Ok(())
 }
@@ -159,6 +149,18 @@ fn in_common(candidates: &[Candidate]) -> Result<Common, Refusal> {
         device: facts.device,
         min_ttl: facts.min_ttl,
     })
+}
+
+/// Checks the devices again when the sockets are bound: a link-local address is of a device.
+fn check_devices(candidates: &[Candidate], common: &Common) -> Result<(), Refusal> {
+    let device = |candidate: &Candidate| candidate.sock().facts().device;
+    if candidates
+        .iter()
+        .any(|candidate| device(candidate) != common.device)
+    {
+        return Err(Refusal::OtherDevice);
+    }
+    Ok(())
 }
 
 fn check_distinct(candidates: &[Candidate]) -> Result<(), Refusal> {
@@ -244,6 +246,19 @@ fn addresses_differ(candidates: &[Candidate]) -> bool {
         })
 }
 
+/// Flags the sockets. This fails only if somebody has done something to one of them since it was
+/// checked; a flag that is left on others then means nothing.
+fn flag(candidates: &[Candidate]) -> Result<(), Refusal> {
+    let mut wait = false;
+    for candidate in candidates {
+        wait |= candidate.sock().lock().flag()?;
+    }
+    if wait {
+        rcu::synchronize_rcu();
+    }
+    Ok(())
+}
+
 /// Makes the candidates members. Nothing fails here: all memory is there, the sockets are held
 /// open, and nobody else changes memberships.
 fn publish(
@@ -255,8 +270,6 @@ fn publish(
 ) {
     group.registry.add(node);
     report::group_event(Change::Added, group, net, Context::Process);
-    // Between the flag and the hook, see `listener.c`.
-    rcu::synchronize_rcu();
     for (candidate, member) in candidates.iter_mut().zip(members) {
         candidate.bound = None;
         // The group cannot be closed or full.
@@ -299,8 +312,10 @@ pub(super) fn join(sock: &Sock, id: u32) -> Result<(), Refusal> {
     }
     group.members.reserve(1)?;
     let member = Member::new(group.clone(), sock)?;
-    sock.lock().flag()?;
-    rcu::synchronize_rcu();
+    let wait = sock.lock().flag()?;
+    if wait {
+        rcu::synchronize_rcu();
+    }
     // The group may have ended since it was looked up, with the last of its sockets.
     enter(&group, sock, member)
 }
@@ -316,7 +331,7 @@ pub(super) fn leave(sock: &Sock, drain: bool) -> Result<(), Refusal> {
     if drain {
         rescue::drain(&locked);
     }
-    // A grace period may pass in detach(); the group has the member until remove().
+    // The group has the member until remove().
     locked.detach();
     group.remove(member, sock, Context::Process);
     Ok(())

@@ -11,12 +11,12 @@
  * references to the module, carries the hook, and says when the socket goes.
  *
  * Order of the fields, which lockless readers rely on. A socket is flagged
- * first; a grace period later it gets the hook, and then the operations. Leaving
- * takes the operations, a grace period later the hook, and never the flag: what
- * reads icsk_ulp_ops on a live socket without its lock, as getsockopt(TCP_ULP)
- * does, does not expect it to go. So who sees the operations finds the hook,
- * unless the socket has ended; and a child that is copied from a listener at
- * any moment either has the flag, and is stripped of everything, or has nothing.
+ * first; it gets the hook and the operations a grace period later, if it is
+ * listening. So a child that is copied from a listener at any moment either has
+ * the flag, and is stripped of everything, or has nothing. Leaving takes the
+ * operations and the hook, but not the flag: what reads icsk_ulp_ops on a live
+ * socket without its lock, as getsockopt(TCP_ULP) does, does not expect it to
+ * go.
  */
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -204,7 +204,7 @@ int sg_flag(struct sock *sk)
 	WRITE_ONCE(icsk->icsk_ulp_ops, &sg_ulp);
 	/* listen() does it too; siblings may look at the socket before. */
 	sock_set_flag(sk, SOCK_RCU_FREE);
-	return 0;
+	return sk->sk_state == TCP_LISTEN;
 }
 
 void sg_hook_install(struct sock *sk, struct sg_hook *hook)
@@ -222,13 +222,12 @@ void sg_hook_install(struct sock *sk, struct sg_hook *hook)
 }
 
 /* Only if they are ours still: IPv6 connect() and IPV6_ADDRFORM set others. */
-static bool sg_hook_uninstall(struct sock *sk)
+static void sg_hook_uninstall(struct sock *sk)
 {
 	const struct sg_ops *ops = sg_ops_of(sk);
 
 	if (ops)
 		WRITE_ONCE(inet_csk(sk)->icsk_af_ops, ops->orig);
-	return ops;
 }
 
 void sg_hook_detach(struct sock *sk)
@@ -236,8 +235,7 @@ void sg_hook_detach(struct sock *sk)
 	sock_owned_by_me(sk);
 	if (WARN_ON_ONCE(inet_csk(sk)->icsk_ulp_ops != &sg_ulp))
 		return;
-	if (sg_hook_uninstall(sk))
-		synchronize_rcu();
+	sg_hook_uninstall(sk);
 	RCU_INIT_POINTER(inet_csk(sk)->icsk_ulp_data, NULL);
 }
 

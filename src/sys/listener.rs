@@ -218,14 +218,15 @@ impl Locked<'_> {
         to_result(unsafe { bindings::sg_flag_check(self.0.as_ptr()) })
     }
 
-    /// Flags the socket, for the rest of its life. Errors as [`Locked::check`].
-    pub(crate) fn flag(&self) -> Result {
+    /// Flags the socket, for the rest of its life. True if a grace period is to pass before
+    /// [`Locked::install`]. Errors as [`Locked::check`].
+    pub(crate) fn flag(&self) -> Result<bool> {
         // SAFETY: The lock is held.
-        to_result(unsafe { bindings::sg_flag(self.0.as_ptr()) })
+        let result = unsafe { bindings::sg_flag(self.0.as_ptr()) };
+        to_result(result).map(|()| result > 0)
     }
 
-    /// Makes the socket the hook's member, and has it see the socket's SYNs. A grace period after
-    /// [`Locked::flag`].
+    /// Makes the socket the hook's member, and has it see the socket's SYNs.
     pub(crate) fn install(&self, hook: &Hook) {
         // SAFETY: The lock is held; the hook outlives its stay on the socket, see `Hook`.
         unsafe { bindings::sg_hook_install(self.0.as_ptr(), hook.0.as_ptr()) };

@@ -94,16 +94,17 @@ const void *sg_attached_member(const struct sock *sk);
  */
 int sg_flag_check(struct sock *sk);
 /*
- * Flag the socket, with the module's upper layer protocol. The flag stays until the
- * socket ends, and means nothing without a hook. Errors as above. Socket lock.
+ * Flag the socket, with the module's upper layer protocol. The flag stays until
+ * the socket ends, and means nothing without a hook. 1 if a grace period is to
+ * pass before it gets one, 0 if not; errors as above. Socket lock.
  */
 int sg_flag(struct sock *sk);
 /*
- * Hang the hook on a socket that was flagged a grace period ago, and have it see
- * the socket's SYNs. Socket lock.
+ * Hang the hook on a socket that was flagged, and have it see the socket's SYNs.
+ * Socket lock.
  */
 void sg_hook_install(struct sock *sk, struct sg_hook *hook);
-/* Undo that; may wait for a grace period. Socket lock. */
+/* Undo that. RCU readers may still see the hook. Socket lock. */
 void sg_hook_detach(struct sock *sk);
 /* What the socket would do with a SYN if it had no hook. RCU read section. */
 int sg_original_conn_request(struct sock *sk, struct sk_buff *skb);
