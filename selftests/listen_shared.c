@@ -181,4 +181,25 @@ TEST_F(mixed, both_help_dual_stack)
 	EXPECT_EQ(2, send(server, "ok", 2, 0));
 }
 
+/* A connection's socket is accepted from a listener of its own family only. */
+TEST_F(mixed, drain_within_a_family)
+{
+	struct address four = client_address(IPV4, 1, PORT);
+	int server;
+	int fds[2];
+
+	fds[0] = reuseport_listener(IPV4, 1, PORT, 3);
+	fds[1] = reuseport_listener(MAPPED, 0, PORT, 3);
+	ASSERT_EQ(0, form(fds, 2));
+	fill(&four, 2);
+	ASSERT_TRUE(wait_for(queue_length(fds[0]) == 2));
+	ASSERT_EQ(0, leave(fds[0], SERVICE_GROUP_LEAVE_DRAIN));
+	EXPECT_EQ(2, queue_length(fds[0]));
+	EXPECT_EQ(0, queue_length(fds[1]));
+	EXPECT_EQ(0, info_of(fds[1]).rescued_in);
+	server = accept(fds[0], NULL, NULL);
+	EXPECT_EQ(AF_INET, get_option(server, SOL_SOCKET, SO_DOMAIN));
+	EXPECT_EQ(0, close(server));
+}
+
 TEST_HARNESS_MAIN

@@ -149,6 +149,8 @@ TEST_F(option, kernel_chooses_the_port)
 		EXPECT_EQ(port_of(fds[0]), port_of(fds[i]));
 		EXPECT_EQ(0, listen(fds[i], 1));
 	}
+	/* It is the group's port now. */
+	EXPECT_EQ(-ERANGE, join(bound(variant->family, 1, port_of(fds[0]) ^ 1), group_of(fds[0])));
 }
 
 /* SERVICE_GROUP_BIND with no port, when one is bound: to the port of that one. */

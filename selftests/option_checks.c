@@ -7,9 +7,11 @@
  * Members that get such checks later are tested by listen_fit.c.
  */
 
+#include <linux/bpf.h>
 #include <linux/filter.h>
 #include <linux/in6.h>
 #include <linux/xfrm.h>
+#include <sys/syscall.h>
 
 #include "test.h"
 
@@ -84,7 +86,7 @@ TEST_F(checks, ekeyrejected_md5)
 TEST_F(checks, ekeyrejected_ao)
 {
 	int fd = tcp_socket(variant->family);
-	struct address peer = client_address(variant->family, 5, 0);
+	struct address peer = listener_address(variant->family, 5, 0);
 	struct tcp_ao_add key = {
 		.alg_name = "hmac(sha1)", .keylen = 3, .key = "key", .sndid = 1, .rcvid = 1,
 		.prefix = variant->family == IPV6 ? 128 : 32,
@@ -108,9 +110,44 @@ TEST_F(checks, ekeyrejected_ipsec)
 	int level = variant->family == IPV4 ? SOL_IP : SOL_IPV6;
 	int option = variant->family == IPV4 ? IP_XFRM_POLICY : IPV6_XFRM_POLICY;
 
+	/* It is this module that reads the policy, where it is one. */
+	if (system("modprobe -q xfrm_user 2>/dev/null"))
+		fprintf(stderr, "# xfrm_user is built in or missing\n");
 	if (setsockopt(fd, level, option, &policy, sizeof(policy)))
 		SKIP(return, "setting an IPsec policy: %s", strerror(errno));
 	expect_refused(-EKEYREJECTED, fd);
+}
+
+static int bpf_call(int command, union bpf_attr *attr)
+{
+	return syscall(__NR_bpf, command, attr, sizeof(*attr));
+}
+
+/* A sockmap replaces what the kernel calls, as a member's hook does. */
+TEST_F(checks, eexist_sockmap)
+{
+	int fd = listener(variant->family, 1, 8080, 1);
+	int map, key = 0;
+	union bpf_attr make = {
+		.map_type = BPF_MAP_TYPE_SOCKMAP, .key_size = 4, .value_size = 4, .max_entries = 1,
+	};
+	union bpf_attr put = { .key = (uintptr_t)&key, .value = (uintptr_t)&fd };
+
+	map = bpf_call(BPF_MAP_CREATE, &make);
+	if (map < 0)
+		SKIP(return, "making a sockmap: %s", strerror(errno));
+	put.map_fd = map;
+	ASSERT_EQ(0, bpf_call(BPF_MAP_UPDATE_ELEM, &put));
+	EXPECT_EQ(-EEXIST, form(&fd, 1));
+	EXPECT_EQ(0, group_of(fd));
+	/* The other way round, the kernel refuses. */
+	close(map);
+	fd = listener(variant->family, 2, 8080, 1);
+	ASSERT_EQ(0, form(&fd, 1));
+	map = bpf_call(BPF_MAP_CREATE, &make);
+	put.map_fd = map;
+	EXPECT_NE(0, bpf_call(BPF_MAP_UPDATE_ELEM, &put));
+	EXPECT_EQ(1, info_of(fd).members);
 }
 
 TEST_F(checks, enodev)

@@ -7,6 +7,8 @@
  */
 
 #include <grp.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
@@ -213,24 +215,43 @@ TEST_F(privilege, port_that_the_administrator_allows)
 	EXPECT_EQ(0, form_bound(&fd, 1, 80));
 }
 
-/* A confined process gets no port that it does not have already. */
+/* Who formed a group says who joins it, even with sockets of the same owner. */
+TEST_F(privilege, joining_what_another_formed)
+{
+	int fds[2] = { socket_of(USER, variant->family), socket_of(USER, variant->family) };
+
+	ASSERT_EQ(0, form(fds, 1));
+	become(USER);
+	EXPECT_EQ(-EPERM, join(fds[1], group_of(fds[0])));
+	EXPECT_EQ(0, group_of(fds[1]));
+	EXPECT_EQ(1, info_of(fds[0]).members);
+}
+
+/* A confined process binds its sockets itself. */
 TEST_F(privilege, confined)
 {
 	int fds[2] = { tcp_socket(variant->family), tcp_socket(variant->family) };
 	struct address address = listener_address(variant->family, 1, 8080);
-	struct request request;
 
 	ASSERT_EQ(0, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 	EXPECT_EQ(-EACCES, form_bound(fds, 2, 8080));
 	EXPECT_EQ(0, port_of(fds[0]));
 	EXPECT_EQ(0, group_of(fds[0]));
-	/* What it has is its own, */
 	ASSERT_EQ(0, bind_to(fds[0], &address));
-	address = listener_address(variant->family, 2, 8080);
-	describe(&request, fds, 2, 8080);
-	describe_address(&request, 1, &address);
-	EXPECT_EQ(0, send_request(fds[0], &request));
-	EXPECT_EQ(8080, port_of(fds[1]));
+	EXPECT_EQ(-EACCES, form_bound(fds, 2, 8080));
+	EXPECT_EQ(0, port_of(fds[1]));
+	EXPECT_EQ(0, form_bound(fds, 1, 8080));
+}
+
+TEST_F(privilege, confined_by_seccomp)
+{
+	struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	struct sock_fprog filter = { .len = 1, .filter = &allow };
+	int fd = tcp_socket(variant->family);
+
+	ASSERT_EQ(0, prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter));
+	EXPECT_EQ(-EACCES, form_bound(&fd, 1, 8080));
+	EXPECT_EQ(0, form(&fd, 1));
 }
 
 TEST_F(privilege, confined_without_binding)
