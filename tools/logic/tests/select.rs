@@ -141,16 +141,19 @@ proptest! {
     #[test]
     fn a_rescuer_has_room_is_eligible_and_least_loaded(
         home in facts(), family in family(), siblings in vec(facts(), 0..8), start in 0usize..8,
+        owed in 0u32..4,
     ) {
+        // Each of the connections on their way takes one of backlog + 1 slots.
+        let room = |s: &Facts| u64::from(s.load.queued) + u64::from(owed) <= u64::from(s.load.backlog);
         let least = eligible(&home, family, &siblings)
-            .filter(|s| s.load.has_queue_room() && s.ipv6_socket == home.ipv6_socket)
+            .filter(|s| room(s) && s.ipv6_socket == home.ipv6_socket)
             .map(|s| s.load.waiting())
             .min();
-        let chosen = choose_rescuer(&home, family, from(&siblings, start));
+        let chosen = choose_rescuer(&home, family, owed, from(&siblings, start));
         prop_assert_eq!(chosen.map(|index| siblings[index].load.waiting()), least);
         if let Some(index) = chosen {
             prop_assert!(siblings[index].can_replace(&home, family));
-            prop_assert!(siblings[index].load.has_queue_room());
+            prop_assert!(room(&siblings[index]));
             prop_assert_eq!(siblings[index].ipv6_socket, home.ipv6_socket);
         }
     }
