@@ -9,7 +9,7 @@
 # exactly the image's version, with the image's own configuration.
 
 # Series this module is known to work on, best first.
-SERIES=(7.3 7.2)
+SERIES=(7.3)
 
 # apt FOLDER CMD ARG… - Debian's backports, with apt's own state in FOLDER.
 apt() {
