@@ -134,13 +134,13 @@ errors! {
         "a socket is listed twice",
         "list each socket once, also when it has several descriptors";
     NotPermitted EPERM [F J]
-        "the sockets, or the socket and the group, belong to different users",
-        "use sockets of one user, or run with CAP_NET_ADMIN in the network namespace";
+        "the sockets, or the socket and the group, belong to different users, or another user formed the group",
+        "use sockets and a group of one user, or run with CAP_NET_ADMIN in the network namespace";
     AlreadyGrouped EALREADY [F J]
         "the socket is in a group already",
         "take it out of that group first, or join the others to it";
     OtherUlp EEXIST [F J]
-        "the socket carries another upper layer protocol (TCP_ULP)",
+        "the socket carries another upper layer protocol (TCP_ULP), or is in a BPF sockmap",
         "group it before, or instead";
     Connected EISCONN [F J]
         "the socket is neither closed nor listening",
@@ -171,7 +171,7 @@ errors! {
         "free some, or raise the limit of the control group";
     Confined EACCES [F]
         "the caller may not have sockets bound to this port",
-        "use a port from 1024 on, or run with CAP_NET_BIND_SERVICE; a process with no_new_privs lists a socket that is bound to the port already";
+        "use a port from 1024 on, or run with CAP_NET_BIND_SERVICE; a process with no_new_privs or a seccomp filter has to bind its sockets itself";
     AddressInUse EADDRINUSE [F]
         "the address and port are in use",
         "stop the other program, or set SO_REUSEPORT on its sockets and these";
