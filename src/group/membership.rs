@@ -270,25 +270,29 @@ fn publish(
 ) {
     group.registry.add(node);
     report::group_event(Change::Added, group, net, Context::Process);
-    for (candidate, member) in candidates.iter_mut().zip(members) {
+    for member in members {
+        // The group cannot be closed or full, and as it is new the slots are in order.
+        let _ = group.add(member);
+    }
+    // All are in before one of them redirects: none is dropped for want of those to come.
+    for (index, candidate) in candidates.iter_mut().enumerate() {
         candidate.bound = None;
-        // The group cannot be closed or full.
-        let _ = enter(group, candidate.sock(), member);
+        hook(group, index, candidate.sock());
     }
 }
 
-/// Puts a member whose socket is flagged into the group, and its hook on the socket.
-fn enter(group: &Group, sock: &Sock, member: RcuBox<Member>) -> Result<(), Refusal> {
+/// Hangs the hook of the member in this slot on its socket, which is flagged.
+fn hook(group: &Group, index: usize, sock: &Sock) {
     let locked = sock.lock();
     let guard = rcu::read_lock();
-    let member = group.add(member, &guard)?;
-    locked.install(&member.hook);
+    if let Some(member) = group.members.get(index, &guard) {
+        locked.install(&member.hook);
+    }
     drop(guard);
     // The lock keeps it a member.
     if let Some(member) = locked.attached_member() {
         report::member_event(Change::Added, group, member, sock, Context::Process);
     }
-    Ok(())
 }
 
 /// Has the socket join the group with this id.
@@ -317,7 +321,9 @@ pub(super) fn join(sock: &Sock, id: u32) -> Result<(), Refusal> {
         rcu::synchronize_rcu();
     }
     // The group may have ended since it was looked up, with the last of its sockets.
-    enter(&group, sock, member)
+    let index = group.add(member)?;
+    hook(&group, index, sock);
+    Ok(())
 }
 
 /// Takes the socket out of its group.

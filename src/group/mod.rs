@@ -114,19 +114,23 @@ impl Group {
         .map(move |member| (member, member.sock(guard).facts()))
     }
 
-    /// Puts a member in. Under the registry's lock for changes, and after a reservation.
-    fn add<'g>(&'g self, member: RcuBox<Member>, guard: &'g Guard) -> Result<&'g Member, Refusal> {
-        match self.members.insert(member) {
-            Ok(index) => {
-                let member = self.members.get(index, guard).ok_or(Refusal::NoSuchGroup)?;
-                // Nobody takes it out before this is known: its socket has no hook yet.
-                member.slot.store(index, Relaxed);
-                self.registry.member_added();
-                Ok(member)
-            }
-            Err(Refused::Closed) => Err(Refusal::NoSuchGroup),
-            Err(Refused::Full) => Err(Refusal::NoMemory),
+    /// Puts a member in, and tells in which slot it is. Under the registry's lock for changes, and
+    /// after a reservation. Siblings' connections may be given to it from now on.
+    fn add(&self, member: RcuBox<Member>) -> Result<usize, Refusal> {
+        let index = self
+            .members
+            .insert(member)
+            .map_err(|refused| match refused {
+                Refused::Closed => Refusal::NoSuchGroup,
+                Refused::Full => Refusal::NoMemory,
+            })?;
+        let guard = Guard::new();
+        if let Some(member) = self.members.get(index, &guard) {
+            // Nobody takes it out before this is known: its socket has no hook yet.
+            member.slot.store(index, Relaxed);
         }
+        self.registry.member_added();
+        Ok(index)
     }
 
     /// Takes a member out, and ends the group with its last one.
