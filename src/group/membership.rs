@@ -70,12 +70,12 @@ pub(super) fn form(net: Net<'_>, request: &Request<'_>) -> Result<(), Refusal> {
 
     let mut candidates = find(net, request)?;
     check(net, &candidates, request)?;
+    registry.check_limit(in_common(&candidates)?.uid)?;
     if request.bind {
         bind(&mut candidates, request.port)?;
     }
     let common = in_common(&candidates)?;
     check_devices(&candidates, &common)?;
-    registry.check_limit(common.uid)?;
 
     let group = Group::new(registry.free_id(), common, registry.into())?;
     let node = RBTreeNode::new(group.id, group.clone(), GFP_KERNEL_ACCOUNT)?;
@@ -250,13 +250,15 @@ fn addresses_differ(candidates: &[Candidate]) -> bool {
 /// checked; a flag that is left on others then means nothing.
 fn flag(candidates: &[Candidate]) -> Result<(), Refusal> {
     let mut wait = false;
-    for candidate in candidates {
+    let result = candidates.iter().try_for_each(|candidate| {
         wait |= candidate.sock().lock().flag()?;
-    }
+        Ok(())
+    });
+    // Also for those that were flagged when one failed: the next call does not wait for them.
     if wait {
         rcu::synchronize_rcu();
     }
-    Ok(())
+    result
 }
 
 /// Makes the candidates members. Nothing fails here: all memory is there, the sockets are held

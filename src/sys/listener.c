@@ -11,9 +11,9 @@
  * references to the module, carries the hook, and says when the socket goes.
  *
  * Order of the fields, which lockless readers rely on. A socket is flagged
- * first; it gets the hook and the operations a grace period later, if it is
- * listening. So a child that is copied from a listener at any moment either has
- * the flag, and is stripped of everything, or has nothing. Leaving takes the
+ * first; it gets the hook and the operations a grace period later, if it has
+ * ever listened. So a child that is copied from a live listener either has the
+ * flag, and is stripped of everything, or has nothing. Leaving takes the
  * operations and the hook, but not the flag: what reads icsk_ulp_ops on a live
  * socket without its lock, as getsockopt(TCP_ULP) does, does not expect it to
  * go.
@@ -54,7 +54,7 @@ struct sg_hook {
  * The kernel has three that a TCP socket may have: of IPv4, of IPv6, and of
  * IPv4 on an IPv6 socket. Protects the filling; entries are never emptied.
  */
-static struct sg_ops sg_ops[4];
+static struct sg_ops sg_ops[3];
 static DEFINE_MUTEX(sg_ops_mutex);
 
 static struct tcp_ulp_ops sg_ulp;
@@ -196,15 +196,20 @@ int sg_flag(struct sock *sk)
 {
 	struct inet_connection_sock *icsk = inet_csk(sk);
 	int err = sg_flag_check(sk);
+	bool listened;
 
 	if (err || icsk->icsk_ulp_ops)
 		return err;
+	/* Set by listen(), and never cleared. */
+	listened = sock_flag(sk, SOCK_RCU_FREE);
 	/* As in __tcp_set_ulp(); tcp_cleanup_ulp() puts it. */
 	__module_get(THIS_MODULE);
-	WRITE_ONCE(icsk->icsk_ulp_ops, &sg_ulp);
+	/* Whatever another protocol left there is no hook. */
+	RCU_INIT_POINTER(icsk->icsk_ulp_data, NULL);
+	smp_store_release(&icsk->icsk_ulp_ops, &sg_ulp);
 	/* listen() does it too; siblings may look at the socket before. */
 	sock_set_flag(sk, SOCK_RCU_FREE);
-	return sk->sk_state == TCP_LISTEN;
+	return listened;
 }
 
 void sg_hook_install(struct sock *sk, struct sg_hook *hook)
@@ -252,6 +257,20 @@ int sg_original_conn_request(struct sock *sk, struct sk_buff *skb)
 	return sg_original_ops(sk)->conn_request(sk, skb);
 }
 
+/*
+ * The child is nobody's member, and took no reference to the module. Nobody
+ * else sees it yet.
+ */
+static void sg_ulp_clone(const struct request_sock *req, struct sock *child,
+			 const gfp_t priority)
+{
+	struct inet_connection_sock *icsk = inet_csk(child);
+
+	sg_hook_uninstall(child);
+	icsk->icsk_ulp_ops = NULL;
+	RCU_INIT_POINTER(icsk->icsk_ulp_data, NULL);
+}
+
 static struct sock *
 sg_syn_recv_sock(const struct sock *sk, struct sk_buff *skb,
 		 struct request_sock *req, struct dst_entry *dst,
@@ -260,14 +279,19 @@ sg_syn_recv_sock(const struct sock *sk, struct sk_buff *skb,
 					const struct sock *sk))
 {
 	struct sock *parent = (struct sock *)sk;
+	struct sock *child;
 
 	/* A SYN makes a socket with Fast Open only, and that is bound to @sk. */
 	if (!tcp_hdr(skb)->syn)
 		parent = sg_handshake_complete(parent, skb);
 
-	return sg_original_ops(parent)->syn_recv_sock(parent, skb, req, dst,
-						      req_unhash, own_req,
-						      opt_child_init);
+	child = sg_original_ops(parent)->syn_recv_sock(parent, skb, req, dst,
+						       req_unhash, own_req,
+						       opt_child_init);
+	/* Copied while its parent ended: the operations, but no flag. */
+	if (child && unlikely(sg_ops_of(child)))
+		sg_ulp_clone(req, child, GFP_ATOMIC);
+	return child;
 }
 
 /*
@@ -303,18 +327,6 @@ static void sg_ulp_release(struct sock *sk)
 	/* It may have left before. */
 	if (hook)
 		sg_member_gone(sk, hook->member);
-}
-
-/* The child is nobody's member, and took no reference to the module. */
-static void sg_ulp_clone(const struct request_sock *req, struct sock *child,
-			 const gfp_t priority)
-{
-	struct inet_connection_sock *icsk = inet_csk(child);
-
-	/* Nobody else sees the child yet. */
-	sg_hook_uninstall(child);
-	icsk->icsk_ulp_ops = NULL;
-	RCU_INIT_POINTER(icsk->icsk_ulp_data, NULL);
 }
 
 static int sg_ulp_get_info(struct sock *sk, struct sk_buff *skb, bool net_admin)

@@ -19,7 +19,9 @@
  * no other upper layer protocol and be put into no sockmap, until it is closed.
  *
  * Every call either does all that it was asked for, or fails and has changed
- * nothing. The errors, one meaning each, are listed at the end of this file.
+ * nothing; only the mark that keeps the module in use may stay on a socket that
+ * another thread changed meanwhile. The errors are listed at the end of this
+ * file.
  */
 #ifndef _UAPI_LINUX_SERVICE_GROUP_H
 #define _UAPI_LINUX_SERVICE_GROUP_H
@@ -145,8 +147,8 @@ struct service_group_info {
 #define SERVICE_GROUP_ULP_INFO_ID	64
 
 /*
- * Errors of setsockopt(SO_SERVICE_GROUP), in the order in which they are
- * looked for. (J) may come from joining by id as well, (L) from
+ * Errors of setsockopt(SO_SERVICE_GROUP), by subject; which of several is told
+ * is not promised. (J) may come from joining by id as well, (L) from
  * SO_SERVICE_GROUP_LEAVE, (G) from getsockopt().
  *
  * The request:
@@ -178,12 +180,12 @@ struct service_group_info {
  *			different users, or another user formed the group, and
  *			the caller lacks CAP_NET_ADMIN in the network namespace
  *   EALREADY (J)	the socket is in a group already
- *   EEXIST (J)		it carries another upper layer protocol (TCP_ULP), or is in
- *			a BPF sockmap
+ *   EEXIST (J)		it carries another upper layer protocol (TCP_ULP), is in a
+ *			BPF sockmap, or has operations that are not TCP's own
  *   EISCONN (J)	it is neither closed nor listening
  *   EKEYREJECTED (J)	it has TCP-MD5 or TCP-AO keys, a socket filter, an IPsec
- *			policy or a minimum TTL of its own, which a redirected
- *			connection would pass by
+ *			policy, or another minimum TTL than the others, which a
+ *			redirected connection would pass by
  *   ENODEV (J)		the sockets are bound to different devices
  *   ERANGE (J)		it is bound to another port than the group's, or to
  *			another address than its entry names
@@ -198,6 +200,8 @@ struct service_group_info {
  *			seccomp), and has to bind() its sockets itself
  *   EADDRINUSE		the address and port are in use
  *   EADDRNOTAVAIL	the address is not one of this machine
+ * and whatever else bind() says of an address. Where the module is not loaded,
+ * the kernel says ENOPROTOOPT (JLG).
  */
 
 #endif /* _UAPI_LINUX_SERVICE_GROUP_H */
