@@ -69,8 +69,8 @@ pub(super) fn form(net: Net<'_>, request: &Request<'_>) -> Result<(), Refusal> {
     let _changes = registry.changes();
 
     let mut candidates = find(net, request)?;
-    check(net, &candidates, request)?;
-    registry.check_limit(in_common(&candidates)?.uid)?;
+    let uid = check(net, &candidates, request)?;
+    registry.check_limit(uid)?;
     if request.bind {
         bind(&mut candidates, request.port)?;
     }
@@ -85,7 +85,7 @@ pub(super) fn form(net: Net<'_>, request: &Request<'_>) -> Result<(), Refusal> {
         let member = Member::new(group.clone(), candidate.sock())?;
         members.push(member, GFP_KERNEL_ACCOUNT)?;
     }
-    flag(&candidates)?;
+    flag(candidates.iter().map(Candidate::sock))?;
     publish(net, &group, node, &mut candidates, members);
     Ok(())
 }
@@ -116,8 +116,8 @@ fn check_net(net: Net<'_>, sock: &Sock) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Checks what the sockets are to each other and to the request.
-fn check(net: Net<'_>, candidates: &[Candidate], request: &Request<'_>) -> Result<(), Refusal> {
+/// Checks what the sockets are to each other and to the request, and tells whose they are.
+fn check(net: Net<'_>, candidates: &[Candidate], request: &Request<'_>) -> Result<u32, Refusal> {
     check_distinct(candidates)?;
     let common = in_common(candidates)?;
     for candidate in candidates {
@@ -135,7 +135,7 @@ fn check(net: Net<'_>, candidates: &[Candidate], request: &Request<'_>) -> Resul
     if request.bind && unbound && caller_is_confined() {
         return Err(Refusal::Confined);
     }
-    Ok(())
+    Ok(common.uid)
 }
 
 /// What the sockets have in common, the first ones' where they differ.
@@ -248,10 +248,10 @@ fn addresses_differ(candidates: &[Candidate]) -> bool {
 
 /// Flags the sockets. This fails only if somebody has done something to one of them since it was
 /// checked; a flag that is left on others then means nothing.
-fn flag(candidates: &[Candidate]) -> Result<(), Refusal> {
+fn flag<'a>(mut sockets: impl Iterator<Item = &'a Sock>) -> Result<(), Refusal> {
     let mut wait = false;
-    let result = candidates.iter().try_for_each(|candidate| {
-        wait |= candidate.sock().lock().flag()?;
+    let result = sockets.try_for_each(|sock| {
+        wait |= sock.lock().flag()?;
         Ok(())
     });
     // Also for those that were flagged when one failed: the next call does not wait for them.
@@ -318,10 +318,7 @@ pub(super) fn join(sock: &Sock, id: u32) -> Result<(), Refusal> {
     }
     group.members.reserve(1)?;
     let member = Member::new(group.clone(), sock)?;
-    let wait = sock.lock().flag()?;
-    if wait {
-        rcu::synchronize_rcu();
-    }
+    flag(core::iter::once(sock))?;
     // The group may have ended since it was looked up, with the last of its sockets.
     let index = group.add(member)?;
     hook(&group, index, sock);

@@ -18,3 +18,13 @@ pub(crate) mod slots;
 pub(crate) mod socket;
 
 pub(crate) use bindings::uapi;
+
+use kernel::{
+    error::Error,
+    prelude::*, //
+};
+
+/// What a callback returns to C: 0, or a negative errno.
+fn errno(result: Result) -> c_int {
+    result.map_or_else(Error::to_errno, |()| 0)
+}

@@ -4,12 +4,13 @@
 
 use super::{
     bindings,
+    errno,
     netns::Net, //
 };
 use crate::group::report;
 use core::ptr;
 use kernel::{
-    error::{to_result, Error},
+    error::to_result,
     prelude::*, //
 };
 
@@ -243,10 +244,6 @@ impl Drop for NetlinkRegistration {
         // SAFETY: It was registered.
         unsafe { bindings::sg_netlink_unregister() };
     }
-}
-
-fn errno(result: Result) -> c_int {
-    result.map_or_else(Error::to_errno, |()| 0)
 }
 
 /// # Safety

@@ -4,6 +4,7 @@
 
 use super::{
     bindings::{self, uapi},
+    errno,
     listener::Sock, //
 };
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
 };
 use core::mem::size_of;
 use kernel::{
-    error::{to_result, Error},
+    error::to_result,
     prelude::*,
     transmute::AsBytes, //
 };
@@ -83,10 +84,6 @@ impl Drop for OptionRegistration {
         // SAFETY: It was registered.
         unsafe { bindings::sg_option_unregister() };
     }
-}
-
-fn errno(result: Result) -> c_int {
-    result.map_or_else(Error::to_errno, |()| 0)
 }
 
 /// # Safety

@@ -60,7 +60,6 @@ enum sg_kind sg_sock_kind(const struct sock *sk);
 struct net *sg_sock_net(const struct sock *sk);
 /* The owner's user id in the initial user namespace. */
 unsigned int sg_sock_uid(const struct sock *sk);
-void sg_sock_hold(struct sock *sk);
 void sg_sock_put(struct sock *sk);
 /* RCU read section; false if the last reference is gone. */
 _Bool sg_sock_get_unless_zero(struct sock *sk);

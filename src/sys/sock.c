@@ -49,11 +49,6 @@ unsigned int sg_sock_uid(const struct sock *sk)
 	return __kuid_val(sk_uid(sk));
 }
 
-void sg_sock_hold(struct sock *sk)
-{
-	sock_hold(sk);
-}
-
 void sg_sock_put(struct sock *sk)
 {
 	sock_put(sk);
