@@ -271,6 +271,74 @@ TEST_F(faults, leave)
 	walk(_metadata, self, &leave);
 }
 
+/* The last of them has a request, and leaves without an error whatever fails. */
+static void prepare_leave_half_open(state *self)
+{
+	struct address to = client_address(self->family, SOCKETS, PORT);
+
+	prepare_group(self);
+	start_half_open(&to);
+	if (!wait_for(info_of(self->fds[SOCKETS - 1]).half_open == 1))
+		die("waiting for a request");
+}
+
+/* One that could not be moved is where it was. */
+static bool left_with_request(state *self)
+{
+	uint64_t handed = group_counter(self->id, SERVICE_GROUP_A_COUNTERS_HANDED_OUT);
+	unsigned int half_open = 0;
+
+	for (int i = 0; i < SOCKETS - 1; i++)
+		half_open += info_of(self->fds[i]).half_open;
+	return !group_of(self->fds[SOCKETS - 1]) && half_open == handed;
+}
+
+TEST_F(faults, leave_half_open)
+{
+	const struct walk leave = {
+		prepare_leave_half_open, do_leave, whole_group, left_with_request,
+	};
+
+	walk(_metadata, self, &leave);
+}
+
+static int do_set_settings(state *self)
+{
+	const struct service_group_settings settings = {
+		.size = sizeof(settings), .set = 15, .policy = 1, .when_full = 1, .stall = 7,
+		.weight = 7,
+	};
+
+	return set_settings(self->fds[0], &settings);
+}
+
+static bool has_settings(state *self, uint32_t stall, uint32_t other)
+{
+	struct service_group_settings seen;
+
+	return !get_settings(self->fds[0], &seen) && seen.stall == stall &&
+	       seen.policy == other && seen.when_full == other;
+}
+
+static bool settings_unset(state *self)
+{
+	return has_settings(self, 0, 0);
+}
+
+static bool settings_set(state *self)
+{
+	return has_settings(self, 7, 1);
+}
+
+TEST_F(faults, settings)
+{
+	const struct walk set = {
+		prepare_group, do_set_settings, settings_unset, settings_set,
+	};
+
+	walk(_metadata, self, &set);
+}
+
 static int do_get_info(state *self)
 {
 	struct service_group_info info;

@@ -212,7 +212,7 @@ TEST_F(paths, drain)
 	EXPECT_EQ(2, queue_length(fds[2]));
 	EXPECT_EQ(1, info_of(fds[1]).rescued_in);
 	EXPECT_EQ(2, info_of(fds[2]).rescued_in);
-	EXPECT_EQ(3, group_counter(id, SERVICE_GROUP_A_COUNTERS_RESCUED_OUT));
+	EXPECT_EQ(3, group_counter(id, SERVICE_GROUP_A_COUNTERS_RESCUED_LEAVING));
 	EXPECT_EQ(3, group_counter(id, SERVICE_GROUP_A_COUNTERS_RESCUED_IN));
 	for (int i = 0; i < 3; i++) {
 		int server;

@@ -124,7 +124,7 @@ int main(int argc, char **argv)
 		.limit = default_ops ? atol(default_ops) : 100000,
 		.seed = 1,
 	};
-	double limit = default_seconds ? atof(default_seconds) : 600;
+	double limit = default_seconds ? atof(default_seconds) : 1500;
 	double began = seconds(), told = began;
 	pid_t children[STORMS + 1];
 	bool all_well = true;

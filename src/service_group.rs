@@ -68,9 +68,9 @@ struct ServiceGroup {
     _option: OptionRegistration,
     _netlink: NetlinkRegistration,
     _flag: FlagRegistration,
-    _queue: WorkQueue,
     _members: Barrier,
     _netns: NetnsRegistration,
+    _queue: WorkQueue,
     _groups: Barrier,
 }
 
@@ -78,9 +78,9 @@ impl kernel::Module for ServiceGroup {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         // In reverse; what was registered goes again when a later one fails.
         let groups = Barrier;
+        let queue = WorkQueue::new()?;
         let netns = NetnsRegistration::new()?;
         let members = Barrier;
-        let queue = WorkQueue::new()?;
         let flag = FlagRegistration::new()?;
         let netlink = NetlinkRegistration::new()?;
         let option = OptionRegistration::new()?;
@@ -88,9 +88,9 @@ impl kernel::Module for ServiceGroup {
             _option: option,
             _netlink: netlink,
             _flag: flag,
-            _queue: queue,
             _members: members,
             _netns: netns,
+            _queue: queue,
             _groups: groups,
         })
     }

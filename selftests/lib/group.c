@@ -38,7 +38,46 @@ int send_request(int fd, const struct request *request)
 	       -errno : 0;
 }
 
-/* form_bound - form a group, bound to this port. */
+int set_settings(int fd, const struct service_group_settings *settings)
+{
+	return setsockopt(fd, SOL_IP, SO_SERVICE_GROUP_SETTINGS, settings, sizeof(*settings)) ?
+	       -errno : 0;
+}
+
+/* set_one - change the setting of this SERVICE_GROUP_SET_* flag. */
+int set_one(int fd, uint32_t which, uint32_t value)
+{
+	struct service_group_settings settings = { .size = sizeof(settings), .set = which };
+
+	switch (which) {
+	case SERVICE_GROUP_SET_POLICY:
+		settings.policy = value;
+		break;
+	case SERVICE_GROUP_SET_WHEN_FULL:
+		settings.when_full = value;
+		break;
+	case SERVICE_GROUP_SET_STALL:
+		settings.stall = value;
+		break;
+	case SERVICE_GROUP_SET_WEIGHT:
+		settings.weight = value;
+		break;
+	}
+	return set_settings(fd, &settings);
+}
+
+int get_settings(int fd, struct service_group_settings *settings)
+{
+	socklen_t len = sizeof(*settings);
+
+	memset(settings, 0xee, sizeof(*settings));
+	return getsockopt(fd, SOL_IP, SO_SERVICE_GROUP_SETTINGS, settings, &len) ? -errno : 0;
+}
+
+/*
+ * form_bound - form a group, bound to this port. Nobody accepts in most tests, so
+ * members of it are never stalled.
+ */
 int form_bound(const int *fds, size_t count, uint16_t port)
 {
 	struct request *request = malloc(sizeof(*request));
@@ -49,6 +88,9 @@ int form_bound(const int *fds, size_t count, uint16_t port)
 	describe(request, fds, count, port);
 	result = send_request(fds[0], request);
 	free(request);
+	/* Who forms a group may do this, but a test may become somebody else. */
+	if (!result)
+		set_one(fds[0], SERVICE_GROUP_SET_STALL, 0);
 	return result;
 }
 

@@ -170,6 +170,21 @@ static int do_leave(struct thread *me)
 	return leave(pick(me), random_below(me, 2) ? SERVICE_GROUP_LEAVE_DRAIN : 0);
 }
 
+/* Short stall times, so that members are found stalled all the time. */
+static int do_settings(struct thread *me)
+{
+	switch (random_below(me, 4)) {
+	case 0:
+		return set_one(pick(me), SERVICE_GROUP_SET_POLICY, random_below(me, 2));
+	case 1:
+		return set_one(pick(me), SERVICE_GROUP_SET_WHEN_FULL, random_below(me, 2));
+	case 2:
+		return set_one(pick(me), SERVICE_GROUP_SET_WEIGHT, 1 + random_below(me, 4));
+	default:
+		return set_one(pick(me), SERVICE_GROUP_SET_STALL, random_below(me, 30));
+	}
+}
+
 static int do_info(struct thread *me)
 {
 	struct service_group_info info;
@@ -298,7 +313,8 @@ static const struct kind {
 	{ "form", do_form, 90 },
 	{ "close and make", replace, 90 },
 	{ "listen", do_listen, 80 },
-	{ "leave", do_leave, 120 },
+	{ "leave", do_leave, 90 },
+	{ "settings", do_settings, 30 },
 	{ "shutdown", do_shutdown, 50 },
 	{ "connect on a member", do_connect, 40 },
 	{ "read a member", do_info, 40 },

@@ -7,7 +7,7 @@
 
 #include "lib.h"
 
-#define STORM_KINDS 17
+#define STORM_KINDS 18
 
 struct storm_shared {
 	atomic_bool stop;

@@ -20,15 +20,41 @@ pub(crate) enum Counter {
     RedirectedIn,
     RedirectedQueueFull,
     RedirectedPromised,
+    RedirectedStalled,
+    RedirectedBalanced,
+    RedirectedLeaving,
     DroppedFull,
     DroppedUnfit,
+    Reset,
     RescuedIn,
-    RescuedOut,
+    RescuedOverflow,
+    RescuedStalled,
+    RescuedLeaving,
+    HandedIn,
+    HandedOut,
+    Accepted,
+    Stalls,
 }
 
 impl Counter {
     /// Number of counters.
-    const COUNT: usize = 9;
+    const COUNT: usize = 19;
+
+    /// Why siblings took SYNs of a member.
+    pub(super) const REDIRECTED_OUT: [Self; 5] = [
+        Self::RedirectedQueueFull,
+        Self::RedirectedPromised,
+        Self::RedirectedStalled,
+        Self::RedirectedBalanced,
+        Self::RedirectedLeaving,
+    ];
+
+    /// Why siblings took connections of a member.
+    pub(super) const RESCUED_OUT: [Self; 3] = [
+        Self::RescuedOverflow,
+        Self::RescuedStalled,
+        Self::RescuedLeaving,
+    ];
 
     /// All of them, in the order of their attributes.
     pub(crate) const ALL: [Self; Self::COUNT] = [
@@ -37,10 +63,20 @@ impl Counter {
         Self::RedirectedIn,
         Self::RedirectedQueueFull,
         Self::RedirectedPromised,
+        Self::RedirectedStalled,
+        Self::RedirectedBalanced,
+        Self::RedirectedLeaving,
         Self::DroppedFull,
         Self::DroppedUnfit,
+        Self::Reset,
         Self::RescuedIn,
-        Self::RescuedOut,
+        Self::RescuedOverflow,
+        Self::RescuedStalled,
+        Self::RescuedLeaving,
+        Self::HandedIn,
+        Self::HandedOut,
+        Self::Accepted,
+        Self::Stalls,
     ];
 }
 

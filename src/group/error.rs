@@ -65,6 +65,7 @@ impl Refusal {
                 RequestError::TooMany => errno::ETOOMANYREFS,
                 RequestError::BadFamily => errno::EAFNOSUPPORT,
                 RequestError::AddressWithoutPort => errno::EDESTADDRREQ,
+                RequestError::OutOfRange => errno::EDOM,
             },
             Self::NotTcp => errno::EPROTONOSUPPORT,
             Self::Mptcp => errno::EPROTOTYPE,

@@ -11,7 +11,6 @@ use super::{
     error::Refusal,
     option::check_kind,
     report::{self, Change},
-    rescue,
     Common,
     Group,
     Member, //
@@ -334,7 +333,7 @@ pub(super) fn leave(sock: &Sock, drain: bool) -> Result<(), Refusal> {
     let member = locked.attached_member().ok_or(Refusal::NotMember)?;
     let group = member.group.clone();
     if drain {
-        rescue::drain(&locked);
+        super::leave::pass_on(&locked);
     }
     // The group has the member until remove().
     locked.detach();

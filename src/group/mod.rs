@@ -10,6 +10,9 @@
 //!                                            and rescue::Rescue moves it there
 //! ```
 //!
+//! A connection that waits goes on to a sibling when its listener is hung ([`stall`]), or goes
+//! ([`leave`]).
+//!
 //! A group lives as long as it has members; each member's socket carries the member's hook, and
 //! takes the member out when it ends.
 
@@ -17,20 +20,25 @@
 
 pub(crate) mod counters;
 pub(crate) mod error;
+pub(crate) mod insight;
+pub(crate) mod leave;
 mod membership;
 pub(crate) mod option;
 pub(crate) mod redirect;
 pub(crate) mod registry;
 pub(crate) mod report;
 pub(crate) mod rescue;
+pub(crate) mod settings;
+pub(crate) mod stall;
 
 use crate::{
-    logic::select::Facts,
+    logic::facts::Facts,
     sys::{
         listener::{Hook, Sock},
         netlink::Context,
         rcu::RcuBox,
-        slots::{RcuSlots, Refused}, //
+        slots::{RcuSlots, Refused},
+        trail::Trail, //
     },
 };
 use counters::Counters;
@@ -44,6 +52,8 @@ use kernel::{
     },
 };
 use registry::Registry;
+use settings::Settings;
+use stall::Pace;
 
 /// What all members have in common, because a redirected connection is checked once.
 #[derive(Clone, Copy)]
@@ -66,10 +76,13 @@ pub(crate) struct Group {
     id: u32,
     common: Common,
     registry: Arc<Registry>,
+    settings: Settings,
     #[pin]
     members: RcuSlots<Member>,
     /// What members that are gone have counted.
     retired: Counters,
+    /// What became of connections that were moved or refused.
+    trail: Trail,
     /// With which member the search for a sibling begins; it goes up with each search.
     turn: Atomic<u32>,
     #[pin]
@@ -79,15 +92,17 @@ pub(crate) struct Group {
 impl Group {
     fn new(id: u32, common: Common, registry: Arc<Registry>) -> Result<Arc<Self>> {
         Arc::pin_init(
-            pin_init!(Self {
+            try_pin_init!(Self {
                 id,
                 common,
                 registry,
+                settings: Settings::new(),
                 members <- RcuSlots::new(),
                 retired: Counters::default(),
+                trail: Trail::new()?,
                 turn: Atomic::new(0),
                 rescue <- rescue::new(),
-            }),
+            }? Error),
             GFP_KERNEL_ACCOUNT,
         )
     }
@@ -111,7 +126,7 @@ impl Group {
         })
         .flatten()
         .filter(move |member| !core::ptr::eq(*member, of))
-        .map(move |member| (member, member.sock(guard).facts()))
+        .map(move |member| (member, member.facts(guard)))
     }
 
     /// Puts a member in, and tells in which slot it is. Under the registry's lock for changes, and
@@ -154,6 +169,10 @@ pub(crate) struct Member {
     group: Arc<Group>,
     hook: Hook,
     counters: Counters,
+    weight: Atomic<u32>,
+    pace: Pace,
+    /// Whether it is about to stop listening.
+    leaving: Atomic<bool>,
     /// Where it is among the group's members.
     slot: Atomic<usize>,
 }
@@ -165,6 +184,9 @@ impl Member {
                 group,
                 hook: Hook::new(sock)?,
                 counters: Counters::default(),
+                weight: Atomic::new(1),
+                pace: Pace::new(),
+                leaving: Atomic::new(false),
                 slot: Atomic::new(usize::MAX),
             },
             GFP_KERNEL_ACCOUNT,
@@ -179,6 +201,16 @@ impl Member {
 
     fn sock<'g>(&'g self, guard: &'g Guard) -> &'g Sock {
         self.hook.sock(guard)
+    }
+
+    /// What decisions ask for.
+    fn facts(&self, guard: &Guard) -> Facts {
+        Facts {
+            weight: self.weight.load(Relaxed),
+            stalled: self.pace.is_stalled(),
+            leaving: self.leaving.load(Relaxed),
+            ..self.sock(guard).facts()
+        }
     }
 
     /// The socket has ended. Atomic context.

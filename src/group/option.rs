@@ -11,10 +11,14 @@ use super::{
     counters::Counter,
     error::Refusal,
     membership,
-    report, //
+    report,
+    settings, //
 };
 use crate::{
-    logic::request::{self, Request, RequestError},
+    logic::{
+        request::{self, Request, RequestError},
+        settings::MAX_LEN as SETTINGS_MAX_LEN, //
+    },
     sys::{
         listener::{Kind, Sock},
         option::Value,
@@ -65,6 +69,26 @@ fn leave_as(sock: &Sock, value: Value) -> Result<(), Refusal> {
     membership::leave(sock, drain)
 }
 
+/// `setsockopt(SO_SERVICE_GROUP_SETTINGS)`.
+pub(crate) fn set_settings(sock: &Sock, value: Value) -> Result {
+    counted(sock, change(sock, value))
+}
+
+fn change(sock: &Sock, value: Value) -> Result<(), Refusal> {
+    check_kind(sock)?;
+    if value.len() > SETTINGS_MAX_LEN {
+        return Err(RequestError::BadSize.into());
+    }
+    let bytes = value.copy()?;
+    settings::set(sock, &settings::parse(&bytes)?)
+}
+
+/// `getsockopt(SO_SERVICE_GROUP_SETTINGS)`.
+pub(crate) fn get_settings(sock: &Sock) -> Result<uapi::service_group_settings> {
+    check_kind(sock)?;
+    Ok(settings::get(sock)?)
+}
+
 /// `getsockopt(SO_SERVICE_GROUP)`.
 pub(crate) fn get(sock: &Sock) -> Result<uapi::service_group_info> {
     check_kind(sock)?;
@@ -73,22 +97,28 @@ pub(crate) fn get(sock: &Sock) -> Result<uapi::service_group_info> {
     let state = locked.state();
     let load = state.facts.load;
     let count = |counter| member.counters.get(counter);
-    let sum = |one, other| count(one).wrapping_add(count(other));
+    let sum = |counters: &[Counter]| {
+        counters
+            .iter()
+            .map(|&counter| count(counter))
+            .fold(0, u64::wrapping_add)
+    };
     Ok(uapi::service_group_info {
         size: size_of::<uapi::service_group_info>() as u32,
         id: member.group.id,
         members: u32::try_from(member.group.members.used()).unwrap_or(u32::MAX),
-        state: report::member_state(&state),
+        state: report::member_state(member, &state),
         queued: load.queued,
         half_open: load.half_open,
         backlog: load.backlog,
         reserved: 0,
-        home: sum(Counter::Home, Counter::HomeUnpromised),
+        home: sum(&[Counter::Home, Counter::HomeUnpromised]),
         redirected_in: count(Counter::RedirectedIn),
-        redirected_out: sum(Counter::RedirectedQueueFull, Counter::RedirectedPromised),
-        dropped: sum(Counter::DroppedFull, Counter::DroppedUnfit),
+        redirected_out: sum(&Counter::REDIRECTED_OUT),
+        dropped: sum(&[Counter::DroppedFull, Counter::DroppedUnfit, Counter::Reset]),
         rescued_in: count(Counter::RescuedIn),
-        rescued_out: count(Counter::RescuedOut),
+        rescued_out: sum(&Counter::RESCUED_OUT),
+        accepted: count(Counter::Accepted),
     })
 }
 

@@ -6,39 +6,91 @@
 
 use super::{
     counters::Counter,
+    insight::{Done, Why},
     Member, //
 };
 use crate::{
-    logic::select::{self, Decision, Family, Reason},
-    sys::listener::Sock, //
+    logic::{
+        select::{self, Decision, Reason},
+        settings::WhenFull, //
+    },
+    sys::{
+        listener::Sock,
+        trail::Packet, //
+    },
 };
 use kernel::sync::rcu::Guard;
 
-/// Names the listener that takes a SYN which was looked up for `home`, the socket of `member`.
-///
-/// When nobody has room it is `home` as well: the kernel drops the SYN there, and counts it in
-/// `ListenOverflows` as it always did. Softirq context.
+/// What is to be done with a SYN.
+pub(crate) enum Outcome<'g> {
+    /// This listener takes it. One that is full drops it, and counts it in `ListenOverflows` as it
+    /// always did.
+    Taker(&'g Sock),
+    /// It is dropped.
+    Drop,
+    /// It is answered with a reset.
+    Reset,
+}
+
+/// Decides about a SYN that was looked up for `home`, the socket of `member`. Softirq context.
 pub(crate) fn syn<'g>(
     member: &'g Member,
     home: &'g Sock,
-    family: Family,
+    packet: &Packet<'_>,
     guard: &'g Guard,
-) -> &'g Sock {
-    let siblings = member.group.siblings(member, guard);
-    let (counter, taker) = match select::choose(&home.facts(), family, siblings) {
-        Decision::Home => (Counter::Home, home),
-        Decision::HomeUnpromised => (Counter::HomeUnpromised, home),
-        Decision::DropFull => (Counter::DroppedFull, home),
-        Decision::DropUnfit => (Counter::DroppedUnfit, home),
+) -> Outcome<'g> {
+    let group = &member.group;
+    let siblings = group.siblings(member, guard);
+    let facts = member.facts(guard);
+    let decision = select::choose(group.settings.policy(), &facts, packet.family(), siblings);
+    let (counter, outcome) = match decision {
+        Decision::Home => (Counter::Home, Outcome::Taker(home)),
+        Decision::HomeUnpromised => (Counter::HomeUnpromised, Outcome::Taker(home)),
         Decision::Sibling(sibling, reason) => {
             sibling.counters.count(Counter::RedirectedIn);
-            let counter = match reason {
-                Reason::QueueFull => Counter::RedirectedQueueFull,
-                Reason::Promised => Counter::RedirectedPromised,
-            };
-            (counter, sibling.sock(guard))
+            (counter_of(reason), Outcome::Taker(sibling.sock(guard)))
         }
+        Decision::DropFull | Decision::DropUnfit
+            if group.settings.when_full() == WhenFull::Reset =>
+        {
+            (Counter::Reset, Outcome::Reset)
+        }
+        Decision::DropFull => (Counter::DroppedFull, Outcome::Drop),
+        Decision::DropUnfit => (Counter::DroppedUnfit, Outcome::Drop),
     };
     member.counters.count(counter);
-    taker
+    note(member, home, packet, &decision, &outcome);
+    outcome
+}
+
+/// Remembers what did not go home.
+fn note(
+    member: &Member,
+    home: &Sock,
+    packet: &Packet<'_>,
+    decision: &Decision<&Member>,
+    outcome: &Outcome<'_>,
+) {
+    let why = match decision {
+        Decision::Home | Decision::HomeUnpromised => return,
+        Decision::Sibling(_, reason) => Why::Select(*reason),
+        Decision::DropFull => Why::Full,
+        Decision::DropUnfit => Why::Unfit,
+    };
+    let (done, to) = match outcome {
+        Outcome::Taker(taker) => (Done::Redirected, Some(*taker)),
+        Outcome::Drop => (Done::Dropped, None),
+        Outcome::Reset => (Done::Reset, None),
+    };
+    member.group.note(&packet.flow(), done, why, home, to);
+}
+
+fn counter_of(reason: Reason) -> Counter {
+    match reason {
+        Reason::QueueFull => Counter::RedirectedQueueFull,
+        Reason::Promised => Counter::RedirectedPromised,
+        Reason::Stalled => Counter::RedirectedStalled,
+        Reason::Balanced => Counter::RedirectedBalanced,
+        Reason::Leaving => Counter::RedirectedLeaving,
+    }
 }

@@ -8,7 +8,10 @@ use super::{
     error::Refusal,
     Group, //
 };
-use crate::sys::uapi;
+use crate::sys::{
+    ticker::Ticker,
+    uapi, //
+};
 use kernel::{
     new_mutex, new_spinlock_irq,
     prelude::*,
@@ -46,6 +49,8 @@ pub(crate) struct Registry {
     refused_limit: Atomic<u64>,
     refused_permission: Atomic<u64>,
     refused_other: Atomic<u64>,
+    /// Has [`stall::tick`](super::stall::tick) called while connections may wait.
+    ticker: Ticker,
 }
 
 /// Totals of the namespace.
@@ -60,7 +65,7 @@ pub(crate) struct Stats {
 impl Registry {
     pub(crate) fn new() -> Result<Arc<Self>> {
         Arc::pin_init(
-            pin_init!(Self {
+            try_pin_init!(Self {
                 changes <- new_mutex!((), "service_group::changes"),
                 groups <- new_spinlock_irq!(Groups {
                     by_id: RBTree::new(),
@@ -72,9 +77,14 @@ impl Registry {
                 refused_limit: Atomic::new(0),
                 refused_permission: Atomic::new(0),
                 refused_other: Atomic::new(0),
-            }),
+                ticker: Ticker::new()?,
+            }? Error),
             GFP_KERNEL_ACCOUNT,
         )
+    }
+
+    pub(crate) fn ticker(&self) -> &Ticker {
+        &self.ticker
     }
 
     /// Lets no other call change memberships as long as the guard is there.

@@ -17,7 +17,10 @@ use crate::sys::{
 };
 use kernel::{
     prelude::*,
-    sync::rcu, //
+    sync::{
+        atomic::Relaxed,
+        rcu, //
+    },
 };
 
 /// What happened to a group or a member.
@@ -25,11 +28,24 @@ use kernel::{
 pub(super) enum Change {
     Added,
     Removed,
+    /// Its settings.
+    Changed,
+    /// The member is stalled.
+    Stalled,
+    /// The member accepts again.
+    Ready,
 }
 
-/// The `enum service_group_member_state` of a member's socket.
-pub(super) fn member_state(state: &State) -> u32 {
+/// The `enum service_group_member_state` of a member and its socket.
+pub(super) fn member_state(member: &Member, state: &State) -> u32 {
+    let leaving = member.leaving.load(Relaxed);
     match (state.facts.listening, state.closed, state.facts.port) {
+        (true, _, _) if leaving => {
+            uapi::service_group_member_state_SERVICE_GROUP_MEMBER_STATE_LEAVING
+        }
+        (true, _, _) if member.pace.is_stalled() => {
+            uapi::service_group_member_state_SERVICE_GROUP_MEMBER_STATE_STALLED
+        }
         (true, _, _) if state.hooked => {
             uapi::service_group_member_state_SERVICE_GROUP_MEMBER_STATE_LISTENING
         }
@@ -40,23 +56,36 @@ pub(super) fn member_state(state: &State) -> u32 {
     }
 }
 
+/// The attribute of a counter.
+fn attribute_of(counter: Counter) -> u32 {
+    match counter {
+        Counter::Home => uapi::SERVICE_GROUP_A_COUNTERS_HOME,
+        Counter::HomeUnpromised => uapi::SERVICE_GROUP_A_COUNTERS_HOME_UNPROMISED,
+        Counter::RedirectedIn => uapi::SERVICE_GROUP_A_COUNTERS_REDIRECTED_IN,
+        Counter::RedirectedQueueFull => uapi::SERVICE_GROUP_A_COUNTERS_REDIRECTED_QUEUE_FULL,
+        Counter::RedirectedPromised => uapi::SERVICE_GROUP_A_COUNTERS_REDIRECTED_PROMISED,
+        Counter::RedirectedStalled => uapi::SERVICE_GROUP_A_COUNTERS_REDIRECTED_STALLED,
+        Counter::RedirectedBalanced => uapi::SERVICE_GROUP_A_COUNTERS_REDIRECTED_BALANCED,
+        Counter::RedirectedLeaving => uapi::SERVICE_GROUP_A_COUNTERS_REDIRECTED_LEAVING,
+        Counter::DroppedFull => uapi::SERVICE_GROUP_A_COUNTERS_DROPPED_FULL,
+        Counter::DroppedUnfit => uapi::SERVICE_GROUP_A_COUNTERS_DROPPED_UNFIT,
+        Counter::Reset => uapi::SERVICE_GROUP_A_COUNTERS_RESET,
+        Counter::RescuedIn => uapi::SERVICE_GROUP_A_COUNTERS_RESCUED_IN,
+        Counter::RescuedOverflow => uapi::SERVICE_GROUP_A_COUNTERS_RESCUED_OVERFLOW,
+        Counter::RescuedStalled => uapi::SERVICE_GROUP_A_COUNTERS_RESCUED_STALLED,
+        Counter::RescuedLeaving => uapi::SERVICE_GROUP_A_COUNTERS_RESCUED_LEAVING,
+        Counter::HandedIn => uapi::SERVICE_GROUP_A_COUNTERS_HANDED_IN,
+        Counter::HandedOut => uapi::SERVICE_GROUP_A_COUNTERS_HANDED_OUT,
+        Counter::Accepted => uapi::SERVICE_GROUP_A_COUNTERS_ACCEPTED,
+        Counter::Stalls => uapi::SERVICE_GROUP_A_COUNTERS_STALLS,
+    }
+}
+
 /// Puts a nest with all counters, which `get` reads.
 fn put_counters(message: &mut Message, attribute: u32, get: impl Fn(Counter) -> u64) -> Result {
     message.put_nest(attribute, |nest| {
         for counter in Counter::ALL {
-            let attribute = match counter {
-                Counter::Home => uapi::SERVICE_GROUP_A_COUNTERS_HOME,
-                Counter::HomeUnpromised => uapi::SERVICE_GROUP_A_COUNTERS_HOME_UNPROMISED,
-                Counter::RedirectedIn => uapi::SERVICE_GROUP_A_COUNTERS_REDIRECTED_IN,
-                Counter::RedirectedQueueFull => {
-                    uapi::SERVICE_GROUP_A_COUNTERS_REDIRECTED_QUEUE_FULL
-                }
-                Counter::RedirectedPromised => uapi::SERVICE_GROUP_A_COUNTERS_REDIRECTED_PROMISED,
-                Counter::DroppedFull => uapi::SERVICE_GROUP_A_COUNTERS_DROPPED_FULL,
-                Counter::DroppedUnfit => uapi::SERVICE_GROUP_A_COUNTERS_DROPPED_UNFIT,
-                Counter::RescuedIn => uapi::SERVICE_GROUP_A_COUNTERS_RESCUED_IN,
-                Counter::RescuedOut => uapi::SERVICE_GROUP_A_COUNTERS_RESCUED_OUT,
-            };
+            let attribute = attribute_of(counter);
             nest.put_u64(attribute, get(counter), uapi::SERVICE_GROUP_A_COUNTERS_PAD)?;
         }
         Ok(())
@@ -68,6 +97,16 @@ fn put_group(message: &mut Message, group: &Group) -> Result {
     message.put_u32(uapi::SERVICE_GROUP_A_GROUP_ID, group.id)?;
     message.put_uid(uapi::SERVICE_GROUP_A_GROUP_UID, group.common.uid)?;
     message.put_u32(uapi::SERVICE_GROUP_A_GROUP_MEMBERS, members)?;
+    let settings = &group.settings;
+    message.put_u32(
+        uapi::SERVICE_GROUP_A_GROUP_POLICY,
+        settings.policy().number(),
+    )?;
+    message.put_u32(
+        uapi::SERVICE_GROUP_A_GROUP_WHEN_FULL,
+        settings.when_full().number(),
+    )?;
+    message.put_u32(uapi::SERVICE_GROUP_A_GROUP_STALL, settings.stall())?;
     put_counters(message, uapi::SERVICE_GROUP_A_GROUP_COUNTERS, |counter| {
         let guard = rcu::read_lock();
         group
@@ -92,10 +131,17 @@ fn put_member(message: &mut Message, group: &Group, member: &Member, sock: &Sock
     message.put_u16(uapi::SERVICE_GROUP_A_MEMBER_FAMILY, identity.family)?;
     message.put_be16(uapi::SERVICE_GROUP_A_MEMBER_PORT, identity.port)?;
     message.put_bytes(uapi::SERVICE_GROUP_A_MEMBER_ADDRESS, address)?;
-    message.put_u32(uapi::SERVICE_GROUP_A_MEMBER_STATE, member_state(&state))?;
+    message.put_u32(
+        uapi::SERVICE_GROUP_A_MEMBER_STATE,
+        member_state(member, &state),
+    )?;
     message.put_u32(uapi::SERVICE_GROUP_A_MEMBER_QUEUED, load.queued)?;
     message.put_u32(uapi::SERVICE_GROUP_A_MEMBER_HALF_OPEN, load.half_open)?;
     message.put_u32(uapi::SERVICE_GROUP_A_MEMBER_BACKLOG, load.backlog)?;
+    message.put_u32(
+        uapi::SERVICE_GROUP_A_MEMBER_WEIGHT,
+        member.weight.load(Relaxed),
+    )?;
     put_counters(message, uapi::SERVICE_GROUP_A_MEMBER_COUNTERS, |counter| {
         member.counters.get(counter)
     })
@@ -209,6 +255,7 @@ pub(super) fn group_event(change: Change, group: &Group, net: Net<'_>, context: 
     let cmd = match change {
         Change::Added => uapi::SERVICE_GROUP_CMD_GROUP_ADD_NTF,
         Change::Removed => uapi::SERVICE_GROUP_CMD_GROUP_DEL_NTF,
+        _ => uapi::SERVICE_GROUP_CMD_GROUP_CHANGE_NTF,
     };
     notify(net, cmd, context, |message| put_group(message, group));
 }
@@ -224,6 +271,9 @@ pub(super) fn member_event(
     let cmd = match change {
         Change::Added => uapi::SERVICE_GROUP_CMD_MEMBER_ADD_NTF,
         Change::Removed => uapi::SERVICE_GROUP_CMD_MEMBER_DEL_NTF,
+        Change::Changed => uapi::SERVICE_GROUP_CMD_MEMBER_CHANGE_NTF,
+        Change::Stalled => uapi::SERVICE_GROUP_CMD_MEMBER_STALL_NTF,
+        Change::Ready => uapi::SERVICE_GROUP_CMD_MEMBER_READY_NTF,
     };
     notify(sock.net(), cmd, context, |message| {
         put_member(message, group, member, sock)

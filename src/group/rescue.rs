@@ -14,14 +14,19 @@
 
 use super::{
     counters::Counter,
+    insight::{Done, Why},
+    stall,
     Group,
     Member, //
 };
 use crate::{
-    logic::select::{self, Family},
+    logic::{
+        facts::Family,
+        select::{self, Reason}, //
+    },
     sys::{
         listener::{Locked, Sock, SockRef},
-        queue::WorkQueue, //
+        queue::{yield_now, WorkQueue}, //
     },
 };
 use kernel::{
@@ -42,8 +47,8 @@ pub(crate) fn handshake_complete<'g>(
     family: Family,
     guard: &'g Guard,
 ) -> &'g Sock {
-    let facts = home.facts();
-    if facts.load.has_queue_room() {
+    let facts = member.facts(guard);
+    if facts.load.has_queue_room() && !facts.leaving {
         return home;
     }
     let siblings = member.group.siblings(member, guard);
@@ -73,7 +78,10 @@ impl WorkItem for Group {
         let mut index = 0;
         while let Some(sock) = group.next_overflowing(&mut index) {
             let locked = sock.lock();
-            while locked.facts().load.overflow() > 0 && move_one(&locked) {}
+            if let Some(member) = locked.attached_member() {
+                let many = locked.facts().load.overflow();
+                move_some(&locked, member, many, Why::Overflow);
+            }
         }
     }
 }
@@ -98,33 +106,59 @@ impl Group {
     }
 }
 
-/// Moves the oldest connection of a member to the least loaded sibling that has room. False if
-/// there is no connection, no member, or no room.
-fn move_one(from: &Locked<'_>) -> bool {
-    let Some(member) = from.attached_member() else {
+/// Moves what waits for a stalled member to siblings that accept, as far as they have room.
+pub(super) fn relieve(sock: &Sock) {
+    let locked = sock.lock();
+    if let Some(member) = locked.attached_member() {
+        let many = locked.facts().load.queued;
+        move_some(&locked, member, many, Why::Select(Reason::Stalled));
+    }
+}
+
+/// Moves the waiting connections of a member that leaves to siblings, as far as they have room.
+/// Those that come meanwhile are not waited for.
+pub(super) fn drain(from: &Locked<'_>, member: &Member) {
+    let many = from.facts().load.queued;
+    move_some(from, member, many, Why::Select(Reason::Leaving));
+}
+
+/// Moves so many connections, the oldest first, each to the least loaded sibling that has room,
+/// until there is none.
+fn move_some(from: &Locked<'_>, member: &Member, many: u32, why: Why) {
+    for _ in 0..many {
+        if !move_one(from, member, why) {
+            break;
+        }
+        yield_now();
+    }
+}
+
+fn move_one(from: &Locked<'_>, member: &Member, why: Why) -> bool {
+    let Some(flow) = from.oldest() else {
         return false;
     };
     let guard = rcu::read_lock();
     let siblings = member.group.siblings(member, &guard);
-    let facts = from.facts();
-    let Some(sibling) = select::choose_rescuer(&facts, from.oldest_family(), 0, siblings) else {
+    let home = member.facts(&guard);
+    let Some(sibling) = select::choose_rescuer(&home, flow.family(), 0, siblings) else {
         return false;
     };
-    if !from.move_oldest(sibling.sock(&guard), &guard) {
+    let to = sibling.sock(&guard);
+    stall::announce(sibling, to);
+    if !from.move_oldest(to, &guard) {
         return false;
     }
     sibling.counters.count(Counter::RescuedIn);
-    member.counters.count(Counter::RescuedOut);
+    member.counters.count(counter_of(why));
+    member.group.note(&flow, Done::Rescued, why, from, Some(to));
     true
 }
 
-/// Moves the waiting connections of a member to siblings, as far as they have room. Those that
-/// come meanwhile are not waited for.
-pub(super) fn drain(from: &Locked<'_>) {
-    for _ in 0..from.facts().load.queued {
-        if !move_one(from) {
-            break;
-        }
+fn counter_of(why: Why) -> Counter {
+    match why {
+        Why::Select(Reason::Stalled) => Counter::RescuedStalled,
+        Why::Select(_) => Counter::RescuedLeaving,
+        _ => Counter::RescuedOverflow,
     }
 }
 

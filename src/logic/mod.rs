@@ -18,6 +18,9 @@
     clippy::panic
 )]
 
+pub mod facts;
 pub mod request;
 pub mod room;
 pub mod select;
+pub mod settings;
+pub mod stall;

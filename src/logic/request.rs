@@ -59,6 +59,8 @@ pub enum RequestError {
     BadFamily,
     /// An address, but no port (`EDESTADDRREQ`).
     AddressWithoutPort,
+    /// A setting that is out of its range (`EDOM`).
+    OutOfRange,
 }
 
 /// An address to bind to, network byte order.
@@ -210,7 +212,7 @@ impl Entry {
 }
 
 /// Takes one field after the other off the front of a struct.
-struct Fields<'a>(&'a [u8]);
+pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 impl Fields<'_> {
     fn take<const N: usize>(&mut self) -> Result<[u8; N], RequestError> {
@@ -226,7 +228,7 @@ impl Fields<'_> {
         self.take().map(u16::from_ne_bytes)
     }
 
-    fn u32(&mut self) -> Result<u32, RequestError> {
+    pub(super) fn u32(&mut self) -> Result<u32, RequestError> {
         self.take().map(u32::from_ne_bytes)
     }
 }

@@ -2,75 +2,36 @@
 
 //! Which member of a group takes a connection.
 //!
-//! The *home* listener is the one that the kernel's lookup found. It keeps what it has room for.
-//! What it has no room for goes to a *sibling*: a member that could have been looked up in its
-//! place, and of those with room the least loaded one.
-//!
-//! A redirected connection has passed the checks of its home listener only (TCP-MD5 and TCP-AO
-//! keys, socket filter, IPsec policy, minimum TTL, device). So both must be without checks of
-//! their own, or have equal ones: [`Facts::can_replace`].
+//! The *home* listener is the one that the kernel's lookup found. A *sibling* is a member that
+//! could have been looked up in its place, see [`Facts::can_replace`]. How good a place each is
+//! tells [`Facts::place`]; of several in equally good places it is the least loaded one.
 
 #![forbid(unsafe_code)]
 
-use super::room::Load;
+use super::facts::{Facts, Family, Place};
 
-/// The network protocol of the packet that is to be served.
+/// Which member a connection is given to, as far as they have room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// An IPv4 packet, whatever the family of the socket that it was looked up for.
-    Ipv4,
-    /// An IPv6 packet.
-    Ipv6,
-}
-
-/// What a decision needs to know of one listener, read at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Facts {
-    /// Whether it is listening.
-    pub listening: bool,
-    /// How full it is.
-    pub load: Load,
-    /// The port that it is bound to, host byte order.
-    pub port: u16,
-    /// Index of the device that it is bound to, 0 for none.
-    pub device: u32,
-    /// `IP_MINTTL` and `IPV6_MINHOPCOUNT`, one byte each.
-    pub min_ttl: u16,
-    /// Whether it has TCP-MD5 or TCP-AO keys, a socket filter or an IPsec policy of its own.
-    pub guarded: bool,
-    /// Whether it is an IPv6 socket, whatever it serves.
-    pub ipv6_socket: bool,
-    /// Whether it serves IPv4 packets: an IPv4 socket, or an IPv6 one that is not confined to
-    /// IPv6.
-    pub serves_ipv4: bool,
-    /// Whether it serves IPv6 packets.
-    pub serves_ipv6: bool,
-}
-
-impl Facts {
-    /// Whether a connection that was looked up for `home` may be served by this listener.
-    pub fn can_replace(&self, home: &Facts, family: Family) -> bool {
-        let serves = match family {
-            Family::Ipv4 => self.serves_ipv4,
-            Family::Ipv6 => self.serves_ipv6,
-        };
-        self.listening
-            && serves
-            && !self.guarded
-            && !home.guarded
-            && self.port == home.port
-            && self.device == home.device
-            && self.min_ttl == home.min_ttl
-    }
+pub enum Policy {
+    /// The home listener, unless a sibling is in a better place.
+    Overflow,
+    /// The least loaded of those in the best place.
+    Balance,
 }
 
 /// Why the home listener did not keep a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
+    /// It is leaving.
+    Leaving,
     /// Its accept queue is full.
     QueueFull,
+    /// It is stalled.
+    Stalled,
     /// Half-open requests have promised the last slots of its accept queue.
     Promised,
+    /// The sibling is less loaded.
+    Balanced,
 }
 
 /// What becomes of a SYN; `K` is how the caller names a sibling.
@@ -88,103 +49,124 @@ pub enum Decision<K> {
     DropUnfit,
 }
 
-/// The least loaded sibling so far; the first met wins a tie.
-struct Least<K>(Option<(K, u64)>);
+/// The best sibling so far; the first met wins a tie.
+struct Best<K>(Option<(K, Place, Facts)>);
 
-impl<K: Copy> Least<K> {
-    fn offer(&mut self, key: K, load: Load) {
-        let waiting = load.waiting();
-        if self.0.is_none_or(|(_, least)| waiting < least) {
-            self.0 = Some((key, waiting));
+impl<K: Copy> Best<K> {
+    fn offer(&mut self, key: K, place: Place, facts: Facts) {
+        if self.0.is_none_or(|(_, best_place, best)| {
+            place < best_place || place == best_place && facts.is_less_loaded(&best)
+        }) {
+            self.0 = Some((key, place, facts));
         }
-    }
-
-    fn key(&self) -> Option<K> {
-        self.0.map(|(key, _)| key)
     }
 }
 
 /// Decides who takes a SYN that was looked up for `home`.
 ///
-/// 1. The home listener, if it has a slot that is neither taken nor promised.
-/// 2. Else the least loaded sibling that has one.
-/// 3. Else promises fill every member, which a SYN flood can bring about. Then the kernel's own
-///    rule decides, the accept queue alone: the home listener, else the least loaded sibling, so
-///    that a flood gets no worse than it is without a group.
+/// 1. A listener with a slot that is neither taken nor promised.
+/// 2. Else promises fill every member, which a SYN flood can bring about. Then the kernel's own
+///    rule decides, the accept queue alone, so that a flood gets no worse than it is without a
+///    group.
+/// 3. Else the same two once more with stalled ones.
 /// 4. Else it is dropped.
 ///
-/// `siblings` gives a key and the facts of each other member. It is not read when the home
-/// listener has room. Where two are loaded alike the first one is taken, so the caller should not
-/// begin with the same one each time.
+/// Among several it is the home listener under [`Policy::Overflow`], and the least loaded one under
+/// [`Policy::Balance`], the home listener if it is one of them.
+///
+/// `siblings` gives a key and the facts of each other member. It is not read when the policy is
+/// `Overflow` and the home listener has room. Where two are loaded alike the first one is taken, so
+/// the caller should not begin with the same one each time.
 pub fn choose<K: Copy>(
+    policy: Policy,
     home: &Facts,
     family: Family,
     siblings: impl Iterator<Item = (K, Facts)>,
 ) -> Decision<K> {
-    if home.load.has_unpromised_room() {
+    let own = home.place();
+    if policy == Policy::Overflow && own == Some(Place::Free) {
         return Decision::Home;
     }
 
-    let mut unpromised = Least(None);
-    let mut queue = Least(None);
+    let mut best = Best(None);
     let mut unfit = false;
     for (key, sibling) in siblings {
-        if !sibling.listening || !sibling.load.has_queue_room() {
-            continue;
-        }
-        if !sibling.can_replace(home, family) {
-            unfit = true;
-            continue;
-        }
-        queue.offer(key, sibling.load);
-        if sibling.load.has_unpromised_room() {
-            unpromised.offer(key, sibling.load);
+        match sibling.place() {
+            Some(place) if sibling.can_replace(home, family) => best.offer(key, place, sibling),
+            Some(_) => unfit = true,
+            None => (),
         }
     }
 
-    let reason = if home.load.has_queue_room() {
-        Reason::Promised
-    } else {
-        Reason::QueueFull
-    };
-    match (unpromised.key(), reason, queue.key()) {
-        (Some(key), _, _) => Decision::Sibling(key, reason),
-        (None, Reason::Promised, _) => Decision::HomeUnpromised,
-        (None, Reason::QueueFull, Some(key)) => Decision::Sibling(key, reason),
-        (None, Reason::QueueFull, None) if unfit => Decision::DropUnfit,
-        (None, Reason::QueueFull, None) => Decision::DropFull,
+    match (own, best.0) {
+        (Some(own), Some((key, place, facts))) if goes(policy, home, own, &facts, place) => {
+            Decision::Sibling(key, reason(home))
+        }
+        (Some(Place::Free | Place::StalledFree), _) => Decision::Home,
+        (Some(Place::Promised | Place::StalledPromised), _) => Decision::HomeUnpromised,
+        (None, Some((key, ..))) => Decision::Sibling(key, reason(home)),
+        (None, None) if unfit => Decision::DropUnfit,
+        (None, None) => Decision::DropFull,
     }
 }
 
-/// Decides which sibling takes a complete connection off a home listener that is to give it up:
-/// the least loaded one whose accept queue has room, if there is one.
+/// Whether a connection goes to the sibling, when both have a place for it.
+fn goes(policy: Policy, home: &Facts, own: Place, sibling: &Facts, place: Place) -> bool {
+    place < own || policy == Policy::Balance && place == own && sibling.is_less_loaded(home)
+}
+
+/// What stands against the home listener most.
+fn reason(home: &Facts) -> Reason {
+    if home.leaving {
+        Reason::Leaving
+    } else if !home.load.has_queue_room() {
+        Reason::QueueFull
+    } else if home.stalled {
+        Reason::Stalled
+    } else if !home.load.has_unpromised_room() {
+        Reason::Promised
+    } else {
+        Reason::Balanced
+    }
+}
+
+/// Decides which sibling takes a complete connection, or with `owed` 0 a half-open request, off a
+/// home listener that is to give it up: the best one whose accept queue has room, if there is one.
 ///
 /// `owed` connections are on their way already, and the sibling must have room for them as well.
 ///
 /// It must be of the home listener's family: a connection's socket is of the family of the
-/// listener that it was made of, and must be of that of the listener that it is accepted from.
+/// listener that it was made of, and must be of that of the listener that it is accepted from. And
+/// a connection that is taken off a stalled listener is not given to another one, unless the
+/// listener leaves.
 pub fn choose_rescuer<K: Copy>(
     home: &Facts,
     family: Family,
     owed: u32,
     siblings: impl Iterator<Item = (K, Facts)>,
 ) -> Option<K> {
-    let mut least = Least(None);
+    let mut best = Best(None);
     for (key, sibling) in siblings {
+        let place = match sibling.place() {
+            // Promises do not count here: a connection that is there takes the slot.
+            Some(Place::Free | Place::Promised) => Place::Free,
+            Some(_) if !home.stalled || home.leaving => Place::StalledFree,
+            _ => continue,
+        };
         if sibling.load.has_queue_room_for(owed)
             && sibling.ipv6_socket == home.ipv6_socket
             && sibling.can_replace(home, family)
         {
-            least.offer(key, sibling.load);
+            best.offer(key, place, sibling);
         }
     }
-    least.key()
+    best.0.map(|(key, ..)| key)
 }
 
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 #[cfg_attr(CONFIG_KUNIT = "y", kernel::macros::kunit_tests(service_group_select))]
 mod tests {
-    use super::*;
+    use super::{super::room::Load, *};
 
     fn listener(queued: u32, half_open: u32) -> Facts {
         Facts {
@@ -201,7 +183,19 @@ mod tests {
     }
 
     fn decide(home: Facts, siblings: &[Facts]) -> Decision<usize> {
-        choose(&home, Family::Ipv4, siblings.iter().copied().enumerate())
+        decide_by(Policy::Overflow, home, siblings)
+    }
+
+    fn decide_by(policy: Policy, home: Facts, siblings: &[Facts]) -> Decision<usize> {
+        let siblings = siblings.iter().copied().enumerate();
+        choose(policy, &home, Family::Ipv4, siblings)
+    }
+
+    fn stalled(facts: Facts) -> Facts {
+        Facts {
+            stalled: true,
+            ..facts
+        }
     }
 
     #[test]
@@ -303,5 +297,98 @@ mod tests {
             ..listener(0, 0)
         };
         assert_eq!(rescuer(&[mapped]), None);
+    }
+
+    #[test]
+    fn stalled_ones_come_last() {
+        let hung = stalled(listener(1, 0));
+        assert_eq!(decide(hung, &[]), Decision::Home);
+        assert_eq!(
+            decide(hung, &[listener(9, 9), stalled(listener(0, 0))]),
+            Decision::Sibling(0, Reason::Stalled)
+        );
+        assert_eq!(
+            decide(hung, &[stalled(listener(0, 0)), listener(10, 0)]),
+            Decision::Home
+        );
+        assert_eq!(
+            decide(stalled(listener(9, 9)), &[stalled(listener(0, 0))]),
+            Decision::Sibling(0, Reason::Stalled)
+        );
+        assert_eq!(
+            decide(stalled(listener(9, 9)), &[]),
+            Decision::HomeUnpromised
+        );
+        assert_eq!(
+            decide(listener(10, 0), &[hung, listener(9, 9)]),
+            Decision::Sibling(1, Reason::QueueFull)
+        );
+    }
+
+    #[test]
+    fn leaving_ones_take_nothing() {
+        let leaving = Facts {
+            leaving: true,
+            ..listener(0, 0)
+        };
+        assert_eq!(decide(leaving, &[]), Decision::DropFull);
+        assert_eq!(
+            decide(leaving, &[leaving, listener(5, 0)]),
+            Decision::Sibling(1, Reason::Leaving)
+        );
+        assert_eq!(decide(listener(10, 0), &[leaving]), Decision::DropFull);
+    }
+
+    #[test]
+    fn balance_is_by_load_and_weight() {
+        let by_load = |home, siblings: &[Facts]| decide_by(Policy::Balance, home, siblings);
+        let heavy = Facts {
+            weight: 4,
+            ..listener(5, 0)
+        };
+        let table = [
+            (listener(0, 0), listener(0, 0), Decision::Home),
+            (listener(1, 0), listener(1, 0), Decision::Home),
+            (
+                listener(1, 0),
+                listener(0, 0),
+                Decision::Sibling(0, Reason::Balanced),
+            ),
+            (
+                listener(1, 0),
+                heavy,
+                Decision::Sibling(0, Reason::Balanced),
+            ),
+            (listener(0, 0), heavy, Decision::Home),
+            (listener(1, 0), stalled(listener(0, 0)), Decision::Home),
+            (
+                listener(10, 0),
+                listener(9, 0),
+                Decision::Sibling(0, Reason::QueueFull),
+            ),
+        ];
+        for (home, sibling, decision) in table {
+            assert_eq!(by_load(home, &[sibling]), decision);
+        }
+    }
+
+    #[test]
+    fn a_stalled_home_is_not_rescued_by_a_stalled_one() {
+        let rescuer = |home: Facts| {
+            let siblings = [stalled(listener(0, 0)), listener(5, 9)];
+            let first = siblings.iter().take(1).copied().enumerate();
+            let all = siblings.into_iter().enumerate();
+            (
+                choose_rescuer(&home, Family::Ipv4, 0, first),
+                choose_rescuer(&home, Family::Ipv4, 0, all),
+            )
+        };
+        let leaving = Facts {
+            leaving: true,
+            ..stalled(listener(3, 0))
+        };
+        assert_eq!(rescuer(stalled(listener(3, 0))), (None, Some(1)));
+        assert_eq!(rescuer(listener(11, 0)), (Some(0), Some(1)));
+        assert_eq!(rescuer(leaving), (Some(0), Some(1)));
     }
 }

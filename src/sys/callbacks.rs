@@ -6,11 +6,13 @@
 
 use super::{
     bindings,
-    listener::{family_of, Sock}, //
+    listener::Sock,
+    trail::Packet, //
 };
 use crate::group::{
-    redirect,
+    redirect::{self, Outcome},
     rescue,
+    stall,
     Member, //
 };
 use kernel::{
@@ -28,15 +30,27 @@ unsafe extern "C" fn sg_conn_request(
 ) -> c_int {
     let guard = rcu::read_lock();
     // SAFETY: The kernel has the listener and the packet for the duration of the call.
-    let (home, family) = unsafe { (Sock::from_ptr(sk), family_of(skb)) };
+    let (home, packet) = unsafe { (Sock::from_ptr(sk), Packet::from_ptr(skb)) };
     // The hook may be gone since the kernel found it; then the listener is as any other.
-    let taker = match home.hooked_member(&guard) {
-        Some(member) => redirect::syn(member, home, family, &guard),
-        None => home,
+    let outcome = match home.hooked_member(&guard) {
+        Some(member) => redirect::syn(member, home, &packet, &guard),
+        None => Outcome::Taker(home),
     };
     // SAFETY: As above. A taker is a TCP socket that serves the packet's family, and its memory
     // is there as long as the guard.
     unsafe {
+        let taker = match outcome {
+            Outcome::Taker(taker) => taker,
+            Outcome::Drop => {
+                bindings::sg_count_drop(sk);
+                return 0;
+            }
+            Outcome::Reset => {
+                bindings::sg_count_drop(sk);
+                bindings::sg_send_reset(sk, skb);
+                return 0;
+            }
+        };
         let result = bindings::sg_original_conn_request(taker.as_ptr(), skb);
         if !core::ptr::eq(taker, home) {
             bindings::sg_cookies_follow(sk, taker.as_ptr());
@@ -47,18 +61,26 @@ unsafe extern "C" fn sg_conn_request(
 
 /// # Safety
 ///
-/// Called by `listener.c` when a handshake with the listener is complete.
+/// Called by `listener.c` when the listener is about to get a connection.
 #[no_mangle]
-unsafe extern "C" fn sg_handshake_complete(
+unsafe extern "C" fn sg_connection_comes(
     sk: *mut bindings::sock,
     skb: *mut bindings::sk_buff,
+    fast_open: bool,
 ) -> *mut bindings::sock {
     let guard = rcu::read_lock();
     // SAFETY: The kernel has the listener and the packet for the duration of the call.
-    let (home, family) = unsafe { (Sock::from_ptr(sk), family_of(skb)) };
+    let (home, packet) = unsafe { (Sock::from_ptr(sk), Packet::from_ptr(skb)) };
     match home.hooked_member(&guard) {
         // The caller is in a read section of its own, so the pointer outlives the guard.
-        Some(member) => rescue::handshake_complete(member, home, family, &guard).as_ptr(),
+        Some(member) => {
+            stall::announce(member, home);
+            if fast_open {
+                sk
+            } else {
+                rescue::handshake_complete(member, home, packet.family(), &guard).as_ptr()
+            }
+        }
         None => sk,
     }
 }

@@ -28,6 +28,7 @@
 #include <net/tcp.h>
 
 #include "shim.h"
+#include "sys.h"
 
 /**
  * struct sg_ops - operations of members
@@ -37,17 +38,6 @@
 struct sg_ops {
 	struct inet_connection_sock_af_ops ops;
 	const struct inet_connection_sock_af_ops *orig;
-};
-
-/**
- * struct sg_hook - what a member carries
- * @sk: the socket; a hook that can be found under RCU has a live one, as a
- *	member is SOCK_RCU_FREE
- * @member: the Rust side's member
- */
-struct sg_hook {
-	struct sock *sk;
-	const void *member;
 };
 
 /*
@@ -71,6 +61,11 @@ static const struct sg_ops *sg_ops_of(const struct sock *sk)
 	if ((unsigned long)ops - (unsigned long)sg_ops >= sizeof(sg_ops))
 		return NULL;
 	return container_of_const(ops, struct sg_ops, ops);
+}
+
+_Bool sg_flagged(const struct sock *sk)
+{
+	return READ_ONCE(inet_csk(sk)->icsk_ulp_ops) == &sg_ulp;
 }
 
 _Bool sg_hooked(const struct sock *sk)
@@ -113,15 +108,28 @@ const void *sg_hooked_member(const struct sock *sk)
 	return hook ? hook->member : NULL;
 }
 
-const void *sg_attached_member(const struct sock *sk)
+const void *sg_flagged_member(const struct sock *sk)
 {
-	const struct inet_connection_sock *icsk = inet_csk(sk);
 	const struct sg_hook *hook;
 
-	if (icsk->icsk_ulp_ops != &sg_ulp)
+	if (!sg_flagged(sk))
 		return NULL;
-	hook = rcu_dereference_protected(icsk->icsk_ulp_data,
+	hook = rcu_dereference(inet_csk(sk)->icsk_ulp_data);
+	return hook ? hook->member : NULL;
+}
+
+struct sg_hook *sg_attached_hook(const struct sock *sk)
+{
+	if (!sg_flagged(sk))
+		return NULL;
+	return rcu_dereference_protected(inet_csk(sk)->icsk_ulp_data,
 					 lockdep_sock_is_held(sk));
+}
+
+const void *sg_attached_member(const struct sock *sk)
+{
+	const struct sg_hook *hook = sg_attached_hook(sk);
+
 	return hook ? hook->member : NULL;
 }
 
@@ -187,7 +195,8 @@ int sg_flag_check(struct sock *sk)
 		return -EALREADY;
 	if (icsk->icsk_ulp_ops && icsk->icsk_ulp_ops != &sg_ulp)
 		return -EEXIST;
-	if (sg_in_sockmap(sk) || !sg_ops_make(icsk->icsk_af_ops))
+	if (sg_in_sockmap(sk) || !sg_ops_make(icsk->icsk_af_ops) ||
+	    !sg_calls_make(sk))
 		return -EEXIST;
 	return 0;
 }
@@ -224,6 +233,7 @@ void sg_hook_install(struct sock *sk, struct sg_hook *hook)
 	ops = sg_ops_find(icsk->icsk_af_ops);
 	if (ops)
 		smp_store_release(&icsk->icsk_af_ops, &ops->ops);
+	sg_calls_install(sk);
 }
 
 /* Only if they are ours still: IPv6 connect() and IPV6_ADDRFORM set others. */
@@ -240,6 +250,7 @@ void sg_hook_detach(struct sock *sk)
 	sock_owned_by_me(sk);
 	if (WARN_ON_ONCE(inet_csk(sk)->icsk_ulp_ops != &sg_ulp))
 		return;
+	sg_calls_uninstall(sk);
 	sg_hook_uninstall(sk);
 	RCU_INIT_POINTER(inet_csk(sk)->icsk_ulp_data, NULL);
 }
@@ -278,13 +289,10 @@ sg_syn_recv_sock(const struct sock *sk, struct sk_buff *skb,
 		 void (*opt_child_init)(struct sock *newsk,
 					const struct sock *sk))
 {
-	struct sock *parent = (struct sock *)sk;
-	struct sock *child;
+	struct sock *parent, *child;
 
-	/* A SYN makes a socket with Fast Open only, and that is bound to @sk. */
-	if (!tcp_hdr(skb)->syn)
-		parent = sg_handshake_complete(parent, skb);
-
+	/* A SYN makes a socket with Fast Open only. */
+	parent = sg_connection_comes((struct sock *)sk, skb, tcp_hdr(skb)->syn);
 	child = sg_original_ops(parent)->syn_recv_sock(parent, skb, req, dst,
 						       req_unhash, own_req,
 						       opt_child_init);
@@ -292,21 +300,6 @@ sg_syn_recv_sock(const struct sock *sk, struct sk_buff *skb,
 	if (child && unlikely(sg_ops_of(child)))
 		sg_ulp_clone(req, child, GFP_ATOMIC);
 	return child;
-}
-
-/*
- * The listener that answers with a SYN cookie remembers that it did; the ACK
- * is looked up anew, and finds the home listener, which has to know as well.
- */
-void sg_cookies_follow(struct sock *home, const struct sock *taker)
-{
-	if (!tcp_synq_no_recent_overflow(taker))
-		tcp_synq_overflow(home);
-}
-
-_Bool sg_skb_is_ipv6(const struct sk_buff *skb)
-{
-	return skb->protocol == htons(ETH_P_IPV6);
 }
 
 /* setsockopt(TCP_ULP): a group needs more than a name. */

@@ -10,8 +10,8 @@ use super::{
 use crate::{
     group::Member,
     logic::{
-        room::Load,
-        select::{Facts, Family}, //
+        facts::Facts,
+        room::Load, //
     },
 };
 use core::{
@@ -35,7 +35,7 @@ pub(crate) enum Kind {
 
 /// What a socket is and does at one moment.
 pub(crate) struct State {
-    /// What decisions ask for.
+    /// What decisions ask for, but for what its group knows of it.
     pub(crate) facts: Facts,
     /// Whether it is neither listening nor connected.
     pub(crate) closed: bool,
@@ -114,6 +114,7 @@ impl Sock {
                 ipv6_socket: raw.ipv6_socket,
                 serves_ipv4: raw.serves_ipv4,
                 serves_ipv6: raw.serves_ipv6,
+                ..Facts::default()
             },
             closed: raw.closed,
             hooked: raw.hooked,
@@ -161,6 +162,16 @@ impl Sock {
         // member is freed a grace period after its hook was taken off, see `Hook`.
         unsafe {
             bindings::sg_hooked_member(self.as_ptr())
+                .cast::<Member>()
+                .as_ref()
+        }
+    }
+
+    /// The member that the socket is, whatever its operations are.
+    pub(crate) fn flagged_member<'g>(&'g self, _guard: &'g Guard) -> Option<&'g Member> {
+        // SAFETY: As above.
+        unsafe {
+            bindings::sg_flagged_member(self.as_ptr())
                 .cast::<Member>()
                 .as_ref()
         }
@@ -297,20 +308,6 @@ impl Drop for Hook {
     fn drop(&mut self) {
         // SAFETY: By the invariant; a grace period has passed, see `RcuBox`.
         unsafe { bindings::sg_hook_free(self.0.as_ptr()) };
-    }
-}
-
-/// The network protocol of a packet.
-///
-/// # Safety
-///
-/// `skb` is a packet that is there for the call.
-pub(super) unsafe fn family_of(skb: *mut bindings::sk_buff) -> Family {
-    // SAFETY: By the requirement.
-    if unsafe { bindings::sg_skb_is_ipv6(skb) } {
-        Family::Ipv6
-    } else {
-        Family::Ipv4
     }
 }
 

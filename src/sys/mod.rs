@@ -8,14 +8,18 @@
 
 mod bindings;
 mod callbacks;
+mod calls;
 pub(crate) mod listener;
 pub(crate) mod netlink;
 pub(crate) mod netns;
 pub(crate) mod option;
 pub(crate) mod queue;
 pub(crate) mod rcu;
+pub(crate) mod requests;
 pub(crate) mod slots;
 pub(crate) mod socket;
+pub(crate) mod ticker;
+pub(crate) mod trail;
 
 pub(crate) use bindings::uapi;
 

@@ -39,6 +39,52 @@ _Bool sg_info_u32(const struct genl_info *info, int attribute,
 	return true;
 }
 
+_Bool sg_info_u64(const struct genl_info *info, int attribute,
+		  unsigned long long *value)
+{
+	if (GENL_REQ_ATTR_CHECK(info, attribute))
+		return false;
+	*value = nla_get_u64(info->attrs[attribute]);
+	return true;
+}
+
+_Bool sg_info_port(const struct genl_info *info, int attribute,
+		   unsigned short *value)
+{
+	if (GENL_REQ_ATTR_CHECK(info, attribute))
+		return false;
+	*value = ntohs(nla_get_be16(info->attrs[attribute]));
+	return true;
+}
+
+_Bool sg_info_u16(const struct genl_info *info, int attribute,
+		  unsigned short *value)
+{
+	if (GENL_REQ_ATTR_CHECK(info, attribute))
+		return false;
+	*value = nla_get_u16(info->attrs[attribute]);
+	return true;
+}
+
+_Bool sg_info_address(const struct genl_info *info, int attribute,
+		      unsigned char *to, unsigned int len)
+{
+	if (GENL_REQ_ATTR_CHECK(info, attribute) ||
+	    nla_len(info->attrs[attribute]) != len)
+		return false;
+	memcpy(to, nla_data(info->attrs[attribute]), len);
+	return true;
+}
+
+_Bool sg_info_optional_u32(const struct genl_info *info, int attribute,
+			   unsigned int *value)
+{
+	if (!info->attrs[attribute])
+		return false;
+	*value = nla_get_u32(info->attrs[attribute]);
+	return true;
+}
+
 struct sk_buff *sg_reply_new(const struct genl_info *info, unsigned char cmd,
 			     void **header)
 {

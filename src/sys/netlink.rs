@@ -7,7 +7,11 @@ use super::{
     errno,
     netns::Net, //
 };
-use crate::group::report;
+use crate::group::{
+    insight,
+    report,
+    settings, //
+};
 use core::ptr;
 use kernel::{
     error::to_result,
@@ -103,6 +107,53 @@ impl Request {
         // SAFETY: The request is there; the attribute is one of the command's policy.
         unsafe { bindings::sg_info_u32(self.info, number(attribute).ok()?, &mut value) }
             .then_some(value)
+    }
+
+    /// The attribute, which the policy has checked, if it is there.
+    pub(crate) fn optional_u32(&self, attribute: u32) -> Option<u32> {
+        let mut value = 0;
+        // SAFETY: The request is there; the attribute is one of the command's policy.
+        unsafe { bindings::sg_info_optional_u32(self.info, number(attribute).ok()?, &mut value) }
+            .then_some(value)
+    }
+
+    /// The attribute, which the policy has checked.
+    pub(crate) fn u64(&self, attribute: u32) -> Option<u64> {
+        let mut value = 0;
+        // SAFETY: The request is there; the attribute is one of the command's policy.
+        unsafe { bindings::sg_info_u64(self.info, number(attribute).ok()?, &mut value) }
+            .then_some(value)
+    }
+
+    /// The attribute, which the policy has checked.
+    pub(crate) fn u16(&self, attribute: u32) -> Option<u16> {
+        let mut value = 0;
+        // SAFETY: The request is there; the attribute is one of the command's policy.
+        unsafe { bindings::sg_info_u16(self.info, number(attribute).ok()?, &mut value) }
+            .then_some(value)
+    }
+
+    /// The port, host byte order, which the policy has checked.
+    pub(crate) fn port(&self, attribute: u32) -> Option<u16> {
+        let mut value = 0;
+        // SAFETY: The request is there; the attribute is one of the command's policy.
+        unsafe { bindings::sg_info_port(self.info, number(attribute).ok()?, &mut value) }
+            .then_some(value)
+    }
+
+    /// The address of this length, at most 16, which the policy has checked.
+    pub(crate) fn address(&self, attribute: u32, len: u32) -> Option<[u8; 16]> {
+        let mut address = [0; 16];
+        // SAFETY: As above; `address` has room for the most that is asked for.
+        unsafe {
+            bindings::sg_info_address(
+                self.info,
+                number(attribute).ok()?,
+                address.as_mut_ptr(),
+                len.min(16),
+            )
+        }
+        .then_some(address)
     }
 
     /// Answers with a message that `fill` fills.
@@ -277,6 +328,39 @@ unsafe extern "C" fn service_group_nl_member_get_dumpit(
     cb: *mut bindings::netlink_callback,
 ) -> c_int {
     errno(report::members(&mut Dump { cb, skb }))
+}
+
+/// # Safety
+///
+/// Called by generic netlink.
+#[no_mangle]
+unsafe extern "C" fn service_group_nl_group_set_doit(
+    skb: *mut bindings::sk_buff,
+    info: *mut bindings::genl_info,
+) -> c_int {
+    errno(settings::set_group(&Request { skb, info }))
+}
+
+/// # Safety
+///
+/// Called by generic netlink.
+#[no_mangle]
+unsafe extern "C" fn service_group_nl_member_set_doit(
+    skb: *mut bindings::sk_buff,
+    info: *mut bindings::genl_info,
+) -> c_int {
+    errno(settings::set_member(&Request { skb, info }))
+}
+
+/// # Safety
+///
+/// Called by generic netlink.
+#[no_mangle]
+unsafe extern "C" fn service_group_nl_decision_get_doit(
+    skb: *mut bindings::sk_buff,
+    info: *mut bindings::genl_info,
+) -> c_int {
+    errno(insight::decision(&Request { skb, info }))
 }
 
 /// # Safety

@@ -11,6 +11,16 @@
 
 #include <uapi/linux/service_group_netlink.h>
 
+/* Integer value ranges */
+static const struct netlink_range_validation service_group_a_group_stall_range = {
+	.max	= SERVICE_GROUP_MAX_STALL,
+};
+
+static const struct netlink_range_validation service_group_a_member_weight_range = {
+	.min	= 1ULL,
+	.max	= SERVICE_GROUP_MAX_WEIGHT,
+};
+
 /* SERVICE_GROUP_CMD_GROUP_GET - do */
 static const struct nla_policy service_group_group_get_nl_policy[SERVICE_GROUP_A_GROUP_ID + 1] = {
 	[SERVICE_GROUP_A_GROUP_ID] = NLA_POLICY_MIN(NLA_U32, 1),
@@ -19,6 +29,30 @@ static const struct nla_policy service_group_group_get_nl_policy[SERVICE_GROUP_A
 /* SERVICE_GROUP_CMD_MEMBER_GET - dump */
 static const struct nla_policy service_group_member_get_nl_policy[SERVICE_GROUP_A_MEMBER_GROUP + 1] = {
 	[SERVICE_GROUP_A_MEMBER_GROUP] = NLA_POLICY_MIN(NLA_U32, 1),
+};
+
+/* SERVICE_GROUP_CMD_GROUP_SET - do */
+static const struct nla_policy service_group_group_set_nl_policy[SERVICE_GROUP_A_GROUP_STALL + 1] = {
+	[SERVICE_GROUP_A_GROUP_ID] = NLA_POLICY_MIN(NLA_U32, 1),
+	[SERVICE_GROUP_A_GROUP_POLICY] = NLA_POLICY_MAX(NLA_U32, 1),
+	[SERVICE_GROUP_A_GROUP_WHEN_FULL] = NLA_POLICY_MAX(NLA_U32, 1),
+	[SERVICE_GROUP_A_GROUP_STALL] = NLA_POLICY_FULL_RANGE(NLA_U32, &service_group_a_group_stall_range),
+};
+
+/* SERVICE_GROUP_CMD_MEMBER_SET - do */
+static const struct nla_policy service_group_member_set_nl_policy[SERVICE_GROUP_A_MEMBER_WEIGHT + 1] = {
+	[SERVICE_GROUP_A_MEMBER_GROUP] = NLA_POLICY_MIN(NLA_U32, 1),
+	[SERVICE_GROUP_A_MEMBER_COOKIE] = { .type = NLA_U64, },
+	[SERVICE_GROUP_A_MEMBER_WEIGHT] = NLA_POLICY_FULL_RANGE(NLA_U32, &service_group_a_member_weight_range),
+};
+
+/* SERVICE_GROUP_CMD_DECISION_GET - do */
+static const struct nla_policy service_group_decision_get_nl_policy[SERVICE_GROUP_A_DECISION_PEER_PORT + 1] = {
+	[SERVICE_GROUP_A_DECISION_FAMILY] = { .type = NLA_U16, },
+	[SERVICE_GROUP_A_DECISION_LOCAL_ADDRESS] = NLA_POLICY_MAX_LEN(16),
+	[SERVICE_GROUP_A_DECISION_LOCAL_PORT] = { .type = NLA_BE16, },
+	[SERVICE_GROUP_A_DECISION_PEER_ADDRESS] = NLA_POLICY_MAX_LEN(16),
+	[SERVICE_GROUP_A_DECISION_PEER_PORT] = { .type = NLA_BE16, },
 };
 
 /* Ops table for service_group */
@@ -43,9 +77,30 @@ static const struct genl_split_ops service_group_nl_ops[] = {
 		.flags		= GENL_CMD_CAP_DUMP,
 	},
 	{
+		.cmd		= SERVICE_GROUP_CMD_GROUP_SET,
+		.doit		= service_group_nl_group_set_doit,
+		.policy		= service_group_group_set_nl_policy,
+		.maxattr	= SERVICE_GROUP_A_GROUP_STALL,
+		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= SERVICE_GROUP_CMD_MEMBER_SET,
+		.doit		= service_group_nl_member_set_doit,
+		.policy		= service_group_member_set_nl_policy,
+		.maxattr	= SERVICE_GROUP_A_MEMBER_WEIGHT,
+		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
 		.cmd	= SERVICE_GROUP_CMD_STATS_GET,
 		.doit	= service_group_nl_stats_get_doit,
 		.flags	= GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= SERVICE_GROUP_CMD_DECISION_GET,
+		.doit		= service_group_nl_decision_get_doit,
+		.policy		= service_group_decision_get_nl_policy,
+		.maxattr	= SERVICE_GROUP_A_DECISION_PEER_PORT,
+		.flags		= GENL_CMD_CAP_DO,
 	},
 };
 

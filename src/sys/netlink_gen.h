@@ -18,8 +18,14 @@ int service_group_nl_group_get_dumpit(struct sk_buff *skb,
 				      struct netlink_callback *cb);
 int service_group_nl_member_get_dumpit(struct sk_buff *skb,
 				       struct netlink_callback *cb);
+int service_group_nl_group_set_doit(struct sk_buff *skb,
+				    struct genl_info *info);
+int service_group_nl_member_set_doit(struct sk_buff *skb,
+				     struct genl_info *info);
 int service_group_nl_stats_get_doit(struct sk_buff *skb,
 				    struct genl_info *info);
+int service_group_nl_decision_get_doit(struct sk_buff *skb,
+				       struct genl_info *info);
 
 enum {
 	SERVICE_GROUP_NLGRP_EVENTS,

@@ -77,7 +77,12 @@ impl Drop for NetnsRegistration {
 #[no_mangle]
 unsafe extern "C" fn sg_netns_new() -> *mut c_void {
     match Registry::new() {
-        Ok(registry) => Arc::into_raw(registry).cast_mut().cast(),
+        Ok(registry) => {
+            let registry = Arc::into_raw(registry);
+            // SAFETY: The registry is there until `sg_netns_free()`, which stops the ticker.
+            unsafe { (*registry).ticker().set_registry(registry) };
+            registry.cast_mut().cast()
+        }
         Err(_) => core::ptr::null_mut(),
     }
 }
@@ -88,5 +93,6 @@ unsafe extern "C" fn sg_netns_new() -> *mut c_void {
 #[no_mangle]
 unsafe extern "C" fn sg_netns_free(state: *mut c_void) {
     // SAFETY: By the requirement.
-    drop(unsafe { Arc::<Registry>::from_raw(state.cast()) });
+    let registry = unsafe { Arc::<Registry>::from_raw(state.cast()) };
+    registry.ticker().stop();
 }

@@ -40,10 +40,10 @@ static int sg_nf_get(struct sock *sk, int name, void __user *to, int *len)
 static struct nf_sockopt_ops sg_sockopt = {
 	.pf		= PF_INET,
 	.set_optmin	= SO_SERVICE_GROUP,
-	.set_optmax	= SO_SERVICE_GROUP_LEAVE + 1,
+	.set_optmax	= SO_SERVICE_GROUP_SETTINGS + 1,
 	.set		= sg_nf_set,
 	.get_optmin	= SO_SERVICE_GROUP,
-	.get_optmax	= SO_SERVICE_GROUP + 1,
+	.get_optmax	= SO_SERVICE_GROUP_SETTINGS + 1,
 	.get		= sg_nf_get,
 	.owner		= THIS_MODULE,
 };

@@ -9,7 +9,10 @@ use super::{
 };
 use crate::{
     group::option,
-    logic::request, //
+    logic::{
+        request,
+        settings, //
+    },
 };
 use core::mem::size_of;
 use kernel::{
@@ -63,10 +66,14 @@ const _: () = {
     assert!(
         request::MAX_LEN == request::MAX_HEADER_LEN + request::MAX_ENTRIES * request::ENTRY_LEN
     );
+    assert!(settings::LEN == size_of::<bindings::service_group_settings>());
 };
 
 // SAFETY: The structure has no padding: the C definition orders its fields by size.
 unsafe impl AsBytes for uapi::service_group_info {}
+
+// SAFETY: All fields are of one size.
+unsafe impl AsBytes for uapi::service_group_settings {}
 
 /// The registration of the options.
 pub(crate) struct OptionRegistration(());
@@ -102,6 +109,7 @@ unsafe extern "C" fn sg_option_set(
     errno(match u32::try_from(name) {
         Ok(uapi::SO_SERVICE_GROUP) => option::set(sock, value),
         Ok(uapi::SO_SERVICE_GROUP_LEAVE) => option::leave(sock, value),
+        Ok(uapi::SO_SERVICE_GROUP_SETTINGS) => option::set_settings(sock, value),
         _ => Err(ENOPROTOOPT),
     })
 }
@@ -113,21 +121,26 @@ unsafe extern "C" fn sg_option_set(
 #[no_mangle]
 unsafe extern "C" fn sg_option_get(
     sk: *mut bindings::sock,
-    _name: c_int,
+    name: c_int,
     to: *mut c_void,
     len: *mut c_int,
 ) -> c_int {
     // SAFETY: By the requirement, for the duration of the call.
     let (sock, len) = unsafe { (Sock::from_ptr(sk), &mut *len) };
-    errno(get(sock, to, len))
+    errno(match u32::try_from(name) {
+        Ok(uapi::SO_SERVICE_GROUP) => tell(option::get(sock), to, len),
+        Ok(uapi::SO_SERVICE_GROUP_SETTINGS) => tell(option::get_settings(sock), to, len),
+        _ => Err(ENOPROTOOPT),
+    })
 }
 
-fn get(sock: &Sock, to: *mut c_void, len: &mut c_int) -> Result {
-    let info = option::get(sock)?;
+/// Writes a structure, or as much of it as there is room for.
+fn tell<T: AsBytes>(structure: Result<T>, to: *mut c_void, len: &mut c_int) -> Result {
+    let structure = structure?;
     let room = usize::try_from(*len).map_err(|_| EINVAL)?;
-    let cut = info
+    let cut = structure
         .as_bytes()
-        .get(..room.min(size_of::<uapi::service_group_info>()))
+        .get(..room.min(size_of::<T>()))
         .ok_or(EINVAL)?;
     let cut_len = c_uint::try_from(cut.len()).map_err(|_| EINVAL)?;
     // SAFETY: `cut` is there; `to` is a pointer of the user's, and is treated as such.

@@ -11,6 +11,8 @@
  * reads it for an accepted or forgotten connection, except for TCP Fast Open
  * ones whose handshake is not complete, and those are left where they are.
  */
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <linux/workqueue.h>
 #include <net/inet_connection_sock.h>
 #include <net/tcp.h>
@@ -91,21 +93,18 @@ _Bool sg_queue_move(struct sock *from, struct sock *to)
 	return true;
 }
 
-_Bool sg_queue_next_is_ipv6(struct sock *from)
+_Bool sg_queue_next_flow(struct sock *from, struct sg_flow *flow)
 {
 	struct request_sock_queue *queue = &inet_csk(from)->icsk_accept_queue;
 	struct request_sock *req, *before;
-	bool ipv6 = false;
 
 	spin_lock_bh(&queue->rskq_lock);
 	req = sg_queue_oldest(queue, &before);
-#if IS_ENABLED(CONFIG_IPV6)
-	if (req && req->sk)
-		ipv6 = req->sk->sk_family == AF_INET6 &&
-		       !ipv6_addr_v4mapped(&req->sk->sk_v6_daddr);
-#endif
+	/* It has kept what it was when it was half-open. */
+	if (req)
+		sg_flow_of_request(req, flow);
 	spin_unlock_bh(&queue->rskq_lock);
-	return ipv6;
+	return req;
 }
 
 static struct workqueue_struct *sg_queue;
@@ -124,4 +123,14 @@ void sg_workqueue_unregister(void)
 struct workqueue_struct *sg_workqueue(void)
 {
 	return sg_queue;
+}
+
+void sg_readers_end(void)
+{
+	synchronize_rcu_expedited();
+}
+
+void sg_yield(void)
+{
+	cond_resched();
 }

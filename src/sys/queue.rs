@@ -6,7 +6,6 @@ use super::{
     bindings,
     listener::{Locked, Sock}, //
 };
-use crate::logic::select::Family;
 use kernel::{
     error::to_result,
     prelude::*,
@@ -21,16 +20,19 @@ impl Locked<'_> {
         // SAFETY: The lock of `self` is held, and the guard shows that this is a read section.
         unsafe { bindings::sg_queue_move(self.as_ptr(), to.as_ptr()) }
     }
+}
 
-    /// The family of the connection that [`Locked::move_oldest`] would move.
-    pub(crate) fn oldest_family(&self) -> Family {
-        // SAFETY: The lock of `self` is held.
-        if unsafe { bindings::sg_queue_next_is_ipv6(self.as_ptr()) } {
-            Family::Ipv6
-        } else {
-            Family::Ipv4
-        }
-    }
+/// Waits until every RCU read section that there is has ended; short, but a burden for all CPUs.
+/// Process context.
+pub(crate) fn readers_end() {
+    // SAFETY: No read section is open: guards are values, and the callers have none.
+    unsafe { bindings::sg_readers_end() };
+}
+
+/// Lets others run, in long work. Process context.
+pub(crate) fn yield_now() {
+    // SAFETY: It has no requirements.
+    unsafe { bindings::sg_yield() };
 }
 
 /// The module's work queue; dropping it waits for the work that is queued.

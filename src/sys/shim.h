@@ -20,7 +20,10 @@ struct genl_info;
 struct net;
 struct netlink_callback;
 struct nlattr;
+struct request_sock;
 struct sg_hook;
+struct sg_ticker;
+struct sg_trail;
 struct sk_buff;
 struct sock;
 struct socket;
@@ -68,6 +71,7 @@ void sg_sock_lock(struct sock *sk);
 void sg_sock_unlock(struct sock *sk);
 void sg_sock_facts(const struct sock *sk, struct sg_facts *facts);
 void sg_sock_identity(struct sock *sk, struct sg_identity *identity);
+unsigned long long sg_sock_cookie(struct sock *sk);
 
 /* ---- listener.c: the flag on a socket, and the hook in its operations ---- */
 
@@ -86,6 +90,8 @@ _Bool sg_hooked(const struct sock *sk);
 const void *sg_hooked_member(const struct sock *sk);
 /* The member of the hook that the socket carries, or NULL. Socket lock. */
 const void *sg_attached_member(const struct sock *sk);
+/* The same without the lock: RCU read section. */
+const void *sg_flagged_member(const struct sock *sk);
 /*
  * Whether the socket can be flagged: -EALREADY if it has a hook, -EEXIST if it
  * has another upper layer protocol, is in a sockmap, or has operations that
@@ -107,10 +113,6 @@ void sg_hook_install(struct sock *sk, struct sg_hook *hook);
 void sg_hook_detach(struct sock *sk);
 /* What the socket would do with a SYN if it had no hook. RCU read section. */
 int sg_original_conn_request(struct sock *sk, struct sk_buff *skb);
-/* After @taker has answered a SYN for @home. RCU read section. */
-void sg_cookies_follow(struct sock *home, const struct sock *taker);
-_Bool sg_skb_is_ipv6(const struct sk_buff *skb);
-
 int sg_ulp_register(void);
 /* Waits for a grace period. */
 void sg_ulp_unregister(void);
@@ -121,14 +123,114 @@ int sg_info_put_id(struct sk_buff *skb, unsigned int id);
 /* A SYN for @sk, which has a hook; RCU read section, bottom halves off. */
 int sg_conn_request(struct sock *sk, struct sk_buff *skb);
 /*
- * A handshake with @sk is complete: the listener that the new socket is to be
- * made of, @sk itself or a sibling. RCU read section, bottom halves off.
+ * A connection is about to be queued with @sk: the listener that its socket is to
+ * be made of, @sk itself or a sibling; with Fast Open, before the handshake is
+ * complete, it has to be @sk. RCU read section, bottom halves off.
  */
-struct sock *sg_handshake_complete(struct sock *sk, struct sk_buff *skb);
+struct sock *sg_connection_comes(struct sock *sk, struct sk_buff *skb,
+				 _Bool fast_open);
 /* The socket is about to be freed; @member is nobody's any more. Atomic. */
 void sg_member_gone(struct sock *sk, const void *member);
 /* For sock_diag: attributes of the member. RCU read section. */
 int sg_member_info(const void *member, struct sk_buff *skb);
+
+/* ---- syn.c: what else becomes of a SYN ---- */
+
+/* After @taker has answered a SYN for @home. RCU read section. */
+void sg_cookies_follow(struct sock *home, const struct sock *taker);
+/* Count a SYN of the listener that is not served, as the kernel does. */
+void sg_count_drop(struct sock *sk);
+/* Answer it with a reset. Bottom halves off. */
+void sg_send_reset(const struct sock *sk, struct sk_buff *skb);
+_Bool sg_skb_is_ipv6(const struct sk_buff *skb);
+
+/* ---- calls.c: what programs call on a member ---- */
+
+/* Callbacks in Rust, process context; @sk may be no member by now. */
+
+/* Its program looks for connections, and there is none. */
+void sg_member_waits(struct sock *sk);
+/* Its program has accepted a connection. */
+void sg_member_accepted(struct sock *sk);
+/* It is about to be closed or to stop listening, and it has. */
+void sg_member_leaves(struct sock *sk);
+void sg_member_stopped(struct sock *sk);
+
+/* ---- requests.c: half-open requests; process context ---- */
+
+/*
+ * A request of the listener, with a reference to it, or NULL. @bucket is zero at
+ * first, and is where the search goes on.
+ */
+struct request_sock *sg_request_next(const struct sock *from,
+				     unsigned int *bucket);
+/*
+ * Moves the request to another listener of the same family. False if it is not
+ * there any more, or without memory. RCU read section.
+ */
+_Bool sg_request_move(struct request_sock *req, struct sock *from,
+		      struct sock *to);
+void sg_request_put(struct request_sock *req);
+
+/* ---- trail.c: what became of connections ---- */
+
+/* A connection; ports in host byte order, addresses in network byte order. */
+struct sg_flow {
+	unsigned short	family;		/* AF_INET, AF_INET6: of its packets */
+	unsigned short	local_port;
+	unsigned short	peer_port;
+	unsigned char	local[16];	/* an IPv4 address has four bytes */
+	unsigned char	peer[16];
+};
+
+/* What became of one; all zero: nothing is known. */
+struct sg_record {
+	struct sg_flow	flow;
+	unsigned int	group;
+	unsigned int	outcome;	/* enum service_group_outcome */
+	unsigned int	reason;		/* enum service_group_reason */
+	unsigned int	moves;
+	unsigned long long home;	/* cookies */
+	unsigned long long taker;
+	unsigned long long time;	/* sg_now() */
+};
+
+#define SG_TRAIL_SLOTS 256
+
+/* Process context; NULL without memory. */
+struct sg_trail *sg_trail_new(void);
+void sg_trail_free(struct sg_trail *trail);
+/* @slot is below SG_TRAIL_SLOTS. No other slot is locked. */
+struct sg_record *sg_trail_lock(struct sg_trail *trail, unsigned int slot);
+void sg_trail_unlock(struct sg_trail *trail, unsigned int slot);
+
+/* The packet is at its TCP header. */
+void sg_flow_of_packet(const struct sk_buff *skb, struct sg_flow *flow);
+void sg_flow_of_request(const struct request_sock *req, struct sg_flow *flow);
+
+/* ---- trace.c: tracepoints ---- */
+
+/* @from is the cookie of the member that had the connection until now. */
+void sg_trace_decision(const struct sg_record *record, unsigned long long from);
+void sg_trace_stall(_Bool begins, unsigned int group, unsigned long long member,
+		    unsigned int queued);
+
+/* ---- ticker.c: a timer of each network namespace ---- */
+
+/* Process context; NULL without memory. */
+struct sg_ticker *sg_ticker_new(void);
+void sg_ticker_set_state(struct sg_ticker *ticker, const void *state);
+/* Waits until nothing runs, and lets nothing start. Process context. */
+void sg_ticker_stop(struct sg_ticker *ticker);
+/* It was stopped. */
+void sg_ticker_free(struct sg_ticker *ticker);
+/* Has it tick in so many nanoseconds, or before. */
+void sg_ticker_arm(struct sg_ticker *ticker, unsigned long long ns);
+/* Nanoseconds of a clock that only goes forward. */
+unsigned long long sg_now(void);
+
+/* Callback in Rust; process context. */
+void sg_tick(const void *state);
 
 /* ---- queue.c: accept queues ---- */
 
@@ -138,13 +240,17 @@ int sg_member_info(const void *member, struct sk_buff *skb);
  * listen any more. Process context, socket lock of @from, RCU read section.
  */
 _Bool sg_queue_move(struct sock *from, struct sock *to);
-/* Whether the connection that would be moved next is an IPv6 one. */
-_Bool sg_queue_next_is_ipv6(struct sock *from);
+/* Which connection would be moved next; false if there is none. */
+_Bool sg_queue_next_flow(struct sock *from, struct sg_flow *flow);
 
 /* The module's work queue: made, and got rid of when its work is done. */
 int sg_workqueue_register(void);
 void sg_workqueue_unregister(void);
 struct workqueue_struct *sg_workqueue(void);
+/* Waits until every RCU read section that there is has ended. Process context. */
+void sg_readers_end(void);
+/* Lets others run. Process context. */
+void sg_yield(void);
 
 /* ---- option.c: the socket options; all of it process context ---- */
 
@@ -212,6 +318,19 @@ struct user_namespace *sg_request_userns(const struct sk_buff *request);
 /* The request's u32 attribute; if it is not there, false, and the reader is told. */
 _Bool sg_info_u32(const struct genl_info *info, int attribute,
 		  unsigned int *value);
+_Bool sg_info_u64(const struct genl_info *info, int attribute,
+		  unsigned long long *value);
+/* A port in network byte order, told in host byte order. */
+_Bool sg_info_port(const struct genl_info *info, int attribute,
+		   unsigned short *value);
+_Bool sg_info_u16(const struct genl_info *info, int attribute,
+		  unsigned short *value);
+/* An address of exactly so many bytes, at most 16. */
+_Bool sg_info_address(const struct genl_info *info, int attribute,
+		      unsigned char *to, unsigned int len);
+/* The same for one that may be left out. */
+_Bool sg_info_optional_u32(const struct genl_info *info, int attribute,
+			   unsigned int *value);
 /* A message of this command as the reply to a request, or NULL. */
 struct sk_buff *sg_reply_new(const struct genl_info *info, unsigned char cmd,
 			     void **header);
@@ -257,6 +376,12 @@ int service_group_nl_group_get_dumpit(struct sk_buff *skb,
 				      struct netlink_callback *cb);
 int service_group_nl_member_get_dumpit(struct sk_buff *skb,
 				       struct netlink_callback *cb);
+int service_group_nl_group_set_doit(struct sk_buff *skb,
+				    struct genl_info *info);
+int service_group_nl_member_set_doit(struct sk_buff *skb,
+				     struct genl_info *info);
+int service_group_nl_decision_get_doit(struct sk_buff *skb,
+				       struct genl_info *info);
 int service_group_nl_stats_get_doit(struct sk_buff *skb,
 				    struct genl_info *info);
 

@@ -116,13 +116,18 @@ void sg_sock_facts(const struct sock *sk, struct sg_facts *facts)
 #endif
 }
 
-void sg_sock_identity(struct sock *sk, struct sg_identity *identity)
+unsigned long long sg_sock_cookie(struct sock *sk)
 {
 	u32 cookie[2];
 
-	memset(identity, 0, sizeof(*identity));
 	sock_diag_save_cookie(sk, cookie);
-	identity->cookie = (u64)cookie[1] << 32 | cookie[0];
+	return (u64)cookie[1] << 32 | cookie[0];
+}
+
+void sg_sock_identity(struct sock *sk, struct sg_identity *identity)
+{
+	memset(identity, 0, sizeof(*identity));
+	identity->cookie = sg_sock_cookie(sk);
 	identity->inode = sock_i_ino(sk);
 	identity->family = sk->sk_family;
 	identity->port = READ_ONCE(inet_sk(sk)->inet_num);

@@ -14,6 +14,10 @@
  *	take @fd out of its group (__u32, SERVICE_GROUP_LEAVE_* flags)
  *   getsockopt(fd, SOL_IP, SO_SERVICE_GROUP, &info, &length)
  *	read the group and this member of it
+ *   setsockopt(fd, SOL_IP, SO_SERVICE_GROUP_SETTINGS, &settings, length)
+ *	change what the group of @fd does, and this member's weight
+ *   getsockopt(fd, SOL_IP, SO_SERVICE_GROUP_SETTINGS, &settings, &length)
+ *	read them
  *
  * A socket that left may join again. It keeps the module in use, and can be given
  * no other upper layer protocol and be put into no sockmap, until it is closed.
@@ -31,6 +35,7 @@
 /* Option names at level SOL_IP; 0x5347 is "SG". */
 #define SO_SERVICE_GROUP		0x5347
 #define SO_SERVICE_GROUP_LEAVE		0x5348
+#define SO_SERVICE_GROUP_SETTINGS	0x5349
 
 /* Most members that one group takes, and most entries of one request. */
 #define SERVICE_GROUP_MAX_MEMBERS	1024
@@ -99,12 +104,55 @@ enum service_group_flags {
 /**
  * enum service_group_leave_flags - flags of SO_SERVICE_GROUP_LEAVE
  * @SERVICE_GROUP_LEAVE_DRAIN: move the connections that wait in the socket's
- *	accept queue to siblings that have room. Connections for which no
- *	sibling has room stay, as do TCP Fast Open ones whose handshake is
- *	not complete
+ *	accept queue, and its half-open requests, to siblings that have room.
+ *	Those for which no sibling has room stay, as do TCP Fast Open ones whose
+ *	handshake is not complete. The socket still listens afterwards
+ *
+ * A member that is closed, by its program or with it, or shut down, drains
+ * without being asked.
  */
 enum service_group_leave_flags {
 	SERVICE_GROUP_LEAVE_DRAIN	= 1 << 0,
+};
+
+/**
+ * struct service_group_settings - what a group does, and a member's weight
+ * @size: sizeof(struct service_group_settings) of the caller's header, and the
+ *	option's length; a larger one than the kernel knows is taken if the
+ *	bytes behind are zero
+ * @set: SERVICE_GROUP_SET_* flags: which of the fields are to be changed; those
+ *	that are not must be zero. getsockopt() sets all that it has filled in
+ * @policy: enum service_group_policy of service_group_netlink.h
+ * @when_full: enum service_group_when_full of service_group_netlink.h
+ * @stall: after how many milliseconds without accept() a member whose queue is
+ *	not empty is stalled, at most SERVICE_GROUP_MAX_STALL; 0 for never
+ * @weight: of this member, from 1 to SERVICE_GROUP_MAX_WEIGHT
+ *
+ * A new group has SERVICE_GROUP_POLICY_OVERFLOW, SERVICE_GROUP_WHEN_FULL_DROP
+ * and SERVICE_GROUP_DEFAULT_STALL; a new member has weight 1. All but the weight
+ * are the group's, whichever member's socket they are set through.
+ */
+struct service_group_settings {
+	__u32	size;
+	__u32	set;
+	__u32	policy;
+	__u32	when_full;
+	__u32	stall;
+	__u32	weight;
+};
+
+/**
+ * enum service_group_set - which settings are to be changed
+ * @SERVICE_GROUP_SET_POLICY: @policy of struct service_group_settings
+ * @SERVICE_GROUP_SET_WHEN_FULL: its @when_full
+ * @SERVICE_GROUP_SET_STALL: its @stall
+ * @SERVICE_GROUP_SET_WEIGHT: its @weight
+ */
+enum service_group_set {
+	SERVICE_GROUP_SET_POLICY	= 1 << 0,
+	SERVICE_GROUP_SET_WHEN_FULL	= 1 << 1,
+	SERVICE_GROUP_SET_STALL		= 1 << 2,
+	SERVICE_GROUP_SET_WEIGHT	= 1 << 3,
 };
 
 /**
@@ -122,9 +170,10 @@ enum service_group_leave_flags {
  * @home: SYNs that this member took as the listener that the lookup found
  * @redirected_in: SYNs that it took for a sibling that was full
  * @redirected_out: SYNs of its own that a sibling took
- * @dropped: SYNs of its own that were dropped, as nobody had room
+ * @dropped: SYNs of its own that were dropped or reset, as nobody had room
  * @rescued_in: complete connections that it took over from a sibling
  * @rescued_out: complete connections that a sibling took over from it
+ * @accepted: connections that the program accepted
  */
 struct service_group_info {
 	__u32	size;
@@ -141,6 +190,7 @@ struct service_group_info {
 	__aligned_u64 dropped;
 	__aligned_u64 rescued_in;
 	__aligned_u64 rescued_out;
+	__aligned_u64 accepted;
 };
 
 /* Attribute in the nest INET_DIAG_ULP_INFO of sock_diag: the group's id, u32. */
@@ -149,18 +199,20 @@ struct service_group_info {
 /*
  * Errors of setsockopt(SO_SERVICE_GROUP), by subject; which of several is told
  * is not promised. (J) may come from joining by id as well, (L) from
- * SO_SERVICE_GROUP_LEAVE, (G) from getsockopt().
+ * SO_SERVICE_GROUP_LEAVE, (S) from SO_SERVICE_GROUP_SETTINGS, (G) from
+ * getsockopt().
  *
  * The request:
- *   EFAULT (JLG)	the memory cannot be read or written
- *   EINVAL (LG)	bad size: the length is not 4 and not what @size and
+ *   EFAULT (JLSG)	the memory cannot be read or written
+ *   EINVAL (LSG)	bad size: the length is not 4 and not what @size and
  *			@count say, or @size is smaller than the first version's
  *			or larger than 4096
- *   E2BIG		@size is larger than the kernel knows, and what is behind
+ *   E2BIG (S)		@size is larger than the kernel knows, and what is behind
  *			is not zero: the program is newer than the module
- *   EOPNOTSUPP (L)	an unknown flag
- *   EBADMSG		a reserved field, or an address byte that must be, is not
- *			zero
+ *   EOPNOTSUPP (LS)	an unknown flag
+ *   EBADMSG (S)	a reserved field, or an address byte that must be, is not
+ *			zero, or a setting that is not to be changed is not zero
+ *   EDOM (S)		a setting is out of its range
  *   ENODATA		the list is empty
  *   ETOOMANYREFS	the list has more than SERVICE_GROUP_MAX_MEMBERS entries
  *   EAFNOSUPPORT	an entry's family is not AF_UNSPEC and not its socket's
@@ -169,14 +221,14 @@ struct service_group_info {
  * The sockets:
  *   EBADF		an entry's fd is not an open descriptor
  *   ENOTSOCK		it is not a socket
- *   EPROTONOSUPPORT (JLG) it is not a TCP socket
- *   EPROTOTYPE (J)	it is an MPTCP socket, or a part of one; create it with
+ *   EPROTONOSUPPORT (JLSG) it is not a TCP socket
+ *   EPROTOTYPE (JS)	it is an MPTCP socket, or a part of one; create it with
  *			protocol IPPROTO_TCP (Go: GODEBUG=multipathtcp=0). A
  *			call on an MPTCP socket itself does not get here, and
  *			fails with EOPNOTSUPP
- *   EXDEV (J)		it is of another network namespace than the caller
+ *   EXDEV (JS)		it is of another network namespace than the caller
  *   ENOTUNIQ		a socket is listed twice
- *   EPERM (J)		the sockets, or the socket and the group, belong to
+ *   EPERM (JS)		the sockets, or the socket and the group, belong to
  *			different users, or another user formed the group, and
  *			the caller lacks CAP_NET_ADMIN in the network namespace
  *   EALREADY (J)	the socket is in a group already
@@ -191,17 +243,17 @@ struct service_group_info {
  *			another address than its entry names
  * Doing it:
  *   ENOENT (J)		there is no group with this id
- *   ESRCH (LG)		the socket is in no group
+ *   ESRCH (LSG)		the socket is in no group
  *   EUSERS		the user has SERVICE_GROUP_MAX_GROUPS groups
  *   ENOSPC (J)		the group has SERVICE_GROUP_MAX_MEMBERS members
- *   ENOMEM (JLG)	no memory
+ *   ENOMEM (JLSG)	no memory
  *   EACCES		the caller may not have sockets bound to this port: it is a
  *			privileged one; or the caller is confined (no_new_privs,
  *			seccomp), and has to bind() its sockets itself
  *   EADDRINUSE		the address and port are in use
  *   EADDRNOTAVAIL	the address is not one of this machine
  * and whatever else bind() says of an address. Where the module is not loaded,
- * the kernel says ENOPROTOOPT (JLG).
+ * the kernel says ENOPROTOOPT (JLSG).
  */
 
 #endif /* _UAPI_LINUX_SERVICE_GROUP_H */

@@ -2,7 +2,7 @@
 //! service_group(7): the socket option, with the table of its errors.
 
 use roff::{bold, italic, roman, Inline, Roff};
-use service_group::{Calls, Error};
+use service_group::{Calls, Error, DEFAULT_STALL, MAX_STALL, MAX_WEIGHT};
 
 /// The page.
 pub fn text() -> String {
@@ -52,6 +52,8 @@ fn name_and_synopsis(page: &mut Roff) {
         "int setsockopt(int fd, SOL_IP, SO_SERVICE_GROUP, &id, 4);",
         "int setsockopt(int fd, SOL_IP, SO_SERVICE_GROUP_LEAVE, &flags, 4);",
         "int getsockopt(int fd, SOL_IP, SO_SERVICE_GROUP, &info, &length);",
+        "int setsockopt(int fd, SOL_IP, SO_SERVICE_GROUP_SETTINGS, &settings, length);",
+        "int getsockopt(int fd, SOL_IP, SO_SERVICE_GROUP_SETTINGS, &settings, &length);",
     ] {
         page.text([bold(line)]);
     }
@@ -79,8 +81,11 @@ fn description(page: &mut Roff) {
                 member's state, queue and counters.";
     item(page, bold("SO_SERVICE_GROUP"), " (get)", info);
     let leave = "Takes the socket out of its group. With the flag SERVICE_GROUP_LEAVE_DRAIN \
-                 (u32) the connections that wait in it move to siblings that have room.";
+                 (u32) the connections that wait in it, and its half-open requests, move to \
+                 siblings that have room. A member that is closed or shut down does so without \
+                 being asked.";
     item(page, bold("SO_SERVICE_GROUP_LEAVE"), " (set)", leave);
+    settings(page);
     paragraph(
         page,
         "The sockets have to be of the caller's network namespace and of one user, unless the \
@@ -88,11 +93,29 @@ fn description(page: &mut Roff) {
     );
 }
 
+/// What a group can be told to do.
+fn settings(page: &mut Roff) {
+    let (stall, most) = (DEFAULT_STALL.as_millis(), MAX_STALL.as_millis());
+    let settings = format!(
+        "A struct service_group_settings. Its flags say which fields are given; setting changes \
+         those and no others. The policy is overflow (the listener that the lookup found, while \
+         it has room; else the least loaded sibling) or balance (the least loaded member, \
+         always). When no member has room, a SYN is dropped or answered with a reset. A member \
+         that has accepted nothing for the stall time, while connections waited, is given \
+         connections only when no other has room: at most {most} ms, 0 for never, {stall} in a \
+         new group. The weight says how many connections this member is to have waiting, \
+         compared with the others: 1 to {MAX_WEIGHT}, 1 in a new member. All but the weight are \
+         the group's, whichever member's socket they are set through."
+    );
+    let marks = " (set, get)";
+    item(page, bold("SO_SERVICE_GROUP_SETTINGS"), marks, &settings);
+}
+
 fn errors(page: &mut Roff) {
     section(page, "ERRORS");
     page.text([roman(
         "Each has one meaning. In parentheses is what it may come from: forming a group, joining \
-         one, leaving it, or getting what it is.",
+         one, leaving it, its settings, or getting what it is.",
     )]);
     for row in Error::table() {
         page.control("TP", []);
@@ -111,6 +134,7 @@ fn sources(calls: Calls) -> String {
         (calls.form, "form"),
         (calls.join, "join"),
         (calls.leave, "leave"),
+        (calls.settings, "settings"),
         (calls.get, "get"),
     ];
     let names = named.iter().filter(|(set, _)| *set).map(|(_, name)| *name);
@@ -142,10 +166,12 @@ mod tests {
             form: true,
             join: false,
             leave: false,
+            settings: false,
             get: true,
         };
         assert_eq!(sources(calls), "form, get");
         calls.join = true;
-        assert_eq!(sources(calls), "form, join, get");
+        calls.settings = true;
+        assert_eq!(sources(calls), "form, join, settings, get");
     }
 }

@@ -3,8 +3,9 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use service_group_logic::logic::facts::{Facts, Family};
 use service_group_logic::logic::room::Load;
-use service_group_logic::logic::select::{choose, choose_rescuer, Decision, Facts, Family, Reason};
+use service_group_logic::logic::select::{choose, choose_rescuer, Decision, Policy, Reason};
 
 /// Small numbers, so that ties and full queues are frequent.
 fn load() -> impl Strategy<Value = Load> {
@@ -20,12 +21,18 @@ fn facts() -> impl Strategy<Value = Facts> {
     let often = || prop::bool::weighted(0.85);
     let rarely = || prop::bool::weighted(0.1);
     let flags = (often(), often(), often(), rarely(), rarely());
-    let numbers = (rarely(), rarely(), rarely());
-    (load(), flags, numbers).prop_map(|(load, flags, (port, device, min_ttl))| {
+    let numbers = (rarely(), rarely(), rarely(), 1u32..4);
+    let moods = (prop::bool::weighted(0.3), rarely());
+    (load(), flags, numbers, moods).prop_map(|(load, flags, numbers, moods)| {
         let (listening, serves_ipv4, serves_ipv6, guarded, ipv6_socket) = flags;
+        let (port, device, min_ttl, weight) = numbers;
+        let (stalled, leaving) = moods;
         Facts {
             listening,
             load,
+            weight,
+            stalled,
+            leaving,
             port: 80 + u16::from(port),
             device: u32::from(device),
             min_ttl: u16::from(min_ttl),
@@ -37,8 +44,19 @@ fn facts() -> impl Strategy<Value = Facts> {
     })
 }
 
+fn home() -> impl Strategy<Value = Facts> {
+    facts().prop_map(|facts| Facts {
+        listening: true,
+        ..facts
+    })
+}
+
 fn family() -> impl Strategy<Value = Family> {
     prop_oneof![Just(Family::Ipv4), Just(Family::Ipv6)]
+}
+
+fn policy() -> impl Strategy<Value = Policy> {
+    prop_oneof![Just(Policy::Overflow), Just(Policy::Balance)]
 }
 
 /// The siblings as a caller gives them that begins with `start`.
@@ -60,101 +78,102 @@ fn eligible<'a>(
         .filter(move |sibling| sibling.can_replace(home, family))
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2048))]
-
-    #[test]
-    fn home_keeps_what_it_has_room_for(
-        home in facts(), family in family(), siblings in vec(facts(), 0..8),
-    ) {
-        let decision = choose(&home, family, from(&siblings, 0));
-        prop_assert_eq!(decision == Decision::Home, home.load.has_unpromised_room());
+/// The specification once more, as a number: the smaller, the better a place. Loads are compared
+/// in twelfths, which are whole for weights 1 to 4.
+fn rank(listener: &Facts) -> Option<(u8, u64)> {
+    let load = listener.load;
+    let waiting = u64::from(load.queued) + u64::from(load.half_open);
+    if !listener.listening || listener.leaving || load.queued > load.backlog {
+        return None;
     }
+    let promised = u8::from(waiting > u64::from(load.backlog));
+    let class = 2 * u8::from(listener.stalled) + promised;
+    Some((class, (waiting + 1) * 12 / u64::from(listener.weight)))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
 
     #[test]
-    fn nobody_full_is_chosen_while_one_with_room_is_eligible(
-        home in facts(), family in family(), siblings in vec(facts(), 0..8), start in 0usize..8,
+    fn the_best_place_takes_it(
+        policy in policy(), home in home(), family in family(),
+        siblings in vec(facts(), 0..8), start in 0usize..8,
     ) {
-        let room = eligible(&home, family, &siblings).any(|s| s.load.has_unpromised_room());
-        let queue_room = eligible(&home, family, &siblings).any(|s| s.load.has_queue_room());
-        match choose(&home, family, from(&siblings, start)) {
-            Decision::Home => {}
-            Decision::HomeUnpromised => {
-                prop_assert!(!room && home.load.has_queue_room());
-            }
+        let own = rank(&home);
+        let best = eligible(&home, family, &siblings).filter_map(rank).min();
+        let stays = match (own, best) {
+            (Some(own), Some(best)) if policy == Policy::Balance => own <= best,
+            (Some(own), Some(best)) => own.0 <= best.0,
+            (own, _) => own.is_some(),
+        };
+        match choose(policy, &home, family, from(&siblings, start)) {
+            Decision::Home => prop_assert!(stays && home.load.has_unpromised_room()),
+            Decision::HomeUnpromised => prop_assert!(stays && !home.load.has_unpromised_room()),
             Decision::Sibling(index, _) => {
-                prop_assert_eq!(siblings[index].load.has_unpromised_room(), room);
-                prop_assert!(siblings[index].load.has_queue_room());
+                prop_assert!(!stays);
+                prop_assert!(siblings[index].can_replace(&home, family));
+                prop_assert_eq!(rank(&siblings[index]), best);
             }
-            Decision::DropFull | Decision::DropUnfit => {
-                prop_assert!(!queue_room && !home.load.has_queue_room());
+            Decision::DropFull => {
+                prop_assert!(own.is_none() && siblings.iter().all(|s| rank(s).is_none()));
+            }
+            Decision::DropUnfit => {
+                prop_assert!(own.is_none() && best.is_none());
+                prop_assert!(siblings.iter().any(|s| rank(s).is_some()));
             }
         }
     }
 
     #[test]
-    fn the_chosen_one_is_eligible_and_the_least_loaded(
-        home in facts(), family in family(), siblings in vec(facts(), 0..8), start in 0usize..8,
+    fn the_reason_is_true(
+        policy in policy(), home in home(), family in family(), siblings in vec(facts(), 0..8),
     ) {
-        if let Decision::Sibling(index, reason) = choose(&home, family, from(&siblings, start)) {
-            let chosen = &siblings[index];
-            prop_assert!(chosen.can_replace(&home, family));
-            let unpromised = chosen.load.has_unpromised_room();
-            let least = eligible(&home, family, &siblings)
-                .filter(|s| s.load.has_queue_room())
-                .filter(|s| !unpromised || s.load.has_unpromised_room())
-                .map(|s| s.load.waiting())
-                .min();
-            prop_assert_eq!(Some(chosen.load.waiting()), least);
-            prop_assert_eq!(reason == Reason::QueueFull, !home.load.has_queue_room());
+        if let Decision::Sibling(index, reason) = choose(policy, &home, family, from(&siblings, 0)) {
+            match reason {
+                Reason::Leaving => prop_assert!(home.leaving),
+                Reason::QueueFull => prop_assert!(!home.load.has_queue_room()),
+                Reason::Stalled => prop_assert!(home.stalled && !siblings[index].stalled
+                    || !home.load.has_unpromised_room() || policy == Policy::Balance),
+                Reason::Promised => prop_assert!(!home.load.has_unpromised_room()),
+                Reason::Balanced => prop_assert!(policy == Policy::Balance
+                    && rank(&siblings[index]) < rank(&home)),
+            }
         }
     }
 
     #[test]
     fn the_start_only_breaks_ties(
-        home in facts(), family in family(), siblings in vec(facts(), 1..8), start in 0usize..8,
+        policy in policy(), home in home(), family in family(),
+        siblings in vec(facts(), 1..8), start in 0usize..8,
     ) {
-        let first = choose(&home, family, from(&siblings, 0));
-        let other = choose(&home, family, from(&siblings, start));
+        let first = choose(policy, &home, family, from(&siblings, 0));
+        let other = choose(policy, &home, family, from(&siblings, start));
         match (first, other) {
             (Decision::Sibling(one, why), Decision::Sibling(two, because)) => {
                 prop_assert_eq!(why, because);
-                prop_assert_eq!(siblings[one].load.waiting(), siblings[two].load.waiting());
+                prop_assert_eq!(rank(&siblings[one]), rank(&siblings[two]));
             }
             (one, two) => prop_assert_eq!(one, two),
         }
     }
 
     #[test]
-    fn a_drop_is_unfit_only_when_somebody_had_room(
-        home in facts(), family in family(), siblings in vec(facts(), 0..8),
-    ) {
-        let decision = choose(&home, family, from(&siblings, 0));
-        let spare = siblings.iter().any(|s| s.listening && s.load.has_queue_room());
-        match decision {
-            Decision::DropUnfit => prop_assert!(spare),
-            Decision::DropFull => prop_assert!(!spare),
-            _ => {}
-        }
-    }
-
-    #[test]
-    fn a_rescuer_has_room_is_eligible_and_least_loaded(
-        home in facts(), family in family(), siblings in vec(facts(), 0..8), start in 0usize..8,
+    fn a_rescuer_has_room_is_eligible_and_the_best(
+        home in home(), family in family(), siblings in vec(facts(), 0..8), start in 0usize..8,
         owed in 0u32..4,
     ) {
         // Each of the connections on their way takes one of backlog + 1 slots.
         let room = |s: &Facts| u64::from(s.load.queued) + u64::from(owed) <= u64::from(s.load.backlog);
-        let least = eligible(&home, family, &siblings)
-            .filter(|s| room(s) && s.ipv6_socket == home.ipv6_socket)
-            .map(|s| s.load.waiting())
-            .min();
+        let place = |s: &Facts| rank(s).map(|(class, load)| (class >= 2, load));
+        let fits = |s: &Facts| room(s)
+            && s.ipv6_socket == home.ipv6_socket
+            && (!s.stalled || !home.stalled || home.leaving);
+        let best = eligible(&home, family, &siblings).filter(|s| fits(s)).filter_map(place).min();
         let chosen = choose_rescuer(&home, family, owed, from(&siblings, start));
-        prop_assert_eq!(chosen.map(|index| siblings[index].load.waiting()), least);
+        prop_assert_eq!(chosen.and_then(|index| place(&siblings[index])), best);
         if let Some(index) = chosen {
             prop_assert!(siblings[index].can_replace(&home, family));
-            prop_assert!(room(&siblings[index]));
-            prop_assert_eq!(siblings[index].ipv6_socket, home.ipv6_socket);
+            prop_assert!(fits(&siblings[index]));
         }
     }
 

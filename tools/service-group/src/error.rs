@@ -15,6 +15,8 @@ pub struct Calls {
     pub join: bool,
     /// Leaving it.
     pub leave: bool,
+    /// Reading or changing its settings.
+    pub settings: bool,
     /// Reading it.
     pub get: bool,
 }
@@ -63,12 +65,13 @@ macro_rules! errors {
     };
 }
 
-/// The letters of one line: F form, J join, L leave, G get.
+/// The letters of one line: F form, J join, L leave, S settings, G get.
 const fn calls(letters: &[&str]) -> Calls {
     let mut calls = Calls {
         form: false,
         join: false,
         leave: false,
+        settings: false,
         get: false,
     };
     let mut at = 0;
@@ -77,6 +80,7 @@ const fn calls(letters: &[&str]) -> Calls {
             b"F" => calls.form = true,
             b"J" => calls.join = true,
             b"L" => calls.leave = true,
+            b"S" => calls.settings = true,
             _ => calls.get = true,
         }
         at += 1;
@@ -85,24 +89,27 @@ const fn calls(letters: &[&str]) -> Calls {
 }
 
 errors! {
-    NotLoaded ENOPROTOOPT [F J L G]
+    NotLoaded ENOPROTOOPT [F J L S G]
         "the kernel does not know the option",
         "load the module with \"modprobe service_group\"";
-    Memory EFAULT [F J L G]
+    Memory EFAULT [F J L S G]
         "the memory of the request cannot be read or written",
         "pass a valid pointer and length";
-    BadSize EINVAL [F L G]
+    BadSize EINVAL [F L S G]
         "the option has the wrong size",
         "make its length that of the request and its entries, or 4";
-    NewerProgram E2BIG [F]
+    NewerProgram E2BIG [F S]
         "the request uses a field that the module does not know",
         "load the module that belongs to this program";
-    UnknownFlag EOPNOTSUPP [F L]
+    UnknownFlag EOPNOTSUPP [F L S]
         "the request has a flag that the module does not know",
         "load the module that belongs to this program";
-    NotZero EBADMSG [F]
-        "a reserved field, or a byte of an address that must be, is not zero",
+    NotZero EBADMSG [F S]
+        "a reserved field, a byte of an address that must be, or a setting that is not to be changed is not zero",
         "clear the whole request before filling it in";
+    OutOfRange EDOM [S]
+        "a setting is out of its range",
+        "use a policy and an action that the module knows, a stall time of at most 60 s, and a weight from 1 to 65535";
     Empty ENODATA [F]
         "the list of sockets is empty",
         "list at least one socket";
@@ -121,19 +128,19 @@ errors! {
     NotSocket ENOTSOCK [F]
         "a descriptor is not a socket",
         "list TCP sockets only";
-    NotTcp EPROTONOSUPPORT [F J L G]
+    NotTcp EPROTONOSUPPORT [F J L S G]
         "the socket is not a TCP socket",
         "use TCP sockets over IPv4 or IPv6";
-    Mptcp EPROTOTYPE [F J]
+    Mptcp EPROTOTYPE [F J S]
         "it is an MPTCP socket, which cannot be grouped",
         "make it with protocol IPPROTO_TCP (Go programs: set GODEBUG=multipathtcp=0)";
-    OtherNamespace EXDEV [F J]
+    OtherNamespace EXDEV [F J S]
         "the socket is of another network namespace",
         "run in that namespace (ip netns exec, nsenter --net)";
     Duplicate ENOTUNIQ [F]
         "a socket is listed twice",
         "list each socket once, also when it has several descriptors";
-    NotPermitted EPERM [F J]
+    NotPermitted EPERM [F J S]
         "the sockets, or the socket and the group, belong to different users, or another user formed the group",
         "use sockets and a group of one user, or run with CAP_NET_ADMIN in the network namespace";
     AlreadyGrouped EALREADY [F J]
@@ -157,7 +164,7 @@ errors! {
     NoSuchGroup ENOENT [J]
         "there is no group with this id",
         "look with \"sgctl show\"; a group ends with its last member";
-    NotMember ESRCH [L G]
+    NotMember ESRCH [L S G]
         "the socket is in no group",
         "form or join a group first";
     UserLimit EUSERS [F]
@@ -166,7 +173,7 @@ errors! {
     GroupFull ENOSPC [F J]
         "the group has 1024 members, which is the limit",
         "make another group";
-    NoMemory ENOMEM [F J L G]
+    NoMemory ENOMEM [F J L S G]
         "there is not enough memory",
         "free some, or raise the limit of the control group";
     Confined EACCES [F]
@@ -248,9 +255,10 @@ mod tests {
                 .map_or("", |(mark, _)| mark);
             let name = format!("E{name}");
             let calls = Calls {
-                form: !matches!(name.as_str(), "ENOENT" | "ESRCH"),
+                form: !matches!(name.as_str(), "ENOENT" | "ESRCH" | "EDOM"),
                 join: mark.contains('J'),
                 leave: mark.contains('L'),
+                settings: mark.contains('S'),
                 get: mark.contains('G'),
             };
             found.insert(name, calls);

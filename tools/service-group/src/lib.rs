@@ -21,6 +21,9 @@
 //! # }
 //! ```
 //!
+//! What a group does with its connections is changed with [`configure`] and
+//! [`Settings`].
+//!
 //! Every call does all that it was asked for, or fails and has changed nothing.
 //! What can go wrong is listed in [`Error`].
 
@@ -29,11 +32,15 @@ mod error;
 pub mod netlink;
 mod option;
 mod request;
+mod settings;
 mod sys;
 
 pub use error::{Calls, Error, Row};
 pub use option::{form, info, join, leave, Info, MemberState};
 pub use request::{Entry, Options};
+pub use settings::{
+    configure, settings, Policy, Settings, WhenFull, DEFAULT_STALL, MAX_STALL, MAX_WEIGHT,
+};
 
 /// Most members of one group, and most entries of one request.
 pub const MAX_MEMBERS: usize = 1024;

@@ -8,7 +8,7 @@ use crate::request::{encode, Entry, Options};
 use crate::sys;
 
 /// Size of the struct that the kernel fills.
-const INFO_SIZE: usize = 80;
+const INFO_SIZE: usize = 88;
 /// Flag of leaving: move the waiting connections to siblings.
 const DRAIN: u32 = 1;
 /// Protocol number of MPTCP.
@@ -67,7 +67,7 @@ pub fn join(socket: &impl AsFd, group: u32) -> Result<(), Error> {
 }
 
 /// Takes a socket out of its group; with `drain` the connections that wait in
-/// its queue move to siblings that have room.
+/// its queue, and its half-open requests, move to siblings that have room.
 ///
 /// # Errors
 ///
@@ -95,7 +95,7 @@ pub fn info(socket: &impl AsFd) -> Result<Info, Error> {
 
 /// An MPTCP socket, and one that is no internet socket at all, answer an option
 /// they do not know themselves, with an errno that means something else here.
-fn refine(fd: BorrowedFd<'_>, errno: i32) -> Error {
+pub(crate) fn refine(fd: BorrowedFd<'_>, errno: i32) -> Error {
     if matches!(errno, libc::EOPNOTSUPP | libc::ENOPROTOOPT) {
         let protocol = rustix::net::sockopt::socket_protocol(fd).ok().flatten();
         if protocol.is_some_and(|protocol| protocol.as_raw().get() == IPPROTO_MPTCP) {
@@ -126,6 +126,11 @@ pub enum MemberState {
     /// Listening, and takes connections for its siblings, but its own are not
     /// redirected, as something else replaced its operations.
     Unhooked,
+    /// Listening, but has accepted nothing for the group's stall time while
+    /// connections waited; given connections only when no other has room.
+    Stalled,
+    /// Going; its connections move to its siblings.
+    Leaving,
     /// One that this version of the crate does not know.
     Unknown(u32),
 }
@@ -139,7 +144,23 @@ impl MemberState {
             2 => Self::Listening,
             3 => Self::Connected,
             4 => Self::Unhooked,
+            5 => Self::Stalled,
+            6 => Self::Leaving,
             other => Self::Unknown(other),
+        }
+    }
+
+    /// Its number in the kernel's enum.
+    pub fn number(self) -> u32 {
+        match self {
+            Self::Unbound => 0,
+            Self::Bound => 1,
+            Self::Listening => 2,
+            Self::Connected => 3,
+            Self::Unhooked => 4,
+            Self::Stalled => 5,
+            Self::Leaving => 6,
+            Self::Unknown(number) => number,
         }
     }
 
@@ -151,6 +172,8 @@ impl MemberState {
             Self::Listening => "listening",
             Self::Connected => "connected",
             Self::Unhooked => "unhooked",
+            Self::Stalled => "stalled",
+            Self::Leaving => "leaving",
             Self::Unknown(_) => "unknown",
         }
     }
@@ -184,12 +207,14 @@ pub struct Info {
     pub redirected_in: u64,
     /// SYNs of its own that a sibling took.
     pub redirected_out: u64,
-    /// SYNs of its own that were dropped, as nobody had room.
+    /// SYNs of its own that were dropped or reset, as nobody had room.
     pub dropped: u64,
     /// Complete connections that it took over from a sibling.
     pub rescued_in: u64,
     /// Complete connections that a sibling took over from it.
     pub rescued_out: u64,
+    /// Connections that the program accepted.
+    pub accepted: u64,
 }
 
 impl Info {
@@ -210,6 +235,7 @@ impl Info {
             dropped: wide(56),
             rescued_in: wide(64),
             rescued_out: wide(72),
+            accepted: wide(80),
         }
     }
 }
@@ -232,7 +258,7 @@ mod tests {
     fn info_is_read_field_by_field() {
         let mut bytes = [0; INFO_SIZE];
         for (at, value) in [
-            (0, 80u32),
+            (0, 88u32),
             (4, 1),
             (8, 2),
             (12, 2),
@@ -259,6 +285,7 @@ mod tests {
             (info.dropped, info.rescued_in, info.rescued_out),
             (10, 11, 12)
         );
+        assert_eq!(info.accepted, 13);
     }
 
     #[test]
@@ -269,6 +296,8 @@ mod tests {
             "listening",
             "connected",
             "unhooked",
+            "stalled",
+            "leaving",
             "unknown",
         ]
         .iter()
@@ -276,6 +305,7 @@ mod tests {
         {
             let number = u32::try_from(number).unwrap_or(u32::MAX);
             assert_eq!(MemberState::from_number(number).name(), *name);
+            assert_eq!(MemberState::from_number(number).number(), number);
         }
     }
 

@@ -12,6 +12,8 @@ const LEVEL: libc::c_int = libc::SOL_IP;
 pub(crate) const SO_SERVICE_GROUP: libc::c_int = 0x5347;
 /// Leaves.
 pub(crate) const SO_SERVICE_GROUP_LEAVE: libc::c_int = 0x5348;
+/// Sets and reads what the group does, and the member's weight.
+pub(crate) const SO_SERVICE_GROUP_SETTINGS: libc::c_int = 0x5349;
 
 /// The errno of the call that has just failed.
 fn last_errno() -> i32 {

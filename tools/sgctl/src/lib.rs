@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `sgctl`: shows, makes and follows groups of listening sockets.
+//! `sgctl`: shows, makes, changes and follows groups of listening sockets.
 //!
-//! One file a subcommand; the others are what they share. It is a library so
+//! One file or folder a subcommand; the others are what they share. It is a library so
 //! that man pages and completions are made from the same definitions. It does
 //! not load the kernel module.
 
@@ -13,6 +13,7 @@ mod attach;
 mod backoff;
 mod detach;
 mod exec_worker;
+mod export;
 mod failure;
 mod listen;
 mod listeners;
@@ -21,8 +22,11 @@ mod output;
 mod owners;
 mod plan;
 mod run;
+mod set;
 mod show;
 mod signals;
+mod snapshot;
+mod top;
 mod view;
 mod worker;
 
@@ -38,8 +42,11 @@ pub fn run(cli: cli::Cli) -> Result<(), Failure> {
         cli::Command::Show(args) => show::run(&args),
         cli::Command::Attach(args) => attach::run(&args),
         cli::Command::Detach(args) => detach::run(&args),
+        cli::Command::Set(args) => set::run(&args),
         cli::Command::Run(args) => run::run(&args),
         cli::Command::Monitor(args) => monitor::run(&args),
+        cli::Command::Top(args) => top::run(&args),
+        cli::Command::Export(args) => export::run(&args),
         cli::Command::ExecWorker(args) => exec_worker::run(&args),
     }
 }

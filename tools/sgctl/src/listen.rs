@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The listening sockets that `run` makes.
+//! The listening sockets that `run` makes, and what is wrong with an address.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -80,7 +80,8 @@ fn bound(socket: &impl AsFd) -> Result<SocketAddr, Failure> {
         .ok_or_else(|| Failure::new("the kernel does not tell the address of a new socket"))
 }
 
-fn refusal(address: SocketAddr, error: Errno) -> String {
+/// Why an address cannot be listened on, and what to do.
+pub fn refusal(address: SocketAddr, error: Errno) -> String {
     let remedy = match error {
         Errno::ADDRINUSE => "stop the program that listens there, see \"ss -ltnp\"",
         Errno::ADDRNOTAVAIL => "use an address of this machine, see \"ip address\"",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `sgctl monitor`: prints groups and members as they come and go.
+//! `sgctl monitor`: prints what happens to groups and members, as it happens.
 
 use std::os::fd::AsFd;
 use std::time::SystemTime;
@@ -10,7 +10,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::cli::MonitorArgs;
 use crate::signals::Signals;
-use crate::view::{endpoint, GroupView, MemberView};
+use crate::view::{self, endpoint, GroupView, MemberView};
 use crate::{output, Failure};
 
 /// One event as JSON.
@@ -82,6 +82,16 @@ fn words(event: Option<&Event>) -> String {
         Some(Event::GroupRemoved(it)) => group(it, "removed"),
         Some(Event::MemberAdded(it)) => member(it, "added"),
         Some(Event::MemberRemoved(it)) => member(it, "removed"),
+        Some(Event::GroupChanged(it)) => {
+            let does = view::words(&view::settings(it));
+            group(it, &format!("changed: {does}"))
+        }
+        Some(Event::MemberChanged(it)) => member(it, &format!("changed: weight {}", it.weight)),
+        Some(Event::MemberStalled(it)) => {
+            let (queued, backlog) = (it.queued, it.backlog);
+            member(it, &format!("stalled: {queued} of {backlog} queued"))
+        }
+        Some(Event::MemberReady(it)) => member(it, "ready: it accepts again"),
         Some(_) => "an event that this version does not know".to_owned(),
         None => "events were lost: see \"sgctl show\"".to_owned(),
     }
@@ -93,6 +103,10 @@ fn line(time: &str, event: Option<&Event>) -> Line {
         Some(Event::GroupRemoved(group)) => ("group-del", Some(group), None),
         Some(Event::MemberAdded(member)) => ("member-add", None, Some(member)),
         Some(Event::MemberRemoved(member)) => ("member-del", None, Some(member)),
+        Some(Event::GroupChanged(group)) => ("group-change", Some(group), None),
+        Some(Event::MemberChanged(member)) => ("member-change", None, Some(member)),
+        Some(Event::MemberStalled(member)) => ("member-stall", None, Some(member)),
+        Some(Event::MemberReady(member)) => ("member-ready", None, Some(member)),
         Some(_) => ("unknown", None, None),
         None => ("lost", None, None),
     };
@@ -136,6 +150,33 @@ mod tests {
             (&3.into(), &7.into())
         );
         assert!(json.get("group").is_none());
+    }
+
+    #[test]
+    fn changes_tell_what_is_new() {
+        let member = Member {
+            group: 3,
+            inode: 7,
+            port: 80,
+            queued: 4,
+            backlog: 8,
+            weight: 2,
+            ..Member::default()
+        };
+        let group = Group {
+            id: 3,
+            ..Group::default()
+        };
+        for (event, name, told) in [
+            (Event::GroupChanged(group), "group-change", "stall off"),
+            (Event::MemberChanged(member), "member-change", "weight 2"),
+            (Event::MemberStalled(member), "member-stall", "4 of 8"),
+            (Event::MemberReady(member), "member-ready", "accepts"),
+        ] {
+            let text = words(Some(&event));
+            assert!(text.starts_with("group 3") && text.contains(told), "{text}");
+            assert_eq!(line("now", Some(&event)).event, name);
+        }
     }
 
     #[test]

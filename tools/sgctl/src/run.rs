@@ -12,12 +12,13 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{access, Access};
 use rustix::process::Signal;
-use service_group::{form, Entry, Options};
+use service_group::{configure, form, Entry, Error, Options, Settings};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use crate::cli::RunArgs;
 use crate::listen::{make, Listeners};
 use crate::signals::Signals;
+use crate::view::words;
 use crate::worker::{Program, Worker};
 use crate::{output, Failure};
 
@@ -31,7 +32,7 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
         .map_err(|error| Failure::new(format!("sgctl cannot find itself: {error}")))?;
     let signals = Signals::catch(&SIGNALS)?;
     let listeners = make(&args.listen, args.workers.into(), args.backlog)?;
-    group(&listeners)?;
+    group(&listeners, &args.settings.settings())?;
     let names: Vec<String> = listeners.iter().map(name).collect();
     let program = Program {
         launcher,
@@ -47,8 +48,9 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     supervisor.run(signals)
 }
 
-/// Forms a group of the sockets of each port, and tells of it.
-fn group(listeners: &[Listeners]) -> Result<(), Failure> {
+/// Forms a group of the sockets of each port, which does what is wanted, and
+/// tells of it.
+fn group(listeners: &[Listeners], settings: &Settings) -> Result<(), Failure> {
     let mut ports: BTreeMap<u16, Vec<&OwnedFd>> = BTreeMap::new();
     for listener in listeners {
         let port = listener.address.port();
@@ -58,10 +60,22 @@ fn group(listeners: &[Listeners]) -> Result<(), Failure> {
         let entries: Vec<Entry> = sockets.iter().map(|fd| Entry::new(*fd)).collect();
         let group = form(&entries, Options::port(port))
             .map_err(|error| Failure::new(format!("port {port} was not grouped: {error}")))?;
+        let does = set_up(&sockets, settings)
+            .map_err(|error| Failure::new(format!("group {group} was not set up: {error}")))?;
         let sockets = output::count(sockets.len(), "socket");
-        output::text(&format!("group {group}: {sockets} on port {port}\n"))?;
+        output::text(&format!("group {group}: {sockets} on port {port}{does}\n"))?;
     }
     Ok(())
+}
+
+/// Makes the group of these sockets do what is wanted; tells that in words.
+fn set_up(sockets: &[&OwnedFd], settings: &Settings) -> Result<String, Error> {
+    match sockets.first() {
+        Some(socket) if !settings.is_empty() => {
+            configure(socket, settings).map(|()| format!(", {}", words(settings)))
+        }
+        _ => Ok(String::new()),
+    }
 }
 
 /// A socket's name in LISTEN_FDNAMES, which has no place for colons.

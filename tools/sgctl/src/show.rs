@@ -8,16 +8,19 @@ use comfy_table::{CellAlignment, Table};
 use service_group::netlink::{Connection, Counters, Group, Member};
 
 use crate::cli::ShowArgs;
-use crate::view::{endpoint, FullGroupView};
+use crate::snapshot::{no_such_group, Snapshot};
+use crate::view::{endpoint, settings, words, FullGroupView};
 use crate::{output, Failure};
 
-const HEADER: [&str; 11] = [
+const HEADER: [&str; 13] = [
     "ADDRESS",
     "INODE",
     "STATE",
     "QUEUED",
     "HALF-OPEN",
     "BACKLOG",
+    "WEIGHT",
+    "ACCEPTED",
     "HOME",
     "IN",
     "OUT",
@@ -26,53 +29,46 @@ const HEADER: [&str; 11] = [
 ];
 /// Columns from this one on are numbers.
 const FIRST_NUMBER: usize = 3;
+/// Columns from this one on are counters, which have a total.
+const FIRST_COUNTER: usize = 7;
 
 /// Runs the subcommand.
 pub fn run(args: &ShowArgs) -> Result<(), Failure> {
-    let mut kernel = Connection::open()?;
-    let mut groups = match args.group {
-        None => kernel.groups()?,
-        Some(id) => match kernel.group(id)? {
-            Some(group) => vec![group],
-            None => {
-                return Err(Failure::new(format!(
-                    "there is no group {id}: \"sgctl show\" shows all"
-                )))
-            }
-        },
-    };
-    let mut members = kernel.members(args.group)?;
-    groups.sort_by_key(|group| group.id);
-    members.sort_by_key(|member| (member.family, member.address, member.port, member.inode));
+    let snapshot = Snapshot::read(&mut Connection::open()?, args.group)?;
+    if let (Some(id), []) = (args.group, snapshot.groups.as_slice()) {
+        return Err(no_such_group(id));
+    }
     if args.json {
-        let views = groups
-            .iter()
-            .map(|group| FullGroupView::new(group, &members));
+        let groups = snapshot.groups.iter();
+        let views = groups.map(|group| FullGroupView::new(group, snapshot.members_of(group.id)));
         output::json(&views.collect::<Vec<_>>())
     } else {
-        output::text(&describe(&groups, &members))
+        output::text(&describe(&snapshot))
     }
 }
 
-fn describe(groups: &[Group], members: &[Member]) -> String {
-    if groups.is_empty() {
+fn describe(snapshot: &Snapshot) -> String {
+    if snapshot.groups.is_empty() {
         return "no groups\n".to_owned();
     }
-    let texts = groups.iter().map(|group| {
-        let own = members.iter().filter(|member| member.group == group.id);
-        let own: Vec<&Member> = own.collect();
-        let title = format!(
-            "group {} (user {}, {})",
-            group.id,
-            group.uid,
-            output::count(own.len(), "member")
-        );
-        format!("{title}\n{}\n", table(&own, &group.counters))
+    let texts = snapshot.groups.iter().map(|group| {
+        let own = snapshot.members_of(group.id);
+        let members = output::count(own.len(), "member");
+        format!(
+            "{}\n{}\n",
+            title(group, &members),
+            table(own, &group.counters)
+        )
     });
     texts.collect::<Vec<_>>().join("\n")
 }
 
-fn table(members: &[&Member], total: &Counters) -> String {
+fn title(group: &Group, members: &str) -> String {
+    let (id, user, does) = (group.id, group.uid, words(&settings(group)));
+    format!("group {id} (user {user}, {members}): {does}")
+}
+
+fn table(members: &[Member], total: &Counters) -> String {
     let mut table = Table::new();
     table.load_preset(NOTHING).set_header(HEADER);
     for column in table.column_iter_mut().skip(FIRST_NUMBER) {
@@ -86,36 +82,39 @@ fn table(members: &[&Member], total: &Counters) -> String {
             member.queued.to_string(),
             member.half_open.to_string(),
             member.backlog.to_string(),
+            member.weight.to_string(),
         ];
         row.extend(numbers(&member.counters));
         table.add_row(row);
     }
     let mut row = vec!["total".to_owned()];
-    row.resize(6, String::new());
+    row.resize(FIRST_COUNTER, String::new());
     row.extend(numbers(total));
     table.add_row(row);
     table.trim_fmt()
 }
 
-/// Served at home, redirected in and out, dropped, and rescued in and out.
-fn numbers(counters: &Counters) -> [String; 5] {
-    let sum = |one: u64, two: u64| one.saturating_add(two).to_string();
+/// Accepted, taken at home, redirected in and out, dropped, and rescued in and out.
+fn numbers(counters: &Counters) -> [String; 6] {
     [
-        sum(counters.home, counters.home_unpromised),
+        counters.accepted.to_string(),
+        counters.taken_home().to_string(),
         counters.redirected_in.to_string(),
-        sum(counters.redirected_queue_full, counters.redirected_promised),
-        sum(counters.dropped_full, counters.dropped_unfit),
-        format!("+{} -{}", counters.rescued_in, counters.rescued_out),
+        counters.redirected_out().to_string(),
+        counters.dropped().to_string(),
+        format!("+{} -{}", counters.rescued_in, counters.rescued_out()),
     ]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use service_group::MemberState;
+    use std::time::Duration;
 
     #[test]
     fn nothing_is_said_sensibly() {
-        assert_eq!(describe(&[], &[]), "no groups\n");
+        assert_eq!(describe(&Snapshot::default()), "no groups\n");
     }
 
     #[test]
@@ -125,11 +124,14 @@ mod tests {
             home_unpromised: 2,
             redirected_in: 4,
             dropped_full: 5,
-            rescued_out: 6,
+            reset: 1,
+            rescued_overflow: 6,
+            accepted: 7,
             ..Counters::default()
         };
         let group = Group {
             id: 3,
+            stall: Duration::from_millis(100),
             counters,
             ..Group::default()
         };
@@ -137,21 +139,24 @@ mod tests {
             group: 3,
             port: 80,
             inode: 4711,
+            state: MemberState::Stalled,
+            weight: 9,
             counters,
             ..Member::default()
         };
-        let text = describe(&[group], &[member]);
+        let text = describe(&Snapshot::new(vec![group], vec![member]));
         let lines: Vec<Vec<&str>> = text
             .lines()
             .map(|l| l.split_whitespace().collect())
             .collect();
-        assert_eq!(lines[0].join(" "), "group 3 (user 0, 1 member)");
+        let title = "group 3 (user 0, 1 member): policy overflow, when full drop, stall 100ms";
+        assert_eq!(lines[0].join(" "), title);
         assert_eq!(lines[1].len(), HEADER.len());
         assert_eq!(
             lines[2].join(" "),
-            "port 80 4711 unbound 0 0 0 3 4 0 5 +0 -6"
+            "port 80 4711 stalled 0 0 0 9 7 3 4 0 6 +0 -6"
         );
-        assert_eq!(lines[3].join(" "), "total 3 4 0 5 +0 -6");
+        assert_eq!(lines[3].join(" "), "total 7 3 4 0 6 +0 -6");
         assert!(!text.contains('\u{1b}'));
     }
 }

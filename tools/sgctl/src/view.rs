@@ -3,37 +3,28 @@
 //! of `show` and `monitor`, and a test holds it.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use service_group::netlink::{Counters, Group, Member};
+use service_group::Settings;
 
 /// What became of connections.
-#[derive(Debug, Serialize)]
-pub struct CountersView {
-    home: u64,
-    home_unpromised: u64,
-    redirected_in: u64,
-    redirected_queue_full: u64,
-    redirected_promised: u64,
-    dropped_full: u64,
-    dropped_unfit: u64,
-    rescued_in: u64,
-    rescued_out: u64,
+#[derive(Debug)]
+pub struct CountersView(Counters);
+
+impl Serialize for CountersView {
+    /// Each counter by its name, and the sum that older versions told.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let counters = self.0.list();
+        let each = counters.iter().map(|counter| (counter.name, counter.value));
+        serializer.collect_map(each.chain([("rescued_out", self.0.rescued_out())]))
+    }
 }
 
 impl From<&Counters> for CountersView {
     fn from(counters: &Counters) -> Self {
-        Self {
-            home: counters.home,
-            home_unpromised: counters.home_unpromised,
-            redirected_in: counters.redirected_in,
-            redirected_queue_full: counters.redirected_queue_full,
-            redirected_promised: counters.redirected_promised,
-            dropped_full: counters.dropped_full,
-            dropped_unfit: counters.dropped_unfit,
-            rescued_in: counters.rescued_in,
-            rescued_out: counters.rescued_out,
-        }
+        Self(*counters)
     }
 }
 
@@ -42,6 +33,9 @@ impl From<&Counters> for CountersView {
 pub struct GroupView {
     id: u32,
     uid: u32,
+    policy: &'static str,
+    when_full: &'static str,
+    stall_ms: u64,
     counters: CountersView,
 }
 
@@ -50,6 +44,9 @@ impl From<&Group> for GroupView {
         Self {
             id: group.id,
             uid: group.uid,
+            policy: group.policy.name(),
+            when_full: group.when_full.name(),
+            stall_ms: milliseconds(group.stall),
             counters: (&group.counters).into(),
         }
     }
@@ -64,12 +61,11 @@ pub struct FullGroupView {
 }
 
 impl FullGroupView {
-    /// The group with those of the members that are its own.
+    /// The group with its members.
     pub fn new(group: &Group, members: &[Member]) -> Self {
-        let own = members.iter().filter(|member| member.group == group.id);
         Self {
             group: group.into(),
-            members: own.map(MemberView::from).collect(),
+            members: members.iter().map(MemberView::from).collect(),
         }
     }
 }
@@ -86,6 +82,7 @@ pub struct MemberView {
     queued: u32,
     half_open: u32,
     backlog: u32,
+    weight: u32,
     counters: CountersView,
 }
 
@@ -101,8 +98,63 @@ impl From<&Member> for MemberView {
             queued: member.queued,
             half_open: member.half_open,
             backlog: member.backlog,
+            weight: member.weight,
             counters: (&member.counters).into(),
         }
+    }
+}
+
+/// Those settings of a group that are given.
+#[derive(Debug, Serialize)]
+pub struct SettingsView {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    when_full: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stall_ms: Option<u64>,
+}
+
+impl From<&Settings> for SettingsView {
+    fn from(settings: &Settings) -> Self {
+        Self {
+            policy: settings.policy.map(|policy| policy.name()),
+            when_full: settings.when_full.map(|when_full| when_full.name()),
+            stall_ms: settings.stall.map(milliseconds),
+        }
+    }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What a group is to do, in words; nothing where nothing is given.
+pub fn words(settings: &Settings) -> String {
+    let parts = [
+        settings.policy.map(|policy| format!("policy {policy}")),
+        settings
+            .when_full
+            .map(|action| format!("when full {action}")),
+        settings.stall.map(|time| format!("stall {}", stall(time))),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// What a group does.
+pub fn settings(group: &Group) -> Settings {
+    Settings::new()
+        .policy(group.policy)
+        .when_full(group.when_full)
+        .stall(group.stall)
+}
+
+/// A stall time as the command line takes it.
+pub fn stall(time: Duration) -> String {
+    if time.is_zero() {
+        "off".to_owned()
+    } else {
+        humantime::format_duration(time).to_string()
     }
 }
 
@@ -118,6 +170,7 @@ pub fn endpoint(member: &Member) -> String {
 mod tests {
     use super::*;
     use serde_json::{json, to_value};
+    use service_group::{MemberState, Policy, WhenFull};
 
     #[test]
     fn the_shape_is_the_documented_one() {
@@ -128,32 +181,65 @@ mod tests {
             family: 10,
             port: 80,
             address: Some("::1".parse().expect("it is one")),
+            state: MemberState::Stalled,
             queued: 1,
             half_open: 2,
             backlog: 8,
             ..Member::default()
         };
-        let other = Member { group: 4, ..member };
         let group = Group {
             id: 3,
             uid: 33,
             members: 1,
-            ..Group::default()
+            policy: Policy::Balance,
+            when_full: WhenFull::Reset,
+            stall: Duration::from_millis(1500),
+            counters: Counters {
+                rescued_overflow: 1,
+                rescued_leaving: 2,
+                ..Counters::default()
+            },
         };
         let counters = json!({
             "home": 0, "home_unpromised": 0, "redirected_in": 0, "redirected_queue_full": 0,
-            "redirected_promised": 0, "dropped_full": 0, "dropped_unfit": 0, "rescued_in": 0,
-            "rescued_out": 0,
+            "redirected_promised": 0, "redirected_stalled": 0, "redirected_balanced": 0,
+            "redirected_leaving": 0, "dropped_full": 0, "dropped_unfit": 0, "reset": 0,
+            "rescued_in": 0, "rescued_overflow": 0, "rescued_stalled": 0, "rescued_leaving": 0,
+            "handed_in": 0, "handed_out": 0, "accepted": 0, "stalls": 0, "rescued_out": 0,
         });
+        let mut totals = counters.clone();
+        totals["rescued_overflow"] = 1.into();
+        totals["rescued_leaving"] = 2.into();
+        totals["rescued_out"] = 3.into();
         let expected = json!({
-            "id": 3, "uid": 33, "counters": counters, "members": [{
+            "id": 3, "uid": 33, "policy": "balance", "when_full": "reset", "stall_ms": 1500,
+            "counters": totals, "members": [{
                 "inode": 7, "cookie": 5, "family": "ipv6", "address": "::1", "port": 80,
-                "state": "unbound", "queued": 1, "half_open": 2, "backlog": 8,
-                "counters": counters,
+                "state": "stalled", "queued": 1, "half_open": 2, "backlog": 8,
+                "weight": 1, "counters": counters,
             }],
         });
-        let view = FullGroupView::new(&group, &[other, member]);
+        let view = FullGroupView::new(&group, &[member]);
         assert_eq!(to_value(view).expect("it is JSON"), expected);
+    }
+
+    #[test]
+    fn settings_are_told_as_far_as_they_are_given() {
+        let some = Settings::new().stall(Duration::ZERO);
+        assert_eq!(words(&some), "stall off");
+        let view = to_value(SettingsView::from(&some)).expect("it is JSON");
+        assert_eq!(view, json!({"stall_ms": 0}));
+        let group = Group {
+            stall: Duration::from_millis(1500),
+            ..Group::default()
+        };
+        let all = settings(&group);
+        let expected = "policy overflow, when full drop, stall 1s 500ms";
+        assert_eq!(words(&all), expected);
+        let view = to_value(SettingsView::from(&all)).expect("it is JSON");
+        let expected = json!({"policy": "overflow", "when_full": "drop", "stall_ms": 1500});
+        assert_eq!(view, expected);
+        assert_eq!(words(&Settings::new()), "");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Reading groups over generic netlink, and following them as they change.
+//! Reading and changing groups over generic netlink, and following them.
 //!
 //! Groups are made with the socket option, not here.
 //!
@@ -19,17 +19,22 @@
 //! ```
 
 mod channel;
+mod counters;
+mod error;
+mod events;
+mod numbers;
 mod records;
 mod wire;
 
-use std::collections::VecDeque;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::{fmt, io};
-
 pub use channel::{Channel, Message};
-pub use records::{Counters, Event, Group, Member, Stats};
+pub use counters::{Counter, Counters};
+pub use error::Error;
+pub use events::Events;
+pub use records::{Event, Group, Member, Stats};
 
-use wire::{command, GENL_HEADER};
+use crate::settings::Settings;
+use numbers::{command, group, member};
+use wire::GENL_HEADER;
 
 /// Name of the family, with the zero that ends it on the wire.
 const FAMILY: &[u8] = b"service-group\0";
@@ -40,53 +45,6 @@ const VERSION: u8 = 1;
 /// Type of the messages of the family that resolves families.
 const GENL_ID_CTRL: u16 = 16;
 const CTRL_CMD_GETFAMILY: u8 = 3;
-
-/// Why groups could not be read.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Error {
-    /// The kernel has no such family: the module is not loaded.
-    NotLoaded,
-    /// The kernel refused with this errno.
-    Refused(i32),
-    /// The kernel threw events away, as they were not read fast enough. Those
-    /// that follow are read as usual.
-    Lost,
-    /// What was to be read changed at each of many tries.
-    Unsteady,
-    /// The kernel sent something that cannot be understood.
-    Malformed,
-    /// The system said so.
-    Io(io::Error),
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotLoaded => {
-                let row = crate::Error::NotLoaded.row();
-                let remedy = row.map_or("", |row| row.remedy);
-                write!(f, "the kernel module service_group is not loaded: {remedy}")
-            }
-            Self::Refused(errno) => {
-                let error = io::Error::from_raw_os_error(*errno);
-                write!(f, "the kernel refused: {error}")
-            }
-            Self::Lost => f.write_str("the kernel threw events away: read them faster"),
-            Self::Unsteady => f.write_str("the groups change too fast to be read: try again"),
-            Self::Malformed => f.write_str("the kernel sent a message that is not well formed"),
-            Self::Io(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl From<io::Error> for Error {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
 
 /// A way to the kernel's groups in the network namespace of the caller.
 pub struct Connection {
@@ -135,7 +93,7 @@ impl Connection {
     ///
     /// Any [`Error`].
     pub fn group(&mut self, id: u32) -> Result<Option<Group>, Error> {
-        let id = wire::attribute(1, &id.to_ne_bytes());
+        let id = wire::attribute(group::ID, &id.to_ne_bytes());
         let request = wire::request(command::GROUP_GET, VERSION, &id);
         match self.channel.ask(self.family, &request) {
             Err(Error::Refused(libc::ENOENT)) => Ok(None),
@@ -149,13 +107,50 @@ impl Connection {
     ///
     /// Any [`Error`]; a group that there is not has no members.
     pub fn members(&mut self, group: Option<u32>) -> Result<Vec<Member>, Error> {
-        let filter = group.map(|id| wire::attribute(1, &id.to_ne_bytes()));
+        let filter = group.map(|id| wire::attribute(member::GROUP, &id.to_ne_bytes()));
         let filter = filter.unwrap_or_default();
         let request = wire::request(command::MEMBER_GET, VERSION, &filter);
         match self.channel.dump(self.family, &request) {
             Err(Error::Refused(libc::ENOENT)) => Ok(Vec::new()),
             answer => attributes(&answer?).map(wire::member).collect(),
         }
+    }
+
+    /// Changes what a group does; the fields that are not given stay.
+    ///
+    /// The caller needs `CAP_NET_ADMIN` in the network namespace. Who holds a
+    /// member's socket can do without, with [`configure`](crate::configure).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `EPERM` without that capability, `ENOENT` when
+    /// there is no such group, `EINVAL` when nothing is to be changed or a weight
+    /// is given, which a group does not have, and `ERANGE` for a value outside
+    /// its range; and any other [`Error`].
+    pub fn set_group(&mut self, id: u32, settings: &Settings) -> Result<(), Error> {
+        if settings.weight.is_some() {
+            return Err(Error::Refused(libc::EINVAL));
+        }
+        let request = wire::request(command::GROUP_SET, VERSION, &group_change(id, settings));
+        self.channel.ask(self.family, &request).map(|_| ())
+    }
+
+    /// Gives the group's member with this cookie another weight.
+    ///
+    /// The caller needs `CAP_NET_ADMIN` in the network namespace. Who holds the
+    /// socket can do without, with [`configure`](crate::configure).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `EPERM` without that capability, `ENOENT` when
+    /// there is no such group or member, and `ERANGE` for a weight outside 1 to
+    /// [`MAX_WEIGHT`](crate::MAX_WEIGHT); and any other [`Error`].
+    pub fn set_weight(&mut self, group: u32, cookie: u64, weight: u32) -> Result<(), Error> {
+        let mut change = wire::attribute(member::GROUP, &group.to_ne_bytes());
+        change.extend(wire::attribute(member::COOKIE, &cookie.to_ne_bytes()));
+        change.extend(wire::attribute(member::WEIGHT, &weight.to_ne_bytes()));
+        let request = wire::request(command::MEMBER_SET, VERSION, &change);
+        self.channel.ask(self.family, &request).map(|_| ())
     }
 
     /// The totals of the network namespace.
@@ -178,58 +173,19 @@ impl Connection {
     pub fn subscribe(self) -> Result<Events, Error> {
         let mut channel = self.channel;
         channel.subscribe(self.events)?;
-        Ok(Events {
-            channel,
-            family: self.family,
-            waiting: VecDeque::new(),
-        })
+        Ok(Events::new(channel, self.family))
     }
 }
 
-/// What happens to groups, as it happens. The iterator waits for the next one
-/// and never ends; its descriptor is readable when something has happened.
-pub struct Events {
-    channel: Channel,
-    family: u16,
-    waiting: VecDeque<Event>,
-}
-
-impl Events {
-    /// Waits for a datagram and tells all that is in it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Lost`] when some were thrown away, and any other [`Error`].
-    pub fn receive(&mut self) -> Result<Vec<Event>, Error> {
-        let messages = self.channel.receive()?;
-        let ours = messages
-            .iter()
-            .filter(|message| message.kind == self.family);
-        ours.filter_map(|message| event(&message.payload).transpose())
-            .collect()
+/// The attributes that change a group.
+fn group_change(id: u32, settings: &Settings) -> Vec<u8> {
+    let mut change = wire::attribute(group::ID, &id.to_ne_bytes());
+    let kinds = [group::POLICY, group::WHEN_FULL, group::STALL];
+    for (kind, number) in kinds.into_iter().zip(settings.numbers()) {
+        let attribute = number.map(|number| wire::attribute(kind, &number.to_ne_bytes()));
+        change.extend(attribute.unwrap_or_default());
     }
-}
-
-impl Iterator for Events {
-    type Item = Result<Event, Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(event) = self.waiting.pop_front() {
-                return Some(Ok(event));
-            }
-            match self.receive() {
-                Ok(events) => self.waiting.extend(events),
-                Err(error) => return Some(Err(error)),
-            }
-        }
-    }
-}
-
-impl AsFd for Events {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.channel.as_fd()
-    }
+    change
 }
 
 /// The attributes of each message, behind the generic header.
@@ -263,23 +219,11 @@ fn resolve(bytes: &[u8]) -> Result<(u16, u32), Error> {
     Err(Error::Malformed)
 }
 
-/// What a notification tells; nothing when its command is not known.
-fn event(payload: &[u8]) -> Result<Option<Event>, Error> {
-    let (Some(command), Some(bytes)) = (payload.first(), payload.get(GENL_HEADER..)) else {
-        return Err(Error::Malformed);
-    };
-    Ok(Some(match *command {
-        command::GROUP_ADD_NTF => Event::GroupAdded(wire::group(bytes)?),
-        command::GROUP_DEL_NTF => Event::GroupRemoved(wire::group(bytes)?),
-        command::MEMBER_ADD_NTF => Event::MemberAdded(wire::member(bytes)?),
-        command::MEMBER_DEL_NTF => Event::MemberRemoved(wire::member(bytes)?),
-        _ => return Ok(None),
-    }))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Policy;
+    use std::time::Duration;
 
     #[test]
     fn the_family_and_its_events_are_found() {
@@ -293,17 +237,15 @@ mod tests {
     }
 
     #[test]
-    fn events_are_told_apart_and_unknown_ones_passed_over() {
+    fn a_change_has_what_is_given_and_no_more() {
         let id = wire::attribute(1, &3u32.to_ne_bytes());
-        let of = |command| event(&wire::request(command, 1, &id));
-        let group = Group {
-            id: 3,
-            ..Group::default()
-        };
-        assert_eq!(of(4).ok(), Some(Some(Event::GroupAdded(group))));
-        assert_eq!(of(5).ok(), Some(Some(Event::GroupRemoved(group))));
-        assert!(matches!(of(7), Ok(Some(Event::MemberRemoved(member))) if member.group == 3));
-        assert_eq!(of(99).ok(), Some(None));
-        assert!(event(&[4]).is_err());
+        assert_eq!(group_change(3, &Settings::new()), id);
+        let settings = Settings::new()
+            .policy(Policy::Balance)
+            .stall(Duration::ZERO);
+        let mut expected = id;
+        expected.extend(wire::attribute(4, &1u32.to_ne_bytes()));
+        expected.extend(wire::attribute(6, &0u32.to_ne_bytes()));
+        assert_eq!(group_change(3, &settings), expected);
     }
 }

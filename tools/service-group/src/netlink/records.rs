@@ -1,32 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What there is to read: groups, members, counters and events.
+//! What there is to read: groups, members, totals and events.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
+use super::Counters;
 use crate::option::MemberState;
-
-/// What became of connections: a member's own, or a group's totals.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// SYNs taken by the listener that the lookup found, with room for them.
-    pub home: u64,
-    /// SYNs taken by that listener although every slot was promised.
-    pub home_unpromised: u64,
-    /// SYNs taken for a sibling that was full.
-    pub redirected_in: u64,
-    /// SYNs that a sibling took because the accept queue was full.
-    pub redirected_queue_full: u64,
-    /// SYNs that a sibling took because the last slots were promised.
-    pub redirected_promised: u64,
-    /// SYNs dropped because no member had room.
-    pub dropped_full: u64,
-    /// SYNs dropped because the members with room could not serve them.
-    pub dropped_unfit: u64,
-    /// Complete connections taken over from a sibling.
-    pub rescued_in: u64,
-    /// Complete connections that a sibling took over.
-    pub rescued_out: u64,
-}
+use crate::settings::{Policy, WhenFull};
 
 /// A group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +17,13 @@ pub struct Group {
     pub uid: u32,
     /// Number of members.
     pub members: u32,
+    /// Which member a connection is given to.
+    pub policy: Policy,
+    /// What becomes of a SYN when no member has room.
+    pub when_full: WhenFull,
+    /// After how long without `accept` a member whose queue is not empty is
+    /// stalled; zero is never.
+    pub stall: Duration,
     /// Totals over all members that it has had.
     pub counters: Counters,
 }
@@ -64,6 +51,8 @@ pub struct Member {
     pub half_open: u32,
     /// What `listen` asked for; the accept queue takes one more.
     pub backlog: u32,
+    /// How many connections it is to have waiting, compared with the others.
+    pub weight: u32,
     /// What became of its connections.
     pub counters: Counters,
 }
@@ -81,6 +70,7 @@ impl Default for Member {
             queued: 0,
             half_open: 0,
             backlog: 0,
+            weight: 1,
             counters: Counters::default(),
         }
     }
@@ -113,4 +103,12 @@ pub enum Event {
     MemberAdded(Member),
     /// A member left, or its socket was closed; its final counters.
     MemberRemoved(Member),
+    /// A group does something else now.
+    GroupChanged(Group),
+    /// A member has another weight now.
+    MemberChanged(Member),
+    /// A member is stalled.
+    MemberStalled(Member),
+    /// A member that was stalled accepts again.
+    MemberReady(Member),
 }

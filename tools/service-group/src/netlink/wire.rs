@@ -5,25 +5,16 @@
 //! works with an older and with a newer module.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 use netlink_packet_core::NlasIterator;
 
-use super::{Counters, Error, Group, Member, Stats};
+use super::{numbers, Counters, Error, Group, Member, Stats};
 use crate::option::{array, MemberState};
+use crate::settings::{Policy, WhenFull};
 
 /// Length of the generic netlink header.
 pub(super) const GENL_HEADER: usize = 4;
-
-/// The commands of the family.
-pub(super) mod command {
-    pub const GROUP_GET: u8 = 1;
-    pub const MEMBER_GET: u8 = 2;
-    pub const STATS_GET: u8 = 3;
-    pub const GROUP_ADD_NTF: u8 = 4;
-    pub const GROUP_DEL_NTF: u8 = 5;
-    pub const MEMBER_ADD_NTF: u8 = 6;
-    pub const MEMBER_DEL_NTF: u8 = 7;
-}
 
 /// A request: the generic header, then attributes.
 pub(super) fn request(command: u8, version: u8, attributes: &[u8]) -> Vec<u8> {
@@ -78,73 +69,66 @@ fn address(value: &[u8]) -> Option<IpAddr> {
 
 fn counters(bytes: &[u8]) -> Result<Counters, Error> {
     let mut counters = Counters::default();
-    each(bytes, |kind, value| {
-        let field = match kind {
-            2 => &mut counters.home,
-            3 => &mut counters.home_unpromised,
-            4 => &mut counters.redirected_in,
-            5 => &mut counters.redirected_queue_full,
-            6 => &mut counters.redirected_promised,
-            7 => &mut counters.dropped_full,
-            8 => &mut counters.dropped_unfit,
-            9 => &mut counters.rescued_in,
-            10 => &mut counters.rescued_out,
-            _ => return,
-        };
-        *field = wide(value);
-    })?;
+    each(bytes, |kind, value| counters.set(kind, wide(value)))?;
     Ok(counters)
 }
 
 /// A group, from the attributes of a message.
 pub(super) fn group(bytes: &[u8]) -> Result<Group, Error> {
-    let mut group = Group::default();
+    use numbers::group;
+    let mut record = Group::default();
     let mut nest = Ok(Counters::default());
     each(bytes, |kind, value| match kind {
-        1 => group.id = word(value),
-        2 => group.uid = word(value),
-        3 => group.members = word(value),
-        4 => nest = counters(value),
+        group::ID => record.id = word(value),
+        group::UID => record.uid = word(value),
+        group::MEMBERS => record.members = word(value),
+        group::POLICY => record.policy = Policy::from_number(word(value)),
+        group::WHEN_FULL => record.when_full = WhenFull::from_number(word(value)),
+        group::STALL => record.stall = Duration::from_millis(word(value).into()),
+        group::COUNTERS => nest = counters(value),
         _ => {}
     })?;
-    group.counters = nest?;
-    Ok(group)
+    record.counters = nest?;
+    Ok(record)
 }
 
 /// A member, from the attributes of a message.
 pub(super) fn member(bytes: &[u8]) -> Result<Member, Error> {
-    let mut member = Member::default();
+    use numbers::member;
+    let mut record = Member::default();
     let mut nest = Ok(Counters::default());
     each(bytes, |kind, value| match kind {
-        1 => member.group = word(value),
-        2 => member.cookie = wide(value),
-        3 => member.inode = wide(value),
-        4 => member.family = half(value),
-        5 => member.port = u16::from_be_bytes(array(value)),
-        6 => member.address = address(value),
-        7 => member.state = MemberState::from_number(word(value)),
-        8 => member.queued = word(value),
-        9 => member.half_open = word(value),
-        10 => member.backlog = word(value),
-        11 => nest = counters(value),
+        member::GROUP => record.group = word(value),
+        member::COOKIE => record.cookie = wide(value),
+        member::INODE => record.inode = wide(value),
+        member::FAMILY => record.family = half(value),
+        member::PORT => record.port = u16::from_be_bytes(array(value)),
+        member::ADDRESS => record.address = address(value),
+        member::STATE => record.state = MemberState::from_number(word(value)),
+        member::QUEUED => record.queued = word(value),
+        member::HALF_OPEN => record.half_open = word(value),
+        member::BACKLOG => record.backlog = word(value),
+        member::WEIGHT => record.weight = word(value),
+        member::COUNTERS => nest = counters(value),
         _ => {}
     })?;
-    member.counters = nest?;
-    Ok(member)
+    record.counters = nest?;
+    Ok(record)
 }
 
 /// The totals, from the attributes of a message.
 pub(super) fn stats(bytes: &[u8]) -> Result<Stats, Error> {
-    let mut stats = Stats::default();
+    use numbers::stats;
+    let mut record = Stats::default();
     each(bytes, |kind, value| match kind {
-        1 => stats.groups = word(value),
-        2 => stats.members = word(value),
-        3 => stats.refused_limit = wide(value),
-        4 => stats.refused_permission = wide(value),
-        5 => stats.refused_other = wide(value),
+        stats::GROUPS => record.groups = word(value),
+        stats::MEMBERS => record.members = word(value),
+        stats::REFUSED_LIMIT => record.refused_limit = wide(value),
+        stats::REFUSED_PERMISSION => record.refused_permission = wide(value),
+        stats::REFUSED_OTHER => record.refused_other = wide(value),
         _ => {}
     })?;
-    Ok(stats)
+    Ok(record)
 }
 
 #[cfg(test)]
@@ -154,7 +138,7 @@ mod tests {
     #[test]
     fn a_member_is_read_with_its_counters() {
         let mut nest = attribute(1, &[]);
-        for (kind, value) in (2u16..=10).zip(100u64..) {
+        for (kind, value) in (2u16..=20).zip(100u64..) {
             nest.extend(attribute(kind, &value.to_ne_bytes()));
         }
         let mut bytes = Vec::new();
@@ -165,11 +149,12 @@ mod tests {
             (4, &2u16.to_ne_bytes()),
             (5, &80u16.to_be_bytes()),
             (6, &[10, 0, 0, 1]),
-            (7, &2u32.to_ne_bytes()),
+            (7, &5u32.to_ne_bytes()),
             (8, &8u32.to_ne_bytes()),
             (9, &9u32.to_ne_bytes()),
             (10, &10u32.to_ne_bytes()),
-            (0x8000 | 11, &nest),
+            (11, &3u32.to_ne_bytes()),
+            (0x8000 | 12, &nest),
             (99, &[1]),
         ] {
             bytes.extend(attribute(kind, value));
@@ -178,15 +163,29 @@ mod tests {
         assert_eq!((member.group, member.cookie, member.inode), (5, 6, 7));
         assert_eq!((member.family, member.port), (2, 80));
         assert_eq!(member.address, Some(Ipv4Addr::new(10, 0, 0, 1).into()));
-        assert_eq!(member.state, MemberState::Listening);
-        assert_eq!(
-            (member.queued, member.half_open, member.backlog),
-            (8, 9, 10)
-        );
-        assert_eq!(
-            (member.counters.home, member.counters.rescued_out),
-            (100, 108)
-        );
+        assert_eq!(member.state, MemberState::Stalled);
+        let numbers = (member.queued, member.half_open, member.backlog);
+        assert_eq!((numbers, member.weight), ((8, 9, 10), 3));
+        let counters = member.counters;
+        assert_eq!((counters.home, counters.stalls), (100, 118));
+    }
+
+    #[test]
+    fn a_group_is_read_with_its_settings() {
+        let mut bytes = Vec::new();
+        for (kind, number) in [(1, 3u32), (2, 33), (3, 2), (4, 1), (5, 1), (6, 250)] {
+            bytes.extend(attribute(kind, &number.to_ne_bytes()));
+        }
+        let expected = Group {
+            id: 3,
+            uid: 33,
+            members: 2,
+            policy: Policy::Balance,
+            when_full: WhenFull::Reset,
+            stall: Duration::from_millis(250),
+            ..Group::default()
+        };
+        assert_eq!(group(&bytes).ok(), Some(expected));
     }
 
     #[test]
@@ -194,7 +193,7 @@ mod tests {
         assert_eq!(group(&[]).ok(), Some(Group::default()));
         assert_eq!(stats(&[]).ok(), Some(Stats::default()));
         assert!(matches!(member(&[9, 0, 1]), Err(Error::Malformed)));
-        let nest = attribute(4, &[200, 0, 1, 0]);
+        let nest = attribute(7, &[200, 0, 1, 0]);
         assert!(matches!(group(&nest), Err(Error::Malformed)));
     }
 

@@ -2,19 +2,25 @@
 //! The command line: the one definition of which the man pages and the shell
 //! completions are made, too.
 
+mod change;
+mod watch;
+
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 
+pub use change::{MemberName, PolicyArg, SetArgs, SettingArgs, WhenFullArg};
+pub use watch::{ExportArgs, MonitorArgs, TopArgs};
+
 const EXIT: &str = "Exit status: 0 when done, 1 when it failed, 2 when the command line is wrong.";
 
-/// Show, make and follow groups of listening sockets.
+/// Show, make, change and follow groups of listening sockets.
 ///
 /// The kernel module service_group keeps a connection from being dropped while
 /// any listening socket of its group has room. sgctl groups the sockets of
-/// programs that run already, starts programs with grouped sockets, and shows
-/// how full each socket is. Load the module first: modprobe service_group.
+/// programs that run already, starts programs with grouped sockets, changes what
+/// a group does, and shows how full each socket is. Load the module first: modprobe service_group.
 #[derive(Debug, Parser)]
 #[command(name = "sgctl", version, after_long_help = EXIT)]
 pub struct Cli {
@@ -32,10 +38,16 @@ pub enum Command {
     Attach(AttachArgs),
     /// Take sockets out of their group.
     Detach(DetachArgs),
+    /// Change what a group does, or the weight of members.
+    Set(SetArgs),
     /// Start workers, each with its own listening sockets, grouped.
     Run(RunArgs),
-    /// Print groups and members as they come and go.
+    /// Print what happens to groups and members, as it happens.
     Monitor(MonitorArgs),
+    /// Show members' queues and rates, again and again.
+    Top(TopArgs),
+    /// Answer Prometheus with queues, states and counters.
+    Export(ExportArgs),
     /// Become a worker that `run` starts.
     #[command(hide = true)]
     ExecWorker(ExecWorkerArgs),
@@ -43,13 +55,25 @@ pub enum Command {
 
 const SHOW_JSON: &str = "\
 With --json it prints an array of groups:
-  [{\"id\": 1, \"uid\": 0, \"counters\": COUNTERS, \"members\": [MEMBER, ...]}, ...]
+  [{\"id\": 1, \"uid\": 0, \"policy\": \"overflow\" or \"balance\", \"when_full\": \"drop\" or
+    \"reset\", \"stall_ms\": 100 (0: never), \"counters\": COUNTERS, \"members\": [MEMBER, ...]},
+   ...]
 
 MEMBER is {\"inode\", \"cookie\", \"family\" (\"ipv4\" or \"ipv6\"), \"address\" (or null),
-\"port\", \"state\", \"queued\", \"half_open\", \"backlog\", \"counters\": COUNTERS}.
+\"port\", \"state\", \"queued\", \"half_open\", \"backlog\", \"weight\", \"counters\": COUNTERS}.
+The states are \"unbound\", \"bound\", \"listening\", \"connected\", \"unhooked\", \"stalled\"
+and \"leaving\".
 
 COUNTERS is {\"home\", \"home_unpromised\", \"redirected_in\", \"redirected_queue_full\",
-\"redirected_promised\", \"dropped_full\", \"dropped_unfit\", \"rescued_in\", \"rescued_out\"}.
+\"redirected_promised\", \"redirected_stalled\", \"redirected_balanced\",
+\"redirected_leaving\", \"dropped_full\", \"dropped_unfit\", \"reset\", \"rescued_in\",
+\"rescued_overflow\", \"rescued_stalled\", \"rescued_leaving\", \"handed_in\",
+\"handed_out\", \"accepted\", \"stalls\", \"rescued_out\"}; the last is the sum of
+\"rescued_overflow\", \"rescued_stalled\" and \"rescued_leaving\".
+
+The table sums up: HOME, IN and OUT are SYNs taken as the listener that was looked up,
+for a sibling and by a sibling; DROPPED those that nobody took, reset or not; RESCUED
+complete connections taken over (+) and given away (-).
 
 Members are ordered by family, address, port and inode. Fields may be added, and
 keep their meaning.";
@@ -70,7 +94,8 @@ const ATTACH_NOTES: &str = "\
 It may be repeated: sockets that are new since the last time join the group, and
 when there are none, nothing changes. That is what to do after a reload of the
 program. It succeeds when the sockets that can be grouped are in one group; what
-it could not take, and why, is told on standard error.
+it could not take, and why, is told on standard error. --policy, --when-full and --stall
+hold for the whole group, also for members that were there before.
 
 The descriptors are borrowed from the programs with pidfd_getfd, which needs the
 right to trace them: the same user, or root. The programs notice nothing.";
@@ -88,6 +113,9 @@ pub struct AttachArgs {
     /// Take sockets that are bound to this address only.
     #[arg(long, value_name = "ADDRESS")]
     pub address: Option<IpAddr>,
+    /// What the group is to do, whether it is new or not.
+    #[command(flatten)]
+    pub settings: SettingArgs,
     /// Tell what would be done, and change nothing.
     #[arg(long)]
     pub dry_run: bool,
@@ -148,24 +176,12 @@ pub struct RunArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 30,
           value_parser = clap::value_parser!(u32).range(0..=86_400))]
     pub grace: u32,
+    /// What the groups are to do.
+    #[command(flatten)]
+    pub settings: SettingArgs,
     /// The program that serves, and its arguments.
     #[arg(last = true, required = true, value_name = "CMD")]
     pub command: Vec<OsString>,
-}
-
-const MONITOR_JSON: &str = "\
-With --json each line is an object: {\"time\" (RFC 3339, UTC), \"event\"} and, as
-\"show --json\" has them, \"group\" ({\"id\", \"uid\", \"counters\"}) or \"member\" (with the
-number of its \"group\"). The events are \"group-add\", \"group-del\", \"member-add\" and
-\"member-del\"; \"lost\" when the kernel had to throw some away.";
-
-/// Arguments of `monitor`.
-#[derive(Args, Debug)]
-#[command(after_long_help = MONITOR_JSON)]
-pub struct MonitorArgs {
-    /// Print one JSON object a line.
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// Arguments of `exec-worker`.
@@ -190,18 +206,20 @@ fn port() -> clap::builder::RangedI64ValueParser<u16> {
     clap::value_parser!(u16).range(1..)
 }
 
+/// Why a command line is refused, which it has to be.
+#[cfg(test)]
+fn refused(line: &str) -> clap::error::ErrorKind {
+    match Cli::try_parse_from(line.split(' ')) {
+        Ok(cli) => panic!("{line} is taken as {cli:?}"),
+        Err(error) => error.kind(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::error::ErrorKind;
     use clap::CommandFactory;
-
-    fn refused(line: &str) -> ErrorKind {
-        match Cli::try_parse_from(line.split(' ')) {
-            Ok(cli) => panic!("{line} is taken as {cli:?}"),
-            Err(error) => error.kind(),
-        }
-    }
 
     #[test]
     fn the_definition_is_sound() {
@@ -217,8 +235,18 @@ mod tests {
             "sgctl run --workers 0 --listen 1.2.3.4:5 -- true",
             "sgctl run --workers 1025 --listen 1.2.3.4:5 -- true",
             "sgctl run --listen 1.2.3.4 -- true",
+            "sgctl run --listen 1.2.3.4:5 --stall 2h -- true",
+            "sgctl attach --port 80 --stall 0s",
         ] {
             assert_eq!(refused(line), ErrorKind::ValueValidation, "{line}");
+        }
+    }
+
+    #[test]
+    fn every_counter_is_documented() {
+        for counter in service_group::netlink::Counters::default().list() {
+            let name = format!("\"{}\"", counter.name);
+            assert!(SHOW_JSON.contains(&name), "{name}");
         }
     }
 

@@ -4,43 +4,23 @@
 //! It collects what is known of the sockets, lets [`plan`] decide, and does
 //! that. The programs are not told, and need no change.
 
+mod report;
+
 use std::collections::{HashMap, HashSet};
 use std::os::fd::OwnedFd;
 
 use rustix::net::sockopt::socket_protocol;
-use serde::Serialize;
 use service_group::netlink::{Connection, Error as NetlinkError};
-use service_group::{form, info, join, leave, Entry, Error, Options};
+use service_group::{configure, form, info, join, leave, Entry, Error, Options, Settings};
 
 use crate::cli::AttachArgs;
 use crate::listeners::{of_port, Listener};
 use crate::owners::{self, Owners};
-use crate::plan::{plan, shared, Action, Found, Plan, Reason};
+use crate::plan::{plan, Action, Found, Plan, Reason};
+use crate::view::words;
 use crate::{output, Failure};
 
 const IPPROTO_MPTCP: u32 = 262;
-
-/// What was done, as `--json` tells it.
-#[derive(Debug, Serialize)]
-struct Report {
-    port: u16,
-    /// The group, once there is one.
-    group: Option<u32>,
-    /// `formed`, `joined`, `unchanged` or `none`.
-    action: &'static str,
-    dry_run: bool,
-    sockets: Vec<SocketReport>,
-}
-
-#[derive(Debug, Serialize)]
-struct SocketReport {
-    inode: u64,
-    address: String,
-    pids: Vec<u32>,
-    /// `added`, `member` or `refused`.
-    status: &'static str,
-    reason: Option<String>,
-}
 
 /// Runs the subcommand.
 pub fn run(args: &AttachArgs) -> Result<(), Failure> {
@@ -51,25 +31,26 @@ pub fn run(args: &AttachArgs) -> Result<(), Failure> {
     } else {
         carry_out(&mut plan, &sockets)?
     };
-    let report = report(args, &found, &plan, group);
-    for socket in report.sockets.iter().filter(|s| s.status == "refused") {
-        let reason = socket.reason.as_deref().unwrap_or_default();
-        let (address, inode) = (&socket.address, socket.inode);
-        let holder = holder(&socket.pids);
-        eprintln!("sgctl: {address} (inode {inode}, {holder}) is not taken: {reason}");
-    }
+    let settings = args.settings.settings();
+    let set_up = if args.dry_run {
+        Ok(())
+    } else {
+        set_up(&found, &plan, &sockets, &settings)
+    };
+    let report = report::new(args, &found, &plan, group, set_up.is_ok());
+    report::refusals(&report);
     if args.json {
         output::json(&report)?;
     } else {
-        output::text(&sentence(&report, &plan))?;
-        notes(&found, &plan);
+        output::text(&report::sentences(&report, &plan, &settings))?;
+        report::notes(&found, &plan);
     }
     match plan.action {
         Action::Impossible => Err(Failure::new(format!(
             "nothing was grouped on port {}",
             args.port
         ))),
-        _ => Ok(()),
+        _ => set_up,
     }
 }
 
@@ -181,6 +162,58 @@ fn carry_out(plan: &mut Plan, sockets: &[Option<OwnedFd>]) -> Result<Option<u32>
     }
 }
 
+/// Makes the group do what is wanted, through the socket of a member.
+fn set_up(
+    found: &[Found],
+    plan: &Plan,
+    sockets: &[Option<OwnedFd>],
+    settings: &Settings,
+) -> Result<(), Failure> {
+    if settings.is_empty() {
+        return Ok(());
+    }
+    let borrowed;
+    let member = match &plan.action {
+        Action::Impossible => return Ok(()),
+        Action::Form(members) | Action::Join(_, members) => {
+            pick(members, sockets).first().map(|(_, fd)| *fd)
+        }
+        Action::Nothing(groups) if groups.len() > 1 => {
+            return Err(Failure::new(
+                "the sockets are in several groups, which were not changed: change each with \
+                 \"sgctl set --group\"",
+            ))
+        }
+        Action::Nothing(_) => {
+            borrowed = borrow_member(found)?;
+            Some(&borrowed)
+        }
+    };
+    let done = member.map_or(Err(Error::NotMember), |fd| configure(fd, settings));
+    done.map_err(|error| {
+        Failure::new(format!(
+            "the group was not given {}: {error}",
+            words(settings)
+        ))
+    })
+}
+
+/// Borrows the socket of a member; any will do.
+fn borrow_member(found: &[Found]) -> Result<OwnedFd, Failure> {
+    let members = || found.iter().filter(|socket| socket.group.is_some());
+    let inodes: HashSet<u64> = members().map(|socket| socket.inode).collect();
+    let pids: Vec<u32> = members().flat_map(|socket| socket.pids.clone()).collect();
+    let owners = Owners::of(&inodes, &pids);
+    let mut reason = Reason::Unseen;
+    for inode in inodes {
+        match owners.borrow(inode) {
+            Ok(fd) => return Ok(fd),
+            Err(refused) => reason = refused,
+        }
+    }
+    Err(Failure::new(format!("the group was not changed: {reason}")))
+}
+
 fn pick<'fd>(members: &[usize], sockets: &'fd [Option<OwnedFd>]) -> Vec<(usize, &'fd OwnedFd)> {
     let fd = |&index: &usize| Some((index, sockets.get(index)?.as_ref()?));
     members.iter().filter_map(fd).collect()
@@ -241,87 +274,4 @@ fn join_each(plan: &mut Plan, group: u32, fds: &[(usize, &OwnedFd)]) -> Vec<usiz
         }
     }
     joined
-}
-
-fn report(args: &AttachArgs, found: &[Found], plan: &Plan, group: Option<u32>) -> Report {
-    let (action, group) = match &plan.action {
-        Action::Form(_) => ("formed", group),
-        Action::Join(group, _) => ("joined", Some(*group)),
-        Action::Nothing(_) => ("unchanged", found.iter().find_map(|socket| socket.group)),
-        Action::Impossible => ("none", None),
-    };
-    let sockets = found.iter().enumerate().map(|(index, socket)| {
-        let refused = plan.refused.iter().find(|(refused, _)| *refused == index);
-        let status = match (refused, socket.group) {
-            (Some(_), _) => "refused",
-            (None, Some(_)) => "member",
-            (None, None) => "added",
-        };
-        SocketReport {
-            inode: socket.inode,
-            address: socket.address.to_string(),
-            pids: socket.pids.clone(),
-            status,
-            reason: refused.map(|(_, reason)| reason.to_string()),
-        }
-    });
-    Report {
-        port: args.port,
-        group,
-        action,
-        dry_run: args.dry_run,
-        sockets: sockets.collect(),
-    }
-}
-
-/// The processes that hold a socket, in words.
-fn holder(pids: &[u32]) -> String {
-    match pids {
-        [] => "held by no visible process".to_owned(),
-        [pid] => format!("{} {pid}", owners::name(*pid)),
-        [pid, others @ ..] => {
-            format!("{} {pid} and {} more", owners::name(*pid), others.len())
-        }
-    }
-}
-
-fn sentence(report: &Report, plan: &Plan) -> String {
-    let port = report.port;
-    let will = if report.dry_run { "would be " } else { "" };
-    match (&plan.action, report.group) {
-        (Action::Form(members), Some(group)) => {
-            let sockets = output::count(members.len(), "socket");
-            format!("group {group}: formed of {sockets} on port {port}\n")
-        }
-        (Action::Form(members), None) => {
-            let sockets = output::count(members.len(), "socket");
-            format!("a group {will}formed of {sockets} on port {port}\n")
-        }
-        (Action::Join(group, members), _) => {
-            let sockets = output::count(members.len(), "socket");
-            format!("group {group}: {will}joined by {sockets} on port {port}\n")
-        }
-        (Action::Nothing(groups), _) => {
-            let ids: Vec<String> = groups.iter().map(u32::to_string).collect();
-            let groups = if ids.len() == 1 { "group" } else { "groups" };
-            let ids = ids.join(", ");
-            let members = report.sockets.iter().filter(|s| s.status == "member");
-            let sockets = output::count(members.count(), "socket");
-            format!("{groups} {ids}: all of {sockets} on port {port} belong to it already\n")
-        }
-        (Action::Impossible, _) => String::new(),
-    }
-}
-
-/// Tells what a group can help with only in part.
-fn notes(found: &[Found], plan: &Plan) {
-    if plan.action == Action::Impossible {
-        return;
-    }
-    for (address, processes) in shared(found) {
-        eprintln!(
-            "sgctl: note: {processes} processes share the one queue of {address}: with a socket \
-             for each (SO_REUSEPORT) a slow one would hold up none of the others' connections"
-        );
-    }
 }

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A member that goes passes on what it has: connections that wait, and
+ * handshakes that are half-way, to siblings at the same address and at others.
+ * The client sees no reset.
+ */
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "test.h"
+
+#define PORT 8080
+
+/* How it goes. */
+enum way { CLOSE, SHUTDOWN, DISCONNECT, KILL, EXEC, DRAIN };
+
+FIXTURE(leaving) {
+	int fds[3];
+	struct address home;
+	struct address asked;
+};
+
+FIXTURE_VARIANT(leaving) {
+	enum family family;
+	enum way way;
+};
+
+#define WAYS(name, kind)							\
+	FIXTURE_VARIANT_ADD(leaving, name##_close) { kind, CLOSE };		\
+	FIXTURE_VARIANT_ADD(leaving, name##_shutdown) { kind, SHUTDOWN };	\
+	FIXTURE_VARIANT_ADD(leaving, name##_disconnect) { kind, DISCONNECT };	\
+	FIXTURE_VARIANT_ADD(leaving, name##_kill) { kind, KILL };		\
+	FIXTURE_VARIANT_ADD(leaving, name##_exec) { kind, EXEC };		\
+	FIXTURE_VARIANT_ADD(leaving, name##_drain) { kind, DRAIN }
+
+WAYS(ipv4, IPV4);
+WAYS(ipv6, IPV6);
+WAYS(mapped, MAPPED);
+
+FIXTURE_SETUP(leaving)
+{
+	enter_namespace();
+	self->home = client_address(variant->family, 1, PORT);
+	self->asked = listener_address(variant->family, 1, PORT);
+	group_on_hosts(variant->family, self->fds, 3, PORT, 8);
+}
+
+FIXTURE_TEARDOWN(leaving) { }
+
+/* The only process with the descriptor; it ends, or becomes another program. */
+static void end_with_process(int fd, bool kill_it)
+{
+	int ready[2];
+	pid_t child;
+	char byte;
+
+	if (pipe(ready))
+		die("making a pipe");
+	child = fork();
+	if (child < 0)
+		die("forking");
+	if (!child) {
+		if (write(ready[1], "", 1) != 1)
+			_exit(1);
+		if (!kill_it)
+			execlp("true", "true", NULL);
+		for (;;)
+			pause();
+	}
+	if (read(ready[0], &byte, 1) != 1)
+		die("waiting for a process");
+	close(fd);
+	if (kill_it)
+		kill(child, SIGKILL);
+	if (waitpid(child, NULL, 0) != child)
+		die("waiting for a process to end");
+}
+
+static void go(int fd, enum way way)
+{
+	struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+	int result = 0;
+
+	switch (way) {
+	case CLOSE:
+		result = close(fd);
+		break;
+	case SHUTDOWN:
+		result = shutdown(fd, SHUT_RD);
+		break;
+	case DISCONNECT:
+		result = connect(fd, &nobody, sizeof(nobody));
+		break;
+	case KILL:
+		end_with_process(fd, true);
+		break;
+	case EXEC:
+		end_with_process(fd, false);
+		break;
+	case DRAIN:
+		result = leave(fd, SERVICE_GROUP_LEAVE_DRAIN);
+		break;
+	}
+	if (result)
+		die("going");
+}
+
+/* Accepts one, reads what the client said, and answers. */
+static bool serve(int fd, const struct address *asked)
+{
+	int server = accept_now(fd);
+	struct address name;
+	char seen[5] = "";
+
+	if (server < 0)
+		return false;
+	name = name_of(server);
+	return same_address(asked, &name) &&
+	       recv(server, seen, 5, MSG_WAITALL) == 5 && !memcmp(seen, "hello", 5) &&
+	       send(server, "world", 5, 0) == 5;
+}
+
+TEST_F(leaving, waiting_connections)
+{
+	uint32_t id = group_of(self->fds[0]);
+	int clients[4], served = 0;
+	char seen[5];
+
+	for (int i = 0; i < 4; i++) {
+		clients[i] = connect_to(&self->home);
+		ASSERT_LE(0, clients[i]);
+		ASSERT_EQ(5, send(clients[i], "hello", 5, 0));
+	}
+	ASSERT_TRUE(wait_for(queue_length(self->fds[0]) == 4));
+	go(self->fds[0], variant->way);
+	EXPECT_EQ(4, group_counter(id, SERVICE_GROUP_A_COUNTERS_RESCUED_LEAVING));
+	EXPECT_EQ(2, queue_length(self->fds[1]));
+	EXPECT_EQ(2, queue_length(self->fds[2]));
+	for (int i = 1; i < 3; i++)
+		while (queue_length(self->fds[i]))
+			served += serve(self->fds[i], &self->asked);
+	EXPECT_EQ(4, served);
+	for (int i = 0; i < 4; i++) {
+		EXPECT_EQ(5, recv(clients[i], seen, 5, MSG_WAITALL));
+		EXPECT_EQ(0, retransmissions_of(clients[i]));
+	}
+}
+
+/* The last packet of the handshake comes after it has gone. */
+TEST_F(leaving, half_open)
+{
+	uint32_t id = group_of(self->fds[0]);
+	struct handshake handshakes[2];
+	struct address peer;
+	int found = 0;
+
+	for (int i = 0; i < 2; i++)
+		start_handshake(&handshakes[i], variant->family, &self->home);
+	ASSERT_TRUE(wait_for(info_of(self->fds[0]).half_open == 2));
+	go(self->fds[0], variant->way);
+	EXPECT_EQ(2, group_counter(id, SERVICE_GROUP_A_COUNTERS_HANDED_OUT));
+	EXPECT_EQ(1, info_of(self->fds[1]).half_open);
+	EXPECT_EQ(1, info_of(self->fds[2]).half_open);
+	for (int i = 0; i < 2; i++)
+		send_last_ack(&handshakes[i]);
+	for (int i = 1; i < 3; i++) {
+		int server;
+
+		ASSERT_TRUE(wait_for(queue_length(self->fds[i]) == 1));
+		EXPECT_EQ(0, info_of(self->fds[i]).half_open);
+		server = accept_now(self->fds[i]);
+		ASSERT_LE(0, server);
+		peer = peer_of(server);
+		for (int j = 0; j < 2; j++)
+			found += peer.in.sin_port == handshakes[j].from.in.sin_port;
+	}
+	EXPECT_EQ(2, found);
+}
+
+/* Its client sees the SYN-ACK that the sibling's timer sends again. */
+TEST_F(leaving, half_open_goes_on)
+{
+	int client = start_half_open(&self->home);
+
+	ASSERT_TRUE(wait_for(info_of(self->fds[0]).half_open == 1));
+	go(self->fds[0], variant->way);
+	EXPECT_EQ(1, info_of(self->fds[1]).half_open + info_of(self->fds[2]).half_open);
+	EXPECT_EQ(0, finish_handshake(client));
+	EXPECT_TRUE(wait_for(queue_length(self->fds[1]) + queue_length(self->fds[2]) == 1));
+	EXPECT_EQ(0, info_of(self->fds[1]).half_open + info_of(self->fds[2]).half_open);
+}
+
+/* Without a sibling, and without room, the kernel does what it always did. */
+TEST_F(leaving, nobody_else)
+{
+	int client;
+
+	close(self->fds[1]);
+	close(self->fds[2]);
+	client = connect_to(&self->home);
+	ASSERT_LE(0, client);
+	ASSERT_TRUE(wait_for(queue_length(self->fds[0]) == 1));
+	go(self->fds[0], variant->way);
+	if (variant->way == DRAIN) {
+		EXPECT_EQ(1, queue_length(self->fds[0]));
+	} else {
+		EXPECT_TRUE(wait_for(state_of(client) == STATE_CLOSE));
+	}
+}
+
+FAMILIES(stopped);
+
+/* What stopped may listen again, and is a member like any other. */
+TEST_F(stopped, comes_back)
+{
+	struct address home = client_address(variant->family, 1, PORT);
+	static const enum way ways[] = { SHUTDOWN, DISCONNECT };
+	int fds[2];
+
+	group_on_hosts(variant->family, fds, 2, PORT, 8);
+	for (int i = 0; i < 2; i++) {
+		fill(&home, 2);
+		ASSERT_TRUE(wait_for(queue_length(fds[0]) == 2));
+		go(fds[0], ways[i]);
+		EXPECT_EQ(2, info_of(fds[0]).members);
+		ASSERT_EQ(0, listen(fds[0], 8));
+		EXPECT_EQ(SERVICE_GROUP_MEMBER_STATE_LISTENING, info_of(fds[0]).state);
+	}
+	EXPECT_EQ(4, queue_length(fds[1]));
+	fill(&home, 3);
+	EXPECT_TRUE(wait_for(queue_length(fds[0]) == 3));
+}
+
+TEST_HARNESS_MAIN

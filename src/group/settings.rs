@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a group does, and how it is changed: through the option, or netlink.
+
+#![forbid(unsafe_code)]
+
+use super::{
+    error::Refusal,
+    report::{self, Change},
+    Group,
+    Member, //
+};
+use crate::{
+    logic::{
+        request::RequestError,
+        select::Policy,
+        settings::{self, Changes, WhenFull}, //
+    },
+    sys::{
+        listener::Sock,
+        netlink::{Context, Request},
+        socket::caller_uid,
+        uapi, //
+    },
+};
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::{Atomic, Relaxed},
+        rcu, //
+    },
+};
+
+const _: () = {
+    assert!(settings::DEFAULT_STALL == uapi::SERVICE_GROUP_DEFAULT_STALL);
+    assert!(settings::MAX_STALL == uapi::SERVICE_GROUP_MAX_STALL);
+    assert!(settings::MAX_WEIGHT == uapi::SERVICE_GROUP_MAX_WEIGHT);
+};
+
+/// Nanoseconds of a millisecond.
+const NS_OF_MS: u64 = 1_000_000;
+
+/// A group's settings, each of which may change at any time.
+pub(crate) struct Settings {
+    balance: Atomic<bool>,
+    reset: Atomic<bool>,
+    /// Milliseconds.
+    stall: Atomic<u32>,
+}
+
+impl Settings {
+    pub(super) fn new() -> Self {
+        Self {
+            balance: Atomic::new(false),
+            reset: Atomic::new(false),
+            stall: Atomic::new(settings::DEFAULT_STALL),
+        }
+    }
+
+    pub(super) fn policy(&self) -> Policy {
+        if self.balance.load(Relaxed) {
+            Policy::Balance
+        } else {
+            Policy::Overflow
+        }
+    }
+
+    pub(super) fn when_full(&self) -> WhenFull {
+        if self.reset.load(Relaxed) {
+            WhenFull::Reset
+        } else {
+            WhenFull::Drop
+        }
+    }
+
+    /// The stall time in milliseconds; 0 for never.
+    pub(super) fn stall(&self) -> u32 {
+        self.stall.load(Relaxed)
+    }
+
+    /// The stall time in nanoseconds; 0 for never.
+    pub(super) fn stall_ns(&self) -> u64 {
+        u64::from(self.stall()).saturating_mul(NS_OF_MS)
+    }
+
+    fn change(&self, changes: &Changes) {
+        if let Some(policy) = changes.policy {
+            self.balance.store(policy == Policy::Balance, Relaxed);
+        }
+        if let Some(when_full) = changes.when_full {
+            self.reset.store(when_full == WhenFull::Reset, Relaxed);
+        }
+        if let Some(stall) = changes.stall {
+            self.stall.store(stall, Relaxed);
+        }
+    }
+}
+
+impl Group {
+    /// Changes what is the group's. Process context.
+    fn change(&self, changes: &Changes, sock: &Sock) {
+        self.settings.change(changes);
+        // Whoever waits by now has not been looked at for a shorter time.
+        self.registry.ticker().arm(self.settings.stall_ns());
+        report::group_event(Change::Changed, self, sock.net(), Context::Atomic);
+    }
+}
+
+impl Member {
+    fn change(&self, weight: u32, sock: &Sock) {
+        self.weight.store(weight, Relaxed);
+        report::member_event(Change::Changed, &self.group, self, sock, Context::Atomic);
+    }
+}
+
+/// `setsockopt(SO_SERVICE_GROUP_SETTINGS)`.
+pub(super) fn set(sock: &Sock, changes: &Changes) -> Result<(), Refusal> {
+    let net = sock.net();
+    if !net.is_callers() {
+        return Err(Refusal::OtherNamespace);
+    }
+    let registry = net.registry();
+    let _changes = registry.changes();
+    let locked = sock.lock();
+    let member = locked.attached_member().ok_or(Refusal::NotMember)?;
+    // As for joining: whoever has a socket need not be the one whose group it is.
+    if member.group.common.founder != caller_uid() && !net.caller_is_admin() {
+        return Err(Refusal::NotPermitted);
+    }
+    if *changes != only_weight(changes) {
+        member.group.change(changes, sock);
+    }
+    if let Some(weight) = changes.weight {
+        member.change(weight, sock);
+    }
+    Ok(())
+}
+
+/// The part of the changes that is the member's.
+fn only_weight(changes: &Changes) -> Changes {
+    Changes {
+        weight: changes.weight,
+        ..Changes::default()
+    }
+}
+
+/// `getsockopt(SO_SERVICE_GROUP_SETTINGS)`.
+pub(super) fn get(sock: &Sock) -> Result<uapi::service_group_settings, Refusal> {
+    let locked = sock.lock();
+    let member = locked.attached_member().ok_or(Refusal::NotMember)?;
+    let settings = &member.group.settings;
+    Ok(uapi::service_group_settings {
+        size: core::mem::size_of::<uapi::service_group_settings>() as u32,
+        set: uapi::service_group_set_SERVICE_GROUP_SET_POLICY
+            | uapi::service_group_set_SERVICE_GROUP_SET_WHEN_FULL
+            | uapi::service_group_set_SERVICE_GROUP_SET_STALL
+            | uapi::service_group_set_SERVICE_GROUP_SET_WEIGHT,
+        policy: settings.policy().number(),
+        when_full: settings.when_full().number(),
+        stall: settings.stall(),
+        weight: member.weight.load(Relaxed),
+    })
+}
+
+/// `group-set`. `EINVAL` without an id or without anything to change, `ENOENT` if there is no such
+/// group.
+pub(crate) fn set_group(request: &Request) -> Result {
+    let registry = request.net().registry();
+    let _changes = registry.changes();
+    let id = request.u32(uapi::SERVICE_GROUP_A_GROUP_ID).ok_or(EINVAL)?;
+    let changes = Changes::checked(
+        request.optional_u32(uapi::SERVICE_GROUP_A_GROUP_POLICY),
+        request.optional_u32(uapi::SERVICE_GROUP_A_GROUP_WHEN_FULL),
+        request.optional_u32(uapi::SERVICE_GROUP_A_GROUP_STALL),
+        None,
+    )
+    .map_err(Refusal::from)?;
+    if changes == Changes::default() {
+        return Err(EINVAL);
+    }
+    let group = registry.get(id).ok_or(ENOENT)?;
+    let guard = rcu::read_lock();
+    let member = group.members.iter_from(0, &guard).next().ok_or(ENOENT)?;
+    group.change(&changes, member.sock(&guard));
+    Ok(())
+}
+
+/// `member-set`. `EINVAL` without a group, cookie or weight, `ENOENT` if there is no such member.
+pub(crate) fn set_member(request: &Request) -> Result {
+    let registry = request.net().registry();
+    let _changes = registry.changes();
+    let id = request
+        .u32(uapi::SERVICE_GROUP_A_MEMBER_GROUP)
+        .ok_or(EINVAL)?;
+    let cookie = request
+        .u64(uapi::SERVICE_GROUP_A_MEMBER_COOKIE)
+        .ok_or(EINVAL)?;
+    let weight = request
+        .u32(uapi::SERVICE_GROUP_A_MEMBER_WEIGHT)
+        .ok_or(EINVAL)?;
+    let changes = Changes::checked(None, None, None, Some(weight)).map_err(Refusal::from)?;
+    let group = registry.get(id).ok_or(ENOENT)?;
+    let guard = rcu::read_lock();
+    let member = group
+        .members
+        .iter_from(0, &guard)
+        .find(|member| member.sock(&guard).identity().cookie == cookie)
+        .ok_or(ENOENT)?;
+    if let Some(weight) = changes.weight {
+        member.change(weight, member.sock(&guard));
+    }
+    Ok(())
+}
+
+/// Reads the option's bytes.
+pub(super) fn parse(bytes: &[u8]) -> Result<Changes, RequestError> {
+    Changes::parse(bytes)
+}

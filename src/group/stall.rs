@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Finds members whose program is hung, and relieves them.
+//!
+//! A connection that comes is announced, and sets the namespace's ticker; an `accept()` that
+//! succeeds is progress. Each tick looks at the members for which connections may wait, has
+//! [`stall::judge`] judge them, and moves what waits for stalled ones to siblings.
+//!
+//! A stalled member is given connections last of all, so its queue may stay empty, and it could
+//! never show that it accepts again. But its program looks for connections when it comes back,
+//! with `accept()`, `poll()` or `epoll_wait()`, and that it finds none is enough.
+
+#![forbid(unsafe_code)]
+
+use super::{
+    counters::Counter,
+    registry::Registry,
+    report::{self, Change},
+    rescue,
+    Group,
+    Member, //
+};
+use crate::{
+    logic::stall::{self, Verdict},
+    sys::{
+        listener::{Sock, SockRef},
+        netlink::Context,
+        ticker,
+        trail::trace_stall, //
+    },
+};
+use kernel::sync::{
+    atomic::{Atomic, Full, Relaxed},
+    rcu,
+    ArcBorrow, //
+};
+
+/// Ticks come so many times in a stall time, and not more often.
+const TICKS: u64 = 16;
+
+/// Whether a member keeps up with its connections.
+pub(super) struct Pace {
+    /// When it last accepted a connection, or its queue was seen empty.
+    progress: Atomic<u64>,
+    stalled: Atomic<bool>,
+}
+
+impl Pace {
+    pub(super) fn new() -> Self {
+        Self {
+            progress: Atomic::new(ticker::now()),
+            stalled: Atomic::new(false),
+        }
+    }
+
+    pub(super) fn is_stalled(&self) -> bool {
+        self.stalled.load(Relaxed)
+    }
+
+    fn judge(&self, queued: u32, now: u64, limit: u64) -> Verdict {
+        // Progress may have been made after `now` was read.
+        let quiet = now.saturating_sub(self.progress.load(Relaxed));
+        stall::judge(queued, quiet, limit)
+    }
+}
+
+/// A connection is about to be queued with the member, whose socket is `sock`. Softirq context, or
+/// under the socket's lock.
+pub(crate) fn announce(member: &Member, sock: &Sock) {
+    let limit = member.group.settings.stall_ns();
+    if limit == 0 {
+        return;
+    }
+    if sock.facts().load.queued == 0 {
+        member.pace.progress.store(ticker::now(), Relaxed);
+    }
+    member.group.registry.ticker().arm(limit);
+}
+
+/// The program has accepted a connection. Process context.
+pub(crate) fn accepted(member: &Member, sock: &Sock) {
+    member.counters.count(Counter::Accepted);
+    progress(member, sock);
+}
+
+/// The program looks for connections, and there is none. Process context.
+pub(crate) fn waits(member: &Member, sock: &Sock) {
+    if member.pace.is_stalled() {
+        progress(member, sock);
+    }
+}
+
+fn progress(member: &Member, sock: &Sock) {
+    // Either this sees that the member was found stalled, or `find()` sees the progress.
+    member.pace.progress.xchg(ticker::now(), Full);
+    if member.pace.stalled.load(Relaxed) && member.pace.stalled.xchg(false, Full) {
+        let queued = sock.facts().load.queued;
+        trace_stall(false, member.group.id, sock.cookie(), queued);
+        report::member_event(Change::Ready, &member.group, member, sock, Context::Atomic);
+    }
+}
+
+/// Looks after all groups of a namespace. Process context.
+pub(crate) fn tick(registry: ArcBorrow<'_, Registry>) {
+    let now = ticker::now();
+    let mut next: Option<u64> = None;
+    let mut id = Some(0);
+    while let Some(group) = id.and_then(|id| registry.get_from(id)) {
+        next = sooner(next, group.attend(now));
+        id = group.id.checked_add(1);
+    }
+    if let Some(next) = next {
+        registry.ticker().arm(next);
+    }
+}
+
+fn sooner(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+impl Group {
+    /// Looks after the members, and tells in how many nanoseconds to do so again.
+    fn attend(&self, now: u64) -> Option<u64> {
+        let limit = self.settings.stall_ns();
+        let mut next: Option<u64> = None;
+        let mut index = 0;
+        while let Some(sock) = self.find(&mut index, &mut next, now, limit) {
+            rescue::relieve(&sock);
+            // What stays is tried again, and what was moved is somebody's now.
+            next = sooner(next, Some(limit));
+        }
+        // Not more often than need be.
+        next.map(|next| next.max(limit.checked_div(TICKS).unwrap_or(0)))
+    }
+
+    /// The socket of the first stalled member from this index on. `next` becomes the time until one
+    /// of those before it may be stalled, if that is sooner.
+    fn find(
+        &self,
+        index: &mut usize,
+        next: &mut Option<u64>,
+        now: u64,
+        limit: u64,
+    ) -> Option<SockRef> {
+        let guard = rcu::read_lock();
+        while *index < self.members.capacity(&guard) {
+            let member = self.members.get(*index, &guard);
+            *index = index.saturating_add(1);
+            let Some(member) = member else { continue };
+            let sock = member.sock(&guard);
+            match member.pace.judge(sock.facts().load.queued, now, limit) {
+                Verdict::Idle => (),
+                Verdict::Wait(left) => *next = sooner(*next, Some(left)),
+                Verdict::Stalled => {
+                    member.found_stalled(sock, now, limit);
+                    if let Some(sock) = sock.try_ref(&guard) {
+                        return Some(sock);
+                    }
+                }
+            }
+        }
+        None
+    }
+}
+
+impl Member {
+    fn found_stalled(&self, sock: &Sock, now: u64, limit: u64) {
+        if self.pace.stalled.xchg(true, Full) {
+            return;
+        }
+        // It may have accepted meanwhile, without having seen this; see `progress()`.
+        let queued = sock.facts().load.queued;
+        if self.pace.judge(queued, now, limit) != Verdict::Stalled {
+            self.pace.stalled.store(false, Relaxed);
+            return;
+        }
+        self.counters.count(Counter::Stalls);
+        trace_stall(true, self.group.id, sock.cookie(), queued);
+        report::member_event(Change::Stalled, &self.group, self, sock, Context::Atomic);
+    }
+}

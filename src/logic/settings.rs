@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The bytes of `setsockopt(SO_SERVICE_GROUP_SETTINGS)`, read and checked.
+//!
+//! The wire form is `struct service_group_settings` in `include/uapi/linux/service_group.h`: six
+//! numbers of 32 bits in the byte order of the machine. The second says which of the last four are
+//! to be changed; the others must be zero.
+
+#![forbid(unsafe_code)]
+
+use super::{
+    request::{Fields, RequestError, MAX_HEADER_LEN},
+    select::Policy,
+};
+
+/// Length of the first version's `struct service_group_settings`.
+pub const LEN: usize = 24;
+/// Longest option that is taken, as `copy_struct_from_user()` has it: one page.
+pub const MAX_LEN: usize = MAX_HEADER_LEN;
+/// `SERVICE_GROUP_DEFAULT_STALL`, in milliseconds.
+pub const DEFAULT_STALL: u32 = 100;
+/// `SERVICE_GROUP_MAX_STALL`, in milliseconds.
+pub const MAX_STALL: u32 = 60_000;
+/// `SERVICE_GROUP_MAX_WEIGHT`.
+pub const MAX_WEIGHT: u32 = 65_535;
+
+/// `enum service_group_set`.
+const SET_POLICY: u32 = 1;
+const SET_WHEN_FULL: u32 = 2;
+const SET_STALL: u32 = 4;
+const SET_WEIGHT: u32 = 8;
+const SET_ALL: u32 = 15;
+
+/// What becomes of a SYN when no member has room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// It is dropped.
+    Drop,
+    /// It is answered with a reset.
+    Reset,
+}
+
+impl Policy {
+    /// From `enum service_group_policy`.
+    pub fn from_number(number: u32) -> Option<Self> {
+        match number {
+            0 => Some(Self::Overflow),
+            1 => Some(Self::Balance),
+            _ => None,
+        }
+    }
+
+    /// As `enum service_group_policy`.
+    pub fn number(self) -> u32 {
+        match self {
+            Self::Overflow => 0,
+            Self::Balance => 1,
+        }
+    }
+}
+
+impl WhenFull {
+    /// From `enum service_group_when_full`.
+    pub fn from_number(number: u32) -> Option<Self> {
+        match number {
+            0 => Some(Self::Drop),
+            1 => Some(Self::Reset),
+            _ => None,
+        }
+    }
+
+    /// As `enum service_group_when_full`.
+    pub fn number(self) -> u32 {
+        match self {
+            Self::Drop => 0,
+            Self::Reset => 1,
+        }
+    }
+}
+
+/// What is to be changed; what is `None` stays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Which member a connection is given to.
+    pub policy: Option<Policy>,
+    /// What becomes of a SYN when no member has room.
+    pub when_full: Option<WhenFull>,
+    /// The stall time in milliseconds, at most [`MAX_STALL`]; 0 for never.
+    pub stall: Option<u32>,
+    /// The member's weight, from 1 to [`MAX_WEIGHT`].
+    pub weight: Option<u32>,
+}
+
+impl Changes {
+    /// Reads and checks the bytes of the option, all of them.
+    pub fn parse(bytes: &[u8]) -> Result<Self, RequestError> {
+        let (known, newer) = bytes.split_at_checked(LEN).ok_or(RequestError::BadSize)?;
+        let mut fields = Fields(known);
+        let size = usize::try_from(fields.u32()?).map_err(|_| RequestError::BadSize)?;
+        if size != bytes.len() || size > MAX_LEN {
+            return Err(RequestError::BadSize);
+        }
+        if newer.iter().any(|&byte| byte != 0) {
+            return Err(RequestError::TooNew);
+        }
+        let set = fields.u32()?;
+        if set & !SET_ALL != 0 {
+            return Err(RequestError::UnknownFlag);
+        }
+        let mut field = |flag: u32| match fields.u32()? {
+            value if set & flag != 0 => Ok(Some(value)),
+            0 => Ok(None),
+            _ => Err(RequestError::ReservedNotZero),
+        };
+        Self::checked(
+            field(SET_POLICY)?,
+            field(SET_WHEN_FULL)?,
+            field(SET_STALL)?,
+            field(SET_WEIGHT)?,
+        )
+    }
+
+    /// Checks the ranges of numbers, in the order of the structure.
+    pub fn checked(
+        policy: Option<u32>,
+        when_full: Option<u32>,
+        stall: Option<u32>,
+        weight: Option<u32>,
+    ) -> Result<Self, RequestError> {
+        let out_of_range = RequestError::OutOfRange;
+        let policy = policy
+            .map(|number| Policy::from_number(number).ok_or(out_of_range))
+            .transpose()?;
+        let when_full = when_full
+            .map(|number| WhenFull::from_number(number).ok_or(out_of_range))
+            .transpose()?;
+        if stall.is_some_and(|stall| stall > MAX_STALL)
+            || weight.is_some_and(|weight| !(1..=MAX_WEIGHT).contains(&weight))
+        {
+            return Err(out_of_range);
+        }
+        Ok(Self {
+            policy,
+            when_full,
+            stall,
+            weight,
+        })
+    }
+}
+
+#[cfg(any(test, CONFIG_KUNIT = "y"))]
+#[cfg_attr(
+    CONFIG_KUNIT = "y",
+    kernel::macros::kunit_tests(service_group_settings)
+)]
+mod tests {
+    use super::*;
+
+    /// The six fields, in bytes.
+    fn bytes(fields: [u32; 6]) -> [u8; LEN] {
+        let mut bytes = [0; LEN];
+        for (to, from) in bytes.chunks_exact_mut(4).zip(fields) {
+            to.copy_from_slice(&from.to_ne_bytes());
+        }
+        bytes
+    }
+
+    #[test]
+    fn each_field_is_read() {
+        let all = Changes {
+            policy: Some(Policy::Balance),
+            when_full: Some(WhenFull::Reset),
+            stall: Some(60_000),
+            weight: Some(65_535),
+        };
+        let table = [
+            ([24, 0, 0, 0, 0, 0], Changes::default()),
+            ([24, 15, 1, 1, 60_000, 65_535], all),
+            (
+                [24, 4, 0, 0, 0, 0],
+                Changes {
+                    stall: Some(0),
+                    ..Changes::default()
+                },
+            ),
+            (
+                [24, 8, 0, 0, 0, 1],
+                Changes {
+                    weight: Some(1),
+                    ..Changes::default()
+                },
+            ),
+        ];
+        for (fields, changes) in table {
+            assert_eq!(Changes::parse(&bytes(fields)), Ok(changes));
+        }
+    }
+
+    #[test]
+    fn refusals() {
+        let table = [
+            ([23, 0, 0, 0, 0, 0], RequestError::BadSize),
+            ([25, 0, 0, 0, 0, 0], RequestError::BadSize),
+            ([24, 16, 0, 0, 0, 0], RequestError::UnknownFlag),
+            ([24, 0, 1, 0, 0, 0], RequestError::ReservedNotZero),
+            ([24, 1, 0, 0, 0, 1], RequestError::ReservedNotZero),
+            ([24, 1, 2, 0, 0, 0], RequestError::OutOfRange),
+            ([24, 2, 0, 2, 0, 0], RequestError::OutOfRange),
+            ([24, 4, 0, 0, 60_001, 0], RequestError::OutOfRange),
+            ([24, 8, 0, 0, 0, 0], RequestError::OutOfRange),
+            ([24, 8, 0, 0, 0, 65_536], RequestError::OutOfRange),
+        ];
+        for (fields, error) in table {
+            assert_eq!(Changes::parse(&bytes(fields)), Err(error));
+        }
+        assert_eq!(Changes::parse(&[]), Err(RequestError::BadSize));
+    }
+
+    #[test]
+    fn newer_ones_are_taken_while_they_ask_for_nothing_new() {
+        let mut newer = [0; 28];
+        for (to, from) in newer.iter_mut().zip(bytes([28, 8, 0, 0, 0, 7])) {
+            *to = from;
+        }
+        let weight = Changes {
+            weight: Some(7),
+            ..Changes::default()
+        };
+        assert_eq!(Changes::parse(&newer), Ok(weight));
+        if let Some(last) = newer.last_mut() {
+            *last = 1;
+        }
+        assert_eq!(Changes::parse(&newer), Err(RequestError::TooNew));
+    }
+}

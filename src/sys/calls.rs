@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What programs call on a member, as far as it matters to its group.
+
+use super::{
+    bindings,
+    listener::Sock, //
+};
+use crate::group::{
+    leave,
+    stall, //
+};
+use kernel::sync::rcu;
+
+/// # Safety
+///
+/// Called by `calls.c`, with a socket of the caller's.
+#[no_mangle]
+unsafe extern "C" fn sg_member_waits(sk: *mut bindings::sock) {
+    let guard = rcu::read_lock();
+    // SAFETY: By the requirement, for the duration of the call.
+    let sock = unsafe { Sock::from_ptr(sk) };
+    if let Some(member) = sock.flagged_member(&guard) {
+        stall::waits(member, sock);
+    }
+}
+
+/// # Safety
+///
+/// Called by `calls.c`, with a socket of the caller's.
+#[no_mangle]
+unsafe extern "C" fn sg_member_accepted(sk: *mut bindings::sock) {
+    let guard = rcu::read_lock();
+    // SAFETY: By the requirement, for the duration of the call.
+    let sock = unsafe { Sock::from_ptr(sk) };
+    if let Some(member) = sock.flagged_member(&guard) {
+        stall::accepted(member, sock);
+    }
+}
+
+/// # Safety
+///
+/// Called by `calls.c`, with a socket of the caller's that is not locked.
+#[no_mangle]
+unsafe extern "C" fn sg_member_leaves(sk: *mut bindings::sock) {
+    // SAFETY: By the requirement, for the duration of the call.
+    leave::begin(unsafe { Sock::from_ptr(sk) });
+}
+
+/// # Safety
+///
+/// Called by `calls.c`, with a socket of the caller's that is not locked.
+#[no_mangle]
+unsafe extern "C" fn sg_member_stopped(sk: *mut bindings::sock) {
+    // SAFETY: By the requirement, for the duration of the call.
+    leave::end(unsafe { Sock::from_ptr(sk) });
+}

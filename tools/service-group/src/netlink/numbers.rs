@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The numbers of commands and attributes, as `linux/service_group_netlink.h`
+//! has them; a test compares the two.
+
+/// The commands of the family.
+pub(super) mod command {
+    pub const GROUP_GET: u8 = 1;
+    pub const MEMBER_GET: u8 = 2;
+    pub const GROUP_SET: u8 = 3;
+    pub const MEMBER_SET: u8 = 4;
+    pub const STATS_GET: u8 = 5;
+    pub const GROUP_ADD_NTF: u8 = 7;
+    pub const GROUP_DEL_NTF: u8 = 8;
+    pub const MEMBER_ADD_NTF: u8 = 9;
+    pub const MEMBER_DEL_NTF: u8 = 10;
+    pub const GROUP_CHANGE_NTF: u8 = 11;
+    pub const MEMBER_CHANGE_NTF: u8 = 12;
+    pub const MEMBER_STALL_NTF: u8 = 13;
+    pub const MEMBER_READY_NTF: u8 = 14;
+}
+
+/// The attributes of a group.
+pub(super) mod group {
+    pub const ID: u16 = 1;
+    pub const UID: u16 = 2;
+    pub const MEMBERS: u16 = 3;
+    pub const POLICY: u16 = 4;
+    pub const WHEN_FULL: u16 = 5;
+    pub const STALL: u16 = 6;
+    pub const COUNTERS: u16 = 7;
+}
+
+/// The attributes of a member.
+pub(super) mod member {
+    pub const GROUP: u16 = 1;
+    pub const COOKIE: u16 = 2;
+    pub const INODE: u16 = 3;
+    pub const FAMILY: u16 = 4;
+    pub const PORT: u16 = 5;
+    pub const ADDRESS: u16 = 6;
+    pub const STATE: u16 = 7;
+    pub const QUEUED: u16 = 8;
+    pub const HALF_OPEN: u16 = 9;
+    pub const BACKLOG: u16 = 10;
+    pub const WEIGHT: u16 = 11;
+    pub const COUNTERS: u16 = 12;
+}
+
+/// The attributes of the totals.
+pub(super) mod stats {
+    pub const GROUPS: u16 = 1;
+    pub const MEMBERS: u16 = 2;
+    pub const REFUSED_LIMIT: u16 = 3;
+    pub const REFUSED_PERMISSION: u16 = 4;
+    pub const REFUSED_OTHER: u16 = 5;
+}
+
+/// The number that an enum of the header gives to this name, which is told
+/// without `SERVICE_GROUP_`.
+#[cfg(test)]
+pub(super) fn of_header(name: &str) -> Option<u16> {
+    let header = include_str!("../../../../include/uapi/linux/service_group_netlink.h");
+    let mut next = 0;
+    for line in header.lines().map(str::trim) {
+        if line.starts_with("enum ") {
+            next = 0;
+        }
+        let Some(entry) = line.strip_suffix(',') else {
+            continue;
+        };
+        let (entry, number) = entry.split_once(" = ").unwrap_or((entry, ""));
+        next = number.parse().unwrap_or(next);
+        if entry.replace("SERVICE_GROUP_", "") == name {
+            return Some(next);
+        }
+        next += 1;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_those_of_the_header() {
+        for (name, number) in [
+            ("GROUP_GET", command::GROUP_GET),
+            ("MEMBER_GET", command::MEMBER_GET),
+            ("GROUP_SET", command::GROUP_SET),
+            ("MEMBER_SET", command::MEMBER_SET),
+            ("STATS_GET", command::STATS_GET),
+            ("GROUP_ADD_NTF", command::GROUP_ADD_NTF),
+            ("GROUP_DEL_NTF", command::GROUP_DEL_NTF),
+            ("MEMBER_ADD_NTF", command::MEMBER_ADD_NTF),
+            ("MEMBER_DEL_NTF", command::MEMBER_DEL_NTF),
+            ("GROUP_CHANGE_NTF", command::GROUP_CHANGE_NTF),
+            ("MEMBER_CHANGE_NTF", command::MEMBER_CHANGE_NTF),
+            ("MEMBER_STALL_NTF", command::MEMBER_STALL_NTF),
+            ("MEMBER_READY_NTF", command::MEMBER_READY_NTF),
+        ] {
+            assert_eq!(
+                of_header(&format!("CMD_{name}")),
+                Some(number.into()),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn attributes_are_those_of_the_header() {
+        for (name, number) in [
+            ("GROUP_ID", group::ID),
+            ("GROUP_UID", group::UID),
+            ("GROUP_MEMBERS", group::MEMBERS),
+            ("GROUP_POLICY", group::POLICY),
+            ("GROUP_WHEN_FULL", group::WHEN_FULL),
+            ("GROUP_STALL", group::STALL),
+            ("GROUP_COUNTERS", group::COUNTERS),
+            ("MEMBER_GROUP", member::GROUP),
+            ("MEMBER_COOKIE", member::COOKIE),
+            ("MEMBER_INODE", member::INODE),
+            ("MEMBER_FAMILY", member::FAMILY),
+            ("MEMBER_PORT", member::PORT),
+            ("MEMBER_ADDRESS", member::ADDRESS),
+            ("MEMBER_STATE", member::STATE),
+            ("MEMBER_QUEUED", member::QUEUED),
+            ("MEMBER_HALF_OPEN", member::HALF_OPEN),
+            ("MEMBER_BACKLOG", member::BACKLOG),
+            ("MEMBER_WEIGHT", member::WEIGHT),
+            ("MEMBER_COUNTERS", member::COUNTERS),
+            ("STATS_GROUPS", stats::GROUPS),
+            ("STATS_MEMBERS", stats::MEMBERS),
+            ("STATS_REFUSED_LIMIT", stats::REFUSED_LIMIT),
+            ("STATS_REFUSED_PERMISSION", stats::REFUSED_PERMISSION),
+            ("STATS_REFUSED_OTHER", stats::REFUSED_OTHER),
+        ] {
+            assert_eq!(of_header(&format!("A_{name}")), Some(number), "{name}");
+        }
+        assert_eq!(of_header("A_NO_SUCH_NAME"), None);
+    }
+}

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The option of settings: what a group does, and a member's weight.
+//!
+//! ```text
+//!  0      4     8        12          16           20       24
+//!  | size | set | policy | when_full | stall (ms) | weight |
+//! ```
+//! All in the machine's byte order. A bit of `set` says that a field is given.
+
+use std::fmt;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::option::{array, refine};
+use crate::sys;
+
+/// Size of the struct, which the kernel knows as its version.
+const SIZE: usize = 24;
+/// Where its fields begin, behind `size` and `set`.
+const FIELDS_AT: usize = 8;
+
+/// Longest stall time that a group can have.
+pub const MAX_STALL: Duration = Duration::from_secs(60);
+/// Stall time of a new group.
+pub const DEFAULT_STALL: Duration = Duration::from_millis(100);
+/// Largest weight of a member; the smallest, and that of a new member, is 1.
+pub const MAX_WEIGHT: u32 = 65_535;
+
+/// Which member a connection is given to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Policy {
+    /// The listener that the lookup found, while it has room; else the least
+    /// loaded sibling. A new group does this.
+    #[default]
+    Overflow,
+    /// The least loaded member, always.
+    Balance,
+    /// One that this version of the crate does not know.
+    Unknown(u32),
+}
+
+/// What becomes of a SYN when no member has room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhenFull {
+    /// It is dropped; the client tries again. A new group does this.
+    #[default]
+    Drop,
+    /// It is answered with a reset; the client is told at once.
+    Reset,
+    /// One that this version of the crate does not know.
+    Unknown(u32),
+}
+
+impl Policy {
+    /// The policy of this number in the kernel's enum.
+    pub fn from_number(number: u32) -> Self {
+        match number {
+            0 => Self::Overflow,
+            1 => Self::Balance,
+            other => Self::Unknown(other),
+        }
+    }
+
+    /// Its number in the kernel's enum.
+    pub fn number(self) -> u32 {
+        match self {
+            Self::Overflow => 0,
+            Self::Balance => 1,
+            Self::Unknown(number) => number,
+        }
+    }
+
+    /// Its name, in lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Overflow => "overflow",
+            Self::Balance => "balance",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+}
+
+impl WhenFull {
+    /// The one of this number in the kernel's enum.
+    pub fn from_number(number: u32) -> Self {
+        match number {
+            0 => Self::Drop,
+            1 => Self::Reset,
+            other => Self::Unknown(other),
+        }
+    }
+
+    /// Its number in the kernel's enum.
+    pub fn number(self) -> u32 {
+        match self {
+            Self::Drop => 0,
+            Self::Reset => 1,
+            Self::Unknown(number) => number,
+        }
+    }
+
+    /// Its name, in lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Drop => "drop",
+            Self::Reset => "reset",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Display for WhenFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What a group does, and the weight of one member of it.
+///
+/// Only the fields that are given are changed. All but the weight are the
+/// group's, whichever member's socket they are set through.
+///
+/// ```no_run
+/// use service_group::{configure, settings, Policy, Settings};
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:8080")?;
+/// let wanted = Settings::new()
+///     .policy(Policy::Balance)
+///     .stall(Duration::from_millis(250))
+///     .weight(3);
+/// configure(&listener, &wanted)?;
+/// println!("this member has weight {:?}", settings(&listener)?.weight);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Which member a connection is given to.
+    pub policy: Option<Policy>,
+    /// What becomes of a SYN when no member has room.
+    pub when_full: Option<WhenFull>,
+    /// After how long without `accept` a member whose queue is not empty is
+    /// stalled: at most [`MAX_STALL`]; zero is never.
+    pub stall: Option<Duration>,
+    /// How many connections this member is to have waiting, compared with the
+    /// others: from 1 to [`MAX_WEIGHT`].
+    pub weight: Option<u32>,
+}
+
+impl Settings {
+    /// Settings that change nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Gives connections by this policy.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
+    /// Does this with a SYN when no member has room.
+    #[must_use]
+    pub fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.when_full = Some(when_full);
+        self
+    }
+
+    /// Takes a member for stalled after this time, which counts in whole
+    /// milliseconds, rounded up; zero is never.
+    #[must_use]
+    pub fn stall(mut self, stall: Duration) -> Self {
+        self.stall = Some(stall);
+        self
+    }
+
+    /// Gives the member this weight.
+    #[must_use]
+    pub fn weight(mut self, weight: u32) -> Self {
+        self.weight = Some(weight);
+        self
+    }
+
+    /// Whether they change nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The kernel's numbers: policy, when full, stall in milliseconds, weight.
+    pub(crate) fn numbers(&self) -> [Option<u32>; 4] {
+        [
+            self.policy.map(Policy::number),
+            self.when_full.map(WhenFull::number),
+            self.stall.map(milliseconds),
+            self.weight,
+        ]
+    }
+
+    fn encode(&self) -> [u8; SIZE] {
+        let mut bytes = [0; SIZE];
+        let mut set = 0u32;
+        for (place, number) in self.numbers().into_iter().enumerate() {
+            let Some(number) = number else {
+                continue;
+            };
+            set |= 1 << place;
+            let at = FIELDS_AT + 4 * place;
+            bytes[at..at + 4].copy_from_slice(&number.to_ne_bytes());
+        }
+        // The size is a small number.
+        let size = u32::try_from(SIZE).unwrap_or(u32::MAX);
+        bytes[..4].copy_from_slice(&size.to_ne_bytes());
+        bytes[4..8].copy_from_slice(&set.to_ne_bytes());
+        bytes
+    }
+
+    /// The kernel's struct; what it has not filled in is not given.
+    fn decode(bytes: &[u8; SIZE]) -> Self {
+        let word = |at: usize| u32::from_ne_bytes(array(&bytes[at..]));
+        let set = word(4);
+        let field = |place: usize| {
+            let given = set & (1 << place) != 0;
+            given.then(|| word(FIELDS_AT + 4 * place))
+        };
+        Self {
+            policy: field(0).map(Policy::from_number),
+            when_full: field(1).map(WhenFull::from_number),
+            stall: field(2).map(|stall| Duration::from_millis(stall.into())),
+            weight: field(3),
+        }
+    }
+}
+
+/// Whole milliseconds, rounded up, as zero has a meaning of its own. A time too
+/// long for the field is too long for the kernel as well.
+fn milliseconds(time: Duration) -> u32 {
+    u32::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX)
+}
+
+/// Changes what the group of this socket does, and this member's weight.
+///
+/// # Errors
+///
+/// [`Error::OutOfRange`] for a value outside its range, [`Error::NotMember`]
+/// when the socket is in no group, and those that
+/// [`Calls::settings`](crate::Calls) is set for. Nothing has changed then.
+pub fn configure(socket: &impl AsFd, settings: &Settings) -> Result<(), Error> {
+    let fd = socket.as_fd();
+    sys::set(fd, sys::SO_SERVICE_GROUP_SETTINGS, &settings.encode())
+        .map_err(|errno| refine(fd, errno))
+}
+
+/// Reads what the group of this socket does, and this member's weight. A field
+/// that the module does not know is not given.
+///
+/// # Errors
+///
+/// [`Error::NotMember`] when the socket is in no group, and those that
+/// [`Calls::settings`](crate::Calls) is set for.
+pub fn settings(socket: &impl AsFd) -> Result<Settings, Error> {
+    let fd = socket.as_fd();
+    let mut bytes = [0; SIZE];
+    sys::get(fd, sys::SO_SERVICE_GROUP_SETTINGS, &mut bytes).map_err(|errno| refine(fd, errno))?;
+    Ok(Settings::decode(&bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(settings: &Settings) -> Vec<u32> {
+        let bytes = settings.encode();
+        let words = bytes.chunks(4);
+        words.map(|word| u32::from_ne_bytes(array(word))).collect()
+    }
+
+    #[test]
+    fn only_what_is_given_is_set() {
+        assert_eq!(words(&Settings::new()), [24, 0, 0, 0, 0, 0]);
+        assert!(Settings::new().is_empty());
+        let all = Settings::new()
+            .policy(Policy::Balance)
+            .when_full(WhenFull::Reset)
+            .stall(Duration::from_millis(250))
+            .weight(7);
+        assert!(!all.is_empty());
+        assert_eq!(words(&all), [24, 0b1111, 1, 1, 250, 7]);
+        let never = Settings::new().stall(Duration::ZERO);
+        assert_eq!(words(&never), [24, 0b0100, 0, 0, 0, 0]);
+        for settings in [Settings::new(), all, never, Settings::new().weight(1)] {
+            assert_eq!(Settings::decode(&settings.encode()), settings);
+        }
+    }
+
+    #[test]
+    fn a_short_time_is_not_never_and_a_long_one_does_not_wrap() {
+        for (time, number) in [
+            (Duration::ZERO, 0),
+            (Duration::from_nanos(1), 1),
+            (Duration::from_micros(1001), 2),
+            (MAX_STALL, 60_000),
+            (Duration::MAX, u32::MAX),
+        ] {
+            assert_eq!(milliseconds(time), number, "{time:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_come_back() {
+        for number in 0..4 {
+            assert_eq!(Policy::from_number(number).number(), number);
+            assert_eq!(WhenFull::from_number(number).number(), number);
+        }
+        assert_eq!(Policy::from_number(1).to_string(), "balance");
+        assert_eq!(WhenFull::from_number(9).to_string(), "unknown");
+    }
+
+    #[test]
+    fn limits_are_those_of_the_header() {
+        let header = include_str!("../../../include/uapi/linux/service_group_netlink.h");
+        for (name, value) in [
+            ("DEFAULT_STALL", milliseconds(DEFAULT_STALL)),
+            ("MAX_STALL", milliseconds(MAX_STALL)),
+            ("MAX_WEIGHT", MAX_WEIGHT),
+        ] {
+            let name = format!("#define SERVICE_GROUP_{name}");
+            let line = header.lines().find_map(|line| line.strip_prefix(&name));
+            assert_eq!(line.map(str::trim), Some(&*value.to_string()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_socket_without_group_has_none() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let error = settings(&listener).expect_err("it has no group");
+        assert!(
+            matches!(error, Error::NotLoaded | Error::NotMember),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What `attach` tells of what it did: sentences, or one JSON object.
+
+use serde::Serialize;
+use service_group::Settings;
+
+use crate::cli::AttachArgs;
+use crate::plan::{shared, Action, Found, Plan};
+use crate::view::{words, SettingsView};
+use crate::{output, owners};
+
+/// What was done, as `--json` tells it.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    port: u16,
+    /// The group, once there is one.
+    group: Option<u32>,
+    /// `formed`, `joined`, `unchanged` or `none`.
+    action: &'static str,
+    dry_run: bool,
+    /// What the group was given, if anything.
+    settings: Option<SettingsView>,
+    sockets: Vec<SocketReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct SocketReport {
+    inode: u64,
+    address: String,
+    pids: Vec<u32>,
+    /// `added`, `member` or `refused`.
+    status: &'static str,
+    reason: Option<String>,
+}
+
+/// The report on what was done with these sockets; without `set_up` the group
+/// was not given what was wanted.
+pub fn new(
+    args: &AttachArgs,
+    found: &[Found],
+    plan: &Plan,
+    group: Option<u32>,
+    set_up: bool,
+) -> Report {
+    let (action, group) = match &plan.action {
+        Action::Form(_) => ("formed", group),
+        Action::Join(group, _) => ("joined", Some(*group)),
+        Action::Nothing(_) => ("unchanged", found.iter().find_map(|socket| socket.group)),
+        Action::Impossible => ("none", None),
+    };
+    let sockets = found.iter().enumerate().map(|(index, socket)| {
+        let refused = plan.refused.iter().find(|(refused, _)| *refused == index);
+        let status = match (refused, socket.group) {
+            (Some(_), _) => "refused",
+            (None, Some(_)) => "member",
+            (None, None) => "added",
+        };
+        SocketReport {
+            inode: socket.inode,
+            address: socket.address.to_string(),
+            pids: socket.pids.clone(),
+            status,
+            reason: refused.map(|(_, reason)| reason.to_string()),
+        }
+    });
+    let settings = args.settings.settings();
+    let told = set_up && action != "none" && !settings.is_empty();
+    Report {
+        port: args.port,
+        group,
+        action,
+        dry_run: args.dry_run,
+        settings: told.then(|| (&settings).into()),
+        sockets: sockets.collect(),
+    }
+}
+
+/// The processes that hold a socket, in words.
+fn holder(pids: &[u32]) -> String {
+    match pids {
+        [] => "held by no visible process".to_owned(),
+        [pid] => format!("{} {pid}", owners::name(*pid)),
+        [pid, others @ ..] => {
+            format!("{} {pid} and {} more", owners::name(*pid), others.len())
+        }
+    }
+}
+
+/// Tells which sockets were not taken, and why.
+pub fn refusals(report: &Report) {
+    for socket in report.sockets.iter().filter(|s| s.status == "refused") {
+        let reason = socket.reason.as_deref().unwrap_or_default();
+        let (address, inode) = (&socket.address, socket.inode);
+        let holder = holder(&socket.pids);
+        eprintln!("sgctl: {address} (inode {inode}, {holder}) is not taken: {reason}");
+    }
+}
+
+/// What was done, in sentences.
+pub fn sentences(report: &Report, plan: &Plan, settings: &Settings) -> String {
+    let mut text = sentence(report, plan);
+    if report.settings.is_some() {
+        let does = words(settings);
+        text += &match report.group {
+            Some(group) if !report.dry_run => format!("group {group}: {does}\n"),
+            _ => format!("it would be given {does}\n"),
+        };
+    }
+    text
+}
+
+fn sentence(report: &Report, plan: &Plan) -> String {
+    let port = report.port;
+    let will = if report.dry_run { "would be " } else { "" };
+    match (&plan.action, report.group) {
+        (Action::Form(members), Some(group)) => {
+            let sockets = output::count(members.len(), "socket");
+            format!("group {group}: formed of {sockets} on port {port}\n")
+        }
+        (Action::Form(members), None) => {
+            let sockets = output::count(members.len(), "socket");
+            format!("a group {will}formed of {sockets} on port {port}\n")
+        }
+        (Action::Join(group, members), _) => {
+            let sockets = output::count(members.len(), "socket");
+            format!("group {group}: {will}joined by {sockets} on port {port}\n")
+        }
+        (Action::Nothing(groups), _) => {
+            let ids: Vec<String> = groups.iter().map(u32::to_string).collect();
+            let groups = if ids.len() == 1 { "group" } else { "groups" };
+            let ids = ids.join(", ");
+            let members = report.sockets.iter().filter(|s| s.status == "member");
+            let sockets = output::count(members.count(), "socket");
+            format!("{groups} {ids}: all of {sockets} on port {port} belong to it already\n")
+        }
+        (Action::Impossible, _) => String::new(),
+    }
+}
+
+/// Tells what a group can help with only in part.
+pub fn notes(found: &[Found], plan: &Plan) {
+    if plan.action == Action::Impossible {
+        return;
+    }
+    for (address, processes) in shared(found) {
+        eprintln!(
+            "sgctl: note: {processes} processes share the one queue of {address}: with a socket \
+             for each (SO_REUSEPORT) a slow one would hold up none of the others' connections"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::plan;
+    use serde_json::{json, to_value};
+    use service_group::Policy;
+    use std::net::SocketAddr;
+
+    use crate::cli::{Cli, Command};
+    use clap::Parser;
+
+    fn args(line: &str) -> AttachArgs {
+        match Cli::try_parse_from(line.split(' ')).map(|cli| cli.command) {
+            Ok(Command::Attach(args)) => args,
+            other => panic!("{line} is taken as {other:?}"),
+        }
+    }
+
+    fn found(group: Option<u32>) -> Vec<Found> {
+        let socket = |inode| Found {
+            inode,
+            address: SocketAddr::from(([0, 0, 0, 0], 80)),
+            pids: Vec::new(),
+            group,
+            obstacle: None,
+        };
+        vec![socket(1), socket(2)]
+    }
+
+    #[test]
+    fn settings_are_told_when_they_hold() {
+        let args = args("sgctl attach --port 80 --policy balance");
+        let settings = Settings::new().policy(Policy::Balance);
+        let found = found(None);
+        let plan = plan(&found);
+        let done = new(&args, &found, &plan, Some(3), true);
+        assert_eq!(
+            sentences(&done, &plan, &settings),
+            "group 3: formed of 2 sockets on port 80\ngroup 3: policy balance\n"
+        );
+        let json = to_value(&done).expect("it is JSON");
+        assert_eq!(json["settings"], json!({"policy": "balance"}));
+        let failed = new(&args, &found, &plan, Some(3), false);
+        assert!(!sentences(&failed, &plan, &settings).contains("balance"));
+        let json = to_value(&failed).expect("it is JSON");
+        assert_eq!(json["settings"], json!(null));
+    }
+
+    #[test]
+    fn a_dry_run_tells_what_would_be() {
+        let args = args("sgctl attach --port 80 --dry-run --stall off");
+        for (group, told) in [(None, "would be formed"), (Some(3), "belong to it")] {
+            let found = found(group);
+            let plan = plan(&found);
+            let report = new(&args, &found, &plan, None, true);
+            let text = sentences(&report, &plan, &args.settings.settings());
+            assert!(text.contains(told), "{text}");
+            assert!(text.ends_with("it would be given stall off\n"), "{text}");
+        }
+    }
+}
