@@ -124,10 +124,12 @@ static void walk(struct __test_metadata *_metadata, state *self, const struct wa
 			failures++;
 			/*
 			 * EFAULT: copying from or to the user is made to fail too.
-			 * EADDRINUSE: so says bind() when it has no memory.
+			 * EADDRINUSE: so says bind() when it has no memory;
+			 * ENFILE: so says accept().
 			 */
 			EXPECT_TRUE(result == -ENOMEM || result == -EFAULT ||
-				    result == -ENOBUFS || result == -EADDRINUSE)
+				    result == -ENOBUFS || result == -EADDRINUSE ||
+				    result == -ENFILE)
 				TH_LOG("failure %d: %s", nth, strerror(-result));
 			EXPECT_TRUE(walk->unchanged(self))
 				TH_LOG("failure %d has left something", nth);
@@ -305,8 +307,8 @@ TEST_F(faults, leave_half_open)
 static int do_set_settings(state *self)
 {
 	const struct service_group_settings settings = {
-		.size = sizeof(settings), .set = 15, .policy = 1, .when_full = 1, .stall = 7,
-		.weight = 7,
+		.size = sizeof(settings), .set = 31, .policy = 1, .when_full = 1, .stall = 7,
+		.weight = 7, .rewrite = 1,
 	};
 
 	return set_settings(self->fds[0], &settings);
@@ -337,6 +339,46 @@ TEST_F(faults, settings)
 	};
 
 	walk(_metadata, self, &set);
+}
+
+/* The last of them shows its address: a connection that it took is accepted. */
+static void prepare_accept(state *self)
+{
+	struct address to = client_address(self->family, 1, PORT);
+
+	prepare_group(self);
+	if (listen(self->fds[0], 0) || listen(self->fds[1], 0) ||
+	    set_one(self->fds[0], SERVICE_GROUP_SET_REWRITE, 1))
+		die("setting up a group");
+	fill(&to, 3);
+	if (!wait_for(queue_length(self->fds[SOCKETS - 1]) == 1))
+		die("waiting for a connection");
+}
+
+/* The test's own clients and connections go with its process. */
+static int do_accept(state *self)
+{
+	int fd = accept(self->fds[SOCKETS - 1], NULL, NULL);
+
+	return fd < 0 ? -errno : 0;
+}
+
+static bool not_accepted(state *self)
+{
+	return queue_length(self->fds[SOCKETS - 1]) == 1;
+}
+
+static bool accepted(state *self)
+{
+	return info_of(self->fds[SOCKETS - 1]).accepted == 1 &&
+	       member_counter(self->fds[SOCKETS - 1], SERVICE_GROUP_A_COUNTERS_REWRITTEN) == 1;
+}
+
+TEST_F(faults, accept_rewritten)
+{
+	const struct walk accept = { prepare_accept, do_accept, not_accepted, accepted };
+
+	walk(_metadata, self, &accept);
 }
 
 static int do_get_info(state *self)

@@ -3,8 +3,7 @@
 """The netlink read-out, through the kernel's own library and our spec: groups,
 members, totals, filters, dumps in many parts, bad requests, notifications.
 
-What the counters count is tested by listen.c. KSRC is the kernel's source; its
-library is there, unless SG_PYYNL names its folder.
+What the counters count is tested by listen.c and others in C.
 """
 
 import errno
@@ -19,41 +18,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(HERE, "lib"))
 # pylint: disable=wrong-import-position
-from service_group import (PORT, checkout, enter_namespace, equal, expect, form,  # noqa: E402
-                           group_of, join, leave, listener, new_socket, run_tests)
+from family import next_event, open_family, raw_request, refused  # noqa: E402
+from service_group import (PORT, configure, cookie_of, enter_namespace, equal,  # noqa: E402
+                           expect, form, group_of, inode_of, join, leave, listener,
+                           new_socket, run_tests)
 
 MANY = 600
-
-
-def kernel_source():
-    """The kernel's source, beside the kernel that is running."""
-    given = os.environ.get("KSRC")
-    if given:
-        return given
-    import subprocess
-    return subprocess.run([f"{checkout()}/qemu/kdir", "--source"], check=True,
-                          capture_output=True, text=True).stdout.strip()
-
-
-sys.path.insert(0, os.environ.get("SG_PYYNL") or f"{kernel_source()}/tools/net/ynl/pyynl")
-from lib import NlError, YnlFamily  # noqa: E402
-
-SPEC = f"{checkout()}/Documentation/netlink/specs/service_group.yaml"
-
-
-def open_family(**options):
-    """The family; the spec's form is checked where it is generated from."""
-    return YnlFamily(SPEC, schema="", **options)
-
-
-def refused(error, function, *arguments):
-    """Expects this error of a request; returns what the kernel says of it."""
-    try:
-        function(*arguments)
-    except NlError as answer:
-        equal(errno.errorcode[error], errno.errorcode[answer.error], "error")
-        return answer.nl_msg.extack or {}
-    raise AssertionError(f"no {errno.errorcode[error]}")
 
 
 def groups():
@@ -85,7 +55,7 @@ def members():
         equal(4, len(ynl.dump("member-get", {})), "all members")
         told = {m["inode"]: m for m in ynl.dump("member-get", {"group": group})}
         equal(3, len(told), "members of the group")
-        member = told[os.fstat(sibling.fileno()).st_ino]
+        member = told[inode_of(sibling)]
         equal(group, member["group"], "group")
         equal(socket.AF_INET, member["family"], "family")
         equal(PORT, member["port"], "port")
@@ -93,9 +63,8 @@ def members():
         equal("listening", member["state"], "state")
         equal(4, member["backlog"], "backlog")
         equal(0, member["queued"] + member["half-open"], "load")
-        cookie = sibling.getsockopt(socket.SOL_SOCKET, 57, 8)
-        equal(struct.unpack("=Q", cookie)[0], member["cookie"], "cookie")
-        member = told[os.fstat(unbound.fileno()).st_ino]
+        equal(cookie_of(sibling), member["cookie"], "cookie")
+        member = told[inode_of(unbound)]
         equal(socket.AF_INET6, member["family"], "family")
         equal("unbound", member["state"], "state")
         equal(0, member["port"], "port")
@@ -107,6 +76,7 @@ def loads_and_counters():
     with open_family() as ynl:
         home, sibling = listener(1, 0), listener(2, 0)
         group = form([home, sibling])
+        configure(home, stall=0)
         clients = [socket.create_connection(("127.0.0.1", PORT), timeout=40) for _ in range(2)]
         # Accepting waits until it is there.
         served, _ = sibling.accept()
@@ -123,6 +93,22 @@ def loads_and_counters():
                           counters["redirected-queue-full"]), "totals")
         for sock in (served, *clients):
             sock.close()
+
+
+def all_counters():
+    """Members and groups tell every counter of the spec, and what a new group is set to."""
+    with open_family() as ynl:
+        expected = {name for name in ynl.attr_sets["counters"] if name != "pad"}
+        expect({"redirected-stalled", "reset", "handed-out", "stalls"} < expected, "the spec's")
+        group = form([listener(1), listener(2)])
+        told = ynl.do("group-get", {"id": group})
+        equal(expected, set(told["counters"]), "counters of the group")
+        equal(("overflow", "drop", 100), (told["policy"], told["when-full"], told["stall"]),
+              "settings")
+        for member in ynl.dump("member-get", {"group": group}):
+            equal(expected, set(member["counters"]), "counters of a member")
+            equal({0}, set(member["counters"].values()), "values")
+            equal(1, member["weight"], "weight")
 
 
 def totals():
@@ -163,7 +149,7 @@ def dump_of_one_big_group():
     form([new_socket_kept()])
     with open_family() as ynl:
         told = ynl.dump("member-get", {"group": group})
-        equal({os.fstat(sock.fileno()).st_ino for sock in sockets},
+        equal({inode_of(sock) for sock in sockets},
               {member["inode"] for member in told}, "members")
         equal(300, len(told), "members, each once")
 
@@ -199,23 +185,6 @@ def bad_requests():
         equal(group, ynl.do("group-get", {"id": group})["id"], "still there")
 
 
-def raw_request(ynl, command, payload):
-    """Sends a request by hand; the error of the answer."""
-    body = struct.pack("=BBH", command, 1, 0) + payload
-    header = struct.pack("=IHHII", 16 + len(body), ynl.nlproto.family_id, 5, 1, 0)
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16) as sock:
-        sock.send(header + body)
-        return struct.unpack_from("=i", sock.recv(8192), 16)[0]
-
-
-def next_event(ynl, name):
-    """The next notification, which must be this one."""
-    for event in ynl.poll_ntf(duration=40):
-        equal(name, event["name"], "notification")
-        return event["msg"]
-    raise AssertionError(f"no {name}")
-
-
 def notifications():
     """Groups and members come and go."""
     with open_family() as ynl:
@@ -223,9 +192,12 @@ def notifications():
         home, sibling, late = listener(1, 0), listener(2, 0), listener(3, 0)
         group = form([home, sibling])
         equal(group, next_event(ynl, "group-add-ntf")["id"], "group")
-        inodes = {os.fstat(sock.fileno()).st_ino for sock in (home, sibling)}
+        inodes = {inode_of(sock) for sock in (home, sibling)}
         added = [next_event(ynl, "member-add-ntf") for _ in range(2)]
         equal(inodes, {member["inode"] for member in added}, "members")
+        # None of them is to stall, which would be one more.
+        configure(home, stall=0)
+        equal(0, next_event(ynl, "group-change-ntf")["stall"], "stall time")
         join(late, group)
         equal(PORT, next_event(ynl, "member-add-ntf")["port"], "port")
         leave(late)
@@ -293,6 +265,6 @@ def shown_by_ss():
 
 if __name__ == "__main__":
     sys.exit(run_tests("netlink", [
-        groups, members, loads_and_counters, totals, dump_in_parts, dump_of_one_big_group,
-        bad_requests, notifications, namespaces, unprivileged, shown_by_ss,
+        groups, members, loads_and_counters, all_counters, totals, dump_in_parts,
+        dump_of_one_big_group, bad_requests, notifications, namespaces, unprivileged, shown_by_ss,
     ]))

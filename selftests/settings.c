@@ -22,20 +22,21 @@ TEST_F(settings, defaults)
 	ASSERT_EQ(0, send_request(fd, &request));
 	ASSERT_EQ(0, get_settings(fd, &seen));
 	EXPECT_EQ(sizeof(seen), seen.size);
-	EXPECT_EQ(15, seen.set);
+	EXPECT_EQ(31, seen.set);
 	EXPECT_EQ(SERVICE_GROUP_POLICY_OVERFLOW, seen.policy);
 	EXPECT_EQ(SERVICE_GROUP_WHEN_FULL_DROP, seen.when_full);
 	EXPECT_EQ(SERVICE_GROUP_DEFAULT_STALL, seen.stall);
 	EXPECT_EQ(1, seen.weight);
+	EXPECT_EQ(0, seen.rewrite);
 }
 
 /* The weight is the member's, the rest its group's. */
 TEST_F(settings, set_and_get)
 {
 	struct service_group_settings settings = {
-		.size = sizeof(settings), .set = 15, .policy = SERVICE_GROUP_POLICY_BALANCE,
+		.size = sizeof(settings), .set = 31, .policy = SERVICE_GROUP_POLICY_BALANCE,
 		.when_full = SERVICE_GROUP_WHEN_FULL_RESET, .stall = SERVICE_GROUP_MAX_STALL,
-		.weight = SERVICE_GROUP_MAX_WEIGHT,
+		.weight = SERVICE_GROUP_MAX_WEIGHT, .rewrite = 1,
 	};
 	struct service_group_settings seen;
 	int fds[2] = { tcp_socket(variant->family), tcp_socket(variant->family) };
@@ -66,17 +67,18 @@ TEST_F(settings, refusals)
 		struct service_group_settings settings;
 		int error;
 	} table[] = {
-		{ { .size = 23, .set = 4, .stall = 7 }, EINVAL },
-		{ { .size = 25, .set = 4, .stall = 7 }, EINVAL },
-		{ { .size = 24, .set = 16 | 4, .stall = 7 }, EOPNOTSUPP },
-		{ { .size = 24, .set = 4, .policy = 1, .stall = 7 }, EBADMSG },
-		{ { .size = 24, .set = 4, .stall = 7, .weight = 2 }, EBADMSG },
-		{ { .size = 24, .set = 5, .policy = 2, .stall = 7 }, EDOM },
-		{ { .size = 24, .set = 6, .when_full = 2, .stall = 7 }, EDOM },
-		{ { .size = 24, .set = 4, .stall = SERVICE_GROUP_MAX_STALL + 1 }, EDOM },
-		{ { .size = 24, .set = 12, .stall = 7, .weight = 0 }, EDOM },
-		{ { .size = 24, .set = 12, .stall = 7, .weight = SERVICE_GROUP_MAX_WEIGHT + 1 },
+		{ { .size = 27, .set = 4, .stall = 7 }, EINVAL },
+		{ { .size = 29, .set = 4, .stall = 7 }, EINVAL },
+		{ { .size = 28, .set = 32 | 4, .stall = 7 }, EOPNOTSUPP },
+		{ { .size = 28, .set = 4, .policy = 1, .stall = 7 }, EBADMSG },
+		{ { .size = 28, .set = 4, .stall = 7, .weight = 2 }, EBADMSG },
+		{ { .size = 28, .set = 5, .policy = 2, .stall = 7 }, EDOM },
+		{ { .size = 28, .set = 6, .when_full = 2, .stall = 7 }, EDOM },
+		{ { .size = 28, .set = 4, .stall = SERVICE_GROUP_MAX_STALL + 1 }, EDOM },
+		{ { .size = 28, .set = 12, .stall = 7, .weight = 0 }, EDOM },
+		{ { .size = 28, .set = 12, .stall = 7, .weight = SERVICE_GROUP_MAX_WEIGHT + 1 },
 		  EDOM },
+		{ { .size = 28, .set = 20, .stall = 7, .rewrite = 2 }, EDOM },
 	};
 	struct service_group_settings before, after;
 	int fd = tcp_socket(variant->family);

@@ -8,12 +8,29 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 import traceback
 
 SO_SERVICE_GROUP = 0x5347
 SO_SERVICE_GROUP_LEAVE = 0x5348
+SO_SERVICE_GROUP_SETTINGS = 0x5349
+SO_COOKIE = 57
 CLONE_NEWNET = 0x40000000
 PORT = 8080
+# Seconds; a test that waits longer waits in vain.
+PATIENCE = 40
+# The settings, in the order of the struct and of the bits that say which are given.
+SETTINGS = ("policy", "when_full", "stall", "weight")
+# The same of struct service_group_info.
+INFO = ("size", "id", "members", "state", "queued", "half_open", "backlog", "reserved", "home",
+        "redirected_in", "redirected_out", "dropped", "rescued_in", "rescued_out", "accepted")
+STALLED = 5
+# With which a test's process ends that is skipped, as kselftests have it.
+SKIPPED = 4
+
+
+class Skip(Exception):
+    """A test that cannot be made here."""
 
 
 def checkout():
@@ -46,9 +63,33 @@ def leave(sock):
     sock.setsockopt(socket.SOL_IP, SO_SERVICE_GROUP_LEAVE, struct.pack("=I", 0))
 
 
+def configure(sock, **settings):
+    """Changes what a socket's group does, or the socket's weight."""
+    given = sum(1 << bit for bit, name in enumerate(SETTINGS) if name in settings)
+    numbers = [settings.get(name, 0) for name in SETTINGS]
+    option = struct.pack("=6I", 24, given, *numbers)
+    sock.setsockopt(socket.SOL_IP, SO_SERVICE_GROUP_SETTINGS, option)
+
+
+def info(sock):
+    """What a socket tells of its group and of itself."""
+    option = sock.getsockopt(socket.SOL_IP, SO_SERVICE_GROUP, 128)
+    return dict(zip(INFO, struct.unpack_from("=8I7Q", option)))
+
+
 def group_of(sock):
     """The id of a socket's group."""
-    return struct.unpack_from("=II", sock.getsockopt(socket.SOL_IP, SO_SERVICE_GROUP, 128))[1]
+    return info(sock)["id"]
+
+
+def cookie_of(sock):
+    """The number that tells a socket from all others."""
+    return struct.unpack("=Q", sock.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8))[0]
+
+
+def inode_of(sock):
+    """The inode number of a socket."""
+    return os.fstat(sock.fileno()).st_ino
 
 
 def new_socket(family=socket.AF_INET):
@@ -58,10 +99,23 @@ def new_socket(family=socket.AF_INET):
 
 def listener(host=1, backlog=1, port=PORT):
     """A listener at 127.0.0.host."""
-    sock = new_socket()
-    sock.bind((f"127.0.0.{host}", port))
+    return listener_at(f"127.0.0.{host}", backlog, port)
+
+
+def listener_at(address, backlog, port=PORT):
+    """A listener at this address; an IPv6 one if that is one."""
+    sock = new_socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    sock.bind((address, port))
     sock.listen(backlog)
     return sock
+
+
+def wait_until(condition, what):
+    """Waits until it is true."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        expect(time.monotonic() < end, f"in vain: {what}")
+        time.sleep(0.01)
 
 
 def expect(condition, text):
@@ -84,17 +138,27 @@ def run_tests(suite, tests):
         sys.stdout.flush()
         child = os.fork()
         if child == 0:
-            status = 1
-            try:
-                enter_namespace()
-                test()
-                status = 0
-            except BaseException:  # pylint: disable=broad-exception-caught
-                for line in traceback.format_exc().splitlines():
-                    print(f"# {line}")
+            status = run_test(test)
             sys.stdout.flush()
             os._exit(status)
-        _, status = os.waitpid(child, 0)
-        failed += status != 0
-        print(f"{'ok' if status == 0 else 'not ok'} {number} {suite}.{test.__name__}")
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        failed += status not in (0, SKIPPED)
+        word = "ok" if status in (0, SKIPPED) else "not ok"
+        directive = " # SKIP" if status == SKIPPED else ""
+        print(f"{word} {number} {suite}.{test.__name__}{directive}")
     return 1 if failed else 0
+
+
+def run_test(test):
+    """Runs one test in its namespace; what its process is to end with."""
+    try:
+        enter_namespace()
+        test()
+        return 0
+    except Skip as why:
+        print(f"# {why}")
+        return SKIPPED
+    except BaseException:  # pylint: disable=broad-exception-caught
+        for line in traceback.format_exc().splitlines():
+            print(f"# {line}")
+        return 1

@@ -173,7 +173,9 @@ static int do_leave(struct thread *me)
 /* Short stall times, so that members are found stalled all the time. */
 static int do_settings(struct thread *me)
 {
-	switch (random_below(me, 4)) {
+	switch (random_below(me, 5)) {
+	case 3:
+		return set_one(pick(me), SERVICE_GROUP_SET_REWRITE, random_below(me, 2));
 	case 0:
 		return set_one(pick(me), SERVICE_GROUP_SET_POLICY, random_below(me, 2));
 	case 1:

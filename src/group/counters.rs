@@ -34,11 +34,12 @@ pub(crate) enum Counter {
     HandedOut,
     Accepted,
     Stalls,
+    Rewritten,
 }
 
 impl Counter {
     /// Number of counters.
-    const COUNT: usize = 19;
+    const COUNT: usize = 20;
 
     /// Why siblings took SYNs of a member.
     pub(super) const REDIRECTED_OUT: [Self; 5] = [
@@ -77,6 +78,7 @@ impl Counter {
         Self::HandedOut,
         Self::Accepted,
         Self::Stalls,
+        Self::Rewritten,
     ];
 }
 

@@ -112,6 +112,10 @@ impl Group {
         self.id
     }
 
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// The members other than this one, each time beginning with another.
     fn siblings<'g>(
         &'g self,

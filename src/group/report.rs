@@ -78,6 +78,7 @@ fn attribute_of(counter: Counter) -> u32 {
         Counter::HandedOut => uapi::SERVICE_GROUP_A_COUNTERS_HANDED_OUT,
         Counter::Accepted => uapi::SERVICE_GROUP_A_COUNTERS_ACCEPTED,
         Counter::Stalls => uapi::SERVICE_GROUP_A_COUNTERS_STALLS,
+        Counter::Rewritten => uapi::SERVICE_GROUP_A_COUNTERS_REWRITTEN,
     }
 }
 
@@ -107,6 +108,10 @@ fn put_group(message: &mut Message, group: &Group) -> Result {
         settings.when_full().number(),
     )?;
     message.put_u32(uapi::SERVICE_GROUP_A_GROUP_STALL, settings.stall())?;
+    message.put_u32(
+        uapi::SERVICE_GROUP_A_GROUP_REWRITE,
+        settings.rewrite().into(),
+    )?;
     put_counters(message, uapi::SERVICE_GROUP_A_GROUP_COUNTERS, |counter| {
         let guard = rcu::read_lock();
         group

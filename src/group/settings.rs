@@ -14,7 +14,7 @@ use crate::{
     logic::{
         request::RequestError,
         select::Policy,
-        settings::{self, Changes, WhenFull}, //
+        settings::{self, Changes, Numbers, WhenFull}, //
     },
     sys::{
         listener::Sock,
@@ -44,6 +44,7 @@ const NS_OF_MS: u64 = 1_000_000;
 pub(crate) struct Settings {
     balance: Atomic<bool>,
     reset: Atomic<bool>,
+    rewrite: Atomic<bool>,
     /// Milliseconds.
     stall: Atomic<u32>,
 }
@@ -53,6 +54,7 @@ impl Settings {
         Self {
             balance: Atomic::new(false),
             reset: Atomic::new(false),
+            rewrite: Atomic::new(false),
             stall: Atomic::new(settings::DEFAULT_STALL),
         }
     }
@@ -73,6 +75,11 @@ impl Settings {
         }
     }
 
+    /// Whether programs are shown the address that their listener is bound to.
+    pub(crate) fn rewrite(&self) -> bool {
+        self.rewrite.load(Relaxed)
+    }
+
     /// The stall time in milliseconds; 0 for never.
     pub(super) fn stall(&self) -> u32 {
         self.stall.load(Relaxed)
@@ -89,6 +96,9 @@ impl Settings {
         }
         if let Some(when_full) = changes.when_full {
             self.reset.store(when_full == WhenFull::Reset, Relaxed);
+        }
+        if let Some(rewrite) = changes.rewrite {
+            self.rewrite.store(rewrite, Relaxed);
         }
         if let Some(stall) = changes.stall {
             self.stall.store(stall, Relaxed);
@@ -154,11 +164,13 @@ pub(super) fn get(sock: &Sock) -> Result<uapi::service_group_settings, Refusal> 
         set: uapi::service_group_set_SERVICE_GROUP_SET_POLICY
             | uapi::service_group_set_SERVICE_GROUP_SET_WHEN_FULL
             | uapi::service_group_set_SERVICE_GROUP_SET_STALL
-            | uapi::service_group_set_SERVICE_GROUP_SET_WEIGHT,
+            | uapi::service_group_set_SERVICE_GROUP_SET_WEIGHT
+            | uapi::service_group_set_SERVICE_GROUP_SET_REWRITE,
         policy: settings.policy().number(),
         when_full: settings.when_full().number(),
         stall: settings.stall(),
         weight: member.weight.load(Relaxed),
+        rewrite: u32::from(settings.rewrite()),
     })
 }
 
@@ -168,12 +180,14 @@ pub(crate) fn set_group(request: &Request) -> Result {
     let registry = request.net().registry();
     let _changes = registry.changes();
     let id = request.u32(uapi::SERVICE_GROUP_A_GROUP_ID).ok_or(EINVAL)?;
-    let changes = Changes::checked(
-        request.optional_u32(uapi::SERVICE_GROUP_A_GROUP_POLICY),
-        request.optional_u32(uapi::SERVICE_GROUP_A_GROUP_WHEN_FULL),
-        request.optional_u32(uapi::SERVICE_GROUP_A_GROUP_STALL),
-        None,
-    )
+    let changes = Numbers {
+        policy: request.optional_u32(uapi::SERVICE_GROUP_A_GROUP_POLICY),
+        when_full: request.optional_u32(uapi::SERVICE_GROUP_A_GROUP_WHEN_FULL),
+        stall: request.optional_u32(uapi::SERVICE_GROUP_A_GROUP_STALL),
+        rewrite: request.optional_u32(uapi::SERVICE_GROUP_A_GROUP_REWRITE),
+        weight: None,
+    }
+    .check()
     .map_err(Refusal::from)?;
     if changes == Changes::default() {
         return Err(EINVAL);
@@ -198,7 +212,11 @@ pub(crate) fn set_member(request: &Request) -> Result {
     let weight = request
         .u32(uapi::SERVICE_GROUP_A_MEMBER_WEIGHT)
         .ok_or(EINVAL)?;
-    let changes = Changes::checked(None, None, None, Some(weight)).map_err(Refusal::from)?;
+    let weight = Numbers {
+        weight: Some(weight),
+        ..Numbers::default()
+    };
+    let changes = weight.check().map_err(Refusal::from)?;
     let group = registry.get(id).ok_or(ENOENT)?;
     let guard = rcu::read_lock();
     let member = group

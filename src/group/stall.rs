@@ -77,9 +77,13 @@ pub(crate) fn announce(member: &Member, sock: &Sock) {
     member.group.registry.ticker().arm(limit);
 }
 
-/// The program has accepted a connection. Process context.
-pub(crate) fn accepted(member: &Member, sock: &Sock) {
+/// The program has accepted a connection, and may be shown another address of it than the client
+/// asked for. Process context.
+pub(crate) fn accepted(member: &Member, sock: &Sock, rewritten: bool) {
     member.counters.count(Counter::Accepted);
+    if rewritten {
+        member.counters.count(Counter::Rewritten);
+    }
     progress(member, sock);
 }
 

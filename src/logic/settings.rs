@@ -2,8 +2,8 @@
 
 //! The bytes of `setsockopt(SO_SERVICE_GROUP_SETTINGS)`, read and checked.
 //!
-//! The wire form is `struct service_group_settings` in `include/uapi/linux/service_group.h`: six
-//! numbers of 32 bits in the byte order of the machine. The second says which of the last four are
+//! The wire form is `struct service_group_settings` in `include/uapi/linux/service_group.h`: seven
+//! numbers of 32 bits in the byte order of the machine. The second says which of the last five are
 //! to be changed; the others must be zero.
 
 #![forbid(unsafe_code)]
@@ -14,7 +14,7 @@ use super::{
 };
 
 /// Length of the first version's `struct service_group_settings`.
-pub const LEN: usize = 24;
+pub const LEN: usize = 28;
 /// Longest option that is taken, as `copy_struct_from_user()` has it: one page.
 pub const MAX_LEN: usize = MAX_HEADER_LEN;
 /// `SERVICE_GROUP_DEFAULT_STALL`, in milliseconds.
@@ -29,7 +29,8 @@ const SET_POLICY: u32 = 1;
 const SET_WHEN_FULL: u32 = 2;
 const SET_STALL: u32 = 4;
 const SET_WEIGHT: u32 = 8;
-const SET_ALL: u32 = 15;
+const SET_REWRITE: u32 = 16;
+const SET_ALL: u32 = 31;
 
 /// What becomes of a SYN when no member has room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +90,8 @@ pub struct Changes {
     pub stall: Option<u32>,
     /// The member's weight, from 1 to [`MAX_WEIGHT`].
     pub weight: Option<u32>,
+    /// Whether programs are shown the address that their listener is bound to.
+    pub rewrite: Option<bool>,
 }
 
 impl Changes {
@@ -112,21 +115,42 @@ impl Changes {
             0 => Ok(None),
             _ => Err(RequestError::ReservedNotZero),
         };
-        Self::checked(
-            field(SET_POLICY)?,
-            field(SET_WHEN_FULL)?,
-            field(SET_STALL)?,
-            field(SET_WEIGHT)?,
-        )
+        Numbers {
+            policy: field(SET_POLICY)?,
+            when_full: field(SET_WHEN_FULL)?,
+            stall: field(SET_STALL)?,
+            weight: field(SET_WEIGHT)?,
+            rewrite: field(SET_REWRITE)?,
+        }
+        .check()
     }
+}
 
-    /// Checks the ranges of numbers, in the order of the structure.
-    pub fn checked(
-        policy: Option<u32>,
-        when_full: Option<u32>,
-        stall: Option<u32>,
-        weight: Option<u32>,
-    ) -> Result<Self, RequestError> {
+/// [`Changes`] as the numbers that users give.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Numbers {
+    /// `enum service_group_policy`.
+    pub policy: Option<u32>,
+    /// `enum service_group_when_full`.
+    pub when_full: Option<u32>,
+    /// Milliseconds.
+    pub stall: Option<u32>,
+    /// A member's.
+    pub weight: Option<u32>,
+    /// 0 or 1.
+    pub rewrite: Option<u32>,
+}
+
+impl Numbers {
+    /// Checks that each is in its range.
+    pub fn check(self) -> Result<Changes, RequestError> {
+        let Self {
+            policy,
+            when_full,
+            stall,
+            weight,
+            rewrite,
+        } = self;
         let out_of_range = RequestError::OutOfRange;
         let policy = policy
             .map(|number| Policy::from_number(number).ok_or(out_of_range))
@@ -136,14 +160,16 @@ impl Changes {
             .transpose()?;
         if stall.is_some_and(|stall| stall > MAX_STALL)
             || weight.is_some_and(|weight| !(1..=MAX_WEIGHT).contains(&weight))
+            || rewrite.is_some_and(|rewrite| rewrite > 1)
         {
             return Err(out_of_range);
         }
-        Ok(Self {
+        Ok(Changes {
             policy,
             when_full,
             stall,
             weight,
+            rewrite: rewrite.map(|rewrite| rewrite == 1),
         })
     }
 }
@@ -156,8 +182,8 @@ impl Changes {
 mod tests {
     use super::*;
 
-    /// The six fields, in bytes.
-    fn bytes(fields: [u32; 6]) -> [u8; LEN] {
+    /// The seven fields, in bytes.
+    fn bytes(fields: [u32; 7]) -> [u8; LEN] {
         let mut bytes = [0; LEN];
         for (to, from) in bytes.chunks_exact_mut(4).zip(fields) {
             to.copy_from_slice(&from.to_ne_bytes());
@@ -172,19 +198,20 @@ mod tests {
             when_full: Some(WhenFull::Reset),
             stall: Some(60_000),
             weight: Some(65_535),
+            rewrite: Some(true),
         };
         let table = [
-            ([24, 0, 0, 0, 0, 0], Changes::default()),
-            ([24, 15, 1, 1, 60_000, 65_535], all),
+            ([28, 0, 0, 0, 0, 0, 0], Changes::default()),
+            ([28, 31, 1, 1, 60_000, 65_535, 1], all),
             (
-                [24, 4, 0, 0, 0, 0],
+                [28, 4, 0, 0, 0, 0, 0],
                 Changes {
                     stall: Some(0),
                     ..Changes::default()
                 },
             ),
             (
-                [24, 8, 0, 0, 0, 1],
+                [28, 8, 0, 0, 0, 1, 0],
                 Changes {
                     weight: Some(1),
                     ..Changes::default()
@@ -199,16 +226,17 @@ mod tests {
     #[test]
     fn refusals() {
         let table = [
-            ([23, 0, 0, 0, 0, 0], RequestError::BadSize),
-            ([25, 0, 0, 0, 0, 0], RequestError::BadSize),
-            ([24, 16, 0, 0, 0, 0], RequestError::UnknownFlag),
-            ([24, 0, 1, 0, 0, 0], RequestError::ReservedNotZero),
-            ([24, 1, 0, 0, 0, 1], RequestError::ReservedNotZero),
-            ([24, 1, 2, 0, 0, 0], RequestError::OutOfRange),
-            ([24, 2, 0, 2, 0, 0], RequestError::OutOfRange),
-            ([24, 4, 0, 0, 60_001, 0], RequestError::OutOfRange),
-            ([24, 8, 0, 0, 0, 0], RequestError::OutOfRange),
-            ([24, 8, 0, 0, 0, 65_536], RequestError::OutOfRange),
+            ([27, 0, 0, 0, 0, 0, 0], RequestError::BadSize),
+            ([29, 0, 0, 0, 0, 0, 0], RequestError::BadSize),
+            ([28, 32, 0, 0, 0, 0, 0], RequestError::UnknownFlag),
+            ([28, 0, 1, 0, 0, 0, 0], RequestError::ReservedNotZero),
+            ([28, 1, 0, 0, 0, 1, 0], RequestError::ReservedNotZero),
+            ([28, 1, 2, 0, 0, 0, 0], RequestError::OutOfRange),
+            ([28, 2, 0, 2, 0, 0, 0], RequestError::OutOfRange),
+            ([28, 4, 0, 0, 60_001, 0, 0], RequestError::OutOfRange),
+            ([28, 8, 0, 0, 0, 0, 0], RequestError::OutOfRange),
+            ([28, 8, 0, 0, 0, 65_536, 0], RequestError::OutOfRange),
+            ([28, 16, 0, 0, 0, 0, 2], RequestError::OutOfRange),
         ];
         for (fields, error) in table {
             assert_eq!(Changes::parse(&bytes(fields)), Err(error));
@@ -218,8 +246,8 @@ mod tests {
 
     #[test]
     fn newer_ones_are_taken_while_they_ask_for_nothing_new() {
-        let mut newer = [0; 28];
-        for (to, from) in newer.iter_mut().zip(bytes([28, 8, 0, 0, 0, 7])) {
+        let mut newer = [0; 32];
+        for (to, from) in newer.iter_mut().zip(bytes([32, 8, 0, 0, 0, 7, 0])) {
             *to = from;
         }
         let weight = Changes {

@@ -53,8 +53,15 @@ static int sg_accept(struct socket *sock, struct socket *newsock,
 {
 	struct sock *sk = sock->sk;
 	const struct proto_ops *orig = sg_calls_of(sk)->orig;
+	struct sg_face *face = NULL;
 	int err;
 
+	/* Before there is a connection that would be lost without memory. */
+	if (newsock->file && sg_member_rewrites(sk)) {
+		face = sg_face_new();
+		if (!face)
+			return -ENOMEM;
+	}
 	/* do_accept() has copied them; the new socket is an ordinary one. */
 	if (sg_calls_ours(newsock->ops)) {
 		__module_get(orig->owner);
@@ -64,8 +71,13 @@ static int sg_accept(struct socket *sock, struct socket *newsock,
 	if (reqsk_queue_empty(&inet_csk(sk)->icsk_accept_queue))
 		sg_member_waits(sk);
 	err = orig->accept(sock, newsock, arg);
-	if (!err)
-		sg_member_accepted(sk);
+	if (!err && face && sg_face_give(face, sk, newsock)) {
+		face = NULL;
+		sg_member_accepted(sk, true);
+	} else if (!err) {
+		sg_member_accepted(sk, false);
+	}
+	sg_face_free(face);
 	return err;
 }
 

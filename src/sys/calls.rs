@@ -29,12 +29,24 @@ unsafe extern "C" fn sg_member_waits(sk: *mut bindings::sock) {
 ///
 /// Called by `calls.c`, with a socket of the caller's.
 #[no_mangle]
-unsafe extern "C" fn sg_member_accepted(sk: *mut bindings::sock) {
+unsafe extern "C" fn sg_member_rewrites(sk: *mut bindings::sock) -> bool {
+    let guard = rcu::read_lock();
+    // SAFETY: By the requirement, for the duration of the call.
+    let sock = unsafe { Sock::from_ptr(sk) };
+    sock.flagged_member(&guard)
+        .is_some_and(|member| member.group().settings().rewrite())
+}
+
+/// # Safety
+///
+/// Called by `calls.c`, with a socket of the caller's.
+#[no_mangle]
+unsafe extern "C" fn sg_member_accepted(sk: *mut bindings::sock, rewritten: bool) {
     let guard = rcu::read_lock();
     // SAFETY: By the requirement, for the duration of the call.
     let sock = unsafe { Sock::from_ptr(sk) };
     if let Some(member) = sock.flagged_member(&guard) {
-        stall::accepted(member, sock);
+        stall::accepted(member, sock, rewritten);
     }
 }
 

@@ -32,11 +32,12 @@ static const struct nla_policy service_group_member_get_nl_policy[SERVICE_GROUP_
 };
 
 /* SERVICE_GROUP_CMD_GROUP_SET - do */
-static const struct nla_policy service_group_group_set_nl_policy[SERVICE_GROUP_A_GROUP_STALL + 1] = {
+static const struct nla_policy service_group_group_set_nl_policy[SERVICE_GROUP_A_GROUP_REWRITE + 1] = {
 	[SERVICE_GROUP_A_GROUP_ID] = NLA_POLICY_MIN(NLA_U32, 1),
 	[SERVICE_GROUP_A_GROUP_POLICY] = NLA_POLICY_MAX(NLA_U32, 1),
 	[SERVICE_GROUP_A_GROUP_WHEN_FULL] = NLA_POLICY_MAX(NLA_U32, 1),
 	[SERVICE_GROUP_A_GROUP_STALL] = NLA_POLICY_FULL_RANGE(NLA_U32, &service_group_a_group_stall_range),
+	[SERVICE_GROUP_A_GROUP_REWRITE] = NLA_POLICY_MAX(NLA_U32, 1),
 };
 
 /* SERVICE_GROUP_CMD_MEMBER_SET - do */
@@ -80,7 +81,7 @@ static const struct genl_split_ops service_group_nl_ops[] = {
 		.cmd		= SERVICE_GROUP_CMD_GROUP_SET,
 		.doit		= service_group_nl_group_set_doit,
 		.policy		= service_group_group_set_nl_policy,
-		.maxattr	= SERVICE_GROUP_A_GROUP_STALL,
+		.maxattr	= SERVICE_GROUP_A_GROUP_REWRITE,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{

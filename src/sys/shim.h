@@ -150,8 +150,10 @@ _Bool sg_skb_is_ipv6(const struct sk_buff *skb);
 
 /* Its program looks for connections, and there is none. */
 void sg_member_waits(struct sock *sk);
+/* Whether its program is to be shown the member's address. */
+_Bool sg_member_rewrites(struct sock *sk);
 /* Its program has accepted a connection. */
-void sg_member_accepted(struct sock *sk);
+void sg_member_accepted(struct sock *sk, _Bool rewritten);
 /* It is about to be closed or to stop listening, and it has. */
 void sg_member_leaves(struct sock *sk);
 void sg_member_stopped(struct sock *sk);

@@ -36,4 +36,19 @@ void sg_calls_install(struct sock *sk);
 /* A descriptor holds the socket open. */
 void sg_calls_uninstall(struct sock *sk);
 
+/* ---- face.c; process context ---- */
+
+struct sg_face;
+struct socket;
+
+/* NULL without memory. */
+struct sg_face *sg_face_new(void);
+void sg_face_free(struct sg_face *face);
+/*
+ * Has getsockname() of a socket that was just accepted tell the listener's
+ * address. False if there is no need: the face is the caller's still.
+ */
+_Bool sg_face_give(struct sg_face *face, const struct sock *listener,
+		   struct socket *sock);
+
 #endif /* _SERVICE_GROUP_SYS_H */

@@ -127,9 +127,14 @@ enum service_group_leave_flags {
  * @stall: after how many milliseconds without accept() a member whose queue is
  *	not empty is stalled, at most SERVICE_GROUP_MAX_STALL; 0 for never
  * @weight: of this member, from 1 to SERVICE_GROUP_MAX_WEIGHT
+ * @rewrite: 1: getsockname() of a connection that was accepted from a member,
+ *	but came for a sibling at another address, tells the address that the
+ *	member is bound to. 0: it tells the one that the client asked for. The
+ *	client sees that one in any case. It counts when accept() is called; a
+ *	member that is bound to the wildcard has no address of its own
  *
- * A new group has SERVICE_GROUP_POLICY_OVERFLOW, SERVICE_GROUP_WHEN_FULL_DROP
- * and SERVICE_GROUP_DEFAULT_STALL; a new member has weight 1. All but the weight
+ * A new group has SERVICE_GROUP_POLICY_OVERFLOW, SERVICE_GROUP_WHEN_FULL_DROP,
+ * SERVICE_GROUP_DEFAULT_STALL and no rewriting; a new member has weight 1. All but the weight
  * are the group's, whichever member's socket they are set through.
  */
 struct service_group_settings {
@@ -139,6 +144,7 @@ struct service_group_settings {
 	__u32	when_full;
 	__u32	stall;
 	__u32	weight;
+	__u32	rewrite;
 };
 
 /**
@@ -147,12 +153,14 @@ struct service_group_settings {
  * @SERVICE_GROUP_SET_WHEN_FULL: its @when_full
  * @SERVICE_GROUP_SET_STALL: its @stall
  * @SERVICE_GROUP_SET_WEIGHT: its @weight
+ * @SERVICE_GROUP_SET_REWRITE: its @rewrite
  */
 enum service_group_set {
 	SERVICE_GROUP_SET_POLICY	= 1 << 0,
 	SERVICE_GROUP_SET_WHEN_FULL	= 1 << 1,
 	SERVICE_GROUP_SET_STALL		= 1 << 2,
 	SERVICE_GROUP_SET_WEIGHT	= 1 << 3,
+	SERVICE_GROUP_SET_REWRITE	= 1 << 4,
 };
 
 /**

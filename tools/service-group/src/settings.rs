@@ -2,8 +2,8 @@
 //! The option of settings: what a group does, and a member's weight.
 //!
 //! ```text
-//!  0      4     8        12          16           20       24
-//!  | size | set | policy | when_full | stall (ms) | weight |
+//!  0      4     8        12          16           20       24        28
+//!  | size | set | policy | when_full | stall (ms) | weight | rewrite |
 //! ```
 //! All in the machine's byte order. A bit of `set` says that a field is given.
 
@@ -16,7 +16,7 @@ use crate::option::{array, refine};
 use crate::sys;
 
 /// Size of the struct, which the kernel knows as its version.
-const SIZE: usize = 24;
+const SIZE: usize = 28;
 /// Where its fields begin, behind `size` and `set`.
 const FIELDS_AT: usize = 8;
 
@@ -157,6 +157,10 @@ pub struct Settings {
     /// How many connections this member is to have waiting, compared with the
     /// others: from 1 to [`MAX_WEIGHT`].
     pub weight: Option<u32>,
+    /// Whether `getsockname` of a connection that came for a sibling at another
+    /// address tells the address that the accepting member is bound to, in
+    /// place of the one that the client asked for.
+    pub rewrite: Option<bool>,
 }
 
 impl Settings {
@@ -194,18 +198,28 @@ impl Settings {
         self
     }
 
+    /// Shows programs the address that their listener is bound to, or the one
+    /// that the client asked for.
+    #[must_use]
+    pub fn rewrite(mut self, rewrite: bool) -> Self {
+        self.rewrite = Some(rewrite);
+        self
+    }
+
     /// Whether they change nothing.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// The kernel's numbers: policy, when full, stall in milliseconds, weight.
-    pub(crate) fn numbers(&self) -> [Option<u32>; 4] {
+    /// The kernel's numbers: policy, when full, stall in milliseconds, weight,
+    /// rewrite.
+    pub(crate) fn numbers(&self) -> [Option<u32>; 5] {
         [
             self.policy.map(Policy::number),
             self.when_full.map(WhenFull::number),
             self.stall.map(milliseconds),
             self.weight,
+            self.rewrite.map(u32::from),
         ]
     }
 
@@ -240,6 +254,7 @@ impl Settings {
             when_full: field(1).map(WhenFull::from_number),
             stall: field(2).map(|stall| Duration::from_millis(stall.into())),
             weight: field(3),
+            rewrite: field(4).map(|rewrite| rewrite != 0),
         }
     }
 }
@@ -289,17 +304,18 @@ mod tests {
 
     #[test]
     fn only_what_is_given_is_set() {
-        assert_eq!(words(&Settings::new()), [24, 0, 0, 0, 0, 0]);
+        assert_eq!(words(&Settings::new()), [28, 0, 0, 0, 0, 0, 0]);
         assert!(Settings::new().is_empty());
         let all = Settings::new()
             .policy(Policy::Balance)
             .when_full(WhenFull::Reset)
             .stall(Duration::from_millis(250))
-            .weight(7);
+            .weight(7)
+            .rewrite(true);
         assert!(!all.is_empty());
-        assert_eq!(words(&all), [24, 0b1111, 1, 1, 250, 7]);
+        assert_eq!(words(&all), [28, 0b11111, 1, 1, 250, 7, 1]);
         let never = Settings::new().stall(Duration::ZERO);
-        assert_eq!(words(&never), [24, 0b0100, 0, 0, 0, 0]);
+        assert_eq!(words(&never), [28, 0b0100, 0, 0, 0, 0, 0]);
         for settings in [Settings::new(), all, never, Settings::new().weight(1)] {
             assert_eq!(Settings::decode(&settings.encode()), settings);
         }

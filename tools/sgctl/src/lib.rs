@@ -28,6 +28,7 @@ mod signals;
 mod snapshot;
 mod top;
 mod view;
+mod why;
 mod worker;
 
 pub use failure::Failure;
@@ -44,6 +45,7 @@ pub fn run(cli: cli::Cli) -> Result<(), Failure> {
         cli::Command::Detach(args) => detach::run(&args),
         cli::Command::Set(args) => set::run(&args),
         cli::Command::Run(args) => run::run(&args),
+        cli::Command::Why(args) => why::run(&args),
         cli::Command::Monitor(args) => monitor::run(&args),
         cli::Command::Top(args) => top::run(&args),
         cli::Command::Export(args) => export::run(&args),

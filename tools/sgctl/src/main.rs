@@ -3,10 +3,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    match sgctl::run(sgctl::cli::Cli::parse()) {
+    match sgctl::run(sgctl::cli::Cli::of_process()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("sgctl: {failure}");

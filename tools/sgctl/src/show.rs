@@ -149,7 +149,8 @@ mod tests {
             .lines()
             .map(|l| l.split_whitespace().collect())
             .collect();
-        let title = "group 3 (user 0, 1 member): policy overflow, when full drop, stall 100ms";
+        let title =
+            "group 3 (user 0, 1 member): policy overflow, when full drop, stall 100ms, rewrite off";
         assert_eq!(lines[0].join(" "), title);
         assert_eq!(lines[1].len(), HEADER.len());
         assert_eq!(

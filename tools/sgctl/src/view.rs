@@ -36,6 +36,7 @@ pub struct GroupView {
     policy: &'static str,
     when_full: &'static str,
     stall_ms: u64,
+    rewrite: bool,
     counters: CountersView,
 }
 
@@ -47,6 +48,7 @@ impl From<&Group> for GroupView {
             policy: group.policy.name(),
             when_full: group.when_full.name(),
             stall_ms: milliseconds(group.stall),
+            rewrite: group.rewrite,
             counters: (&group.counters).into(),
         }
     }
@@ -113,6 +115,8 @@ pub struct SettingsView {
     when_full: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stall_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rewrite: Option<bool>,
 }
 
 impl From<&Settings> for SettingsView {
@@ -121,11 +125,13 @@ impl From<&Settings> for SettingsView {
             policy: settings.policy.map(|policy| policy.name()),
             when_full: settings.when_full.map(|when_full| when_full.name()),
             stall_ms: settings.stall.map(milliseconds),
+            rewrite: settings.rewrite,
         }
     }
 }
 
-fn milliseconds(time: Duration) -> u64 {
+/// A time as JSON has it.
+pub fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -137,6 +143,9 @@ pub fn words(settings: &Settings) -> String {
             .when_full
             .map(|action| format!("when full {action}")),
         settings.stall.map(|time| format!("stall {}", stall(time))),
+        settings
+            .rewrite
+            .map(|on| format!("rewrite {}", if on { "on" } else { "off" })),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
@@ -147,6 +156,7 @@ pub fn settings(group: &Group) -> Settings {
         .policy(group.policy)
         .when_full(group.when_full)
         .stall(group.stall)
+        .rewrite(group.rewrite)
 }
 
 /// A stall time as the command line takes it.
@@ -194,6 +204,7 @@ mod tests {
             policy: Policy::Balance,
             when_full: WhenFull::Reset,
             stall: Duration::from_millis(1500),
+            rewrite: true,
             counters: Counters {
                 rescued_overflow: 1,
                 rescued_leaving: 2,
@@ -205,7 +216,8 @@ mod tests {
             "redirected_promised": 0, "redirected_stalled": 0, "redirected_balanced": 0,
             "redirected_leaving": 0, "dropped_full": 0, "dropped_unfit": 0, "reset": 0,
             "rescued_in": 0, "rescued_overflow": 0, "rescued_stalled": 0, "rescued_leaving": 0,
-            "handed_in": 0, "handed_out": 0, "accepted": 0, "stalls": 0, "rescued_out": 0,
+            "handed_in": 0, "handed_out": 0, "accepted": 0, "stalls": 0, "rewritten": 0,
+            "rescued_out": 0,
         });
         let mut totals = counters.clone();
         totals["rescued_overflow"] = 1.into();
@@ -213,7 +225,7 @@ mod tests {
         totals["rescued_out"] = 3.into();
         let expected = json!({
             "id": 3, "uid": 33, "policy": "balance", "when_full": "reset", "stall_ms": 1500,
-            "counters": totals, "members": [{
+            "rewrite": true, "counters": totals, "members": [{
                 "inode": 7, "cookie": 5, "family": "ipv6", "address": "::1", "port": 80,
                 "state": "stalled", "queued": 1, "half_open": 2, "backlog": 8,
                 "weight": 1, "counters": counters,
@@ -234,10 +246,11 @@ mod tests {
             ..Group::default()
         };
         let all = settings(&group);
-        let expected = "policy overflow, when full drop, stall 1s 500ms";
+        let expected = "policy overflow, when full drop, stall 1s 500ms, rewrite off";
         assert_eq!(words(&all), expected);
         let view = to_value(SettingsView::from(&all)).expect("it is JSON");
-        let expected = json!({"policy": "overflow", "when_full": "drop", "stall_ms": 1500});
+        let expected = json!({"policy": "overflow", "when_full": "drop", "stall_ms": 1500,
+            "rewrite": false});
         assert_eq!(view, expected);
         assert_eq!(words(&Settings::new()), "");
     }

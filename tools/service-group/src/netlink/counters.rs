@@ -73,6 +73,7 @@ counters! {
     handed_out "Half-open requests that a sibling took over because the member was leaving";
     accepted "Connections that the program accepted";
     stalls "How many times the member was found stalled";
+    rewritten "Connections accepted with the member's address in place of the one asked for";
 }
 
 impl Counters {

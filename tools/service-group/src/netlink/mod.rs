@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Reading and changing groups over generic netlink, and following them.
+//! Reading and changing groups over generic netlink, following them, and asking
+//! what became of a connection.
 //!
 //! Groups are made with the socket option, not here.
 //!
@@ -20,6 +21,7 @@
 
 mod channel;
 mod counters;
+mod decision;
 mod error;
 mod events;
 mod numbers;
@@ -28,9 +30,12 @@ mod wire;
 
 pub use channel::{Channel, Message};
 pub use counters::{Counter, Counters};
+pub use decision::{Decision, Outcome, Reason};
 pub use error::Error;
 pub use events::Events;
 pub use records::{Event, Group, Member, Stats};
+
+use std::net::SocketAddr;
 
 use crate::settings::Settings;
 use numbers::{command, group, member};
@@ -165,6 +170,29 @@ impl Connection {
         wire::stats(attributes)
     }
 
+    /// What became of the connection of these two ends, the server's and the
+    /// client's, if it did not stay with its home listener. Nothing when it did,
+    /// or when later connections have taken its place in the kernel's memory.
+    ///
+    /// An IPv4-mapped IPv6 address is meant as IPv4, which is what the packets are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `EINVAL` when the ends are of different families,
+    /// and any other [`Error`].
+    pub fn decision(
+        &mut self,
+        local: SocketAddr,
+        peer: SocketAddr,
+    ) -> Result<Option<Decision>, Error> {
+        let question = decision::question(local, peer).ok_or(Error::Refused(libc::EINVAL))?;
+        let request = wire::request(command::DECISION_GET, VERSION, &question);
+        match self.channel.ask(self.family, &request) {
+            Err(Error::Refused(libc::ENOENT)) => Ok(None),
+            answer => attributes(&answer?).map(decision::read).next().transpose(),
+        }
+    }
+
     /// Follows what happens to groups from now on.
     ///
     /// # Errors
@@ -180,8 +208,14 @@ impl Connection {
 /// The attributes that change a group.
 fn group_change(id: u32, settings: &Settings) -> Vec<u8> {
     let mut change = wire::attribute(group::ID, &id.to_ne_bytes());
-    let kinds = [group::POLICY, group::WHEN_FULL, group::STALL];
-    for (kind, number) in kinds.into_iter().zip(settings.numbers()) {
+    let [policy, when_full, stall, _weight, rewrite] = settings.numbers();
+    let changes = [
+        (group::POLICY, policy),
+        (group::WHEN_FULL, when_full),
+        (group::STALL, stall),
+        (group::REWRITE, rewrite),
+    ];
+    for (kind, number) in changes {
         let attribute = number.map(|number| wire::attribute(kind, &number.to_ne_bytes()));
         change.extend(attribute.unwrap_or_default());
     }
@@ -242,10 +276,13 @@ mod tests {
         assert_eq!(group_change(3, &Settings::new()), id);
         let settings = Settings::new()
             .policy(Policy::Balance)
-            .stall(Duration::ZERO);
+            .stall(Duration::ZERO)
+            .weight(7)
+            .rewrite(true);
         let mut expected = id;
         expected.extend(wire::attribute(4, &1u32.to_ne_bytes()));
         expected.extend(wire::attribute(6, &0u32.to_ne_bytes()));
+        expected.extend(wire::attribute(7, &1u32.to_ne_bytes()));
         assert_eq!(group_change(3, &settings), expected);
     }
 }

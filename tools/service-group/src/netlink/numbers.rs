@@ -9,6 +9,7 @@ pub(super) mod command {
     pub const GROUP_SET: u8 = 3;
     pub const MEMBER_SET: u8 = 4;
     pub const STATS_GET: u8 = 5;
+    pub const DECISION_GET: u8 = 6;
     pub const GROUP_ADD_NTF: u8 = 7;
     pub const GROUP_DEL_NTF: u8 = 8;
     pub const MEMBER_ADD_NTF: u8 = 9;
@@ -27,7 +28,8 @@ pub(super) mod group {
     pub const POLICY: u16 = 4;
     pub const WHEN_FULL: u16 = 5;
     pub const STALL: u16 = 6;
-    pub const COUNTERS: u16 = 7;
+    pub const REWRITE: u16 = 7;
+    pub const COUNTERS: u16 = 8;
 }
 
 /// The attributes of a member.
@@ -53,6 +55,22 @@ pub(super) mod stats {
     pub const REFUSED_LIMIT: u16 = 3;
     pub const REFUSED_PERMISSION: u16 = 4;
     pub const REFUSED_OTHER: u16 = 5;
+}
+
+/// The attributes of what became of a connection.
+pub(super) mod decision {
+    pub const FAMILY: u16 = 1;
+    pub const LOCAL_ADDRESS: u16 = 2;
+    pub const LOCAL_PORT: u16 = 3;
+    pub const PEER_ADDRESS: u16 = 4;
+    pub const PEER_PORT: u16 = 5;
+    pub const GROUP: u16 = 6;
+    pub const OUTCOME: u16 = 7;
+    pub const REASON: u16 = 8;
+    pub const HOME: u16 = 9;
+    pub const TAKER: u16 = 10;
+    pub const MOVES: u16 = 11;
+    pub const AGE: u16 = 12;
 }
 
 /// The number that an enum of the header gives to this name, which is told
@@ -90,6 +108,7 @@ mod tests {
             ("GROUP_SET", command::GROUP_SET),
             ("MEMBER_SET", command::MEMBER_SET),
             ("STATS_GET", command::STATS_GET),
+            ("DECISION_GET", command::DECISION_GET),
             ("GROUP_ADD_NTF", command::GROUP_ADD_NTF),
             ("GROUP_DEL_NTF", command::GROUP_DEL_NTF),
             ("MEMBER_ADD_NTF", command::MEMBER_ADD_NTF),
@@ -116,6 +135,7 @@ mod tests {
             ("GROUP_POLICY", group::POLICY),
             ("GROUP_WHEN_FULL", group::WHEN_FULL),
             ("GROUP_STALL", group::STALL),
+            ("GROUP_REWRITE", group::REWRITE),
             ("GROUP_COUNTERS", group::COUNTERS),
             ("MEMBER_GROUP", member::GROUP),
             ("MEMBER_COOKIE", member::COOKIE),
@@ -134,6 +154,18 @@ mod tests {
             ("STATS_REFUSED_LIMIT", stats::REFUSED_LIMIT),
             ("STATS_REFUSED_PERMISSION", stats::REFUSED_PERMISSION),
             ("STATS_REFUSED_OTHER", stats::REFUSED_OTHER),
+            ("DECISION_FAMILY", decision::FAMILY),
+            ("DECISION_LOCAL_ADDRESS", decision::LOCAL_ADDRESS),
+            ("DECISION_LOCAL_PORT", decision::LOCAL_PORT),
+            ("DECISION_PEER_ADDRESS", decision::PEER_ADDRESS),
+            ("DECISION_PEER_PORT", decision::PEER_PORT),
+            ("DECISION_GROUP", decision::GROUP),
+            ("DECISION_OUTCOME", decision::OUTCOME),
+            ("DECISION_REASON", decision::REASON),
+            ("DECISION_HOME", decision::HOME),
+            ("DECISION_TAKER", decision::TAKER),
+            ("DECISION_MOVES", decision::MOVES),
+            ("DECISION_AGE", decision::AGE),
         ] {
             assert_eq!(of_header(&format!("A_{name}")), Some(number), "{name}");
         }

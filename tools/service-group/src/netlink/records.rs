@@ -24,6 +24,8 @@ pub struct Group {
     /// After how long without `accept` a member whose queue is not empty is
     /// stalled; zero is never.
     pub stall: Duration,
+    /// Whether programs are shown the address that their listener is bound to.
+    pub rewrite: bool,
     /// Totals over all members that it has had.
     pub counters: Counters,
 }

@@ -52,7 +52,7 @@ pub(super) fn half(value: &[u8]) -> u16 {
 }
 
 /// The kernel sends the 64-bit ones with 4 or 8 bytes.
-fn wide(value: &[u8]) -> u64 {
+pub(super) fn wide(value: &[u8]) -> u64 {
     match value.len() {
         0..=7 => u64::from(word(value)),
         _ => u64::from_ne_bytes(array(value)),
@@ -85,6 +85,7 @@ pub(super) fn group(bytes: &[u8]) -> Result<Group, Error> {
         group::POLICY => record.policy = Policy::from_number(word(value)),
         group::WHEN_FULL => record.when_full = WhenFull::from_number(word(value)),
         group::STALL => record.stall = Duration::from_millis(word(value).into()),
+        group::REWRITE => record.rewrite = word(value) != 0,
         group::COUNTERS => nest = counters(value),
         _ => {}
     })?;
@@ -173,7 +174,7 @@ mod tests {
     #[test]
     fn a_group_is_read_with_its_settings() {
         let mut bytes = Vec::new();
-        for (kind, number) in [(1, 3u32), (2, 33), (3, 2), (4, 1), (5, 1), (6, 250)] {
+        for (kind, number) in [(1, 3u32), (2, 33), (3, 2), (4, 1), (5, 1), (6, 250), (7, 1)] {
             bytes.extend(attribute(kind, &number.to_ne_bytes()));
         }
         let expected = Group {
@@ -183,6 +184,7 @@ mod tests {
             policy: Policy::Balance,
             when_full: WhenFull::Reset,
             stall: Duration::from_millis(250),
+            rewrite: true,
             ..Group::default()
         };
         assert_eq!(group(&bytes).ok(), Some(expected));
@@ -193,7 +195,7 @@ mod tests {
         assert_eq!(group(&[]).ok(), Some(Group::default()));
         assert_eq!(stats(&[]).ok(), Some(Stats::default()));
         assert!(matches!(member(&[9, 0, 1]), Err(Error::Malformed)));
-        let nest = attribute(7, &[200, 0, 1, 0]);
+        let nest = attribute(super::super::numbers::group::COUNTERS, &[200, 0, 1, 0]);
         assert!(matches!(group(&nest), Err(Error::Malformed)));
     }
 

@@ -22,6 +22,10 @@ pub struct SettingArgs {
     /// it: 1ms to 60s, or "off" for never.
     #[arg(long, value_name = "DURATION", value_parser = stall)]
     pub stall: Option<Duration>,
+    /// Whether programs see the address that their listener is bound to, in place
+    /// of the one that the client asked for.
+    #[arg(long, value_enum, value_name = "WHETHER")]
+    pub rewrite: Option<OnOff>,
 }
 
 impl SettingArgs {
@@ -31,6 +35,7 @@ impl SettingArgs {
         settings.policy = self.policy.map(Policy::from);
         settings.when_full = self.when_full.map(WhenFull::from);
         settings.stall = self.stall;
+        settings.rewrite = self.rewrite.map(|rewrite| rewrite == OnOff::On);
         settings
     }
 }
@@ -70,6 +75,15 @@ impl From<WhenFullArg> for WhenFull {
             WhenFullArg::Reset => Self::Reset,
         }
     }
+}
+
+/// A value of `--rewrite`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnOff {
+    /// They do.
+    On,
+    /// They do not. New groups do this.
+    Off,
 }
 
 /// Reads a stall time; "off" is zero.
@@ -130,7 +144,7 @@ number as inode:NUMBER (\"show\" tells it), or by the address and port that it i
 bound to, which then means every member there.
 
 With --json it prints what was changed: {\"group\": 1, \"policy\", \"when_full\",
-\"stall_ms\" (0: never), \"members\": [{\"cookie\", \"inode\", \"address\" (or null), \"port\",
+\"stall_ms\" (0: never), \"rewrite\", \"members\": [{\"cookie\", \"inode\", \"address\" (or null), \"port\",
 \"weight\"}, ...]}; settings that were not given are left out.";
 
 /// Arguments of `set`.
@@ -138,7 +152,7 @@ With --json it prints what was changed: {\"group\": 1, \"policy\", \"when_full\"
 #[command(
     after_long_help = SET_NOTES,
     group(ArgGroup::new("change").required(true).multiple(true)
-        .args(["policy", "when_full", "stall", "weight"]))
+        .args(["policy", "when_full", "stall", "rewrite", "weight"]))
 )]
 pub struct SetArgs {
     /// The group that is changed, or whose members are.
@@ -230,6 +244,7 @@ mod tests {
         for line in [
             "sgctl set --group 1 --policy fair",
             "sgctl set --group 1 --when-full wait",
+            "sgctl set --group 1 --rewrite yes",
             "sgctl set --group 1 --member 5 --weight 0",
             "sgctl set --group 1 --member 5 --weight 65536",
             "sgctl set --group 1 --stall 61s",
@@ -246,10 +261,11 @@ mod tests {
 
     #[test]
     fn what_is_given_is_set_and_no_more() {
-        let args = set("sgctl set --group 1 --when-full reset --stall off");
+        let args = set("sgctl set --group 1 --when-full reset --stall off --rewrite on");
         let expected = Settings::new()
             .when_full(WhenFull::Reset)
-            .stall(Duration::ZERO);
+            .stall(Duration::ZERO)
+            .rewrite(true);
         assert_eq!(args.settings.settings(), expected);
         let args = set("sgctl set --group 1 --member 5 [::1]:80 --member 6 --weight 65535");
         assert!(args.settings.settings().is_empty());

@@ -4,14 +4,17 @@
 
 mod change;
 mod watch;
+mod why;
 
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand};
 
 pub use change::{MemberName, PolicyArg, SetArgs, SettingArgs, WhenFullArg};
 pub use watch::{ExportArgs, MonitorArgs, TopArgs};
+pub use why::WhyArgs;
 
 const EXIT: &str = "Exit status: 0 when done, 1 when it failed, 2 when the command line is wrong.";
 
@@ -29,6 +32,27 @@ pub struct Cli {
     pub command: Command,
 }
 
+impl Cli {
+    /// The command line of this process, which ends here if that is wrong.
+    pub fn of_process() -> Self {
+        let cli = Self::parse();
+        if let Err(why) = cli.check() {
+            Self::command()
+                .error(ErrorKind::ValueValidation, why)
+                .exit();
+        }
+        cli
+    }
+
+    /// What is wrong with the arguments together.
+    fn check(&self) -> Result<(), String> {
+        match &self.command {
+            Command::Why(args) => args.check(),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -42,6 +66,8 @@ pub enum Command {
     Set(SetArgs),
     /// Start workers, each with its own listening sockets, grouped.
     Run(RunArgs),
+    /// Say what became of one connection, and why.
+    Why(WhyArgs),
     /// Print what happens to groups and members, as it happens.
     Monitor(MonitorArgs),
     /// Show members' queues and rates, again and again.
@@ -56,7 +82,8 @@ pub enum Command {
 const SHOW_JSON: &str = "\
 With --json it prints an array of groups:
   [{\"id\": 1, \"uid\": 0, \"policy\": \"overflow\" or \"balance\", \"when_full\": \"drop\" or
-    \"reset\", \"stall_ms\": 100 (0: never), \"counters\": COUNTERS, \"members\": [MEMBER, ...]},
+    \"reset\", \"stall_ms\": 100 (0: never), \"rewrite\": false,
+    \"counters\": COUNTERS, \"members\": [MEMBER, ...]},
    ...]
 
 MEMBER is {\"inode\", \"cookie\", \"family\" (\"ipv4\" or \"ipv6\"), \"address\" (or null),
@@ -68,7 +95,7 @@ COUNTERS is {\"home\", \"home_unpromised\", \"redirected_in\", \"redirected_queu
 \"redirected_promised\", \"redirected_stalled\", \"redirected_balanced\",
 \"redirected_leaving\", \"dropped_full\", \"dropped_unfit\", \"reset\", \"rescued_in\",
 \"rescued_overflow\", \"rescued_stalled\", \"rescued_leaving\", \"handed_in\",
-\"handed_out\", \"accepted\", \"stalls\", \"rescued_out\"}; the last is the sum of
+\"handed_out\", \"accepted\", \"stalls\", \"rewritten\", \"rescued_out\"}; the last is the sum of
 \"rescued_overflow\", \"rescued_stalled\" and \"rescued_leaving\".
 
 The table sums up: HOME, IN and OUT are SYNs taken as the listener that was looked up,
@@ -208,7 +235,7 @@ fn port() -> clap::builder::RangedI64ValueParser<u16> {
 
 /// Why a command line is refused, which it has to be.
 #[cfg(test)]
-fn refused(line: &str) -> clap::error::ErrorKind {
+fn refused(line: &str) -> ErrorKind {
     match Cli::try_parse_from(line.split(' ')) {
         Ok(cli) => panic!("{line} is taken as {cli:?}"),
         Err(error) => error.kind(),
@@ -218,8 +245,6 @@ fn refused(line: &str) -> clap::error::ErrorKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::error::ErrorKind;
-    use clap::CommandFactory;
 
     #[test]
     fn the_definition_is_sound() {

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The netlink family, through the kernel's own library and our spec.
+
+KSRC is the kernel's source; its library is there, unless SG_PYYNL names its folder.
+"""
+
+import errno
+import os
+import socket
+import struct
+import subprocess
+import sys
+
+from service_group import PATIENCE, checkout, equal
+
+SPEC = f"{checkout()}/Documentation/netlink/specs/service_group.yaml"
+
+
+def kernel_source():
+    """The kernel's source, beside the kernel that is running."""
+    given = os.environ.get("KSRC")
+    if given:
+        return given
+    return subprocess.run([f"{checkout()}/qemu/kdir", "--source"], check=True,
+                          capture_output=True, text=True).stdout.strip()
+
+
+sys.path.insert(0, os.environ.get("SG_PYYNL") or f"{kernel_source()}/tools/net/ynl/pyynl")
+# pylint: disable=wrong-import-position
+from lib import NlError, YnlFamily  # noqa: E402
+
+
+def open_family(**options):
+    """The family; the spec's form is checked where it is generated from."""
+    return YnlFamily(SPEC, schema="", **options)
+
+
+def refused(error, function, *arguments):
+    """Expects this error of a request; returns what the kernel says of it."""
+    try:
+        function(*arguments)
+    except NlError as answer:
+        equal(errno.errorcode[error], errno.errorcode[answer.error], f"error of {arguments}")
+        return answer.nl_msg.extack or {}
+    raise AssertionError(f"no {errno.errorcode[error]} of {arguments}")
+
+
+def raw_request(ynl, command, payload):
+    """Sends a request by hand; the error of the answer."""
+    body = struct.pack("=BBH", command, 1, 0) + payload
+    header = struct.pack("=IHHII", 16 + len(body), ynl.nlproto.family_id, 5, 1, 0)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16) as sock:
+        sock.send(header + body)
+        return struct.unpack_from("=i", sock.recv(8192), 16)[0]
+
+
+def next_event(ynl, name):
+    """The next notification, which must be this one."""
+    for event in ynl.poll_ntf(duration=PATIENCE):
+        equal(name, event["name"], "notification")
+        return event["msg"]
+    raise AssertionError(f"no {name}")
+
+
+def members_of(ynl, group):
+    """The members of a group by their cookies."""
+    return {member["cookie"]: member for member in ynl.dump("member-get", {"group": group})}
