@@ -209,6 +209,40 @@ TEST_F(leaving, nobody_else)
 	}
 }
 
+ONE_FAMILY(both_families);
+
+/* What no sibling can take does not keep the others. */
+TEST_F(both_families, one_at_a_time)
+{
+	struct address ipv4 = client_address(IPV4, 1, PORT);
+	struct address ipv6 = client_address(IPV6, 1, PORT);
+	int only = 0, fds[2];
+
+	/* Of both families, and of IPv6 alone. */
+	fds[0] = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+	set_option(fds[0], SOL_IPV6, IPV6_V6ONLY, only);
+	set_option(fds[0], SOL_SOCKET, SO_REUSEPORT, 1);
+	{
+		struct address any = listener_address(MAPPED, 0, PORT);
+
+		any.in6.sin6_addr = in6addr_any;
+		ASSERT_EQ(0, bind_to(fds[0], &any));
+	}
+	ASSERT_EQ(0, listen(fds[0], 8));
+	fds[1] = reuseport_listener(IPV6, 2, PORT, 8);
+	ASSERT_EQ(0, form(fds, 2));
+	fill(&ipv4, 2);
+	fill(&ipv6, 3);
+	start_half_open(&ipv4);
+	start_half_open(&ipv6);
+	ASSERT_TRUE(wait_for(queue_length(fds[0]) == 5));
+	ASSERT_TRUE(wait_for(info_of(fds[0]).half_open == 2));
+	ASSERT_EQ(0, leave(fds[0], SERVICE_GROUP_LEAVE_DRAIN));
+	EXPECT_EQ(3, queue_length(fds[1]));
+	EXPECT_EQ(1, info_of(fds[1]).half_open);
+	EXPECT_EQ(2, queue_length(fds[0]));
+}
+
 FAMILIES(stopped);
 
 /* What stopped may listen again, and is a member like any other. */

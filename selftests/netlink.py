@@ -99,11 +99,13 @@ def all_counters():
     """Members and groups tell every counter of the spec, and what a new group is set to."""
     with open_family() as ynl:
         expected = {name for name in ynl.attr_sets["counters"] if name != "pad"}
-        expect({"redirected-stalled", "reset", "handed-out", "stalls"} < expected, "the spec's")
-        group = form([listener(1), listener(2)])
+        expect({"redirected-stalled", "reset", "handed-out", "stalls", "rewritten"} < expected, "the spec's")
+        sockets = [listener(1), listener(2)]
+        group = form(sockets)
         told = ynl.do("group-get", {"id": group})
         equal(expected, set(told["counters"]), "counters of the group")
-        equal(("overflow", "drop", 100), (told["policy"], told["when-full"], told["stall"]),
+        equal(("overflow", "drop", 100, 0),
+              tuple(told[name] for name in ("policy", "when-full", "stall", "rewrite")),
               "settings")
         for member in ynl.dump("member-get", {"group": group}):
             equal(expected, set(member["counters"]), "counters of a member")

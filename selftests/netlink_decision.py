@@ -128,7 +128,7 @@ def malformed():
         for name in asked:
             part = {other: asked[other] for other in asked if other != name}
             extack = refused(errno.EINVAL, ynl.do, "decision-get", part)
-            equal(f".{name}", extack.get("miss-type"), "missing attribute")
+            equal(name, extack.get("miss-type"), "missing attribute")
         for name in "local-address", "peer-address":
             for length in (0, 3, 5, 15, 16):
                 address = (asked[name] + bytes(16))[:length]

@@ -21,7 +21,7 @@ from service_group import (CLONE_NEWNET, SO_SERVICE_GROUP_SETTINGS, configure,  
                            run_tests)
 
 CLONE_NEWUSER = 0x10000000
-NEW = {"policy": "overflow", "when-full": "drop", "stall": 100}
+NEW = {"policy": "overflow", "when-full": "drop", "stall": 100, "rewrite": 0}
 
 
 def settings_of(ynl, group):
@@ -37,7 +37,8 @@ def each_setting():
     with open_family() as ynl:
         expected = dict(NEW)
         for name, value in (("policy", "balance"), ("when-full", "reset"), ("stall", 250),
-                            ("stall", 0), ("stall", 1), ("stall", 60000),
+                            ("stall", 0), ("stall", 1), ("stall", 60000), ("rewrite", 1),
+                            ("rewrite", 0),
                             ("policy", "overflow"), ("when-full", "drop")):
             ynl.do("group-set", {"id": group, name: value})
             expected[name] = value
@@ -51,11 +52,11 @@ def all_settings():
     group = form([sock])
     with open_family() as ynl:
         ynl.do("group-set", {"id": group, "policy": "balance", "when-full": "reset",
-                             "stall": 321})
+                             "stall": 321, "rewrite": 1})
         cookie = cookie_of(sock)
         ynl.do("member-set", {"group": group, "cookie": cookie, "weight": 7})
-    option = sock.getsockopt(socket.SOL_IP, SO_SERVICE_GROUP_SETTINGS, 24)
-    equal((24, 15, 1, 1, 321, 7), struct.unpack("=6I", option), "the option's settings")
+    option = sock.getsockopt(socket.SOL_IP, SO_SERVICE_GROUP_SETTINGS, 28)
+    equal((28, 31, 1, 1, 321, 7, 1), struct.unpack("=7I", option), "the option's settings")
 
 
 def weights():
@@ -76,7 +77,7 @@ def ranges():
     group, cookie = form([sock]), cookie_of(sock)
     with open_family() as ynl:
         for name, value in (("policy", 2), ("when-full", 2), ("stall", 60001),
-                            ("stall", 0xffffffff)):
+                            ("stall", 0xffffffff), ("rewrite", 2)):
             # The one that is right comes first.
             change = {"id": group, "policy": 1, name: value}
             extack = refused(errno.ERANGE, ynl.do, "group-set", change)
@@ -95,7 +96,8 @@ def missing():
     group, cookie = form([sock]), cookie_of(sock)
     whole = {"group": group, "cookie": cookie, "weight": 5}
     with open_family() as ynl:
-        refused(errno.EINVAL, ynl.do, "group-set", {"policy": 1})
+        extack = refused(errno.EINVAL, ynl.do, "group-set", {"policy": 1})
+        equal("id", extack.get("miss-type"), "missing attribute")
         refused(errno.EINVAL, ynl.do, "group-set", {"id": group})
         refused(errno.EINVAL, ynl.do, "group-set", {})
         refused(errno.EINVAL, ynl.do, "group-set", {"id": group, "policy": 1, "uid": 0})
@@ -103,7 +105,7 @@ def missing():
         for name in whole:
             part = {other: whole[other] for other in whole if other != name}
             extack = refused(errno.EINVAL, ynl.do, "member-set", part)
-            equal(f".{name}", extack.get("miss-type"), "missing attribute")
+            equal(name, extack.get("miss-type"), "missing attribute")
         refused(errno.EINVAL, ynl.do, "member-set", {**whole, "queued": 1})
         # A stall time of another length.
         payload = struct.pack("=HHI", 8, 1, group) + struct.pack("=HHHxx", 6, 6, 1)

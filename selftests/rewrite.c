@@ -99,8 +99,6 @@ TEST_F(rewrite, shows_the_own_address)
 	EXPECT_EQ(back.in.sin_port, peer.in.sin_port);
 	EXPECT_TRUE(transfer(client, server));
 	EXPECT_TRUE(transfer(server, client));
-	EXPECT_EQ(0, retransmissions_of(client));
-	EXPECT_EQ(0, retransmissions_of(server));
 }
 
 /* The member that was asked for shows what was asked for, as it is its own. */
@@ -208,6 +206,41 @@ TEST_F(rewrite, wildcard)
 	ASSERT_LE(0, server);
 	EXPECT_TRUE(is_named(server, &asked));
 	EXPECT_EQ(0, rewritten(fds[1]));
+}
+
+/* accept() on what does not listen gives up, and takes nothing with it. */
+TEST_F(rewrite, accept_on_a_connection)
+{
+	int server;
+
+	fill(&self->home, 1);
+	server = accept(self->fds[1], NULL, NULL);
+	ASSERT_LE(0, server);
+	EXPECT_EQ(-1, accept(server, NULL, NULL));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_TRUE(is_named(server, &self->own));
+	EXPECT_EQ(-1, listen(server, 1));
+	shutdown(self->fds[1], SHUT_RD);
+	EXPECT_EQ(-1, accept(self->fds[1], NULL, NULL));
+	EXPECT_EQ(EINVAL, errno);
+}
+
+/* A socket that is connected anew tells its new address. */
+TEST_F(rewrite, connected_anew)
+{
+	struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+	struct address there = listener_address(variant->family, 5, 0);
+	struct address seen;
+	int server;
+
+	fill(&self->home, 1);
+	server = accept(self->fds[1], NULL, NULL);
+	ASSERT_LE(0, server);
+	ASSERT_EQ(0, connect(server, &nobody, sizeof(nobody)));
+	ASSERT_EQ(0, bind_to(server, &there));
+	seen = name_of(server);
+	there.in.sin_port = seen.in.sin_port;
+	EXPECT_TRUE(same_address(&there, &seen));
 }
 
 /* Its connections keep the module after its members are gone. */

@@ -1,105 +1,20 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The tool, on a real nginx and on simple workers: show, attach, detach, run,
-# monitor; what it says and returns when something is wrong; and the examples.
-#
-# Each test is this script again, in network and process namespaces of its own,
-# which end with all their processes. SG_BIN names the folder of the programs.
+# The tool, on a real nginx and on simple workers: show, attach, detach, set, run;
+# what it says and returns when something is wrong; and the examples.
 
-# The tests are called by name, which shellcheck cannot follow.
-# shellcheck disable=SC2317,SC2086
+# The tests are called by name, which shellcheck cannot follow; a port is one word.
+# shellcheck disable=SC2317,SC2016,SC2086
 
 set -uo pipefail
 
-HERE=$(dirname "$(readlink -f "$0")")
-CHECKOUT=$(dirname "$HERE")
-BIN=${SG_BIN:-$CHECKOUT/build/bin}
-SGCTL=$BIN/sgctl
-PORT=8080
-PATIENCE=60
-TESTS=(show_nothing usage_errors failures attach_nginx attach_some detach_group
-	attach_and_mptcp run_workers monitor example_c example_python example_rust)
+# shellcheck source=selftests/lib/sgctl.bash
+. "$(dirname "$(readlink -f "$0")")/lib/sgctl.bash"
 
-# --- What the tests use; one that fails ends its test.
-
-complain() {
-	echo "# $*"
-	exit 1
-}
-
-# wait_until COMMAND… - until it succeeds.
-wait_until() {
-	local end=$((SECONDS + PATIENCE))
-	until "$@"; do
-		((SECONDS < end)) || complain "in vain: $*"
-		sleep 0.05
-	done
-}
-
-# expect_status STATUS COMMAND… - its output is left in $out, its errors in $err.
-expect_status() {
-	local wanted=$1 status
-	shift
-	"$@" >"$dir/out" 2>"$dir/err"
-	status=$?
-	out=$(<"$dir/out") err=$(<"$dir/err")
-	((status == wanted)) || complain "status $status, not $wanted: $*: $out $err"
-}
-
-# told EXPRESSION - what Python makes of `show --json`, which is `groups`.
-told() {
-	"$SGCTL" show --json | python3 -c \
-		"import json, sys; groups = json.load(sys.stdin); print(($1))"
-}
-
-expect_told() {
-	local seen
-	seen=$(told "$1") || complain "show --json is no JSON"
-	[[ $seen == "$2" ]] || complain "$1 is $seen, not $2"
-}
-
-listeners() {
-	ss -Htln "sport = :$PORT" | wc -l
-}
-
-has_listeners() {
-	(($(listeners) == $1))
-}
-
-has_lines() {
-	(($(wc -l <"$1") >= $2))
-}
-
-start_nginx() {
-	mkdir -p "$dir/nginx"
-	cat >"$dir/nginx.conf" <<-EOF
-		worker_processes 4;
-		daemon off;
-		user root;
-		pid $dir/nginx/pid;
-		error_log stderr;
-		events { worker_connections 64; }
-		http {
-			access_log off;
-			client_body_temp_path $dir/nginx/body;
-			proxy_temp_path $dir/nginx/proxy;
-			fastcgi_temp_path $dir/nginx/fastcgi;
-			uwsgi_temp_path $dir/nginx/uwsgi;
-			scgi_temp_path $dir/nginx/scgi;
-			server {
-				listen 127.0.0.1:$PORT reuseport backlog=16;
-				location / { return 200 "served\n"; }
-			}
-		}
-	EOF
-	nginx -p "$dir/nginx" -c "$dir/nginx.conf" 2>"$dir/nginx.log" &
-	wait_until has_listeners 4
-}
-
-expect_served() {
-	[[ $(curl -s --max-time 60 "http://127.0.0.1:$PORT/") == served ]] || complain "not served"
-}
+TESTS=(show_nothing usage_errors failures attach_nginx attach_some attach_settings
+	detach_group attach_and_mptcp set_settings set_weights set_errors run_workers
+	run_settings example_c example_python example_rust)
 
 # --- The tests.
 
@@ -166,6 +81,25 @@ s.bind(('127.0.0.2', $PORT)); s.listen(5); time.sleep(1000)" &
 	expect_told 'len(groups), len(groups[0]["members"]), groups[0]["id"]' "(1, 5, $id)"
 }
 
+# The settings are the whole group's, and stay when they are not given.
+attach_settings() {
+	local does='[(g["policy"], g["when_full"], g["stall_ms"], g["rewrite"]) for g in groups]'
+	start_nginx
+	expect_status 0 "$SGCTL" attach --port $PORT --policy balance --stall 2s --dry-run
+	expect_told groups '[]'
+	expect_status 0 "$SGCTL" attach --port $PORT --policy balance --stall 2s
+	expect_told "$does" "[('balance', 'drop', 2000, False)]"
+	expect_status 0 "$SGCTL" attach --port $PORT --when-full reset --rewrite on --dry-run
+	expect_told "$does" "[('balance', 'drop', 2000, False)]"
+	expect_status 0 "$SGCTL" attach --port $PORT --when-full reset --rewrite on
+	expect_told "$does" "[('balance', 'reset', 2000, True)]"
+	expect_status 0 "$SGCTL" attach --port $PORT --policy overflow --stall off --json
+	expect_told "$does" "[('overflow', 'reset', 0, True)]"
+	expect_status 0 "$SGCTL" attach --port $PORT
+	expect_told "$does" "[('overflow', 'reset', 0, True)]"
+	expect_served
+}
+
 detach_group() {
 	start_nginx
 	expect_status 0 "$SGCTL" attach --port $PORT
@@ -185,9 +119,84 @@ s.bind(('127.0.0.1', $PORT)); s.listen(5); time.sleep(1000)" &
 	expect_told groups '[]'
 }
 
+set_settings() {
+	local id does='(g["policy"], g["when_full"], g["stall_ms"], g["rewrite"])'
+	start_listeners 2 8
+	expect_status 0 "$SGCTL" attach --port $PORT
+	id=$(told 'groups[0]["id"]')
+	does="[$does for g in groups]"
+	expect_told "$does" "[('overflow', 'drop', 100, False)]"
+	expect_status 0 "$SGCTL" set --group "$id" --policy balance
+	expect_out "group $id: policy balance"
+	expect_told "$does" "[('balance', 'drop', 100, False)]"
+	expect_status 0 "$SGCTL" set --group "$id" --when-full reset
+	expect_out "group $id: when full reset"
+	expect_told "$does" "[('balance', 'reset', 100, False)]"
+	expect_status 0 "$SGCTL" set --group "$id" --stall '1s 500ms'
+	expect_out "group $id: stall 1s 500ms"
+	expect_told "$does" "[('balance', 'reset', 1500, False)]"
+	expect_status 0 "$SGCTL" set --group "$id" --rewrite on
+	expect_out "group $id: rewrite on"
+	expect_told "$does" "[('balance', 'reset', 1500, True)]"
+	expect_status 0 "$SGCTL" set --group "$id" --policy overflow --when-full drop \
+		--stall off --rewrite off --json
+	expect_json "{'group': $id, 'policy': 'overflow', 'when_full': 'drop', 'stall_ms': 0,
+		'rewrite': False, 'members': []}"
+	expect_told "$does" "[('overflow', 'drop', 0, False)]"
+}
+
+# By cookie, by inode, by address; several at once, and with a setting.
+set_weights() {
+	local id first weights='[m["weight"] for m in groups[0]["members"]]'
+	start_listeners 3 8
+	expect_status 0 "$SGCTL" attach --port $PORT
+	id=$(told 'groups[0]["id"]')
+	expect_status 0 "$SGCTL" set --group "$id" --weight 7 \
+		--member "$(told 'groups[0]["members"][0]["cookie"]')"
+	expect_told "$weights" '[7, 1, 1]'
+	first=$(told 'groups[0]["members"][0]["inode"]')
+	expect_out "group $id member 127.0.0.1:$PORT (inode $first): weight 7"
+	expect_status 0 "$SGCTL" set --group "$id" --weight 65535 --member 127.0.0.2:$PORT
+	expect_told "$weights" '[7, 65535, 1]'
+	expect_status 0 "$SGCTL" set --group "$id" --weight 3 --stall 1s \
+		--member "inode:$first" --member 127.0.0.3:$PORT --json
+	expect_told "$weights" '[3, 65535, 3]'
+	expect_told 'groups[0]["stall_ms"]' 1000
+	expect_json "{'group': $id, 'stall_ms': 1000, 'members': [
+		{**{k: m[k] for k in ('cookie', 'inode', 'address', 'port')}, 'weight': 3}
+		for m in $(told 'groups[0]["members"]') if m['address'] != '127.0.0.2']}"
+}
+
+set_errors() {
+	local id
+	expect_status 2 "$SGCTL" set --group 1
+	expect_status 2 "$SGCTL" set --policy balance
+	expect_status 2 "$SGCTL" set --group 1 --policy fair
+	expect_status 2 "$SGCTL" set --group 1 --when-full wait
+	expect_status 2 "$SGCTL" set --group 1 --stall 61s
+	expect_status 2 "$SGCTL" set --group 1 --rewrite maybe
+	expect_status 2 "$SGCTL" set --group 1 --weight 2
+	expect_status 2 "$SGCTL" set --group 1 --member 127.0.0.1:$PORT --weight 0
+	start_listeners 2 8
+	expect_status 0 "$SGCTL" attach --port $PORT
+	id=$(told 'groups[0]["id"]')
+	expect_status 1 "$SGCTL" set --group $((id + 76)) --policy balance
+	expect_err "no group $((id + 76))"
+	expect_status 1 "$SGCTL" set --group $((id + 76)) --member 1 --weight 2
+	expect_err "no group $((id + 76))"
+	# Nothing is changed when one of several is wrong.
+	expect_status 1 "$SGCTL" set --group "$id" --policy balance --weight 2 \
+		--member 127.0.0.1:$PORT 127.0.0.9:$PORT
+	expect_err "no member at 127.0.0.9:$PORT"
+	expect_status 1 setpriv --reuid 65534 --regid 65534 --clear-groups \
+		"$SGCTL" set --group "$id" --policy balance
+	expect_err "as root"
+	expect_told 'groups[0]["policy"], {m["weight"] for m in groups[0]["members"]}' \
+		"('overflow', {1})"
+}
+
 run_workers() {
 	local runner id first pids
-	# shellcheck disable=SC2016
 	"$SGCTL" run --workers 2 --listen 127.0.0.1:$PORT -- \
 		sh -c 'echo $LISTEN_FDS $LISTEN_PID $$ >>"$1"; exec sleep 1000' sh "$dir/workers" &
 	runner=$!
@@ -210,28 +219,17 @@ run_workers() {
 	expect_told groups '[]'
 }
 
-monitor() {
-	"$SGCTL" monitor --json >"$dir/events" &
-	# It has begun when it has seen something.
-	try_form() {
-		"$BIN/reuse_workers" >/dev/null 2>&1
-		[[ -s $dir/events ]]
-	}
-	wait_until try_form
-	seen_all() {
-		local event
-		for event in group-add member-add member-del group-del; do
-			grep -q "\"$event\"" "$dir/events" || return 1
-		done
-	}
-	wait_until seen_all
-	python3 - "$dir/events" <<-'EOF' || complain "the events are wrong: $(<"$dir/events")"
-		import json, sys
-		events = [json.loads(line) for line in open(sys.argv[1]).read().splitlines()]
-		names = [event["event"] for event in events]
-		assert set(names) <= {"group-add", "member-add", "member-del", "group-del"}, names
-		assert names.count("member-add") >= 2 * names.count("group-add"), names
-	EOF
+run_settings() {
+	local runner
+	"$SGCTL" run --workers 2 --listen 127.0.0.1:$PORT --policy balance --stall 3s -- \
+		sh -c 'echo >>"$1"; exec sleep 1000' sh "$dir/workers" &
+	runner=$!
+	: >>"$dir/workers"
+	wait_until has_lines "$dir/workers" 2
+	expect_told 'groups[0]["policy"], groups[0]["stall_ms"], groups[0]["when_full"]' \
+		"('balance', 3000, 'drop')"
+	kill -TERM "$runner"
+	wait "$runner" || complain "run ended with $?"
 }
 
 example_c() {
@@ -249,33 +247,4 @@ example_rust() {
 	[[ $out == *group* ]] || complain "says nothing: $out"
 }
 
-# --- Running them.
-
-if [[ ${1-} == --inside ]]; then
-	dir=$3
-	ip link set lo up
-	"$2"
-	exit 0
-fi
-
-echo "TAP version 13"
-if [[ ! -x $SGCTL ]]; then
-	echo "1..0 # SKIP $SGCTL is not built"
-	exit 4
-fi
-echo "1..${#TESTS[@]}"
-number=0 failed=0
-for test in "${TESTS[@]}"; do
-	number=$((number + 1))
-	folder=$(mktemp -d)
-	if timeout 200 unshare --net --pid --fork --kill-child --mount-proc \
-		"$0" --inside "$test" "$folder" </dev/null 2>"$folder/stderr"; then
-		echo "ok $number sgctl.$test"
-	else
-		sed 's/^/# /' "$folder/stderr" | head -n 20
-		echo "not ok $number sgctl.$test"
-		failed=1
-	fi
-	rm -rf "$folder"
-done
-exit $failed
+run_tests "$@"

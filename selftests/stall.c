@@ -8,9 +8,11 @@
 #include <fcntl.h>
 #include <liburing.h>
 #include <poll.h>
+#include <signal.h>
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
+#include <sys/wait.h>
 
 #include "test.h"
 
@@ -149,6 +151,49 @@ TEST_F(stall, off)
 	}
 	EXPECT_EQ(2, queue_length(self->fds[0]));
 	EXPECT_EQ(SERVICE_GROUP_MEMBER_STATE_LISTENING, state(self->fds[0]));
+}
+
+/* With the stall time 0 nobody is stalled any more. */
+TEST_F(stall, switched_off)
+{
+	fill(&self->home, 2);
+	ASSERT_TRUE(wait_for(queue_length(self->fds[0]) == 2));
+	close(self->fds[1]);
+	ASSERT_EQ(0, set_one(self->fds[0], SERVICE_GROUP_SET_STALL, STALL));
+	ASSERT_TRUE(wait_for(state(self->fds[0]) == SERVICE_GROUP_MEMBER_STATE_STALLED));
+	ASSERT_EQ(0, set_one(self->fds[0], SERVICE_GROUP_SET_STALL, 0));
+	EXPECT_EQ(SERVICE_GROUP_MEMBER_STATE_LISTENING, state(self->fds[0]));
+}
+
+/*
+ * A worker that sleeps in accept() and is woken too late, finds nothing, and
+ * sleeps again without another call. It is stopped while it sleeps.
+ */
+TEST_F(stall, woken_too_late)
+{
+	pid_t child = fork();
+
+	if (!child) {
+		for (;;)
+			accept(self->fds[0], NULL, NULL);
+	}
+	/* It sleeps in accept() before it is stopped. */
+	fill(&self->home, 1);
+	ASSERT_TRUE(wait_for(info_of(self->fds[0]).accepted == 1));
+	ASSERT_EQ(0, set_one(self->fds[0], SERVICE_GROUP_SET_STALL, STALL));
+	for (int i = 0; i < 3; i++) {
+		unsigned long before = info_of(self->fds[1]).accepted;
+
+		kill(child, SIGSTOP);
+		waitpid(child, NULL, WUNTRACED);
+		fill(&self->home, 1);
+		ASSERT_LE(0, accept(self->fds[1], NULL, NULL));
+		EXPECT_EQ(before + 1, info_of(self->fds[1]).accepted);
+		kill(child, SIGCONT);
+		EXPECT_TRUE(wait_for(state(self->fds[0]) == SERVICE_GROUP_MEMBER_STATE_LISTENING));
+	}
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
 }
 
 /* One hung worker behind an own kind of call, which comes back after it was stalled. */

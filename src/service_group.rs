@@ -27,15 +27,18 @@
 //! # Locking order
 //!
 //! ```text
-//!   Registry::changes         forming, joining, leaving (sleeps)
+//!   Registry::changes         forming and joining (sleeps)
 //!     lock_sock()             which hook a socket carries (sleeps)
+//!       sg_ops_mutex          the operations of members (sleeps)
 //!       RcuSlots::writer      a group's members (no interrupts)
 //!       Registry::groups      a namespace's groups (no interrupts)
 //!       rskq_lock             an accept queue (no bottom halves)
+//!       ehash lock            half-open requests (no bottom halves)
+//!       Trail's slots         what became of connections (no bottom halves)
 //! ```
 //!
-//! The last three are never held together. Packets take none of these. A socket that ends holds
-//! its own lock.
+//! Those below `lock_sock()` are never held together. Packets take none of these but a slot of the
+//! trail. A socket that ends holds its own lock. `sg_faces_lock` is held with no other.
 
 mod group;
 // Public in the host crate that shares it.

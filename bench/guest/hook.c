@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * hook WAY CASE CONNECTIONS [NAME] - count the instructions of a connection.
+ * hook WAY CASE CONNECTIONS [NAME [MEMBERS]] - count the instructions of a
+ * connection.
  *
- * Two listeners share a port, each at an address of its own, so that which one a
- * connection reaches is no matter of a hash. CASE says what they are:
+ * MEMBERS (2) listeners share a port, each at an address of its own, so that which
+ * one a connection reaches is no matter of a hash. CASE says what they are:
  *
  *   plain	sockets like any other, nothing set
  *   member	one service group; the first has room
- *   redirected	one service group; the first is full, the second has room
+ *   redirected	one service group; the first is full
  *
- * NAME is what the result calls the case, if not that. Every connection goes to
- * the first listener. WAY says where it comes from, and so what is counted:
+ * The last one has room, and those between the first and the last are full. NAME
+ * is what the result calls the case, if not that. Every connection goes to the
+ * first listener. WAY says where it comes from, and so what is counted:
  *
  *   loopback	a socket of the same machine: from the start of connect() to the
  *		return of accept(), the client's share included
@@ -35,11 +37,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <x86intrin.h>
 
 #include "linux/service_group.h"
+#include "linux/service_group_netlink.h"
 #include "wire.h"
 
 #define PORT		80
@@ -50,17 +54,31 @@
 enum mode { PLAIN, MEMBER, REDIRECTED, MODES };
 static const char *const names[MODES] = { "plain", "member", "redirected" };
 
-/* Addresses of the guest's loopback device; the sibling has the next one. */
+/* Addresses of the guest's loopback device; the last listener has the next one. */
 #define HOME_LOOPBACK	INADDR_LOOPBACK
 #define HOME_WIRE	0x0a4d0001	/* 10.77.0.1 */
+/* The first of the others'. */
+#define FULL		0x7f010001	/* 127.1.0.1 */
 
-/* The socket that connections go to, its address, its sibling, and the way. */
+/* The listeners, the address of the first, and the way. */
 struct service {
 	uint32_t address;
-	int home;
-	int sibling;
+	unsigned int members;
+	int fds[SERVICE_GROUP_MAX_MEMBERS];
 	int wire;	/* the device, or -1 */
 };
+
+/* Where connections go to. */
+static int home_of(const struct service *service)
+{
+	return service->fds[0];
+}
+
+/* Where those go that the first has no room for. */
+static int sibling_of(const struct service *service)
+{
+	return service->fds[service->members - 1];
+}
 
 static struct sockaddr_in address(uint32_t host, uint16_t port)
 {
@@ -107,45 +125,70 @@ static int client(unsigned int number)
 	return fd;
 }
 
-static void connect_home(int fd, const struct service *service)
+static void connect_to(int fd, uint32_t host)
 {
-	struct sockaddr_in home = address(service->address, PORT);
+	struct sockaddr_in server = address(host, PORT);
 
-	if (connect(fd, (struct sockaddr *)&home, sizeof(home)))
+	if (connect(fd, (struct sockaddr *)&server, sizeof(server)))
 		err(1, "connect");
 }
 
+/*
+ * Nobody accepts from those that are full. They are not to count as stalled while
+ * the counting lasts, as what fills them would move to the one with room; but the
+ * group looks for stalled ones, as it does by default.
+ */
 static void form_group(const struct service *service)
 {
-	struct {
+	static struct {
 		struct service_group_request head;
-		struct service_group_entry entries[2];
-	} request = {
-		.head = { .size = sizeof(request.head), .count = 2 },
-		.entries = { { .fd = service->home }, { .fd = service->sibling } },
+		struct service_group_entry entries[SERVICE_GROUP_MAX_MEMBERS];
+	} request;
+	struct service_group_settings settings = {
+		.size = sizeof(settings),
+		.set = SERVICE_GROUP_SET_STALL,
+		.stall = SERVICE_GROUP_MAX_STALL,
 	};
+	socklen_t length = (socklen_t)(sizeof(request.head) +
+				       service->members * sizeof(request.entries[0]));
 
-	if (setsockopt(service->home, SOL_IP, SO_SERVICE_GROUP, &request, sizeof(request)))
+	request.head.size = sizeof(request.head);
+	request.head.count = service->members;
+	for (unsigned int i = 0; i < service->members; i++)
+		request.entries[i].fd = service->fds[i];
+	if (setsockopt(home_of(service), SOL_IP, SO_SERVICE_GROUP, &request, length))
 		err(1, "SO_SERVICE_GROUP");
+	if (setsockopt(home_of(service), SOL_IP, SO_SERVICE_GROUP_SETTINGS, &settings,
+		       sizeof(settings)))
+		err(1, "SO_SERVICE_GROUP_SETTINGS");
+}
+
+static uint32_t address_of(const struct service *service, unsigned int member)
+{
+	if (!member)
+		return service->address;
+	if (member == service->members - 1)
+		return service->address + 1;
+	return FULL + member;
 }
 
 /* A backlog of zero takes one connection, which nobody accepts. */
-static struct service serve(uint32_t first, enum mode mode)
+static void serve(struct service *service, enum mode mode)
 {
-	struct service service = {
-		.address = first,
-		.home = bound_socket(first, PORT),
-		.sibling = bound_socket(first + 1, PORT),
-		.wire = -1,
-	};
+	unsigned int last = service->members - 1;
+	unsigned int first_full = mode == REDIRECTED ? 0 : 1;
 
-	if (listen(service.home, mode == REDIRECTED ? 0 : 64) || listen(service.sibling, 64))
-		err(1, "listen");
+	for (unsigned int i = 0; i <= last; i++) {
+		int full = i >= first_full && i < last;
+
+		service->fds[i] = bound_socket(address_of(service, i), PORT);
+		if (listen(service->fds[i], full ? 0 : 64))
+			err(1, "listen");
+	}
 	if (mode != PLAIN)
-		form_group(&service);
-	if (mode == REDIRECTED)
-		connect_home(client(CLIENTS - 1), &service);
-	return service;
+		form_group(service);
+	for (unsigned int i = first_full; i < last; i++)
+		connect_to(client(CLIENTS - 1 - i), address_of(service, i));
 }
 
 static uint64_t over_loopback(const struct service *service, int listener, unsigned int number)
@@ -153,7 +196,7 @@ static uint64_t over_loopback(const struct service *service, int listener, unsig
 	int fd = client(number), accepted;
 	uint64_t start = __rdtsc(), end;
 
-	connect_home(fd, service);
+	connect_to(fd, service->address);
 	accepted = accept(listener, NULL, NULL);
 	end = __rdtsc();
 	if (accepted < 0)
@@ -180,7 +223,7 @@ static uint64_t over_wire(const struct service *service, int listener, unsigned 
 /* The counts of @n connections, after some that are not counted. */
 static uint64_t *count_all(const struct service *service, enum mode mode, unsigned int n)
 {
-	int listener = mode == REDIRECTED ? service->sibling : service->home;
+	int listener = mode == REDIRECTED ? sibling_of(service) : home_of(service);
 	uint64_t *counts = calloc(n, sizeof(*counts));
 
 	if (!counts)
@@ -204,7 +247,7 @@ static void check_counters(const struct service *service, enum mode mode, uint64
 
 	if (mode == PLAIN)
 		return;
-	if (getsockopt(service->home, SOL_IP, SO_SERVICE_GROUP, &info, &length))
+	if (getsockopt(home_of(service), SOL_IP, SO_SERVICE_GROUP, &info, &length))
 		err(1, "getsockopt");
 	counted = mode == MEMBER ? info.home : info.redirected_out;
 	if (counted != all)
@@ -238,44 +281,74 @@ static int ascending(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void print_result(const char *way, const char *name, uint64_t *counts, unsigned int n)
+static void print_result(const struct service *service, const char *name, uint64_t *counts,
+			 unsigned int n)
 {
+	const char *way = service->wire < 0 ? "loopback" : "wire";
 	uint64_t sum = 0;
 
 	qsort(counts, n, sizeof(*counts), ascending);
 	for (unsigned int i = 0; i < n; i++)
 		sum += counts[i];
-	printf("{\"way\":\"%s\",\"case\":\"%s\",\"connections\":%u,\"median\":%llu,\"mean\":%.1f,"
-	       "\"min\":%llu,\"p90\":%llu,\"max\":%llu}\n",
-	       way, name, n, (unsigned long long)counts[n / 2], (double)sum / n,
+	printf("{\"way\":\"%s\",\"case\":\"%s\",\"members\":%u,\"connections\":%u,"
+	       "\"median\":%llu,\"mean\":%.1f,\"min\":%llu,\"p90\":%llu,\"max\":%llu}\n",
+	       way, name, service->members, n, (unsigned long long)counts[n / 2], (double)sum / n,
 	       (unsigned long long)counts[0], (unsigned long long)counts[n * 9 / 10],
 	       (unsigned long long)counts[n - 1]);
 }
 
+static enum mode mode_named(const char *name)
+{
+	for (enum mode mode = PLAIN; mode < MODES; mode++)
+		if (!strcmp(names[mode], name))
+			return mode;
+	errx(2, "no such case: %s", name);
+}
+
+static unsigned int number(const char *text, unsigned int least, unsigned int most)
+{
+	unsigned long value = strtoul(text, NULL, 10);
+
+	if (value < least || value > most)
+		errx(2, "not a number from %u to %u: %s", least, most, text);
+	return (unsigned int)value;
+}
+
+/* Each listener, and what fills it. */
+static void allow_descriptors(unsigned int members)
+{
+	struct rlimit limit = { .rlim_cur = 2 * members + 64, .rlim_max = 2 * members + 64 };
+
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		err(1, "setrlimit");
+}
+
 int main(int argc, char **argv)
 {
-	enum mode mode = PLAIN;
-	struct service service;
+	static struct service service = { .members = 2, .wire = -1 };
+	enum mode mode;
 	unsigned int n;
 	uint64_t *counts;
 	int wire;
 
-	if (argc < 4 || !(n = (unsigned int)strtoul(argv[3], NULL, 10)))
-		errx(2, "usage: hook loopback|wire plain|member|redirected CONNECTIONS [NAME]");
-	while (mode < MODES && strcmp(argv[2], names[mode]))
-		mode++;
-	if (mode == MODES)
-		errx(2, "no such case: %s", argv[2]);
+	if (argc < 4)
+		errx(2, "usage: hook loopback|wire plain|member|redirected CONNECTIONS [NAME [MEMBERS]]");
 	wire = !strcmp(argv[1], "wire");
 	if (!wire && strcmp(argv[1], "loopback"))
 		errx(2, "no such way: %s", argv[1]);
+	mode = mode_named(argv[2]);
+	n = number(argv[3], 1, CLIENTS / 2);
+	if (argc > 5)
+		service.members = number(argv[5], 2, SERVICE_GROUP_MAX_MEMBERS);
 	check_clock();
-	service = serve(wire ? HOME_WIRE : HOME_LOOPBACK, mode);
+	allow_descriptors(service.members);
+	service.address = wire ? HOME_WIRE : HOME_LOOPBACK;
+	serve(&service, mode);
 	if (wire)
 		service.wire = wire_open();
 	counts = count_all(&service, mode, n);
 	check_counters(&service, mode, WARM_UP + n);
-	print_result(argv[1], argc > 4 ? argv[4] : names[mode], counts, n);
+	print_result(&service, argc > 4 ? argv[4] : names[mode], counts, n);
 	free(counts);
 	return 0;
 }

@@ -11,10 +11,18 @@
 mod canvas;
 mod hook;
 mod hook_picture;
+mod hung;
+mod latency_picture;
+mod load;
+mod members;
+mod members_picture;
+mod restart;
+mod restart_picture;
 mod row;
 mod stall;
 mod stall_picture;
 mod stats;
+mod uneven;
 
 use row::Row;
 use serde::de::DeserializeOwned;
@@ -23,8 +31,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: sg-bench demo RAW SVG
-       sg-bench stall RAW FOLDER
-       sg-bench hook RAW FOLDER";
+       sg-bench hook|hung|members|restart|stall|uneven RAW FOLDER";
 
 type Outcome = Result<ExitCode, Box<dyn Error>>;
 
@@ -35,6 +42,10 @@ fn main() -> ExitCode {
         ["demo", raw, svg] => demo(Path::new(raw), Path::new(svg)),
         ["stall", raw, folder] => stall(Path::new(raw), Path::new(folder)),
         ["hook", raw, folder] => hook(Path::new(raw), Path::new(folder)),
+        ["hung", raw, folder] => hung(Path::new(raw), Path::new(folder)),
+        ["members", raw, folder] => members(Path::new(raw), Path::new(folder)),
+        ["restart", raw, folder] => restart(Path::new(raw), Path::new(folder)),
+        ["uneven", raw, folder] => uneven(Path::new(raw), Path::new(folder)),
         _ => Err(USAGE.into()),
     };
     outcome.unwrap_or_else(|error| {
@@ -96,5 +107,41 @@ fn hook(raw: &Path, folder: &Path) -> Outcome {
     hook::report(&runs, &rows);
     write_json(folder, "hook", &rows)?;
     hook_picture::bars(&folder.join("hook.svg"), &rows)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn hung(raw: &Path, folder: &Path) -> Outcome {
+    let runs: Vec<load::Run> = read(raw)?;
+    hung::report(&runs);
+    write_json(folder, "hung", &hung::rows(&runs))?;
+    let title = "One of eight workers hangs: how long do clients wait?";
+    latency_picture::lines(&folder.join("hung.svg"), &runs, load::Case::Hung, title)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn uneven(raw: &Path, folder: &Path) -> Outcome {
+    let runs: Vec<load::Run> = read(raw)?;
+    uneven::report(&runs);
+    write_json(folder, "uneven", &uneven::rows(&runs))?;
+    let title = "Every second worker takes ten times as long: how long do clients wait?";
+    latency_picture::lines(&folder.join("uneven.svg"), &runs, load::Case::Uneven, title)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn restart(raw: &Path, folder: &Path) -> Outcome {
+    let runs: Vec<load::Run> = read(raw)?;
+    let rows = restart::rows(&runs);
+    restart::report(&runs, &rows);
+    write_json(folder, "restart", &rows)?;
+    restart_picture::bars(&folder.join("restart.svg"), &runs)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn members(raw: &Path, folder: &Path) -> Outcome {
+    let runs: Vec<members::Run> = read(raw)?;
+    let rows = members::rows(&runs);
+    members::report(&runs, &rows);
+    write_json(folder, "members", &rows)?;
+    members_picture::curve(&folder.join("members.svg"), &members::sizes(&runs), &rows)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -12,11 +12,11 @@ use serde::Serialize;
 pub struct Row {
     pub name: String,
     pub unit: &'static str,
-    /// The mean over the runs.
+    /// The mean over the runs, or a percentile of all that they measured.
     pub value: f64,
     /// What `value` is compared with.
     pub peer: &'static str,
-    /// The mean over the peer's runs.
+    /// The same of the peer.
     pub peer_value: f64,
     /// `value` over `peer_value`; none when the peer is zero.
     pub ratio: Option<f64>,
@@ -56,6 +56,26 @@ impl Row {
             stddev: stats::stddev(values),
             goal: None,
         }
+    }
+
+    /// A row of a value that is of all runs together, and of each run alone; it needs
+    /// a peer.
+    pub fn of_all(name: String, unit: &'static str, value: f64, values: &[f64]) -> Self {
+        Self {
+            value,
+            ..Self::new(name, unit, values, "", &[])
+        }
+    }
+
+    pub fn with_peer(mut self, peer: &'static str, peer_value: f64) -> Self {
+        (self.peer, self.peer_value) = (peer, peer_value);
+        self.ratio = stats::ratio(self.value, peer_value);
+        self
+    }
+
+    pub fn renamed(mut self, suffix: &str) -> Self {
+        self.name += suffix;
+        self
     }
 
     pub fn with_goal(mut self, text: &'static str, met: bool) -> Self {
@@ -112,12 +132,12 @@ pub fn print(title: &str, rows: &[Row]) {
         ]);
     }
     println!("{title}\n{shown}");
-    if let Some(row) = rows.first() {
-        println!(
-            "peer: {}; ± is the standard deviation over the runs",
-            row.peer
-        );
-    }
+    let mut peers: Vec<&str> = rows.iter().map(|row| row.peer).collect();
+    peers.dedup();
+    println!(
+        "peer: {}; ± is the standard deviation over the runs",
+        peers.join(", or ")
+    );
 }
 
 #[cfg(test)]
@@ -130,6 +150,14 @@ mod tests {
         assert_eq!((row.value, row.peer_value, row.runs), (2.0, 4.0, 2));
         assert_eq!(row.ratio, Some(0.5));
         assert_eq!(row.stddev, 2.0_f64.sqrt());
+    }
+
+    #[test]
+    fn a_value_of_all_runs_is_no_mean() {
+        let row = Row::of_all("max".into(), "ms", 9.0, &[1.0, 9.0]).with_peer("other", 3.0);
+        assert_eq!((row.value, row.ratio, row.runs), (9.0, Some(3.0), 2));
+        assert_eq!(row.stddev, 32.0_f64.sqrt());
+        assert_eq!(row.renamed(", alone").name, "max, alone");
     }
 
     #[test]

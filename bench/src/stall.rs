@@ -30,7 +30,7 @@ pub struct Run {
     pub syns_sent_again: u64,
     /// Connections, lost or not, whose SYN was sent again.
     pub connections_sent_again: u64,
-    /// SYNs for the full queue that siblings took.
+    /// SYNs for the stopped worker that siblings took.
     pub redirected: u64,
     pub connections: Vec<Connection>,
 }

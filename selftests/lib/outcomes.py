@@ -3,8 +3,8 @@
 """Connections that do not stay with their home listener, one of each kind.
 
 As a program: outcomes.py [--stay] NAME makes one in its network namespace, and
-prints LOCAL PEER HOME TAKER: both ends, and the inodes of both listeners. With
---stay it then stays until it is killed.
+prints LOCAL PEER INODE INODE GROUP COOKIE COOKIE: both ends, and who the home
+listener and its sibling are. With --stay it then stays until it is killed.
 """
 
 import collections
@@ -15,22 +15,23 @@ import socket
 import subprocess
 import sys
 
-from service_group import (PATIENCE, PORT, STALLED, configure, cookie_of, equal, form, info,
-                           inode_of, listener_at, new_socket, wait_until)
+from service_group import (PATIENCE, PORT, STALLED, configure, cookie_of, equal, form,
+                           group_of, info, inode_of, listener_at, new_socket, wait_until)
 
 # Milliseconds; short, as nothing depends on how long it is.
 STALL = 20
 SO_ATTACH_FILTER = 26
 SO_DETACH_FILTER = 27
 
-# The home listener and its sibling, the client's socket and address, and what else
-# stays open.
-Scene = collections.namedtuple("Scene", "home sibling client peer kept")
+# The home listener and its sibling, the client's socket, what else stays open; and,
+# as sockets may end, the client's address and who the listener is.
+Scene = collections.namedtuple("Scene", "home sibling client kept peer cookie inode")
 
 
-def scene(home, sibling, client, kept):
-    """A scene whose client is bound."""
-    return scene(home, sibling, client, client.getsockname()[:2], kept)
+def scene(home, sibling, client, *kept):
+    """A scene whose client is bound, and whose home listener is open still."""
+    peer = client.getsockname()[:2]
+    return Scene(home, sibling, client, kept, peer, cookie_of(home), inode_of(home))
 
 
 def address(family, host):
@@ -45,7 +46,7 @@ def pair(family="ipv4", backlogs=(0, 8)):
     """A group of two listeners."""
     if family == "ipv6":
         for host in 1, 2:
-            subprocess.run(["ip", "address", "add", f"fd00::{host}/128", "dev", "lo", "nodad"],
+            subprocess.run(["ip", "address", "replace", f"fd00::{host}/128", "dev", "lo", "nodad"],
                            check=True)
     sockets = [listener_at(address(family, host)[0], backlog)
                for host, backlog in zip((1, 2), backlogs)]
@@ -137,7 +138,8 @@ def main(arguments):
     """Makes one, as the command line says."""
     made = KINDS[arguments[-1]]()
     local, client = f"127.0.0.1:{PORT}", "{}:{}".format(*made.peer)
-    print(local, client, made.inode, inode_of(made.sibling), flush=True)
+    print(local, client, made.inode, inode_of(made.sibling), group_of(made.sibling),
+          made.cookie, cookie_of(made.sibling), flush=True)
     while arguments[0] == "--stay":
         signal.pause()
 

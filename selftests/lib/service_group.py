@@ -20,7 +20,7 @@ PORT = 8080
 # Seconds; a test that waits longer waits in vain.
 PATIENCE = 40
 # The settings, in the order of the struct and of the bits that say which are given.
-SETTINGS = ("policy", "when_full", "stall", "weight")
+SETTINGS = ("policy", "when_full", "stall", "weight", "rewrite")
 # The same of struct service_group_info.
 INFO = ("size", "id", "members", "state", "queued", "half_open", "backlog", "reserved", "home",
         "redirected_in", "redirected_out", "dropped", "rescued_in", "rescued_out", "accepted")
@@ -67,7 +67,7 @@ def configure(sock, **settings):
     """Changes what a socket's group does, or the socket's weight."""
     given = sum(1 << bit for bit, name in enumerate(SETTINGS) if name in settings)
     numbers = [settings.get(name, 0) for name in SETTINGS]
-    option = struct.pack("=6I", 24, given, *numbers)
+    option = struct.pack("=7I", 28, given, *numbers)
     sock.setsockopt(socket.SOL_IP, SO_SERVICE_GROUP_SETTINGS, option)
 
 

@@ -31,6 +31,8 @@ pub(crate) enum Refusal {
     NotPermitted,
     /// It is neither closed nor listening.
     Connected,
+    /// Another call has it locked for long.
+    Busy,
     /// It has checks of its own.
     Guarded,
     /// The sockets are bound to different devices.
@@ -73,6 +75,7 @@ impl Refusal {
             Self::Duplicate => errno::ENOTUNIQ,
             Self::NotPermitted => errno::EPERM,
             Self::Connected => errno::EISCONN,
+            Self::Busy => errno::EBUSY,
             Self::Guarded => errno::EKEYREJECTED,
             Self::OtherDevice => errno::ENODEV,
             Self::OtherPort => errno::ERANGE,

@@ -3,7 +3,7 @@
 //! A member that goes, or stops listening, passes on what it has.
 //!
 //! ```text
-//!   marked leaving     new SYNs go to siblings
+//!   marked leaving     new SYNs go to siblings; and are not given to it, if it is to stop
 //!   readers end        SYNs that saw it before are half-open now
 //!   half-open requests move to siblings
 //!   readers end        handshakes that were completed before are queued now
@@ -21,11 +21,15 @@ use super::{
     Member, //
 };
 use crate::{
-    logic::select::{self, Reason},
+    logic::{
+        facts::Family,
+        select::{self, Reason}, //
+    },
     sys::{
         listener::{Locked, Sock},
         queue::readers_end,
-        requests::{Request, Requests}, //
+        requests::{Moved, Request, Requests},
+        trail::Families, //
     },
 };
 use kernel::sync::{
@@ -35,8 +39,14 @@ use kernel::sync::{
 
 /// A program is about to close the socket, or to have it listen no more. Process context, and the
 /// socket is not locked.
-pub(crate) fn begin(sock: &Sock) {
-    pass_on(&sock.lock());
+pub(crate) fn begin(sock: &Sock, closes: bool) {
+    // A program may stop and begin again as often as it likes, but close it only once.
+    let locked = sock.lock();
+    if locked.attached_member().is_some() && locked.facts().listening {
+        // A SYN that has found it, and comes when it does not listen any more, is lost.
+        locked.hide();
+    }
+    pass_on(&locked, closes);
 }
 
 /// It does not listen any more; it may do so again.
@@ -46,8 +56,8 @@ pub(crate) fn end(sock: &Sock) {
     }
 }
 
-/// Passes on what a member has. It counts as leaving from now on.
-pub(super) fn pass_on(from: &Locked<'_>) {
+/// Passes on what a member has, and maybe in a hurry. It counts as leaving from now on.
+pub(super) fn pass_on(from: &Locked<'_>, hurry: bool) {
     let Some(member) = from.attached_member() else {
         return;
     };
@@ -58,41 +68,42 @@ pub(super) fn pass_on(from: &Locked<'_>) {
     if member.group.members.used() < 2 {
         return;
     }
-    readers_end();
+    readers_end(hurry);
     if from.facts().load.half_open > 0 {
         hand_over(from, member);
-        readers_end();
+        readers_end(hurry);
     }
     rescue::drain(from, member);
 }
 
-/// Moves half-open requests to siblings, as far as they have room.
+/// Moves half-open requests to siblings, as far as they have room; those of one family do not wait
+/// for those of the other.
 fn hand_over(from: &Locked<'_>, member: &Member) {
-    let mut requests = Requests::new(from);
-    while let Some(request) = requests.next() {
-        if !hand_over_one(from, member, &request) {
-            break;
+    for family in [Family::Ipv4, Family::Ipv6] {
+        let mut requests = Requests::new(from);
+        while let Some(request) = requests.next(Families::only(family)) {
+            if hand_over_one(from, member, &request) == Moved::Not {
+                break;
+            }
         }
     }
 }
 
-/// False if no sibling has room for it.
-fn hand_over_one(from: &Locked<'_>, member: &Member, request: &Request<'_>) -> bool {
+fn hand_over_one(from: &Locked<'_>, member: &Member, request: &Request<'_>) -> Moved {
     let guard = rcu::read_lock();
     let siblings = member.group.siblings(member, &guard);
     let home = member.facts(&guard);
     let flow = request.flow();
     let Some(sibling) = select::choose_rescuer(&home, flow.family(), 0, siblings) else {
-        return false;
+        return Moved::Not;
     };
     let to = sibling.sock(&guard);
-    if request.move_to(to, &guard) {
+    let moved = request.move_to(to, &guard);
+    if moved == Moved::Done {
         let why = Why::Select(Reason::Leaving);
         member.group.note(&flow, Done::Handed, why, from, Some(to));
         sibling.counters.count(Counter::HandedIn);
         member.counters.count(Counter::HandedOut);
-        return true;
     }
-    // Its handshake was completed meanwhile; without memory it would come again for ever.
-    from.facts().load.half_open < home.load.half_open
+    moved
 }

@@ -180,7 +180,7 @@ fn check_member(net: Net<'_>, sock: &Sock, common: &Common) -> Result<(), Refusa
     if sock.uid() != common.uid && !net.caller_is_admin() {
         return Err(Refusal::NotPermitted);
     }
-    let locked = sock.lock();
+    let locked = sock.lock_soon().ok_or(Refusal::Busy)?;
     locked.check()?;
     let state = locked.state();
     if !state.closed && !state.facts.listening {
@@ -250,7 +250,7 @@ fn addresses_differ(candidates: &[Candidate]) -> bool {
 fn flag<'a>(mut sockets: impl Iterator<Item = &'a Sock>) -> Result<(), Refusal> {
     let mut wait = false;
     let result = sockets.try_for_each(|sock| {
-        wait |= sock.lock().flag()?;
+        wait |= sock.lock_soon().ok_or(Refusal::Busy)?.flag()?;
         Ok(())
     });
     // Also for those that were flagged when one failed: the next call does not wait for them.
@@ -326,14 +326,13 @@ pub(super) fn join(sock: &Sock, id: u32) -> Result<(), Refusal> {
 
 /// Takes the socket out of its group.
 pub(super) fn leave(sock: &Sock, drain: bool) -> Result<(), Refusal> {
-    let registry = sock.net().registry();
-    let _changes = registry.changes();
-
+    // Not under the lock for changes: whoever has the socket locked would hold them all up. A
+    // member that is attached is taken out as one whose socket ends is.
     let locked = sock.lock();
     let member = locked.attached_member().ok_or(Refusal::NotMember)?;
     let group = member.group.clone();
     if drain {
-        super::leave::pass_on(&locked);
+        super::leave::pass_on(&locked, false);
     }
     // The group has the member until remove().
     locked.detach();

@@ -53,7 +53,7 @@ use kernel::{
 };
 use registry::Registry;
 use settings::Settings;
-use stall::Pace;
+use stall::{Pace, Watch};
 
 /// What all members have in common, because a redirected connection is checked once.
 #[derive(Clone, Copy)]
@@ -77,6 +77,7 @@ pub(crate) struct Group {
     common: Common,
     registry: Arc<Registry>,
     settings: Settings,
+    watch: Watch,
     #[pin]
     members: RcuSlots<Member>,
     /// What members that are gone have counted.
@@ -97,6 +98,7 @@ impl Group {
                 common,
                 registry,
                 settings: Settings::new(),
+                watch: Watch::new(),
                 members <- RcuSlots::new(),
                 retired: Counters::default(),
                 trail: Trail::new()?,
@@ -211,10 +213,15 @@ impl Member {
     fn facts(&self, guard: &Guard) -> Facts {
         Facts {
             weight: self.weight.load(Relaxed),
-            stalled: self.pace.is_stalled(),
+            stalled: self.is_stalled(),
             leaving: self.leaving.load(Relaxed),
             ..self.sock(guard).facts()
         }
+    }
+
+    /// Nobody is while the stall time is 0, whatever was found before.
+    fn is_stalled(&self) -> bool {
+        self.pace.is_stalled() && self.group.settings.stall() != 0
     }
 
     /// The socket has ended. Atomic context.

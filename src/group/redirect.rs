@@ -19,7 +19,10 @@ use crate::{
         trail::Packet, //
     },
 };
-use kernel::sync::rcu::Guard;
+use kernel::sync::{
+    atomic::Relaxed,
+    rcu::Guard, //
+};
 
 /// What is to be done with a SYN.
 pub(crate) enum Outcome<'g> {
@@ -40,9 +43,20 @@ pub(crate) fn syn<'g>(
     guard: &'g Guard,
 ) -> Outcome<'g> {
     let group = &member.group;
+    let policy = group.settings.policy();
+    // Most stay, and no more need be known for that.
+    if select::stays(
+        policy,
+        home.load(),
+        member.is_stalled(),
+        member.leaving.load(Relaxed),
+    ) {
+        member.counters.count(Counter::Home);
+        return Outcome::Taker(home);
+    }
     let siblings = group.siblings(member, guard);
     let facts = member.facts(guard);
-    let decision = select::choose(group.settings.policy(), &facts, packet.family(), siblings);
+    let decision = select::choose(policy, &facts, packet.family(), siblings);
     let (counter, outcome) = match decision {
         Decision::Home => (Counter::Home, Outcome::Taker(home)),
         Decision::HomeUnpromised => (Counter::HomeUnpromised, Outcome::Taker(home)),

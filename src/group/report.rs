@@ -43,7 +43,7 @@ pub(super) fn member_state(member: &Member, state: &State) -> u32 {
         (true, _, _) if leaving => {
             uapi::service_group_member_state_SERVICE_GROUP_MEMBER_STATE_LEAVING
         }
-        (true, _, _) if member.pace.is_stalled() => {
+        (true, _, _) if member.is_stalled() => {
             uapi::service_group_member_state_SERVICE_GROUP_MEMBER_STATE_STALLED
         }
         (true, _, _) if state.hooked => {

@@ -26,13 +26,15 @@ use crate::{
     },
     sys::{
         listener::{Locked, Sock, SockRef},
-        queue::{yield_now, WorkQueue}, //
+        queue::{yield_now, WorkQueue},
+        trail::Families, //
     },
 };
 use kernel::{
     impl_has_work, new_work,
     prelude::*,
     sync::{
+        atomic::Relaxed,
         rcu::{self, Guard},
         Arc, //
     },
@@ -47,10 +49,10 @@ pub(crate) fn handshake_complete<'g>(
     family: Family,
     guard: &'g Guard,
 ) -> &'g Sock {
-    let facts = member.facts(guard);
-    if facts.load.has_queue_room() && !facts.leaving {
+    if home.has_queue_room() && !member.leaving.load(Relaxed) {
         return home;
     }
+    let facts = member.facts(guard);
     let siblings = member.group.siblings(member, guard);
     match select::choose_rescuer(&facts, family, facts.load.overflow(), siblings) {
         Some(sibling) => {
@@ -106,9 +108,12 @@ impl Group {
     }
 }
 
-/// Moves what waits for a stalled member to siblings that accept, as far as they have room.
+/// Moves what waits for a stalled member to siblings that accept, as far as they have room. Nothing
+/// happens while somebody has the socket locked, and be it for ever.
 pub(super) fn relieve(sock: &Sock) {
-    let locked = sock.lock();
+    let Some(locked) = sock.try_lock() else {
+        return;
+    };
     if let Some(member) = locked.attached_member() {
         let many = locked.facts().load.queued;
         move_some(&locked, member, many, Why::Select(Reason::Stalled));
@@ -123,31 +128,32 @@ pub(super) fn drain(from: &Locked<'_>, member: &Member) {
 }
 
 /// Moves so many connections, the oldest first, each to the least loaded sibling that has room,
-/// until there is none.
+/// until there is none; those of one family do not wait for those of the other.
 fn move_some(from: &Locked<'_>, member: &Member, many: u32, why: Why) {
+    let mut families = Families::ALL;
     for _ in 0..many {
-        if !move_one(from, member, why) {
+        let Some(flow) = from.oldest(families) else {
             break;
+        };
+        if !move_one(from, member, flow.family(), why) {
+            families = families.without(flow.family());
         }
         yield_now();
     }
 }
 
-fn move_one(from: &Locked<'_>, member: &Member, why: Why) -> bool {
-    let Some(flow) = from.oldest() else {
-        return false;
-    };
+fn move_one(from: &Locked<'_>, member: &Member, family: Family, why: Why) -> bool {
     let guard = rcu::read_lock();
     let siblings = member.group.siblings(member, &guard);
     let home = member.facts(&guard);
-    let Some(sibling) = select::choose_rescuer(&home, flow.family(), 0, siblings) else {
+    let Some(sibling) = select::choose_rescuer(&home, family, 0, siblings) else {
         return false;
     };
     let to = sibling.sock(&guard);
     stall::announce(sibling, to);
-    if !from.move_oldest(to, &guard) {
+    let Some(flow) = from.move_oldest(to, Families::only(family), &guard) else {
         return false;
-    }
+    };
     sibling.counters.count(Counter::RescuedIn);
     member.counters.count(counter_of(why));
     member.group.note(&flow, Done::Rescued, why, from, Some(to));

@@ -17,6 +17,7 @@ use crate::{
         settings::{self, Changes, Numbers, WhenFull}, //
     },
     sys::{
+        calls::rewriting_begins,
         listener::Sock,
         netlink::{Context, Request},
         socket::caller_uid,
@@ -98,6 +99,9 @@ impl Settings {
             self.reset.store(when_full == WhenFull::Reset, Relaxed);
         }
         if let Some(rewrite) = changes.rewrite {
+            if rewrite {
+                rewriting_begins();
+            }
             self.rewrite.store(rewrite, Relaxed);
         }
         if let Some(stall) = changes.stall {
@@ -110,8 +114,9 @@ impl Group {
     /// Changes what is the group's. Process context.
     fn change(&self, changes: &Changes, sock: &Sock) {
         self.settings.change(changes);
-        // Whoever waits by now has not been looked at for a shorter time.
-        self.registry.ticker().arm(self.settings.stall_ns());
+        // With a shorter stall time whoever waits may be due.
+        self.watch.at_once();
+        self.registry.ticker().arm(0);
         report::group_event(Change::Changed, self, sock.net(), Context::Atomic);
     }
 }
@@ -129,10 +134,8 @@ pub(super) fn set(sock: &Sock, changes: &Changes) -> Result<(), Refusal> {
     if !net.is_callers() {
         return Err(Refusal::OtherNamespace);
     }
-    let registry = net.registry();
-    let _changes = registry.changes();
-    let locked = sock.lock();
-    let member = locked.attached_member().ok_or(Refusal::NotMember)?;
+    let guard = rcu::read_lock();
+    let member = sock.flagged_member(&guard).ok_or(Refusal::NotMember)?;
     // As for joining: whoever has a socket need not be the one whose group it is.
     if member.group.common.founder != caller_uid() && !net.caller_is_admin() {
         return Err(Refusal::NotPermitted);
@@ -156,8 +159,8 @@ fn only_weight(changes: &Changes) -> Changes {
 
 /// `getsockopt(SO_SERVICE_GROUP_SETTINGS)`.
 pub(super) fn get(sock: &Sock) -> Result<uapi::service_group_settings, Refusal> {
-    let locked = sock.lock();
-    let member = locked.attached_member().ok_or(Refusal::NotMember)?;
+    let guard = rcu::read_lock();
+    let member = sock.flagged_member(&guard).ok_or(Refusal::NotMember)?;
     let settings = &member.group.settings;
     Ok(uapi::service_group_settings {
         size: core::mem::size_of::<uapi::service_group_settings>() as u32,

@@ -25,12 +25,14 @@ use crate::{
     sys::{
         listener::{Sock, SockRef},
         netlink::Context,
+        queue::yield_now,
         ticker,
         trail::trace_stall, //
     },
 };
 use kernel::sync::{
     atomic::{Atomic, Full, Relaxed},
+    barrier::{self, smp_mb},
     rcu,
     ArcBorrow, //
 };
@@ -38,11 +40,36 @@ use kernel::sync::{
 /// Ticks come so many times in a stall time, and not more often.
 const TICKS: u64 = 16;
 
+/// When a group is to be looked after.
+pub(super) struct Watch {
+    /// Whether it is at all: a connection has come, and may wait.
+    on: Atomic<bool>,
+    /// Not before this.
+    due: Atomic<u64>,
+}
+
+impl Watch {
+    pub(super) fn new() -> Self {
+        Self {
+            on: Atomic::new(false),
+            due: Atomic::new(0),
+        }
+    }
+
+    /// With the next tick.
+    pub(super) fn at_once(&self) {
+        self.due.store(0, Relaxed);
+        self.on.store(true, Relaxed);
+    }
+}
+
 /// Whether a member keeps up with its connections.
 pub(super) struct Pace {
     /// When it last accepted a connection, or its queue was seen empty.
     progress: Atomic<u64>,
     stalled: Atomic<bool>,
+    /// Whether it was told that it is stalled, and not yet that it is ready.
+    told: Atomic<bool>,
 }
 
 impl Pace {
@@ -50,6 +77,7 @@ impl Pace {
         Self {
             progress: Atomic::new(ticker::now()),
             stalled: Atomic::new(false),
+            told: Atomic::new(false),
         }
     }
 
@@ -58,8 +86,10 @@ impl Pace {
     }
 
     fn judge(&self, queued: u32, now: u64, limit: u64) -> Verdict {
-        // Progress may have been made after `now` was read.
-        let quiet = now.saturating_sub(self.progress.load(Relaxed));
+        // Progress may have been made after `now` was read; and up to a tick later than it says.
+        let quiet = now
+            .saturating_sub(self.progress.load(Relaxed))
+            .saturating_sub(ticker::tick_ns());
         stall::judge(queued, quiet, limit)
     }
 }
@@ -71,10 +101,17 @@ pub(crate) fn announce(member: &Member, sock: &Sock) {
     if limit == 0 {
         return;
     }
-    if sock.facts().load.queued == 0 {
+    if sock.queued() == 0 {
         member.pace.progress.store(ticker::now(), Relaxed);
     }
-    member.group.registry.ticker().arm(limit);
+    // The progress first: who looks at the members turns the watch off before.
+    smp_mb(barrier::Full);
+    // Else a tick is to come.
+    if !member.group.watch.on.load(Relaxed) {
+        member.group.watch.on.store(true, Relaxed);
+        member.group.watch.due.store(0, Relaxed);
+        member.group.registry.ticker().arm(limit);
+    }
 }
 
 /// The program has accepted a connection, and may be shown another address of it than the client
@@ -97,7 +134,11 @@ pub(crate) fn waits(member: &Member, sock: &Sock) {
 fn progress(member: &Member, sock: &Sock) {
     // Either this sees that the member was found stalled, or `find()` sees the progress.
     member.pace.progress.xchg(ticker::now(), Full);
-    if member.pace.stalled.load(Relaxed) && member.pace.stalled.xchg(false, Full) {
+    if !member.pace.stalled.load(Relaxed) {
+        return;
+    }
+    member.pace.stalled.store(false, Relaxed);
+    if member.pace.told.xchg(false, Full) {
         let queued = sock.facts().load.queued;
         trace_stall(false, member.group.id, sock.cookie(), queued);
         report::member_event(Change::Ready, &member.group, member, sock, Context::Atomic);
@@ -110,8 +151,9 @@ pub(crate) fn tick(registry: ArcBorrow<'_, Registry>) {
     let mut next: Option<u64> = None;
     let mut id = Some(0);
     while let Some(group) = id.and_then(|id| registry.get_from(id)) {
-        next = sooner(next, group.attend(now));
+        next = sooner(next, group.look(now));
         id = group.id.checked_add(1);
+        yield_now();
     }
     if let Some(next) = next {
         registry.ticker().arm(next);
@@ -126,6 +168,24 @@ fn sooner(one: Option<u64>, other: Option<u64>) -> Option<u64> {
 }
 
 impl Group {
+    /// Looks after the members if that is due, and tells in how many nanoseconds to do so again.
+    fn look(&self, now: u64) -> Option<u64> {
+        if !self.watch.on.load(Relaxed) {
+            return None;
+        }
+        match self.watch.due.load(Relaxed).checked_sub(now) {
+            None | Some(0) => (),
+            // A connection that has come since has at least as long as those before.
+            later => return later,
+        }
+        // Before the members are looked at: one that comes meanwhile sets it again.
+        self.watch.on.xchg(false, Full);
+        let next = self.attend(now)?;
+        self.watch.due.store(now.saturating_add(next), Relaxed);
+        self.watch.on.store(true, Relaxed);
+        Some(next)
+    }
+
     /// Looks after the members, and tells in how many nanoseconds to do so again.
     fn attend(&self, now: u64) -> Option<u64> {
         let limit = self.settings.stall_ns();
@@ -156,6 +216,11 @@ impl Group {
             let Some(member) = member else { continue };
             let sock = member.sock(&guard);
             match member.pace.judge(sock.facts().load.queued, now, limit) {
+                // It was woken for what was moved, and sleeps again without having looked.
+                Verdict::Idle if member.is_stalled() && sock.has_acceptor(&guard) => {
+                    progress(member, sock);
+                }
+                Verdict::Idle if member.is_stalled() => *next = sooner(*next, Some(limit)),
                 Verdict::Idle => (),
                 Verdict::Wait(left) => *next = sooner(*next, Some(left)),
                 Verdict::Stalled => {
@@ -181,6 +246,7 @@ impl Member {
             self.pace.stalled.store(false, Relaxed);
             return;
         }
+        self.pace.told.store(true, Relaxed);
         self.counters.count(Counter::Stalls);
         trace_stall(true, self.group.id, sock.cookie(), queued);
         report::member_event(Change::Stalled, &self.group, self, sock, Context::Atomic);

@@ -8,7 +8,10 @@
 
 #![forbid(unsafe_code)]
 
-use super::facts::{Facts, Family, Place};
+use super::{
+    facts::{Facts, Family, Place},
+    room::Load,
+};
 
 /// Which member a connection is given to, as far as they have room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +65,13 @@ impl<K: Copy> Best<K> {
     }
 }
 
+/// Whether a SYN stays with the listener that was looked up, whatever its siblings are. It is a
+/// part of what [`choose`] decides, for which less is to be known.
+#[inline]
+pub fn stays(policy: Policy, load: Load, stalled: bool, leaving: bool) -> bool {
+    policy == Policy::Overflow && !stalled && !leaving && load.has_unpromised_room()
+}
+
 /// Decides who takes a SYN that was looked up for `home`.
 ///
 /// 1. A listener with a slot that is neither taken nor promised.
@@ -83,10 +93,10 @@ pub fn choose<K: Copy>(
     family: Family,
     siblings: impl Iterator<Item = (K, Facts)>,
 ) -> Decision<K> {
-    let own = home.place();
-    if policy == Policy::Overflow && own == Some(Place::Free) {
+    if home.listening && stays(policy, home.load, home.stalled, home.leaving) {
         return Decision::Home;
     }
+    let own = home.place();
 
     let mut best = Best(None);
     let mut unfit = false;
@@ -166,7 +176,7 @@ pub fn choose_rescuer<K: Copy>(
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 #[cfg_attr(CONFIG_KUNIT = "y", kernel::macros::kunit_tests(service_group_select))]
 mod tests {
-    use super::{super::room::Load, *};
+    use super::*;
 
     fn listener(queued: u32, half_open: u32) -> Facts {
         Facts {

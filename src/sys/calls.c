@@ -14,50 +14,63 @@
  */
 #include <linux/in6.h>
 #include <linux/module.h>
-#include <linux/mutex.h>
 #include <linux/net.h>
 #include <linux/poll.h>
+#include <linux/tcp.h>
+#include <net/inet_common.h>
 #include <net/inet_connection_sock.h>
+#include <net/ipv6.h>
 #include <net/sock.h>
 
 #include "shim.h"
 #include "sys.h"
 
-/**
- * struct sg_calls - what programs call on members of one family
- * @ops: what the sockets use
- * @orig: what they were made of, and stand for; does not change once set
- */
-struct sg_calls {
-	struct proto_ops ops;
-	const struct proto_ops *orig;
-};
+/* What the sockets use, by family: IPv4, IPv6. */
+static struct proto_ops sg_calls[2];
 
-/* IPv4, IPv6. Protects the filling; entries are never emptied. */
-static struct sg_calls sg_calls[2];
-static DEFINE_MUTEX(sg_calls_mutex);
+const struct proto_ops *sg_ops_of(const struct sock *sk)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	if (sk->sk_family == AF_INET6)
+		return &inet6_stream_ops;
+#endif
+	return &inet_stream_ops;
+}
 
-static struct sg_calls *sg_calls_of(const struct sock *sk)
+static const struct proto_ops *sg_calls_of(const struct sock *sk)
 {
 	return &sg_calls[sk->sk_family == AF_INET6];
 }
 
-/* One of the two: the other's socket may come along with accept(). */
+/* One of the two: the socket's family may have changed. */
 static bool sg_calls_ours(const struct proto_ops *ops)
 {
-	return ops == &sg_calls[0].ops || ops == &sg_calls[1].ops;
+	return ops == &sg_calls[0] || ops == &sg_calls[1];
+}
+
+/* Whether any group ever had its members' addresses shown. */
+static bool sg_rewriting;
+
+void sg_rewriting_begins(void)
+{
+	WRITE_ONCE(sg_rewriting, true);
 }
 
 static int sg_accept(struct socket *sock, struct socket *newsock,
 		     struct proto_accept_arg *arg)
 {
 	struct sock *sk = sock->sk;
-	const struct proto_ops *orig = sg_calls_of(sk)->orig;
+	const struct proto_ops *orig = sg_ops_of(sk);
 	struct sg_face *face = NULL;
+	bool empty;
 	int err;
 
+	empty = reqsk_queue_empty(&inet_csk(sk)->icsk_accept_queue);
+	/* Whoever empties the queue has called the member stalled before. */
+	smp_rmb();
 	/* Before there is a connection that would be lost without memory. */
-	if (newsock->file && sg_member_rewrites(sk)) {
+	if ((empty || READ_ONCE(sg_rewriting)) &&
+	    sg_member_accepts(sk, empty) && newsock->file) {
 		face = sg_face_new();
 		if (!face)
 			return -ENOMEM;
@@ -68,8 +81,6 @@ static int sg_accept(struct socket *sock, struct socket *newsock,
 		WRITE_ONCE(newsock->ops, orig);
 		module_put(THIS_MODULE);
 	}
-	if (reqsk_queue_empty(&inet_csk(sk)->icsk_accept_queue))
-		sg_member_waits(sk);
 	err = orig->accept(sock, newsock, arg);
 	if (!err && face && sg_face_give(face, sk, newsock)) {
 		face = NULL;
@@ -85,10 +96,13 @@ static __poll_t sg_poll(struct file *file, struct socket *sock,
 			struct poll_table_struct *wait)
 {
 	struct sock *sk = sock->sk;
-	__poll_t mask = sg_calls_of(sk)->orig->poll(file, sock, wait);
+	__poll_t mask = sg_ops_of(sk)->poll(file, sock, wait);
 
-	if (!(mask & EPOLLIN))
+	if (!(mask & EPOLLIN)) {
+		/* As in sg_accept(). */
+		smp_rmb();
 		sg_member_waits(sk);
+	}
 	return mask;
 }
 
@@ -100,8 +114,8 @@ static int sg_shutdown(struct socket *sock, int how)
 	int err;
 
 	if (stops)
-		sg_member_leaves(sk);
-	err = sg_calls_of(sk)->orig->shutdown(sock, how);
+		sg_member_leaves(sk, false);
+	err = sg_ops_of(sk)->shutdown(sock, how);
 	if (stops)
 		sg_member_stopped(sk);
 	return err;
@@ -116,27 +130,38 @@ static int sg_connect(struct socket *sock, struct sockaddr_unsized *address,
 	int err;
 
 	if (stops)
-		sg_member_leaves(sk);
-	err = sg_calls_of(sk)->orig->connect(sock, address, len, flags);
+		sg_member_leaves(sk, false);
+	err = sg_ops_of(sk)->connect(sock, address, len, flags);
 	if (stops)
 		sg_member_stopped(sk);
 	return err;
 }
 
-/* IPV6_ADDRFORM makes it an IPv4 socket, with the operations of one. */
+/*
+ * Options that replace the operations: kTLS, which copies those that it finds for
+ * good, and IPV6_ADDRFORM. A member has a protocol already, and takes its
+ * operations back afterwards. What kernel_accept() gave ours to, and nobody has
+ * counted, becomes an ordinary socket first.
+ */
 static int sg_setsockopt(struct socket *sock, int level, int name,
 			 sockptr_t value, unsigned int len)
 {
+	const struct proto_ops *orig;
 	struct sock *sk = sock->sk;
-	int err = sg_calls_of(sk)->orig->setsockopt(sock, level, name, value,
-						    len);
+	int err;
 
-	if (!err && level == SOL_IPV6 && name == IPV6_ADDRFORM) {
+	__module_get(THIS_MODULE);
+	orig = sg_ops_of(sk);
+	if (sg_replaces_ops(level, name) && !sg_flagged(sk))
+		sg_ops_give_back(sock, orig);
+	err = orig->setsockopt(sock, level, name, value, len);
+	if (!err && sg_replaces_ops(level, name) && sg_flagged(sk)) {
 		lock_sock(sk);
 		if (!sg_calls_ours(READ_ONCE(sock->ops)))
 			sg_calls_uninstall(sk);
 		release_sock(sk);
 	}
+	module_put(THIS_MODULE);
 	return err;
 }
 
@@ -147,13 +172,13 @@ static int sg_release(struct socket *sock)
 	bool member;
 	int err;
 
-	/* do_accept() gave up before it called us. */
+	/* accept() gave up before there was one. */
 	if (!sk)
 		return 0;
-	orig = sg_calls_of(sk)->orig;
+	orig = sg_ops_of(sk);
 	/* Not on what kernel_accept() gave them to. */
 	member = sg_flagged(sk);
-	sg_member_leaves(sk);
+	sg_member_leaves(sk, true);
 	err = orig->release(sock);
 	/* __sock_release() puts the module for it. */
 	if (member)
@@ -161,49 +186,73 @@ static int sg_release(struct socket *sock)
 	return err;
 }
 
-_Bool sg_calls_make(const struct sock *sk)
+_Bool sg_replaces_ops(int level, int name)
+{
+	return (level == SOL_TCP && name == TCP_ULP) ||
+	       (level == SOL_IPV6 && name == IPV6_ADDRFORM);
+}
+
+void sg_ops_give_back(struct socket *sock, const struct proto_ops *orig)
+{
+	struct sock *sk = sock->sk;
+
+	lock_sock(sk);
+	if (sock->ops->owner == THIS_MODULE) {
+		__module_get(orig->owner);
+		WRITE_ONCE(sock->ops, orig);
+		module_put(THIS_MODULE);
+	}
+	release_sock(sk);
+}
+
+_Bool sg_calls_fit(const struct sock *sk)
 {
 	const struct proto_ops *ops = READ_ONCE(sk->sk_socket->ops);
-	struct sg_calls *calls = sg_calls_of(sk);
 
-	guard(mutex)(&sg_calls_mutex);
-	if (calls->orig)
-		return ops == calls->orig || ops == &calls->ops;
-	calls->ops = *ops;
-	calls->ops.owner = THIS_MODULE;
-	calls->ops.accept = sg_accept;
-	calls->ops.poll = sg_poll;
-	calls->ops.shutdown = sg_shutdown;
-	calls->ops.connect = sg_connect;
-	calls->ops.release = sg_release;
-	calls->ops.setsockopt = sg_setsockopt;
-	calls->orig = ops;
-	return true;
+	return ops == sg_ops_of(sk) || ops == sg_calls_of(sk);
+}
+
+static void sg_calls_fill(struct proto_ops *ops, const struct proto_ops *orig)
+{
+	*ops = *orig;
+	ops->owner = THIS_MODULE;
+	ops->accept = sg_accept;
+	ops->poll = sg_poll;
+	ops->shutdown = sg_shutdown;
+	ops->connect = sg_connect;
+	ops->release = sg_release;
+	ops->setsockopt = sg_setsockopt;
+}
+
+void sg_calls_init(void)
+{
+	sg_calls_fill(&sg_calls[0], &inet_stream_ops);
+#if IS_ENABLED(CONFIG_IPV6)
+	sg_calls_fill(&sg_calls[1], &inet6_stream_ops);
+#endif
 }
 
 void sg_calls_install(struct sock *sk)
 {
 	struct sg_hook *hook = sg_attached_hook(sk);
-	struct sg_calls *calls = sg_calls_of(sk);
 
-	if (sk->sk_socket->ops != calls->orig)
+	if (sk->sk_socket->ops != sg_ops_of(sk))
 		return;
 	__module_get(THIS_MODULE);
 	hook->calls = true;
 	/* Pairs with the dependency of who reads the pointer. */
-	smp_store_release(&sk->sk_socket->ops, &calls->ops);
+	smp_store_release(&sk->sk_socket->ops, sg_calls_of(sk));
 }
 
 void sg_calls_uninstall(struct sock *sk)
 {
 	struct sg_hook *hook = sg_attached_hook(sk);
-	struct sg_calls *calls = sg_calls_of(sk);
 
 	if (!hook || !hook->calls)
 		return;
 	/* Unless they were replaced by others. */
-	if (sk->sk_socket->ops == &calls->ops)
-		WRITE_ONCE(sk->sk_socket->ops, calls->orig);
+	if (sg_calls_ours(sk->sk_socket->ops))
+		WRITE_ONCE(sk->sk_socket->ops, sg_ops_of(sk));
 	hook->calls = false;
 	/* The flag has a reference as long as somebody may be in a call. */
 	module_put(THIS_MODULE);

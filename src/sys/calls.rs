@@ -12,6 +12,12 @@ use crate::group::{
 };
 use kernel::sync::rcu;
 
+/// A group is about to have its members' addresses shown: from now on each `accept()` asks.
+pub(crate) fn rewriting_begins() {
+    // SAFETY: It has no requirements.
+    unsafe { bindings::sg_rewriting_begins() };
+}
+
 /// # Safety
 ///
 /// Called by `calls.c`, with a socket of the caller's.
@@ -29,12 +35,17 @@ unsafe extern "C" fn sg_member_waits(sk: *mut bindings::sock) {
 ///
 /// Called by `calls.c`, with a socket of the caller's.
 #[no_mangle]
-unsafe extern "C" fn sg_member_rewrites(sk: *mut bindings::sock) -> bool {
+unsafe extern "C" fn sg_member_accepts(sk: *mut bindings::sock, empty: bool) -> bool {
     let guard = rcu::read_lock();
     // SAFETY: By the requirement, for the duration of the call.
     let sock = unsafe { Sock::from_ptr(sk) };
-    sock.flagged_member(&guard)
-        .is_some_and(|member| member.group().settings().rewrite())
+    let Some(member) = sock.flagged_member(&guard) else {
+        return false;
+    };
+    if empty {
+        stall::waits(member, sock);
+    }
+    member.group().settings().rewrite()
 }
 
 /// # Safety
@@ -54,9 +65,9 @@ unsafe extern "C" fn sg_member_accepted(sk: *mut bindings::sock, rewritten: bool
 ///
 /// Called by `calls.c`, with a socket of the caller's that is not locked.
 #[no_mangle]
-unsafe extern "C" fn sg_member_leaves(sk: *mut bindings::sock) {
+unsafe extern "C" fn sg_member_leaves(sk: *mut bindings::sock, closes: bool) {
     // SAFETY: By the requirement, for the duration of the call.
-    leave::begin(unsafe { Sock::from_ptr(sk) });
+    leave::begin(unsafe { Sock::from_ptr(sk) }, closes);
 }
 
 /// # Safety

@@ -9,16 +9,19 @@
  * and no packet costs more.
  *
  * The socket gets a copy of its proto_ops, one for each family; what it is to
- * tell is found by the struct sock. Who replaces the operations himself, kTLS and
- * IPV6_ADDRFORM, finds those of the protocol, and the address that was asked for
- * is told again.
+ * tell is found by the struct sock. Options that replace the operations, of kTLS
+ * and IPV6_ADDRFORM, find those of the protocol, and the address that was asked
+ * for is told again. Whoever else replaces them (ovpn does) keeps the module for
+ * ever.
  */
+#include <linux/delay.h>
 #include <linux/hashtable.h>
 #include <linux/in6.h>
 #include <linux/module.h>
-#include <linux/mutex.h>
 #include <linux/net.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
+#include <net/inet_common.h>
 #include <net/inet_sock.h>
 #include <net/ipv6.h>
 #include <net/sock.h>
@@ -30,23 +33,26 @@
  * struct sg_face - what one socket tells
  * @node: in sg_faces, by @sk
  * @sk: the socket; not held
- * @address: network byte order; an IPv4 one has four bytes
+ * @asked: the address in whose place it tells @own; network byte order, an IPv4
+ *	one has four bytes
  */
 struct sg_face {
 	struct hlist_node node;
 	struct rcu_head rcu;
 	const struct sock *sk;
-	unsigned char address[16];
+	unsigned char asked[16];
+	unsigned char own[16];
 };
 
 /* Looked at by getsockname() only. */
 static DEFINE_HASHTABLE(sg_faces, 12);
 static DEFINE_SPINLOCK(sg_faces_lock);
 
-/* IPv4, IPv6; made of the first listener's. */
+/* IPv4, IPv6. */
 static struct proto_ops sg_face_ops[2];
-static const struct proto_ops *sg_face_orig[2];
-static DEFINE_MUTEX(sg_face_mutex);
+
+/* Calls that may sleep in here while the socket gives the module up. */
+static atomic_t sg_face_inside;
 
 static bool sg_face_ipv6(const struct sock *sk)
 {
@@ -86,20 +92,23 @@ static void sg_face_show(const struct sock *sk, struct sockaddr *address)
 
 	rcu_read_lock();
 	face = sg_face_find(sk);
-	if (face && address->sa_family == AF_INET6) {
-		memcpy(&in6->sin6_addr, face->address, 16);
+	/* The socket may have been connected anew, and have another one. */
+	if (face && address->sa_family == AF_INET6 &&
+	    !memcmp(&in6->sin6_addr, face->asked, 16)) {
+		memcpy(&in6->sin6_addr, face->own, 16);
 		in6->sin6_scope_id = ipv6_iface_scope_id(&in6->sin6_addr,
 							 sk->sk_bound_dev_if);
-	} else if (face) {
-		memcpy(&in->sin_addr, face->address, 4);
+	} else if (face && address->sa_family == AF_INET &&
+		   !memcmp(&in->sin_addr, face->asked, 4)) {
+		memcpy(&in->sin_addr, face->own, 4);
 	}
 	rcu_read_unlock();
 }
 
 /*
  * Another thread may give up the operations, and with them the module, while
- * this one sleeps: so it has a reference of its own. Before it is taken and after
- * it is put nothing sleeps, and unloading waits for that.
+ * this one sleeps. Unloading waits: for those who have read the operations, then
+ * for those who are inside, then for those who have just left.
  */
 static int sg_face_getname(struct socket *sock, struct sockaddr *address,
 			   int peer)
@@ -107,11 +116,11 @@ static int sg_face_getname(struct socket *sock, struct sockaddr *address,
 	const struct sock *sk = sock->sk;
 	int len;
 
-	__module_get(THIS_MODULE);
-	len = sg_face_orig[sg_face_ipv6(sk)]->getname(sock, address, peer);
+	atomic_inc(&sg_face_inside);
+	len = sg_ops_of(sk)->getname(sock, address, peer);
 	if (len >= 0 && !peer)
 		sg_face_show(sk, address);
-	module_put(THIS_MODULE);
+	atomic_dec(&sg_face_inside);
 	return len;
 }
 
@@ -119,60 +128,62 @@ static int sg_face_release(struct socket *sock)
 {
 	struct sock *sk = sock->sk;
 
+	/* accept() on a socket that does not listen gave up. */
+	if (!sk)
+		return 0;
 	sg_face_forget(sk);
-	return sg_face_orig[sg_face_ipv6(sk)]->release(sock);
-}
-
-/* Whether it makes the socket another one, with operations of its own. */
-static bool sg_face_ends(int level, int name)
-{
-	return (level == SOL_TCP && name == TCP_ULP) ||
-	       (level == SOL_IPV6 && name == IPV6_ADDRFORM);
-}
-
-static void sg_face_take_off(struct socket *sock, const struct proto_ops *orig)
-{
-	struct sock *sk = sock->sk;
-
-	lock_sock(sk);
-	if (sock->ops == &sg_face_ops[sg_face_ipv6(sk)]) {
-		__module_get(orig->owner);
-		WRITE_ONCE(sock->ops, orig);
-		sg_face_forget(sk);
-		module_put(THIS_MODULE);
-	}
-	release_sock(sk);
+	return sg_ops_of(sk)->release(sock);
 }
 
 static int sg_face_setsockopt(struct socket *sock, int level, int name,
 			      sockptr_t value, unsigned int len)
 {
 	struct sock *sk = sock->sk;
-	const struct proto_ops *orig = sg_face_orig[sg_face_ipv6(sk)];
+	const struct proto_ops *orig;
 	int err;
 
-	__module_get(THIS_MODULE);
-	if (sg_face_ends(level, name))
-		sg_face_take_off(sock, orig);
+	atomic_inc(&sg_face_inside);
+	orig = sg_ops_of(sk);
+	if (sg_replaces_ops(level, name)) {
+		sg_ops_give_back(sock, orig);
+		sg_face_forget(sk);
+	}
 	err = orig->setsockopt(sock, level, name, value, len);
-	module_put(THIS_MODULE);
+	atomic_dec(&sg_face_inside);
 	return err;
 }
 
-static void sg_face_ops_make(bool ipv6, const struct proto_ops *orig)
+static void sg_face_fill(struct proto_ops *ops, const struct proto_ops *orig)
 {
-	struct proto_ops *ops = &sg_face_ops[ipv6];
-
-	guard(mutex)(&sg_face_mutex);
-	if (sg_face_orig[ipv6])
-		return;
 	*ops = *orig;
 	ops->owner = THIS_MODULE;
 	ops->getname = sg_face_getname;
 	ops->release = sg_face_release;
 	ops->setsockopt = sg_face_setsockopt;
-	smp_store_release(&sg_face_orig[ipv6], orig);
 }
+
+void sg_faces_init(void)
+{
+	sg_face_fill(&sg_face_ops[0], &inet_stream_ops);
+#if IS_ENABLED(CONFIG_IPV6)
+	sg_face_fill(&sg_face_ops[1], &inet6_stream_ops);
+#endif
+}
+
+void sg_faces_drain(void)
+{
+	while (atomic_read(&sg_face_inside))
+		msleep(1);
+	synchronize_rcu_tasks();
+}
+
+#if IS_ENABLED(CONFIG_IPV6)
+/* ::ffff:0.0.0.0, the wildcard of IPv4. */
+static bool sg_face_mapped_any(const struct in6_addr *address)
+{
+	return ipv6_addr_v4mapped(address) && !address->s6_addr32[3];
+}
+#endif
 
 /* Whether the listener has an address of its own, and it is another one. */
 static bool sg_face_differs(const struct sock *listener, const struct sock *sk)
@@ -180,6 +191,7 @@ static bool sg_face_differs(const struct sock *listener, const struct sock *sk)
 #if IS_ENABLED(CONFIG_IPV6)
 	if (sg_face_ipv6(listener))
 		return !ipv6_addr_any(&listener->sk_v6_rcv_saddr) &&
+		       !sg_face_mapped_any(&listener->sk_v6_rcv_saddr) &&
 		       !ipv6_addr_equal(&listener->sk_v6_rcv_saddr,
 					&sk->sk_v6_rcv_saddr);
 #endif
@@ -206,22 +218,25 @@ _Bool sg_face_give(struct sg_face *face, const struct sock *listener,
 	if (sk->sk_family != listener->sk_family ||
 	    !sg_face_differs(listener, sk))
 		return false;
-	sg_face_ops_make(ipv6, sock->ops);
-	if (sock->ops != sg_face_orig[ipv6])
+	if (sock->ops != sg_ops_of(sk))
 		return false;
 	face->sk = sk;
 #if IS_ENABLED(CONFIG_IPV6)
-	if (ipv6)
-		memcpy(face->address, &listener->sk_v6_rcv_saddr, 16);
-	else
+	if (ipv6) {
+		memcpy(face->own, &listener->sk_v6_rcv_saddr, 16);
+		memcpy(face->asked, &sk->sk_v6_rcv_saddr, 16);
+	}
 #endif
-		memcpy(face->address, &listener->sk_rcv_saddr, 4);
+	if (!ipv6) {
+		memcpy(face->own, &listener->sk_rcv_saddr, 4);
+		memcpy(face->asked, &sk->sk_rcv_saddr, 4);
+	}
 	spin_lock(&sg_faces_lock);
 	hash_add_rcu(sg_faces, &face->node, (unsigned long)sk);
 	spin_unlock(&sg_faces_lock);
 
 	__module_get(THIS_MODULE);
 	WRITE_ONCE(sock->ops, &sg_face_ops[ipv6]);
-	module_put(sg_face_orig[ipv6]->owner);
+	module_put(sg_ops_of(sk)->owner);
 	return true;
 }

@@ -53,7 +53,7 @@ static struct tcp_ulp_ops sg_ulp;
  * The module's operations, if it is those that the socket has. Not by what is in
  * them: others copy operations as well.
  */
-static const struct sg_ops *sg_ops_of(const struct sock *sk)
+static const struct sg_ops *sg_af_ops_of(const struct sock *sk)
 {
 	const struct inet_connection_sock_af_ops *ops;
 
@@ -70,7 +70,7 @@ _Bool sg_flagged(const struct sock *sk)
 
 _Bool sg_hooked(const struct sock *sk)
 {
-	return sg_ops_of(sk);
+	return sg_af_ops_of(sk);
 }
 
 struct sg_hook *sg_hook_alloc(struct sock *sk)
@@ -101,7 +101,7 @@ const void *sg_hooked_member(const struct sock *sk)
 {
 	const struct sg_hook *hook;
 
-	if (!sg_ops_of(sk))
+	if (!sg_af_ops_of(sk))
 		return NULL;
 	/* NULL if the socket has left or ended since; never another protocol's. */
 	hook = rcu_dereference(inet_csk(sk)->icsk_ulp_data);
@@ -196,7 +196,7 @@ int sg_flag_check(struct sock *sk)
 	if (icsk->icsk_ulp_ops && icsk->icsk_ulp_ops != &sg_ulp)
 		return -EEXIST;
 	if (sg_in_sockmap(sk) || !sg_ops_make(icsk->icsk_af_ops) ||
-	    !sg_calls_make(sk))
+	    !sg_calls_fit(sk))
 		return -EEXIST;
 	return 0;
 }
@@ -239,7 +239,7 @@ void sg_hook_install(struct sock *sk, struct sg_hook *hook)
 /* Only if they are ours still: IPv6 connect() and IPV6_ADDRFORM set others. */
 static void sg_hook_uninstall(struct sock *sk)
 {
-	const struct sg_ops *ops = sg_ops_of(sk);
+	const struct sg_ops *ops = sg_af_ops_of(sk);
 
 	if (ops)
 		WRITE_ONCE(inet_csk(sk)->icsk_af_ops, ops->orig);
@@ -258,7 +258,7 @@ void sg_hook_detach(struct sock *sk)
 static const struct inet_connection_sock_af_ops *
 sg_original_ops(const struct sock *sk)
 {
-	const struct sg_ops *ops = sg_ops_of(sk);
+	const struct sg_ops *ops = sg_af_ops_of(sk);
 
 	return ops ? ops->orig : READ_ONCE(inet_csk(sk)->icsk_af_ops);
 }
@@ -297,7 +297,7 @@ sg_syn_recv_sock(const struct sock *sk, struct sk_buff *skb,
 						       req_unhash, own_req,
 						       opt_child_init);
 	/* Copied while its parent ended: the operations, but no flag. */
-	if (child && unlikely(sg_ops_of(child)))
+	if (child && unlikely(sg_af_ops_of(child)))
 		sg_ulp_clone(req, child, GFP_ATOMIC);
 	return child;
 }
@@ -357,6 +357,8 @@ static struct tcp_ulp_ops sg_ulp __read_mostly = {
 
 int sg_ulp_register(void)
 {
+	sg_calls_init();
+	sg_faces_init();
 	return tcp_register_ulp(&sg_ulp);
 }
 
@@ -369,6 +371,8 @@ void sg_ulp_unregister(void)
 	 * it when it has gone to sleep or to user space.
 	 */
 	synchronize_rcu_tasks();
+	/* And those who sleep in it without holding the module. */
+	sg_faces_drain();
 }
 
 MODULE_ALIAS_TCP_ULP("service_group");

@@ -25,6 +25,10 @@ use kernel::{
     types::Opaque, //
 };
 
+/// Milliseconds after which [`Sock::lock_soon`] gives up. Who is in a call has the lock for less,
+/// unless he makes it last.
+const LOCK_TRIES: u32 = 1000;
+
 /// What kind of socket it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -156,6 +160,58 @@ impl Sock {
         Locked(self)
     }
 
+    /// Connections in its accept queue.
+    pub(crate) fn queued(&self) -> u32 {
+        // SAFETY: `self` is a full socket.
+        unsafe { bindings::sg_sock_queued(self.as_ptr()) }
+    }
+
+    /// How full it is.
+    pub(crate) fn load(&self) -> Load {
+        // SAFETY: `self` is a full TCP socket.
+        unsafe {
+            Load {
+                queued: bindings::sg_sock_queued(self.as_ptr()),
+                half_open: bindings::sg_sock_half_open(self.as_ptr()),
+                backlog: bindings::sg_sock_backlog(self.as_ptr()),
+            }
+        }
+    }
+
+    /// Whether its accept queue takes another one.
+    pub(crate) fn has_queue_room(&self) -> bool {
+        // SAFETY: `self` is a full socket.
+        unsafe { bindings::sg_sock_has_room(self.as_ptr()) }
+    }
+
+    /// Locks the socket, unless somebody else has it. Process context.
+    pub(crate) fn try_lock(&self) -> Option<Locked<'_>> {
+        // SAFETY: `self` is a full socket.
+        if !unsafe { bindings::sg_sock_try_lock(self.as_ptr()) } {
+            return None;
+        }
+        // INVARIANT: The lock was just taken.
+        Some(Locked(self))
+    }
+
+    /// Locks the socket, or gives up when somebody else has it for a long time. Process context.
+    pub(crate) fn lock_soon(&self) -> Option<Locked<'_>> {
+        for _ in 0..LOCK_TRIES {
+            if let Some(locked) = self.try_lock() {
+                return Some(locked);
+            }
+            // SAFETY: It has no requirements.
+            unsafe { bindings::sg_pause() };
+        }
+        None
+    }
+
+    /// Whether somebody sleeps in `accept()`.
+    pub(crate) fn has_acceptor(&self, _guard: &Guard) -> bool {
+        // SAFETY: `self` is a full socket, and the guard shows that this is a read section.
+        unsafe { bindings::sg_sock_has_acceptor(self.as_ptr()) }
+    }
+
     /// The member whose hook is in the socket's operations.
     pub(crate) fn hooked_member<'g>(&'g self, _guard: &'g Guard) -> Option<&'g Member> {
         // SAFETY: `self` is a full TCP socket, and the guard shows that this is a read section. A
@@ -241,6 +297,12 @@ impl Locked<'_> {
     pub(crate) fn install(&self, hook: &Hook) {
         // SAFETY: The lock is held; the hook outlives its stay on the socket, see `Hook`.
         unsafe { bindings::sg_hook_install(self.0.as_ptr(), hook.0.as_ptr()) };
+    }
+
+    /// Has packets find the listener no more; it goes on listening.
+    pub(crate) fn hide(&self) {
+        // SAFETY: The lock is held.
+        unsafe { bindings::sg_sock_hide(self.0.as_ptr()) };
     }
 
     /// Undoes [`Locked::install`].

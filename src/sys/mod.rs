@@ -8,7 +8,7 @@
 
 mod bindings;
 mod callbacks;
-mod calls;
+pub(crate) mod calls;
 pub(crate) mod listener;
 pub(crate) mod netlink;
 pub(crate) mod netns;

@@ -11,6 +11,7 @@
  * reads it for an accepted or forgotten connection, except for TCP Fast Open
  * ones whose handshake is not complete, and those are left where they are.
  */
+#include <linux/delay.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/workqueue.h>
@@ -18,30 +19,34 @@
 #include <net/tcp.h>
 
 #include "shim.h"
+#include "sys.h"
 
 /* The oldest request that can be moved, and the one before it. */
 static struct request_sock *sg_queue_oldest(struct request_sock_queue *queue,
+					    unsigned int families,
 					    struct request_sock **before)
 {
 	struct request_sock *req;
 
 	*before = NULL;
 	for (req = queue->rskq_accept_head; req; req = req->dl_next) {
-		if (!tcp_rsk(req)->tfo_listener)
+		if (!tcp_rsk(req)->tfo_listener &&
+		    sg_request_is_of(req, families))
 			return req;
 		*before = req;
 	}
 	return NULL;
 }
 
-static struct request_sock *sg_queue_take(struct sock *sk)
+static struct request_sock *sg_queue_take(struct sock *sk,
+					  unsigned int families)
 {
 	struct request_sock_queue *queue = &inet_csk(sk)->icsk_accept_queue;
 	struct request_sock *req, *before;
 
 	sock_owned_by_me(sk);
 	spin_lock_bh(&queue->rskq_lock);
-	req = sg_queue_oldest(queue, &before);
+	req = sg_queue_oldest(queue, families, &before);
 	if (req) {
 		if (before)
 			before->dl_next = req->dl_next;
@@ -75,16 +80,19 @@ static bool sg_queue_add(struct sock *sk, struct request_sock *req)
 	return listening;
 }
 
-_Bool sg_queue_move(struct sock *from, struct sock *to)
+_Bool sg_queue_move(struct sock *from, struct sock *to, unsigned int families,
+		    struct sg_flow *flow)
 {
 	struct request_sock *req;
 
 	/* Nobody can stop a listener whose lock we hold: it can go back. */
 	if (from->sk_state != TCP_LISTEN)
 		return false;
-	req = sg_queue_take(from);
+	req = sg_queue_take(from, families);
 	if (!req)
 		return false;
+	/* As soon as it is queued it may be accepted and gone. */
+	sg_flow_of_request(req, flow);
 	if (!sg_queue_add(to, req)) {
 		sg_queue_add(from, req);
 		return false;
@@ -93,13 +101,14 @@ _Bool sg_queue_move(struct sock *from, struct sock *to)
 	return true;
 }
 
-_Bool sg_queue_next_flow(struct sock *from, struct sg_flow *flow)
+_Bool sg_queue_next_flow(struct sock *from, unsigned int families,
+			 struct sg_flow *flow)
 {
 	struct request_sock_queue *queue = &inet_csk(from)->icsk_accept_queue;
 	struct request_sock *req, *before;
 
 	spin_lock_bh(&queue->rskq_lock);
-	req = sg_queue_oldest(queue, &before);
+	req = sg_queue_oldest(queue, families, &before);
 	/* It has kept what it was when it was half-open. */
 	if (req)
 		sg_flow_of_request(req, flow);
@@ -125,12 +134,20 @@ struct workqueue_struct *sg_workqueue(void)
 	return sg_queue;
 }
 
-void sg_readers_end(void)
+void sg_readers_end(_Bool hurry)
 {
-	synchronize_rcu_expedited();
+	if (hurry)
+		synchronize_rcu_expedited();
+	else
+		synchronize_rcu();
 }
 
 void sg_yield(void)
 {
 	cond_resched();
+}
+
+void sg_pause(void)
+{
+	msleep(1);
 }

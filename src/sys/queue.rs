@@ -4,7 +4,8 @@
 
 use super::{
     bindings,
-    listener::{Locked, Sock}, //
+    listener::{Locked, Sock},
+    trail::{Families, Flow}, //
 };
 use kernel::{
     error::to_result,
@@ -14,19 +15,27 @@ use kernel::{
 };
 
 impl Locked<'_> {
-    /// Moves the oldest connection that can be moved to the other's accept queue, and wakes its
-    /// owner. False if there is none, or the other does not listen.
-    pub(crate) fn move_oldest(&self, to: &Sock, _guard: &Guard) -> bool {
+    /// Moves the oldest connection of these families that can be moved to the other's accept
+    /// queue, and wakes its owner. Tells which it was; `None` if there is none, or the other does
+    /// not listen.
+    pub(crate) fn move_oldest(
+        &self,
+        to: &Sock,
+        families: Families,
+        _guard: &Guard,
+    ) -> Option<Flow> {
+        let mut flow = Flow::default();
         // SAFETY: The lock of `self` is held, and the guard shows that this is a read section.
-        unsafe { bindings::sg_queue_move(self.as_ptr(), to.as_ptr()) }
+        unsafe { bindings::sg_queue_move(self.as_ptr(), to.as_ptr(), families.bits(), &mut flow) }
+            .then_some(flow)
     }
 }
 
-/// Waits until every RCU read section that there is has ended; short, but a burden for all CPUs.
-/// Process context.
-pub(crate) fn readers_end() {
+/// Waits until every RCU read section that there is has ended; in a hurry, which is a burden for
+/// all CPUs. Process context.
+pub(crate) fn readers_end(hurry: bool) {
     // SAFETY: No read section is open: guards are values, and the callers have none.
-    unsafe { bindings::sg_readers_end() };
+    unsafe { bindings::sg_readers_end(hurry) };
 }
 
 /// Lets others run, in long work. Process context.

@@ -17,13 +17,23 @@
 #include <net/tcp.h>
 
 #include "shim.h"
+#include "sys.h"
 
 /* Buckets that are looked at without asking whether somebody else may run. */
 #define SG_BUCKETS_AT_ONCE 1024
 
+_Bool sg_request_is_of(const struct request_sock *req, unsigned int families)
+{
+	struct sg_flow flow;
+
+	sg_flow_of_request(req, &flow);
+	return families & (flow.family == AF_INET6 ? SG_IPV6 : SG_IPV4);
+}
+
 static struct request_sock *sg_request_in(struct inet_hashinfo *hashinfo,
 					  unsigned int bucket,
-					  const struct sock *from)
+					  const struct sock *from,
+					  unsigned int families)
 {
 	struct hlist_nulls_head *chain = &hashinfo->ehash[bucket].chain;
 	spinlock_t *lock = inet_ehash_lockp(hashinfo, bucket);
@@ -37,6 +47,7 @@ static struct request_sock *sg_request_in(struct inet_hashinfo *hashinfo,
 	sk_nulls_for_each(sk, node, chain) {
 		if (sk->sk_state == TCP_NEW_SYN_RECV &&
 		    inet_reqsk(sk)->rsk_listener == from &&
+		    sg_request_is_of(inet_reqsk(sk), families) &&
 		    refcount_inc_not_zero(&sk->sk_refcnt)) {
 			found = inet_reqsk(sk);
 			break;
@@ -47,6 +58,7 @@ static struct request_sock *sg_request_in(struct inet_hashinfo *hashinfo,
 }
 
 struct request_sock *sg_request_next(const struct sock *from,
+				     unsigned int families,
 				     unsigned int *bucket)
 {
 	struct inet_hashinfo *hashinfo = tcp_get_hashinfo(from);
@@ -55,7 +67,7 @@ struct request_sock *sg_request_next(const struct sock *from,
 	for (; *bucket <= hashinfo->ehash_mask; ++*bucket) {
 		if (!inet_csk_reqsk_queue_len(from))
 			return NULL;
-		req = sg_request_in(hashinfo, *bucket, from);
+		req = sg_request_in(hashinfo, *bucket, from, families);
 		if (req)
 			return req;
 		if (!(*bucket % SG_BUCKETS_AT_ONCE))
@@ -159,13 +171,13 @@ static bool sg_request_replace(struct request_sock *req,
 	return replaced;
 }
 
-_Bool sg_request_move(struct request_sock *req, struct sock *from,
-		      struct sock *to)
+enum sg_moved sg_request_move(struct request_sock *req, struct sock *from,
+			      struct sock *to)
 {
 	struct request_sock *copy = sg_request_copy(req, to);
 
 	if (!copy)
-		return false;
+		return SG_MOVED_NOT;
 	/* First, or it might be taken away before it was counted. */
 	sg_request_added(to, copy);
 	if (!sg_request_replace(req, copy)) {
@@ -174,14 +186,14 @@ _Bool sg_request_move(struct request_sock *req, struct sock *from,
 		/* Nobody has seen it. */
 		refcount_set(&copy->rsk_refcnt, 1);
 		sg_request_put(copy);
-		return false;
+		return SG_MOVED_GONE;
 	}
 	if (timer_delete_sync(&req->rsk_timer))
 		sg_request_put(req);
 	sg_request_forget(req);
 	sg_request_removed(from, req);
 	sg_request_put(copy);
-	return true;
+	return SG_MOVED;
 }
 
 void sg_request_put(struct request_sock *req)

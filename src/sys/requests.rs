@@ -5,7 +5,7 @@
 use super::{
     bindings,
     listener::Sock,
-    trail::Flow, //
+    trail::{Families, Flow}, //
 };
 use core::ptr::NonNull;
 use kernel::{
@@ -24,14 +24,27 @@ impl<'a> Requests<'a> {
         Self { of, bucket: 0 }
     }
 
-    /// A request; the same one again until it is moved or gone. Process context, and no RCU read
-    /// section.
-    pub(crate) fn next(&mut self) -> Option<Request<'a>> {
+    /// A request of these families; the same one again until it is moved or gone. Process
+    /// context, and no RCU read section.
+    pub(crate) fn next(&mut self, families: Families) -> Option<Request<'a>> {
         // SAFETY: The listener is there.
-        let found = unsafe { bindings::sg_request_next(self.of.as_ptr(), &mut self.bucket) };
+        let found = unsafe {
+            bindings::sg_request_next(self.of.as_ptr(), families.bits(), &mut self.bucket)
+        };
         // INVARIANT: The reference was just taken.
         NonNull::new(found).map(|ptr| Request { ptr, of: self.of })
     }
+}
+
+/// What became of a request that was to be moved.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moved {
+    /// It is the other listener's.
+    Done,
+    /// It was not there any more: its handshake was completed, or given up.
+    Gone,
+    /// There is no memory, or the other listener ends.
+    Not,
 }
 
 /// A half-open request of a listener.
@@ -53,11 +66,16 @@ impl Request<'_> {
         flow
     }
 
-    /// Moves it to another listener, of the same socket family. False if its handshake was
-    /// completed or given up meanwhile, or without memory. Process context.
-    pub(crate) fn move_to(&self, to: &Sock, _guard: &Guard) -> bool {
+    /// Moves it to another listener, of the same socket family. Process context.
+    pub(crate) fn move_to(&self, to: &Sock, _guard: &Guard) -> Moved {
         // SAFETY: By the invariant; the listeners are there.
-        unsafe { bindings::sg_request_move(self.ptr.as_ptr(), self.of.as_ptr(), to.as_ptr()) }
+        let moved =
+            unsafe { bindings::sg_request_move(self.ptr.as_ptr(), self.of.as_ptr(), to.as_ptr()) };
+        match moved {
+            bindings::sg_moved_SG_MOVED => Moved::Done,
+            bindings::sg_moved_SG_MOVED_GONE => Moved::Gone,
+            _ => Moved::Not,
+        }
     }
 }
 

@@ -68,7 +68,18 @@ void sg_sock_put(struct sock *sk);
 _Bool sg_sock_get_unless_zero(struct sock *sk);
 /* Process context. */
 void sg_sock_lock(struct sock *sk);
+/* The same without waiting for who has it; false if somebody has. */
+_Bool sg_sock_try_lock(struct sock *sk);
 void sg_sock_unlock(struct sock *sk);
+/* Has it be found by packets no more; it goes on listening. Socket lock. */
+void sg_sock_hide(struct sock *sk);
+/* Connections in its accept queue; whether that takes another one. */
+unsigned int sg_sock_queued(const struct sock *sk);
+unsigned int sg_sock_half_open(const struct sock *sk);
+unsigned int sg_sock_backlog(const struct sock *sk);
+_Bool sg_sock_has_room(const struct sock *sk);
+/* Whether somebody sleeps in accept() on it. RCU read section. */
+_Bool sg_sock_has_acceptor(const struct sock *sk);
 void sg_sock_facts(const struct sock *sk, struct sg_facts *facts);
 void sg_sock_identity(struct sock *sk, struct sg_identity *identity);
 unsigned long long sg_sock_cookie(struct sock *sk);
@@ -146,32 +157,46 @@ _Bool sg_skb_is_ipv6(const struct sk_buff *skb);
 
 /* ---- calls.c: what programs call on a member ---- */
 
+/* A group is about to have its members' addresses shown. */
+void sg_rewriting_begins(void);
+
 /* Callbacks in Rust, process context; @sk may be no member by now. */
 
 /* Its program looks for connections, and there is none. */
 void sg_member_waits(struct sock *sk);
-/* Whether its program is to be shown the member's address. */
-_Bool sg_member_rewrites(struct sock *sk);
+/*
+ * The same, if @empty, with accept(); and whether its program is to be shown the
+ * member's address.
+ */
+_Bool sg_member_accepts(struct sock *sk, _Bool empty);
 /* Its program has accepted a connection. */
 void sg_member_accepted(struct sock *sk, _Bool rewritten);
-/* It is about to be closed or to stop listening, and it has. */
-void sg_member_leaves(struct sock *sk);
+/* It is about to be closed for good, or to stop listening; and it has. */
+void sg_member_leaves(struct sock *sk, _Bool closes);
 void sg_member_stopped(struct sock *sk);
 
 /* ---- requests.c: half-open requests; process context ---- */
+
+enum sg_moved {
+	SG_MOVED,
+	SG_MOVED_GONE,	/* it was not there any more */
+	SG_MOVED_NOT,	/* without memory, or the other listener ends */
+};
+
+/* Of which families requests are looked for. */
+#define SG_IPV4 1
+#define SG_IPV6 2
 
 /*
  * A request of the listener, with a reference to it, or NULL. @bucket is zero at
  * first, and is where the search goes on.
  */
 struct request_sock *sg_request_next(const struct sock *from,
+				     unsigned int families,
 				     unsigned int *bucket);
-/*
- * Moves the request to another listener of the same family. False if it is not
- * there any more, or without memory. RCU read section.
- */
-_Bool sg_request_move(struct request_sock *req, struct sock *from,
-		      struct sock *to);
+/* Moves the request to another listener of the same family. RCU read section. */
+enum sg_moved sg_request_move(struct request_sock *req, struct sock *from,
+			      struct sock *to);
 void sg_request_put(struct request_sock *req);
 
 /* ---- trail.c: what became of connections ---- */
@@ -228,8 +253,10 @@ void sg_ticker_stop(struct sg_ticker *ticker);
 void sg_ticker_free(struct sg_ticker *ticker);
 /* Has it tick in so many nanoseconds, or before. */
 void sg_ticker_arm(struct sg_ticker *ticker, unsigned long long ns);
-/* Nanoseconds of a clock that only goes forward. */
+/* Nanoseconds of a clock that only goes forward, a tick at a time. */
 unsigned long long sg_now(void);
+/* Nanoseconds of a tick. */
+unsigned long long sg_tick_ns(void);
 
 /* Callback in Rust; process context. */
 void sg_tick(const void *state);
@@ -237,22 +264,29 @@ void sg_tick(const void *state);
 /* ---- queue.c: accept queues ---- */
 
 /*
- * Moves the oldest connection that can be moved from one accept queue to
- * another, and wakes its new owner. False if there is none, or if @to does not
- * listen any more. Process context, socket lock of @from, RCU read section.
+ * Moves the oldest connection of these families that can be moved from one
+ * accept queue to another, tells which, and wakes its new owner. False if there
+ * is none, or if @to does not listen any more. Process context, socket lock of
+ * @from, RCU read section.
  */
-_Bool sg_queue_move(struct sock *from, struct sock *to);
+_Bool sg_queue_move(struct sock *from, struct sock *to, unsigned int families,
+		    struct sg_flow *flow);
 /* Which connection would be moved next; false if there is none. */
-_Bool sg_queue_next_flow(struct sock *from, struct sg_flow *flow);
+_Bool sg_queue_next_flow(struct sock *from, unsigned int families,
+			 struct sg_flow *flow);
 
 /* The module's work queue: made, and got rid of when its work is done. */
 int sg_workqueue_register(void);
 void sg_workqueue_unregister(void);
 struct workqueue_struct *sg_workqueue(void);
-/* Waits until every RCU read section that there is has ended. Process context. */
-void sg_readers_end(void);
-/* Lets others run. Process context. */
+/*
+ * Waits until every RCU read section that there is has ended; in a hurry, at the
+ * expense of all CPUs. Process context.
+ */
+void sg_readers_end(_Bool hurry);
+/* Lets others run; waits for about a millisecond. Process context. */
 void sg_yield(void);
+void sg_pause(void);
 
 /* ---- option.c: the socket options; all of it process context ---- */
 

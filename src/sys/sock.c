@@ -9,6 +9,7 @@
 #include <linux/ipv6.h>
 #include <linux/net.h>
 #include <linux/sock_diag.h>
+#include <linux/wait.h>
 #include <net/inet_connection_sock.h>
 #include <net/mptcp.h>
 #include <net/tcp.h>
@@ -62,6 +63,67 @@ _Bool sg_sock_get_unless_zero(struct sock *sk)
 void sg_sock_lock(struct sock *sk)
 {
 	lock_sock(sk);
+}
+
+/* As tcp_set_state() does when it stops listening, which may do it again. */
+void sg_sock_hide(struct sock *sk)
+{
+	sk->sk_prot->unhash(sk);
+}
+
+unsigned int sg_sock_queued(const struct sock *sk)
+{
+	return READ_ONCE(sk->sk_ack_backlog);
+}
+
+unsigned int sg_sock_half_open(const struct sock *sk)
+{
+	return inet_csk_reqsk_queue_len(sk);
+}
+
+unsigned int sg_sock_backlog(const struct sock *sk)
+{
+	return READ_ONCE(sk->sk_max_ack_backlog);
+}
+
+_Bool sg_sock_has_room(const struct sock *sk)
+{
+	return !sk_acceptq_is_full(sk);
+}
+
+/* What lock_sock_nested() does when nobody has it. */
+_Bool sg_sock_try_lock(struct sock *sk)
+{
+	bool locked;
+
+	spin_lock_bh(&sk->sk_lock.slock);
+	locked = !sock_owned_by_user_nocheck(sk);
+	if (locked)
+		sk->sk_lock.owned = 1;
+	spin_unlock_bh(&sk->sk_lock.slock);
+	if (locked)
+		mutex_acquire(&sk->sk_lock.dep_map, 0, 1, _RET_IP_);
+	return locked;
+}
+
+/*
+ * inet_csk_wait_for_connect() waits so; epoll, poll() and io_uring, which look
+ * again when they come back, do not.
+ */
+_Bool sg_sock_has_acceptor(const struct sock *sk)
+{
+	struct socket_wq *wq = rcu_dereference(sk->sk_wq);
+	struct wait_queue_entry *entry;
+	unsigned long flags;
+	bool found = false;
+
+	if (!wq)
+		return false;
+	spin_lock_irqsave(&wq->wait.lock, flags);
+	list_for_each_entry(entry, &wq->wait.head, entry)
+		found |= entry->func == autoremove_wake_function;
+	spin_unlock_irqrestore(&wq->wait.lock, flags);
+	return found;
 }
 
 void sg_sock_unlock(struct sock *sk)

@@ -3,7 +3,10 @@
 #ifndef _SERVICE_GROUP_SYS_H
 #define _SERVICE_GROUP_SYS_H
 
+struct proto_ops;
+struct request_sock;
 struct sock;
+struct socket;
 
 /* ---- listener.c ---- */
 
@@ -27,20 +30,39 @@ struct sg_hook *sg_attached_hook(const struct sock *sk);
 /* Whether the socket has the module's upper layer protocol. */
 _Bool sg_flagged(const struct sock *sk);
 
-/* ---- calls.c; all of it under the socket lock ---- */
+/* ---- calls.c; the first three under the socket lock ---- */
 
-/* Makes sure that there are operations for it; false if it has strange ones. */
-_Bool sg_calls_make(const struct sock *sk);
+/* Whether its operations are TCP's own, or the module's. */
+_Bool sg_calls_fit(const struct sock *sk);
 /* It carries a hook. */
 void sg_calls_install(struct sock *sk);
 /* A descriptor holds the socket open. */
 void sg_calls_uninstall(struct sock *sk);
+/* When the module is loaded. */
+void sg_calls_init(void);
+/* TCP's own operations of a socket of its family. */
+const struct proto_ops *sg_ops_of(const struct sock *sk);
+
+/* Whether the option makes the socket another one, with other operations. */
+_Bool sg_replaces_ops(int level, int name);
+/*
+ * Has the socket use what its operations were made of, if they are the module's
+ * still, and puts their reference to it. The caller has another one.
+ */
+void sg_ops_give_back(struct socket *sock, const struct proto_ops *orig);
+
+/* ---- requests.c ---- */
+
+/* Whether its packets are of one of the families, SG_IPV4 and SG_IPV6. */
+_Bool sg_request_is_of(const struct request_sock *req, unsigned int families);
 
 /* ---- face.c; process context ---- */
 
 struct sg_face;
-struct socket;
 
+/* When the module is loaded; and when nobody can come in any more. */
+void sg_faces_init(void);
+void sg_faces_drain(void);
 /* NULL without memory. */
 struct sg_face *sg_face_new(void);
 void sg_face_free(struct sg_face *face);

@@ -13,7 +13,13 @@ use kernel::{
     sync::ArcBorrow, //
 };
 
-/// Nanoseconds of a clock that only goes forward. Any context.
+/// Nanoseconds of a tick, by which [`now`] goes on.
+pub(crate) fn tick_ns() -> u64 {
+    // SAFETY: It has no requirements.
+    unsafe { bindings::sg_tick_ns() }
+}
+
+/// Nanoseconds of a clock that only goes forward, a tick at a time. Any context.
 pub(crate) fn now() -> u64 {
     // SAFETY: It has no requirements.
     unsafe { bindings::sg_now() }

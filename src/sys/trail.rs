@@ -23,6 +23,32 @@ const AF_INET6: u16 = 10;
 /// Number of slots; not 0.
 const SLOTS: u32 = bindings::SG_TRAIL_SLOTS;
 
+/// Of which families connections are looked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Families(c_uint);
+
+impl Families {
+    pub(crate) const ALL: Self = Self(bindings::SG_IPV4 | bindings::SG_IPV6);
+
+    /// This one alone.
+    pub(crate) fn only(family: Family) -> Self {
+        match family {
+            Family::Ipv4 => Self(bindings::SG_IPV4),
+            Family::Ipv6 => Self(bindings::SG_IPV6),
+        }
+    }
+
+    /// The others than this one.
+    pub(crate) fn without(self, family: Family) -> Self {
+        Self(self.0 & !Self::only(family).0)
+    }
+
+    /// As C takes them.
+    pub(super) fn bits(self) -> c_uint {
+        self.0
+    }
+}
+
 impl Flow {
     /// The protocol of its packets.
     pub(crate) fn family(&self) -> Family {
@@ -94,10 +120,11 @@ impl Packet<'_> {
 
 impl Locked<'_> {
     /// The connection that [`Locked::move_oldest`] would move.
-    pub(crate) fn oldest(&self) -> Option<Flow> {
+    pub(crate) fn oldest(&self, families: Families) -> Option<Flow> {
         let mut flow = Flow::default();
         // SAFETY: The lock of `self` is held.
-        unsafe { bindings::sg_queue_next_flow(self.as_ptr(), &mut flow) }.then_some(flow)
+        unsafe { bindings::sg_queue_next_flow(self.as_ptr(), families.bits(), &mut flow) }
+            .then_some(flow)
     }
 }
 

@@ -176,7 +176,7 @@ enum service_group_set {
  * @backlog: what listen() asked for; the accept queue takes one more
  * @reserved: zero
  * @home: SYNs that this member took as the listener that the lookup found
- * @redirected_in: SYNs that it took for a sibling that was full
+ * @redirected_in: SYNs that it took for a sibling
  * @redirected_out: SYNs of its own that a sibling took
  * @dropped: SYNs of its own that were dropped or reset, as nobody had room
  * @rescued_in: complete connections that it took over from a sibling
@@ -243,6 +243,7 @@ struct service_group_info {
  *   EEXIST (J)		it carries another upper layer protocol (TCP_ULP), is in a
  *			BPF sockmap, or has operations that are not TCP's own
  *   EISCONN (J)	it is neither closed nor listening
+ *   EBUSY (J)		another call has had it locked for a second
  *   EKEYREJECTED (J)	it has TCP-MD5 or TCP-AO keys, a socket filter, an IPsec
  *			policy, or another minimum TTL than the others, which a
  *			redirected connection would pass by

@@ -40,7 +40,8 @@ enum service_group_member_state {
  * enum service_group_policy - Which member a connection is given to.
  * @SERVICE_GROUP_POLICY_OVERFLOW: The listener that the lookup found, while it
  *   has room; else the least loaded sibling.
- * @SERVICE_GROUP_POLICY_BALANCE: The least loaded member, always.
+ * @SERVICE_GROUP_POLICY_BALANCE: The least loaded of those that have room and
+ *   are not stalled.
  */
 enum service_group_policy {
 	SERVICE_GROUP_POLICY_OVERFLOW,

@@ -152,6 +152,9 @@ errors! {
     Connected EISCONN [F J]
         "the socket is neither closed nor listening",
         "group listening sockets, not connections";
+    Busy EBUSY [F J]
+        "another call has had the socket locked for a second",
+        "try again when that call has ended";
     OwnChecks EKEYREJECTED [F J]
         "the socket has TCP-MD5 or TCP-AO keys, a socket filter, an IPsec policy or a minimum TTL, which a redirected connection would pass by",
         "remove them, or leave this socket out";

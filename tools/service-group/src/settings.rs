@@ -35,7 +35,7 @@ pub enum Policy {
     /// loaded sibling. A new group does this.
     #[default]
     Overflow,
-    /// The least loaded member, always.
+    /// The least loaded of those that have room and are not stalled.
     Balance,
     /// One that this version of the crate does not know.
     Unknown(u32),

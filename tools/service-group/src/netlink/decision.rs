@@ -178,6 +178,27 @@ mod tests {
         assert_eq!(count("SERVICE_GROUP_REASON_"), Reason::ALL.len());
     }
 
+    /// The scripts for bpftrace have names of their own for the reasons.
+    #[test]
+    fn scripts_name_the_reasons() {
+        let names: Vec<String> = Reason::ALL
+            .iter()
+            .map(|reason| reason.name().replace('-', "_"))
+            .collect();
+        for script in [
+            include_str!("../../../bpftrace/drop.bt"),
+            include_str!("../../../bpftrace/hand_over.bt"),
+            include_str!("../../../bpftrace/redirect.bt"),
+            include_str!("../../../bpftrace/rescue.bt"),
+        ] {
+            let (_, list) = script.split_once("enum reason {").expect("it has one");
+            let (list, _) = list.split_once('}').expect("it ends");
+            let entries = list.split(',').map(str::trim);
+            let entries: Vec<&str> = entries.filter(|entry| !entry.is_empty()).collect();
+            assert_eq!(entries, names);
+        }
+    }
+
     #[test]
     fn numbers_that_are_not_known_are_kept() {
         assert_eq!(Outcome::from_number(2), Outcome::Rescued);

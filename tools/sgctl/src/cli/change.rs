@@ -46,7 +46,7 @@ pub enum PolicyArg {
     /// The listener that the kernel finds, while it has room; else the least
     /// loaded sibling. New groups do this.
     Overflow,
-    /// The least loaded member, always.
+    /// The least loaded of those that have room and are not stalled.
     Balance,
 }
 
@@ -144,8 +144,8 @@ number as inode:NUMBER (\"show\" tells it), or by the address and port that it i
 bound to, which then means every member there.
 
 With --json it prints what was changed: {\"group\": 1, \"policy\", \"when_full\",
-\"stall_ms\" (0: never), \"rewrite\", \"members\": [{\"cookie\", \"inode\", \"address\" (or null), \"port\",
-\"weight\"}, ...]}; settings that were not given are left out.";
+\"stall_ms\" (0: never), \"rewrite\", \"members\": [{\"cookie\", \"inode\", \"address\" (or null),
+\"port\", \"weight\"}, ...]}; settings that were not given are left out.";
 
 /// Arguments of `set`.
 #[derive(Args, Debug)]

@@ -28,7 +28,8 @@ pub struct MonitorArgs {
 
 const TOP_NOTES: &str = "\
 Each group has a line with its policy, what it does with SYNs when all members are
-full, its stall time, and its totals; and one for each member:
+full, its stall time, whether it rewrites addresses, and its totals; and one for
+each member:
 
   QUEUE   connections that wait to be accepted, of the backlog, and a bar
   HALF    requests that wait for the last packet of their handshake

@@ -11,8 +11,8 @@ them on the server. An IPv4-mapped IPv6 address is meant as IPv4, which is what 
 packets are.
 
 The kernel remembers connections that were redirected, passed on, dropped or reset: of
-each group some hundreds, of which later ones take the place of earlier ones, until
-the group ends. Of a connection that stayed with the listener that the kernel looked up
+each group 256 at most, of which later ones take the place of earlier ones, until the
+group ends. Of a connection that stayed with the listener that the kernel looked up
 nothing is remembered, and the exit status is 1, as it is for one that is forgotten.
 
 With --json it prints {\"local\", \"peer\", \"group\", \"outcome\", \"reason\", \"home\": SOCKET,

@@ -173,6 +173,7 @@ fn settings(encoder: &mut DescriptorEncoder, groups: &[Labelled<Group, 1>]) -> f
             ("uid", group.of.uid.to_string()),
             ("policy", group.of.policy.to_string()),
             ("when_full", group.of.when_full.to_string()),
+            ("rewrite", group.of.rewrite.to_string()),
         ])?;
     }
     let text = "After how long without accept() a member is stalled; 0 is never";
@@ -300,7 +301,9 @@ pub mod tests {
             .find(|line| line.starts_with("service_group_group_info{"));
         let info = info.expect("there is one");
         assert!(
-            info.contains(r#"group="3""#) && info.contains(r#"policy="balance""#),
+            [r#"group="3""#, r#"policy="balance""#, r#"rewrite="false""#]
+                .iter()
+                .all(|label| info.contains(label)),
             "{info}"
         );
     }

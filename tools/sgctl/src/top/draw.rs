@@ -177,7 +177,8 @@ fn heading(group: &Group, members: &[(Member, Option<Rates>)]) -> String {
     let port = port.map_or_else(String::new, |port| format!(" port {port}"));
     let stall = view::stall(group.stall);
     let (id, policy, when_full) = (group.id, group.policy, group.when_full);
-    format!("group {id}{port}: {policy}, {when_full}, stall {stall}")
+    let rewrite = if group.rewrite { ", rewrite" } else { "" };
+    format!("group {id}{port}: {policy}, {when_full}, stall {stall}{rewrite}")
 }
 
 fn member_row(

@@ -239,6 +239,7 @@ mod tests {
         vec![GroupRates {
             group: Group {
                 id: 3,
+                rewrite: true,
                 ..Group::default()
             },
             rates: Some(rates),
@@ -256,7 +257,7 @@ mod tests {
         );
         assert!(text.contains("INODE") && !text.contains('\u{1b}'), "{text}");
         assert!(
-            text.contains("group 3: overflow, drop, stall off"),
+            text.contains("group 3: overflow, drop, stall off, rewrite"),
             "{text}"
         );
     }

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What the tests of the tool share: waiting, asking, servers, and running each
+# test as its script again, in network and process namespaces of its own, which
+# end with all their processes. SG_BIN names the folder of the programs.
+#
+# A script names its TESTS, which are functions, and ends with: run_tests "$@".
+
+# The tests are called by name, which shellcheck cannot follow.
+# shellcheck disable=SC2317
+
+CHECKOUT=$(dirname "$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")")
+BIN=${SG_BIN:-$CHECKOUT/build/bin}
+SGCTL=$BIN/sgctl
+PORT=8080
+PATIENCE=60
+
+complain() {
+	echo "# $*"
+	exit 1
+}
+
+# wait_until COMMAND… - until it succeeds.
+wait_until() {
+	local end=$((SECONDS + PATIENCE))
+	until "$@"; do
+		((SECONDS < end)) || complain "in vain: $*"
+		sleep 0.05
+	done
+}
+
+# expect_status STATUS COMMAND… - its output is left in $out, its errors in $err.
+expect_status() {
+	local wanted=$1 status
+	shift
+	"$@" >"$dir/out" 2>"$dir/err"
+	status=$?
+	out=$(<"$dir/out") err=$(<"$dir/err")
+	((status == wanted)) || complain "status $status, not $wanted: $*: $out $err"
+}
+
+# told EXPRESSION - what Python makes of `show --json`, which is `groups`.
+told() {
+	"$SGCTL" show --json | python3 -c \
+		"import json, sys; groups = json.load(sys.stdin); print(($1))"
+}
+
+expect_told() {
+	local seen
+	seen=$(told "$1") || complain "show --json is no JSON"
+	[[ $seen == "$2" ]] || complain "$1 is $seen, not $2"
+}
+
+# expect_out TEXT, expect_err TEXT - what the last command said.
+expect_out() {
+	[[ $out == *"$1"* ]] || complain "not said: $1: $out"
+}
+
+expect_err() {
+	[[ $err == *"$1"* ]] || complain "not said: $1: $err"
+}
+
+# expect_json EXPRESSION - what the last command printed is this value of Python.
+expect_json() {
+	python3 - "$1" "$dir/out" <<-'EOF' || complain "it is not $1: $out"
+		import json, sys
+		sys.exit(json.load(open(sys.argv[2])) != eval(f"({sys.argv[1]})"))
+	EOF
+}
+
+# expect_true EXPRESSION - Python finds it so, where `it` is the JSON that the last
+# command printed, and `lines` its lines.
+expect_true() {
+	python3 - "$1" "$dir/out" <<-'EOF' || complain "it is not so that $1: $out"
+		import contextlib, json, sys
+		text, it = open(sys.argv[2]).read(), None
+		with contextlib.suppress(ValueError):
+		    it = json.loads(text)
+		sys.exit(not eval(f"({sys.argv[1]})", {"it": it, "lines": text.splitlines()}))
+	EOF
+}
+
+listeners() {
+	ss -Htln "sport = :$PORT" | wc -l
+}
+
+has_listeners() {
+	(($(listeners) == $1))
+}
+
+has_lines() {
+	(($(wc -l <"$1") >= $2))
+}
+
+start_nginx() {
+	mkdir -p "$dir/nginx"
+	cat >"$dir/nginx.conf" <<-EOF
+		worker_processes 4;
+		daemon off;
+		user root;
+		pid $dir/nginx/pid;
+		error_log stderr;
+		events { worker_connections 64; }
+		http {
+			access_log off;
+			client_body_temp_path $dir/nginx/body;
+			proxy_temp_path $dir/nginx/proxy;
+			fastcgi_temp_path $dir/nginx/fastcgi;
+			uwsgi_temp_path $dir/nginx/uwsgi;
+			scgi_temp_path $dir/nginx/scgi;
+			server {
+				listen 127.0.0.1:$PORT reuseport backlog=16;
+				location / { return 200 "served\n"; }
+			}
+		}
+	EOF
+	nginx -p "$dir/nginx" -c "$dir/nginx.conf" 2>"$dir/nginx.log" &
+	wait_until has_listeners 4
+}
+
+expect_served() {
+	[[ $(curl -s --max-time 60 "http://127.0.0.1:$PORT/") == served ]] || complain "not served"
+}
+
+# start_listeners COUNT BACKLOG - at 127.0.0.1, 127.0.0.2 and so on; they never accept.
+start_listeners() {
+	python3 -c "
+import socket, time
+sockets = []
+for host in range(1, $1 + 1):
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    sock.bind((f'127.0.0.{host}', $PORT)); sock.listen($2); sockets.append(sock)
+time.sleep(1000)" &
+	wait_until has_listeners "$1"
+}
+
+# start_outcome NAME - makes one of lib/outcomes.py; its line is left in $made, as an array.
+start_outcome() {
+	: >"$dir/outcome"
+	PYTHONDONTWRITEBYTECODE=1 python3 "$CHECKOUT/selftests/lib/outcomes.py" --stay "$1" \
+		>"$dir/outcome" &
+	wait_until has_lines "$dir/outcome" 1
+	# shellcheck disable=SC2034
+	read -ra made <"$dir/outcome"
+}
+
+# --- Running them.
+
+# inside TEST FOLDER - runs a test in its namespaces.
+inside() {
+	dir=$2
+	ip link set lo up
+	"$1"
+	exit 0
+}
+
+run_tests() {
+	local suite number=0 failed=0 test folder
+	[[ ${1-} != --inside ]] || inside "$2" "$3"
+	suite=$(basename "$0" .sh)
+	echo "TAP version 13"
+	if [[ ! -x $SGCTL ]]; then
+		echo "1..0 # SKIP $SGCTL is not built"
+		exit 4
+	fi
+	echo "1..${#TESTS[@]}"
+	for test in "${TESTS[@]}"; do
+		number=$((number + 1))
+		folder=$(mktemp -d)
+		if timeout 200 unshare --net --pid --fork --kill-child --mount-proc \
+			"$0" --inside "$test" "$folder" </dev/null >"$folder/stdout" 2>"$folder/stderr"; then
+			echo "ok $number $suite.$test"
+		else
+			sed 's/^/# /' "$folder/stdout" "$folder/stderr" | head -n 40
+			echo "not ok $number $suite.$test"
+			failed=1
+		fi
+		rm -rf "$folder"
+	done
+	exit $failed
+}

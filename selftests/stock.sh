@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Sockets outside groups behave as they always did: the kernel's own tests of
+# listeners and reuseport give the same result with and without the module.
+#
+# They are those of tools/testing/selftests/net, built from the kernel's source
+# by our Makefile. A test that fails in both cases is the kernel's matter.
+
+set -uo pipefail
+
+HERE=$(dirname "$(readlink -f "$0")")
+FOLDER=${SG_SELFTESTS_OUT:-$HERE/../build/selftests}/stock
+LIMIT=120
+
+declare -A without with arguments=([tcp_fastopen_backup_key]="-4")
+
+tests=()
+for program in "$FOLDER"/*; do
+	[[ -x $program ]] && tests+=("${program##*/}")
+done
+echo "TAP version 13"
+echo "1..$((${#tests[@]} + 1))"
+
+# result NAME - its exit status, and how many of its cases passed and failed.
+result() {
+	local status=0 output
+	# shellcheck disable=SC2016,SC2086 # for the inner shell; words are meant
+	output=$(cd "$FOLDER" && timeout "$LIMIT" unshare --net \
+		sh -c 'ip link set lo up && exec "$@"' sh "./$1" ${arguments[$1]-} 2>&1) || status=$?
+	printf '%s, %s passed, %s failed' "$status" \
+		"$(grep -c '^ok' <<<"$output")" "$(grep -c '^not ok' <<<"$output")"
+}
+
+rmmod service_group || exit 1
+for name in "${tests[@]}"; do
+	without[$name]=$(result "$name")
+done
+insmod "$SG_MODULE" || exit 1
+
+number=0 good=0
+for name in "${tests[@]}"; do
+	number=$((number + 1))
+	with[$name]=$(result "$name")
+	[[ ${without[$name]} == 0,* ]] && good=$((good + 1))
+	if [[ ${with[$name]} == "${without[$name]}" ]]; then
+		echo "ok $number stock.$name: ${with[$name]}"
+	else
+		echo "not ok $number stock.$name: ${with[$name]}; without the module ${without[$name]}"
+	fi
+done
+# Two times the same nonsense would be the same, too.
+if ((good > number / 2)); then
+	echo "ok $((number + 1)) stock.most_of_them_pass: $good of $number"
+else
+	echo "not ok $((number + 1)) stock.most_of_them_pass: $good of $number"
+fi
