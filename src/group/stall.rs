@@ -137,9 +137,14 @@ fn progress(member: &Member, sock: &Sock) {
     if !member.pace.stalled.load(Relaxed) {
         return;
     }
-    member.pace.stalled.store(false, Relaxed);
+    member.pace.stalled.xchg(false, Full);
+    tell_ready(member, sock);
+}
+
+/// Tells that a member is ready, if it was told that it is stalled.
+fn tell_ready(member: &Member, sock: &Sock) {
     if member.pace.told.xchg(false, Full) {
-        let queued = sock.facts().load.queued;
+        let queued = sock.queued();
         trace_stall(false, member.group.id, sock.cookie(), queued);
         report::member_event(Change::Ready, &member.group, member, sock, Context::Atomic);
     }
@@ -246,9 +251,13 @@ impl Member {
             self.pace.stalled.store(false, Relaxed);
             return;
         }
-        self.pace.told.store(true, Relaxed);
         self.counters.count(Counter::Stalls);
         trace_stall(true, self.group.id, sock.cookie(), queued);
         report::member_event(Change::Stalled, &self.group, self, sock, Context::Atomic);
+        // What is told comes in order: who has made progress meanwhile leaves it to this call.
+        self.pace.told.xchg(true, Full);
+        if !self.pace.is_stalled() {
+            tell_ready(self, sock);
+        }
     }
 }

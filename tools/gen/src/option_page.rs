@@ -99,13 +99,16 @@ fn settings(page: &mut Roff) {
     let settings = format!(
         "A struct service_group_settings. Its flags say which fields are given; setting changes \
          those and no others. The policy is overflow (the listener that the lookup found, while \
-         it has room; else the least loaded sibling) or balance (the least loaded member, \
-         always). When no member has room, a SYN is dropped or answered with a reset. A member \
-         that has accepted nothing for the stall time, while connections waited, is given \
-         connections only when no other has room: at most {most} ms, 0 for never, {stall} in a \
-         new group. The weight says how many connections this member is to have waiting, \
-         compared with the others: 1 to {MAX_WEIGHT}, 1 in a new member. All but the weight are \
-         the group's, whichever member's socket they are set through."
+         it has room; else the least loaded sibling) or balance (the least loaded of those that \
+         have room and are not stalled). When no member has room, a SYN is dropped or answered \
+         with a reset. A member that has accepted nothing for the stall time, while connections \
+         waited, is stalled: these go to siblings that have room, and it is given others only \
+         when no other has room. The stall time is at most {most} ms, 0 for never, {stall} in a \
+         new group. With rewrite, getsockname() of a connection that came for a sibling's address \
+         tells the address that the accepting member is bound to. The weight says how many \
+         connections this member is to have waiting, compared with the others: 1 to \
+         {MAX_WEIGHT}, 1 in a new member. All but the weight are the group's, whichever member's \
+         socket they are set through."
     );
     let marks = " (set, get)";
     item(page, bold("SO_SERVICE_GROUP_SETTINGS"), marks, &settings);
