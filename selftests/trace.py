@@ -182,7 +182,7 @@ def stall_script():
     equal([f"{who} is stalled, 1 wait", f"{who} is back, 0 wait"], told, "lines")
     expect_lines(printed, f"@stalled_ms[{made['group']}]:")
     expect("@since" not in printed, f"what is over is left: {printed!r}")
-    counts = re.findall(r"^[[(].*[\])]\s+(\d+) \|", printed, re.MULTILINE)
+    counts = re.findall(r"^[\[(].*[\])]\s+(\d+) \|", printed, re.MULTILINE)
     equal(["1"], [count for count in counts if count != "0"], "stalls in the histogram")
 
 

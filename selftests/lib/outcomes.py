@@ -127,8 +127,8 @@ def stalled():
     """A worker that is hung, alone in its group, and is back."""
     home = listener_at("127.0.0.1", 8)
     form([home])
-    client = connect()
     configure(home, stall=STALL)
+    client = connect()
     wait_until(lambda: info(home)["state"] == STALLED, "a stalled member")
     served, _ = home.accept()
     return scene(home, home, client, served)
