@@ -334,6 +334,27 @@ TEST_F(listen, home_takes_again)
 	EXPECT_EQ(1, info_of(fds[0]).redirected_out);
 }
 
+/* Full siblings are passed by, until they accept or listen with a longer backlog. */
+TEST_F(listen, siblings_take_again)
+{
+	struct address home = client_address(variant->family, 1, PORT);
+	int fds[3];
+
+	group_on_hosts(variant->family, fds, 3, PORT, 0);
+	fill(&home, 3);
+	ASSERT_TRUE(wait_for(queue_length(fds[1]) == 1 && queue_length(fds[2]) == 1));
+	/* All are found full by a connection that nobody takes. */
+	ASSERT_LE(0, start_connect(&home));
+	ASSERT_TRUE(wait_for(member_counter(fds[0], SERVICE_GROUP_A_COUNTERS_DROPPED_FULL) > 0));
+	ASSERT_LE(0, accept(fds[2], NULL, NULL));
+	fill(&home, 1);
+	ASSERT_TRUE(wait_for(queue_length(fds[2]) == 1));
+	ASSERT_EQ(0, listen(fds[1], 8));
+	fill(&home, 2);
+	EXPECT_TRUE(wait_for(queue_length(fds[1]) == 3));
+	EXPECT_EQ(1, queue_length(fds[2]));
+}
+
 /* What left serves nobody else, and keeps its own fate. */
 TEST_F(listen, after_leaving)
 {

@@ -29,6 +29,7 @@ pub(crate) enum Counter {
     RescuedIn,
     RescuedOverflow,
     RescuedStalled,
+    RescuedBalanced,
     RescuedLeaving,
     HandedIn,
     HandedOut,
@@ -39,7 +40,7 @@ pub(crate) enum Counter {
 
 impl Counter {
     /// Number of counters.
-    const COUNT: usize = 20;
+    const COUNT: usize = 21;
 
     /// Why siblings took SYNs of a member.
     pub(super) const REDIRECTED_OUT: [Self; 5] = [
@@ -51,9 +52,10 @@ impl Counter {
     ];
 
     /// Why siblings took connections of a member.
-    pub(super) const RESCUED_OUT: [Self; 3] = [
+    pub(super) const RESCUED_OUT: [Self; 4] = [
         Self::RescuedOverflow,
         Self::RescuedStalled,
+        Self::RescuedBalanced,
         Self::RescuedLeaving,
     ];
 
@@ -73,6 +75,7 @@ impl Counter {
         Self::RescuedIn,
         Self::RescuedOverflow,
         Self::RescuedStalled,
+        Self::RescuedBalanced,
         Self::RescuedLeaving,
         Self::HandedIn,
         Self::HandedOut,

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     logic::{
         facts::Family,
-        select::{self, Reason}, //
+        select::Reason, //
     },
     sys::{
         listener::{Locked, Sock},
@@ -91,10 +91,8 @@ fn hand_over(from: &Locked<'_>, member: &Member) {
 
 fn hand_over_one(from: &Locked<'_>, member: &Member, request: &Request<'_>) -> Moved {
     let guard = rcu::read_lock();
-    let siblings = member.group.siblings(member, &guard);
-    let home = member.facts(&guard);
     let flow = request.flow();
-    let Some(sibling) = select::choose_rescuer(&home, flow.family(), 0, siblings) else {
+    let Some(sibling) = rescue::rescuer(member, flow.family(), 0, &guard) else {
         return Moved::Not;
     };
     let to = sibling.sock(&guard);

@@ -28,6 +28,7 @@ pub(crate) mod redirect;
 pub(crate) mod registry;
 pub(crate) mod report;
 pub(crate) mod rescue;
+mod search;
 pub(crate) mod settings;
 pub(crate) mod stall;
 
@@ -118,23 +119,6 @@ impl Group {
         &self.settings
     }
 
-    /// The members other than this one, each time beginning with another.
-    fn siblings<'g>(
-        &'g self,
-        of: &'g Member,
-        guard: &'g Guard,
-    ) -> impl Iterator<Item = (&'g Member, Facts)> {
-        // Most SYNs stay at home: nothing is done before the first sibling is asked for.
-        core::iter::once_with(move || {
-            let turn = self.turn.fetch_add(1, Relaxed);
-            // A `u32` fits on every machine that there is a kernel for.
-            self.members.iter_from(turn as usize, guard)
-        })
-        .flatten()
-        .filter(move |member| !core::ptr::eq(*member, of))
-        .map(move |member| (member, member.facts(guard)))
-    }
-
     /// Puts a member in, and tells in which slot it is. Under the registry's lock for changes, and
     /// after a reservation. Siblings' connections may be given to it from now on.
     fn add(&self, member: RcuBox<Member>) -> Result<usize, Refusal> {
@@ -179,6 +163,8 @@ pub(crate) struct Member {
     pace: Pace,
     /// Whether it is about to stop listening.
     leaving: Atomic<bool>,
+    /// Whether its accept queue was found full, and its slot is marked.
+    full: Atomic<bool>,
     /// Where it is among the group's members.
     slot: Atomic<usize>,
 }
@@ -193,6 +179,7 @@ impl Member {
                 weight: Atomic::new(1),
                 pace: Pace::new(),
                 leaving: Atomic::new(false),
+                full: Atomic::new(false),
                 slot: Atomic::new(usize::MAX),
             },
             GFP_KERNEL_ACCOUNT,
@@ -213,6 +200,7 @@ impl Member {
     fn facts(&self, guard: &Guard) -> Facts {
         Facts {
             weight: self.weight.load(Relaxed),
+            busy: self.pace.is_busy(),
             stalled: self.is_stalled(),
             leaving: self.leaving.load(Relaxed),
             ..self.sock(guard).facts()

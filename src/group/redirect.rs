@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     logic::{
+        room::Load,
         select::{self, Decision, Reason},
         settings::WhenFull, //
     },
@@ -35,8 +36,31 @@ pub(crate) enum Outcome<'g> {
     Reset,
 }
 
-/// Decides about a SYN that was looked up for `home`, the socket of `member`. Softirq context.
+/// Decides about a SYN that was looked up for `home`, the socket of `member`, which is so full.
+/// Softirq context.
 pub(crate) fn syn<'g>(
+    member: &'g Member,
+    home: &'g Sock,
+    load: Load,
+    packet: &Packet<'_>,
+    guard: &'g Guard,
+) -> Outcome<'g> {
+    // Most stay, and no more need be known for that.
+    if select::stays(
+        member.group.settings.policy(),
+        load,
+        member.is_stalled(),
+        member.leaving.load(Relaxed),
+    ) {
+        member.counters.count(Counter::Home);
+        return Outcome::Taker(home);
+    }
+    choose(member, home, packet, guard)
+}
+
+/// What comes of it when all members are looked at.
+#[inline(never)]
+fn choose<'g>(
     member: &'g Member,
     home: &'g Sock,
     packet: &Packet<'_>,
@@ -44,19 +68,11 @@ pub(crate) fn syn<'g>(
 ) -> Outcome<'g> {
     let group = &member.group;
     let policy = group.settings.policy();
-    // Most stay, and no more need be known for that.
-    if select::stays(
-        policy,
-        home.load(),
-        member.is_stalled(),
-        member.leaving.load(Relaxed),
-    ) {
-        member.counters.count(Counter::Home);
-        return Outcome::Taker(home);
-    }
-    let siblings = group.siblings(member, guard);
     let facts = member.facts(guard);
-    let decision = select::choose(policy, &facts, packet.family(), siblings);
+    let family = packet.family();
+    let decision = group.search(member, guard, Decision::is_taken, |siblings| {
+        select::choose(policy, &facts, family, siblings)
+    });
     let (counter, outcome) = match decision {
         Decision::Home => (Counter::Home, Outcome::Taker(home)),
         Decision::HomeUnpromised => (Counter::HomeUnpromised, Outcome::Taker(home)),

@@ -73,6 +73,7 @@ fn attribute_of(counter: Counter) -> u32 {
         Counter::RescuedIn => uapi::SERVICE_GROUP_A_COUNTERS_RESCUED_IN,
         Counter::RescuedOverflow => uapi::SERVICE_GROUP_A_COUNTERS_RESCUED_OVERFLOW,
         Counter::RescuedStalled => uapi::SERVICE_GROUP_A_COUNTERS_RESCUED_STALLED,
+        Counter::RescuedBalanced => uapi::SERVICE_GROUP_A_COUNTERS_RESCUED_BALANCED,
         Counter::RescuedLeaving => uapi::SERVICE_GROUP_A_COUNTERS_RESCUED_LEAVING,
         Counter::HandedIn => uapi::SERVICE_GROUP_A_COUNTERS_HANDED_IN,
         Counter::HandedOut => uapi::SERVICE_GROUP_A_COUNTERS_HANDED_OUT,
@@ -116,7 +117,7 @@ fn put_group(message: &mut Message, group: &Group) -> Result {
         let guard = rcu::read_lock();
         group
             .members
-            .iter_from(0, &guard)
+            .iter(&guard)
             .map(|member| member.counters.get(counter))
             .fold(group.retired.get(counter), u64::wrapping_add)
     })

@@ -22,12 +22,14 @@ use super::{
 use crate::{
     logic::{
         facts::Family,
-        select::{self, Reason}, //
+        rescue,
+        room::Load,
+        select::{Policy, Reason}, //
     },
     sys::{
         listener::{Locked, Sock, SockRef},
         queue::{yield_now, WorkQueue},
-        trail::Families, //
+        trail::{Families, Flow, Packet}, //
     },
 };
 use kernel::{
@@ -41,20 +43,19 @@ use kernel::{
     workqueue::{Work, WorkItem},
 };
 
-/// Names the listener that the socket of a complete handshake with `home` is to be made of.
-/// Softirq context.
+/// Names the listener that the socket of a complete handshake with `home` is to be made of, which
+/// is so full. Softirq context.
 pub(crate) fn handshake_complete<'g>(
     member: &'g Member,
     home: &'g Sock,
-    family: Family,
+    load: Load,
+    packet: &Packet<'_>,
     guard: &'g Guard,
 ) -> &'g Sock {
-    if home.has_queue_room() && !member.leaving.load(Relaxed) {
+    if load.has_queue_room() && !member.leaving.load(Relaxed) {
         return home;
     }
-    let facts = member.facts(guard);
-    let siblings = member.group.siblings(member, guard);
-    match select::choose_rescuer(&facts, family, facts.load.overflow(), siblings) {
+    match rescuer(member, packet.family(), load.overflow(), guard) {
         Some(sibling) => {
             // An error is that it is queued already.
             let _ = WorkQueue::get().enqueue(member.group.clone());
@@ -62,6 +63,21 @@ pub(crate) fn handshake_complete<'g>(
         }
         None => home,
     }
+}
+
+/// The sibling that is to take over what waits for a member, behind so many that it is owed.
+pub(super) fn rescuer<'g>(
+    member: &'g Member,
+    family: Family,
+    owed: u32,
+    guard: &'g Guard,
+) -> Option<&'g Member> {
+    let facts = member.facts(guard);
+    member
+        .group
+        .search(member, guard, Option::is_some, |siblings| {
+            rescue::choose_rescuer(&facts, family, owed, siblings)
+        })
 }
 
 /// The group's work item.
@@ -144,25 +160,80 @@ fn move_some(from: &Locked<'_>, member: &Member, many: u32, why: Why) {
 
 fn move_one(from: &Locked<'_>, member: &Member, family: Family, why: Why) -> bool {
     let guard = rcu::read_lock();
-    let siblings = member.group.siblings(member, &guard);
-    let home = member.facts(&guard);
-    let Some(sibling) = select::choose_rescuer(&home, family, 0, siblings) else {
+    let Some(sibling) = rescuer(member, family, 0, &guard) else {
         return false;
     };
     let to = sibling.sock(&guard);
-    stall::announce(sibling, to);
-    let Some(flow) = from.move_oldest(to, Families::only(family), &guard) else {
+    stall::announce(sibling, to.queued());
+    let Some(flow) = from.move_oldest(to, Families::only(family), false, &guard) else {
         return false;
     };
+    moved(member, sibling, &flow, why, &guard);
+    true
+}
+
+/// Counts and remembers what became of a connection.
+fn moved(member: &Member, sibling: &Member, flow: &Flow, why: Why, guard: &Guard) {
+    member.freed(guard);
     sibling.counters.count(Counter::RescuedIn);
     member.counters.count(counter_of(why));
-    member.group.note(&flow, Done::Rescued, why, from, Some(to));
+    let (from, to) = (member.sock(guard), sibling.sock(guard));
+    member.group.note(flow, Done::Rescued, why, from, Some(to));
+}
+
+/// The program of the member that is `sock` is about to accept. Under [`Policy::Balance`] it is
+/// given a connection first that waits for longer behind the busy program of a sibling. Tells
+/// whether it was. Process context.
+pub(crate) fn take_over(sock: &Sock) -> bool {
+    let Some(giver) = giver(sock) else {
+        return false;
+    };
+    let Some(from) = giver.try_lock() else {
+        return false;
+    };
+    let guard = rcu::read_lock();
+    match (from.attached_member(), sock.flagged_member(&guard)) {
+        (Some(member), Some(taker)) => take_over_from(&from, member, taker, &guard),
+        _ => false,
+    }
+}
+
+fn take_over_from(from: &Locked<'_>, member: &Member, taker: &Member, guard: &Guard) -> bool {
+    let Some(oldest) = from.oldest(Families::ALL) else {
+        return false;
+    };
+    if !core::ptr::eq(&*taker.group, &*member.group)
+        || !taker
+            .facts(guard)
+            .can_replace(&member.facts(guard), oldest.family())
+    {
+        return false;
+    }
+    let to = taker.sock(guard);
+    stall::announce(taker, to.queued());
+    let Some(flow) = from.move_oldest(to, Families::only(oldest.family()), true, guard) else {
+        return false;
+    };
+    moved(member, taker, &flow, Why::Select(Reason::Balanced), guard);
     true
+}
+
+/// The socket of the sibling that is to give this one a connection.
+fn giver(sock: &Sock) -> Option<SockRef> {
+    let guard = rcu::read_lock();
+    let taker = sock.flagged_member(&guard)?;
+    if taker.group.settings.policy() != Policy::Balance {
+        return None;
+    }
+    let waiting = taker.group.waiting(taker, &guard);
+    let giver = rescue::choose_giver(&taker.facts(&guard), sock.queued_since(), waiting)?;
+    giver.sock(&guard).try_ref(&guard)
 }
 
 fn counter_of(why: Why) -> Counter {
     match why {
         Why::Select(Reason::Stalled) => Counter::RescuedStalled,
+        Why::Select(Reason::Balanced) => Counter::RescuedBalanced,
         Why::Select(_) => Counter::RescuedLeaving,
         _ => Counter::RescuedOverflow,
     }

@@ -17,7 +17,7 @@ use crate::{
         settings::{self, Changes, Numbers, WhenFull}, //
     },
     sys::{
-        calls::rewriting_begins,
+        calls::{balancing_begins, rewriting_begins},
         listener::Sock,
         netlink::{Context, Request},
         socket::caller_uid,
@@ -93,6 +93,9 @@ impl Settings {
 
     fn change(&self, changes: &Changes) {
         if let Some(policy) = changes.policy {
+            if policy == Policy::Balance {
+                balancing_begins();
+            }
             self.balance.store(policy == Policy::Balance, Relaxed);
         }
         if let Some(when_full) = changes.when_full {
@@ -197,7 +200,7 @@ pub(crate) fn set_group(request: &Request) -> Result {
     }
     let group = registry.get(id).ok_or(ENOENT)?;
     let guard = rcu::read_lock();
-    let member = group.members.iter_from(0, &guard).next().ok_or(ENOENT)?;
+    let member = group.members.iter(&guard).next().ok_or(ENOENT)?;
     group.change(&changes, member.sock(&guard));
     Ok(())
 }
@@ -224,7 +227,7 @@ pub(crate) fn set_member(request: &Request) -> Result {
     let guard = rcu::read_lock();
     let member = group
         .members
-        .iter_from(0, &guard)
+        .iter(&guard)
         .find(|member| member.sock(&guard).identity().cookie == cookie)
         .ok_or(ENOENT)?;
     if let Some(weight) = changes.weight {

@@ -21,7 +21,10 @@ use super::{
     Member, //
 };
 use crate::{
-    logic::stall::{self, Verdict},
+    logic::{
+        select::Policy,
+        stall::{self, Verdict}, //
+    },
     sys::{
         listener::{Sock, SockRef},
         netlink::Context,
@@ -33,7 +36,7 @@ use crate::{
 use kernel::sync::{
     atomic::{Atomic, Full, Relaxed},
     barrier::{self, smp_mb},
-    rcu,
+    rcu::{self, Guard},
     ArcBorrow, //
 };
 
@@ -68,6 +71,8 @@ pub(super) struct Pace {
     /// When it last accepted a connection, or its queue was seen empty.
     progress: Atomic<u64>,
     stalled: Atomic<bool>,
+    /// Whether the program has accepted a connection, and not looked for another one since.
+    busy: Atomic<bool>,
     /// Whether it was told that it is stalled, and not yet that it is ready.
     told: Atomic<bool>,
 }
@@ -77,12 +82,17 @@ impl Pace {
         Self {
             progress: Atomic::new(ticker::now()),
             stalled: Atomic::new(false),
+            busy: Atomic::new(false),
             told: Atomic::new(false),
         }
     }
 
     pub(super) fn is_stalled(&self) -> bool {
         self.stalled.load(Relaxed)
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy.load(Relaxed)
     }
 
     fn judge(&self, queued: u32, now: u64, limit: u64) -> Verdict {
@@ -94,51 +104,57 @@ impl Pace {
     }
 }
 
-/// A connection is about to be queued with the member, whose socket is `sock`. Softirq context, or
-/// under the socket's lock.
-pub(crate) fn announce(member: &Member, sock: &Sock) {
-    let limit = member.group.settings.stall_ns();
-    if limit == 0 {
+/// A connection is about to be queued with the member, behind so many. Any context.
+// Each connection passes it.
+#[inline(always)]
+pub(crate) fn announce(member: &Member, queued: u32) {
+    let group = &member.group;
+    if group.settings.stall() == 0 {
         return;
     }
-    if sock.queued() == 0 {
-        member.pace.progress.store(ticker::now(), Relaxed);
-    }
     // The progress first: who looks at the members turns the watch off before.
-    smp_mb(barrier::Full);
+    if queued == 0 {
+        member.pace.progress.xchg(ticker::now(), Full);
+    } else {
+        smp_mb(barrier::Full);
+    }
     // Else a tick is to come.
-    if !member.group.watch.on.load(Relaxed) {
-        member.group.watch.on.store(true, Relaxed);
-        member.group.watch.due.store(0, Relaxed);
-        member.group.registry.ticker().arm(limit);
+    if !group.watch.on.load(Relaxed) {
+        group.begin_watch();
     }
 }
 
 /// The program has accepted a connection, and may be shown another address of it than the client
 /// asked for. Process context.
-pub(crate) fn accepted(member: &Member, sock: &Sock, rewritten: bool) {
+pub(crate) fn accepted(member: &Member, sock: &Sock, rewritten: bool, guard: &Guard) {
     member.counters.count(Counter::Accepted);
     if rewritten {
         member.counters.count(Counter::Rewritten);
     }
+    member.pace.busy.store(true, Relaxed);
     progress(member, sock);
+    member.freed(guard);
 }
 
-/// The program looks for connections, and there is none. Process context.
-pub(crate) fn waits(member: &Member, sock: &Sock) {
-    if member.pace.is_stalled() {
+/// The program looks for connections, and there is none unless it `finds` some. Process context.
+pub(crate) fn looks(member: &Member, sock: &Sock, finds: bool) {
+    if member.pace.is_busy() {
+        member.pace.busy.store(false, Relaxed);
+    }
+    if !finds && member.pace.is_stalled() {
         progress(member, sock);
     }
 }
 
+// As above.
+#[inline(always)]
 fn progress(member: &Member, sock: &Sock) {
     // Either this sees that the member was found stalled, or `find()` sees the progress.
     member.pace.progress.xchg(ticker::now(), Full);
-    if !member.pace.stalled.load(Relaxed) {
-        return;
+    if member.pace.stalled.load(Relaxed) {
+        member.pace.stalled.xchg(false, Full);
+        tell_ready(member, sock);
     }
-    member.pace.stalled.xchg(false, Full);
-    tell_ready(member, sock);
 }
 
 /// Tells that a member is ready, if it was told that it is stalled.
@@ -191,6 +207,14 @@ impl Group {
         Some(next)
     }
 
+    /// Looks after the members soon.
+    fn begin_watch(&self) {
+        self.watch.at_once();
+        self.registry
+            .ticker()
+            .arm(self.patience(self.settings.stall_ns()));
+    }
+
     /// Looks after the members, and tells in how many nanoseconds to do so again.
     fn attend(&self, now: u64) -> Option<u64> {
         let limit = self.settings.stall_ns();
@@ -201,8 +225,45 @@ impl Group {
             // What stays is tried again, and what was moved is somebody's now.
             next = sooner(next, Some(limit));
         }
+        self.level();
         // Not more often than need be.
-        next.map(|next| next.max(limit.checked_div(TICKS).unwrap_or(0)))
+        let often = limit.checked_div(TICKS).unwrap_or(0);
+        next.map(|next| next.min(self.patience(limit)).max(often))
+    }
+
+    /// Nanoseconds after which waiting connections are looked after first.
+    fn patience(&self, limit: u64) -> u64 {
+        match self.settings.policy() {
+            Policy::Balance => limit.checked_div(TICKS).unwrap_or(0),
+            Policy::Overflow => limit,
+        }
+    }
+
+    /// Gives what waits behind busy programs to those that have nothing to do. They take it over
+    /// themselves when they become so, but a connection may complete its handshake later.
+    fn level(&self) {
+        let mut index = 0;
+        while let Some(sock) = self.next_idle(&mut index) {
+            if !rescue::take_over(&sock) {
+                break;
+            }
+        }
+    }
+
+    /// The socket of the first member from this index on whose program has nothing to do.
+    fn next_idle(&self, index: &mut usize) -> Option<SockRef> {
+        let guard = rcu::read_lock();
+        while *index < self.members.capacity(&guard) {
+            let member = self.members.get(*index, &guard);
+            *index = index.saturating_add(1);
+            if let Some(member) = member.filter(|member| !member.pace.is_busy()) {
+                let sock = member.sock(&guard);
+                if sock.queued() == 0 {
+                    return sock.try_ref(&guard);
+                }
+            }
+        }
+        None
     }
 
     /// The socket of the first stalled member from this index on. `next` becomes the time until one

@@ -28,6 +28,8 @@ pub struct Facts {
     pub load: Load,
     /// How many connections it is to have waiting, compared with others; not 0.
     pub weight: u32,
+    /// Whether its program has accepted a connection and not looked for another one since.
+    pub busy: bool,
     /// Whether it has not accepted for too long although connections wait.
     pub stalled: bool,
     /// Whether it is about to stop.
@@ -56,6 +58,7 @@ impl Default for Facts {
             listening: false,
             load: Load::default(),
             weight: 1,
+            busy: false,
             stalled: false,
             leaving: false,
             port: 0,
@@ -117,15 +120,25 @@ impl Facts {
     }
 
     /// Whether one more connection would wait for less here than there, each load divided by its
-    /// weight ("shortest expected delay", as in the kernel's `ip_vs_sed.c`).
+    /// weight ("shortest expected delay", as in the kernel's `ip_vs_sed.c`). What a program is busy
+    /// with is waited for, too.
     pub fn is_less_loaded(&self, other: &Facts) -> bool {
-        let cost = |load: Load, weight: u32| {
-            // At most (2^33 + 1) × 2^16 with a weight in its range.
-            load.waiting()
+        let cost = |facts: &Facts, weight: u32| {
+            // At most (2^33 + 2) × 2^16 with a weight in its range.
+            facts
+                .load
+                .waiting()
+                .saturating_add(u64::from(facts.busy))
                 .saturating_add(1)
                 .saturating_mul(u64::from(weight))
         };
-        cost(self.load, other.weight) < cost(other.load, self.weight)
+        cost(self, other.weight) < cost(other, self.weight)
+    }
+
+    /// Whether it is to give a waiting connection to a member whose program has none: its own is
+    /// busy. A connection that is about to be accepted stays.
+    pub fn can_spare(&self) -> bool {
+        self.busy && self.load.queued > 0 && !self.leaving
     }
 }
 
@@ -203,5 +216,31 @@ mod tests {
             let facts = loaded(queued, weight);
             assert_eq!(facts.is_less_loaded(&loaded(other, other_weight)), less);
         }
+    }
+
+    fn busy(facts: Facts) -> Facts {
+        Facts {
+            busy: true,
+            ..facts
+        }
+    }
+
+    #[test]
+    fn a_busy_program_counts_as_one_more() {
+        assert!(loaded(0, 1).is_less_loaded(&busy(loaded(0, 1))));
+        assert!(!busy(loaded(0, 1)).is_less_loaded(&loaded(1, 1)));
+        assert!(!loaded(1, 1).is_less_loaded(&busy(loaded(0, 1))));
+    }
+
+    #[test]
+    fn only_a_busy_program_can_spare_what_waits() {
+        let leaving = Facts {
+            leaving: true,
+            ..busy(loaded(1, 1))
+        };
+        assert!(busy(loaded(1, 1)).can_spare());
+        assert!(!busy(loaded(0, 1)).can_spare());
+        assert!(!loaded(1, 1).can_spare());
+        assert!(!leaving.can_spare());
     }
 }

@@ -20,6 +20,7 @@
 
 pub mod facts;
 pub mod request;
+pub mod rescue;
 pub mod room;
 pub mod select;
 pub mod settings;

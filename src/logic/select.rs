@@ -52,16 +52,43 @@ pub enum Decision<K> {
     DropUnfit,
 }
 
+impl<K> Decision<K> {
+    /// Whether a listener takes it.
+    pub fn is_taken(&self) -> bool {
+        !matches!(self, Self::DropFull | Self::DropUnfit)
+    }
+}
+
+/// A search ends when it has seen so many siblings, if it has found a free place among them: the
+/// best of that many is hardly worse than the best of all ("the power of two choices", Mitzenmacher
+/// 2001), and a packet is not to take longer in a large group.
+pub const ENOUGH: usize = 64;
+
 /// The best sibling so far; the first met wins a tie.
-struct Best<K>(Option<(K, Place, Facts)>);
+pub(super) struct Best<K> {
+    pub(super) best: Option<(K, Place, Facts)>,
+    seen: usize,
+}
 
 impl<K: Copy> Best<K> {
-    fn offer(&mut self, key: K, place: Place, facts: Facts) {
-        if self.0.is_none_or(|(_, best_place, best)| {
+    pub(super) fn new() -> Self {
+        Self {
+            best: None,
+            seen: 0,
+        }
+    }
+
+    pub(super) fn offer(&mut self, key: K, place: Place, facts: Facts) {
+        self.seen = self.seen.saturating_add(1);
+        if self.best.is_none_or(|(_, best_place, best)| {
             place < best_place || place == best_place && facts.is_less_loaded(&best)
         }) {
-            self.0 = Some((key, place, facts));
+            self.best = Some((key, place, facts));
         }
+    }
+
+    pub(super) fn is_enough(&self) -> bool {
+        self.seen >= ENOUGH && matches!(self.best, Some((_, Place::Free, _)))
     }
 }
 
@@ -82,7 +109,8 @@ pub fn stays(policy: Policy, load: Load, stalled: bool, leaving: bool) -> bool {
 /// 4. Else it is dropped.
 ///
 /// Among several it is the home listener under [`Policy::Overflow`], and the least loaded one under
-/// [`Policy::Balance`], the home listener if it is one of them.
+/// [`Policy::Balance`], the home listener if it is one of them. Not all are looked at in a group of
+/// more than [`ENOUGH`].
 ///
 /// `siblings` gives a key and the facts of each other member. It is not read when the policy is
 /// `Overflow` and the home listener has room. Where two are loaded alike the first one is taken, so
@@ -98,9 +126,12 @@ pub fn choose<K: Copy>(
     }
     let own = home.place();
 
-    let mut best = Best(None);
+    let mut best = Best::new();
     let mut unfit = false;
     for (key, sibling) in siblings {
+        if best.is_enough() {
+            break;
+        }
         match sibling.place() {
             Some(place) if sibling.can_replace(home, family) => best.offer(key, place, sibling),
             Some(_) => unfit = true,
@@ -108,7 +139,7 @@ pub fn choose<K: Copy>(
         }
     }
 
-    match (own, best.0) {
+    match (own, best.best) {
         (Some(own), Some((key, place, facts))) if goes(policy, home, own, &facts, place) => {
             Decision::Sibling(key, reason(home))
         }
@@ -138,39 +169,6 @@ fn reason(home: &Facts) -> Reason {
     } else {
         Reason::Balanced
     }
-}
-
-/// Decides which sibling takes a complete connection, or with `owed` 0 a half-open request, off a
-/// home listener that is to give it up: the best one whose accept queue has room, if there is one.
-///
-/// `owed` connections are on their way already, and the sibling must have room for them as well.
-///
-/// It must be of the home listener's family: a connection's socket is of the family of the
-/// listener that it was made of, and must be of that of the listener that it is accepted from. And
-/// a connection that is taken off a stalled listener is not given to another one, unless the
-/// listener leaves.
-pub fn choose_rescuer<K: Copy>(
-    home: &Facts,
-    family: Family,
-    owed: u32,
-    siblings: impl Iterator<Item = (K, Facts)>,
-) -> Option<K> {
-    let mut best = Best(None);
-    for (key, sibling) in siblings {
-        let place = match sibling.place() {
-            // Promises do not count here: a connection that is there takes the slot.
-            Some(Place::Free | Place::Promised) => Place::Free,
-            Some(_) if !home.stalled || home.leaving => Place::StalledFree,
-            _ => continue,
-        };
-        if sibling.load.has_queue_room_for(owed)
-            && sibling.ipv6_socket == home.ipv6_socket
-            && sibling.can_replace(home, family)
-        {
-            best.offer(key, place, sibling);
-        }
-    }
-    best.0.map(|(key, ..)| key)
 }
 
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
@@ -288,28 +286,6 @@ mod tests {
     }
 
     #[test]
-    fn rescuer_needs_room_in_its_queue_only() {
-        let home = listener(11, 0);
-        let rescuer = |siblings: &[Facts]| {
-            choose_rescuer(&home, Family::Ipv4, 0, siblings.iter().copied().enumerate())
-        };
-        assert_eq!(rescuer(&[]), None);
-        assert_eq!(rescuer(&[listener(10, 0)]), None);
-        assert_eq!(
-            rescuer(&[listener(10, 0), listener(9, 9), listener(8, 0)]),
-            Some(2)
-        );
-        let all = [listener(8, 0)].into_iter().enumerate();
-        assert_eq!(choose_rescuer(&home, Family::Ipv4, 1, all.clone()), Some(0));
-        assert_eq!(choose_rescuer(&home, Family::Ipv4, 2, all), None);
-        let mapped = Facts {
-            ipv6_socket: true,
-            ..listener(0, 0)
-        };
-        assert_eq!(rescuer(&[mapped]), None);
-    }
-
-    #[test]
     fn stalled_ones_come_last() {
         let hung = stalled(listener(1, 0));
         assert_eq!(decide(hung, &[]), Decision::Home);
@@ -383,22 +359,18 @@ mod tests {
     }
 
     #[test]
-    fn a_stalled_home_is_not_rescued_by_a_stalled_one() {
-        let rescuer = |home: Facts| {
-            let siblings = [stalled(listener(0, 0)), listener(5, 9)];
-            let first = siblings.iter().take(1).copied().enumerate();
-            let all = siblings.into_iter().enumerate();
-            (
-                choose_rescuer(&home, Family::Ipv4, 0, first),
-                choose_rescuer(&home, Family::Ipv4, 0, all),
-            )
+    fn a_large_group_is_not_searched_to_its_end() {
+        let search = |first: Facts| {
+            let first = core::iter::repeat_n(first, ENOUGH);
+            let last = core::iter::repeat_n(listener(0, 0), 2);
+            let siblings = first.chain(last).enumerate();
+            choose(Policy::Overflow, &listener(10, 0), Family::Ipv4, siblings)
         };
-        let leaving = Facts {
-            leaving: true,
-            ..stalled(listener(3, 0))
-        };
-        assert_eq!(rescuer(stalled(listener(3, 0))), (None, Some(1)));
-        assert_eq!(rescuer(listener(11, 0)), (Some(0), Some(1)));
-        assert_eq!(rescuer(leaving), (Some(0), Some(1)));
+        let sibling = |index| Decision::Sibling(index, Reason::QueueFull);
+        assert_eq!(search(listener(5, 0)), sibling(0));
+        // It goes on while what it has seen is full, promised or stalled.
+        assert_eq!(search(listener(10, 0)), sibling(ENOUGH));
+        assert_eq!(search(listener(0, 10)), sibling(ENOUGH));
+        assert_eq!(search(stalled(listener(0, 0))), sibling(ENOUGH));
     }
 }

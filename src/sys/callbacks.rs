@@ -7,6 +7,7 @@
 use super::{
     bindings,
     listener::Sock,
+    rcu::callers_section,
     trail::Packet, //
 };
 use crate::group::{
@@ -15,29 +16,28 @@ use crate::group::{
     stall,
     Member, //
 };
-use kernel::{
-    prelude::*,
-    sync::rcu, //
-};
+use kernel::prelude::*;
 
 /// # Safety
 ///
-/// Called by the kernel in place of a listener's `conn_request()`, with the same promises.
+/// Called by the kernel in place of a listener's `conn_request()`, with the same promises: among
+/// them an RCU read section, see `tcp_rcv_state_process()`.
 #[no_mangle]
 unsafe extern "C" fn sg_conn_request(
     sk: *mut bindings::sock,
     skb: *mut bindings::sk_buff,
 ) -> c_int {
-    let guard = rcu::read_lock();
+    // SAFETY: By the requirement, for the duration of the call.
+    let guard = unsafe { callers_section() };
     // SAFETY: The kernel has the listener and the packet for the duration of the call.
     let (home, packet) = unsafe { (Sock::from_ptr(sk), Packet::from_ptr(skb)) };
     // The hook may be gone since the kernel found it; then the listener is as any other.
-    let outcome = match home.hooked_member(&guard) {
-        Some(member) => redirect::syn(member, home, &packet, &guard),
+    let outcome = match home.hooked_member(guard) {
+        Some((member, load)) => redirect::syn(member, home, load, &packet, guard),
         None => Outcome::Taker(home),
     };
     // SAFETY: As above. A taker is a TCP socket that serves the packet's family, and its memory
-    // is there as long as the guard.
+    // is there as long as the read section.
     unsafe {
         let taker = match outcome {
             Outcome::Taker(taker) => taker,
@@ -61,24 +61,24 @@ unsafe extern "C" fn sg_conn_request(
 
 /// # Safety
 ///
-/// Called by `listener.c` when the listener is about to get a connection.
+/// Called by `listener.c` when the listener is about to get a connection, in an RCU read section.
 #[no_mangle]
 unsafe extern "C" fn sg_connection_comes(
     sk: *mut bindings::sock,
     skb: *mut bindings::sk_buff,
     fast_open: bool,
 ) -> *mut bindings::sock {
-    let guard = rcu::read_lock();
+    // SAFETY: By the requirement, for the duration of the call and beyond.
+    let guard = unsafe { callers_section() };
     // SAFETY: The kernel has the listener and the packet for the duration of the call.
     let (home, packet) = unsafe { (Sock::from_ptr(sk), Packet::from_ptr(skb)) };
-    match home.hooked_member(&guard) {
-        // The caller is in a read section of its own, so the pointer outlives the guard.
-        Some(member) => {
-            stall::announce(member, home);
+    match home.hooked_member(guard) {
+        Some((member, load)) => {
+            stall::announce(member, load.queued);
             if fast_open {
                 sk
             } else {
-                rescue::handshake_complete(member, home, packet.family(), &guard).as_ptr()
+                rescue::handshake_complete(member, home, load, &packet, guard).as_ptr()
             }
         }
         None => sk,

@@ -56,39 +56,62 @@ void sg_rewriting_begins(void)
 	WRITE_ONCE(sg_rewriting, true);
 }
 
+/* Whether any group ever was balanced. */
+static bool sg_balancing;
+
+void sg_balancing_begins(void)
+{
+	WRITE_ONCE(sg_balancing, true);
+}
+
+/* Tells whether a sibling's connection was added to what it @finds. */
+static bool sg_looks(struct sock *sk, bool finds, bool takes)
+{
+	if (finds && !READ_ONCE(sg_balancing))
+		return false;
+	/* Whoever empties the queue has called the member stalled before. */
+	smp_rmb();
+	return sg_member_looks(sk, finds, takes);
+}
+
 static int sg_accept(struct socket *sock, struct socket *newsock,
 		     struct proto_accept_arg *arg)
 {
 	struct sock *sk = sock->sk;
 	const struct proto_ops *orig = sg_ops_of(sk);
 	struct sg_face *face = NULL;
-	bool empty;
+	bool given;
 	int err;
 
-	empty = reqsk_queue_empty(&inet_csk(sk)->icsk_accept_queue);
-	/* Whoever empties the queue has called the member stalled before. */
-	smp_rmb();
+	/*
+	 * Who does not sleep has looked with poll(), or does not stop before
+	 * there is nothing more: siblings are not to be emptied for him.
+	 */
+	sg_looks(sk, !reqsk_queue_empty(&inet_csk(sk)->icsk_accept_queue),
+		 !(arg->flags & O_NONBLOCK));
 	/* Before there is a connection that would be lost without memory. */
-	if ((empty || READ_ONCE(sg_rewriting)) &&
-	    sg_member_accepts(sk, empty) && newsock->file) {
+	if (READ_ONCE(sg_rewriting) && newsock->file &&
+	    sg_member_rewrites(sk)) {
 		face = sg_face_new();
 		if (!face)
 			return -ENOMEM;
 	}
 	/* do_accept() has copied them; the new socket is an ordinary one. */
 	if (sg_calls_ours(newsock->ops)) {
-		__module_get(orig->owner);
+		if (orig->owner)
+			__module_get(orig->owner);
 		WRITE_ONCE(newsock->ops, orig);
 		module_put(THIS_MODULE);
 	}
 	err = orig->accept(sock, newsock, arg);
-	if (!err && face && sg_face_give(face, sk, newsock)) {
-		face = NULL;
-		sg_member_accepted(sk, true);
-	} else if (!err) {
-		sg_member_accepted(sk, false);
+	given = !err && face && sg_face_give(face, sk, newsock);
+	if (!err) {
+		rcu_read_lock();
+		sg_member_accepted(sk, given);
+		rcu_read_unlock();
 	}
-	sg_face_free(face);
+	if (face && !given)
+		sg_face_free(face);
 	return err;
 }
 
@@ -98,11 +121,8 @@ static __poll_t sg_poll(struct file *file, struct socket *sock,
 	struct sock *sk = sock->sk;
 	__poll_t mask = sg_ops_of(sk)->poll(file, sock, wait);
 
-	if (!(mask & EPOLLIN)) {
-		/* As in sg_accept(). */
-		smp_rmb();
-		sg_member_waits(sk);
-	}
+	if (sg_looks(sk, mask & EPOLLIN, true))
+		mask |= EPOLLIN | EPOLLRDNORM;
 	return mask;
 }
 

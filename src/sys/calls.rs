@@ -4,13 +4,21 @@
 
 use super::{
     bindings,
-    listener::Sock, //
+    listener::Sock,
+    rcu::callers_section, //
 };
 use crate::group::{
     leave,
+    rescue,
     stall, //
 };
 use kernel::sync::rcu;
+
+/// A group is about to be balanced: from now on each call that looks for connections tells so.
+pub(crate) fn balancing_begins() {
+    // SAFETY: It has no requirements.
+    unsafe { bindings::sg_balancing_begins() };
+}
 
 /// A group is about to have its members' addresses shown: from now on each `accept()` asks.
 pub(crate) fn rewriting_begins() {
@@ -22,42 +30,39 @@ pub(crate) fn rewriting_begins() {
 ///
 /// Called by `calls.c`, with a socket of the caller's.
 #[no_mangle]
-unsafe extern "C" fn sg_member_waits(sk: *mut bindings::sock) {
-    let guard = rcu::read_lock();
+unsafe extern "C" fn sg_member_looks(sk: *mut bindings::sock, finds: bool, takes: bool) -> bool {
     // SAFETY: By the requirement, for the duration of the call.
     let sock = unsafe { Sock::from_ptr(sk) };
-    if let Some(member) = sock.flagged_member(&guard) {
-        stall::waits(member, sock);
-    }
-}
-
-/// # Safety
-///
-/// Called by `calls.c`, with a socket of the caller's.
-#[no_mangle]
-unsafe extern "C" fn sg_member_accepts(sk: *mut bindings::sock, empty: bool) -> bool {
     let guard = rcu::read_lock();
-    // SAFETY: By the requirement, for the duration of the call.
-    let sock = unsafe { Sock::from_ptr(sk) };
     let Some(member) = sock.flagged_member(&guard) else {
         return false;
     };
-    if empty {
-        stall::waits(member, sock);
-    }
-    member.group().settings().rewrite()
+    stall::looks(member, sock, finds);
+    drop(guard);
+    takes && rescue::take_over(sock)
 }
 
 /// # Safety
 ///
 /// Called by `calls.c`, with a socket of the caller's.
 #[no_mangle]
-unsafe extern "C" fn sg_member_accepted(sk: *mut bindings::sock, rewritten: bool) {
+unsafe extern "C" fn sg_member_rewrites(sk: *mut bindings::sock) -> bool {
     let guard = rcu::read_lock();
     // SAFETY: By the requirement, for the duration of the call.
     let sock = unsafe { Sock::from_ptr(sk) };
-    if let Some(member) = sock.flagged_member(&guard) {
-        stall::accepted(member, sock, rewritten);
+    sock.flagged_member(&guard)
+        .is_some_and(|member| member.group().settings().rewrite())
+}
+
+/// # Safety
+///
+/// Called by `calls.c`, with a socket of the caller's, in an RCU read section.
+#[no_mangle]
+unsafe extern "C" fn sg_member_accepted(sk: *mut bindings::sock, rewritten: bool) {
+    // SAFETY: By the requirement, for the duration of the call.
+    let (sock, guard) = unsafe { (Sock::from_ptr(sk), callers_section()) };
+    if let Some(member) = sock.flagged_member(guard) {
+        stall::accepted(member, sock, rewritten, guard);
     }
 }
 

@@ -97,12 +97,15 @@ struct sock *sg_hook_sock(const struct sg_hook *hook)
 	return hook->sk;
 }
 
-const void *sg_hooked_member(const struct sock *sk)
+const void *sg_hooked_member(const struct sock *sk, struct sg_load *load)
 {
 	const struct sg_hook *hook;
 
 	if (!sg_af_ops_of(sk))
 		return NULL;
+	load->queued = READ_ONCE(sk->sk_ack_backlog);
+	load->half_open = inet_csk_reqsk_queue_len(sk);
+	load->backlog = READ_ONCE(sk->sk_max_ack_backlog);
 	/* NULL if the socket has left or ended since; never another protocol's. */
 	hook = rcu_dereference(inet_csk(sk)->icsk_ulp_data);
 	return hook ? hook->member : NULL;

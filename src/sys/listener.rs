@@ -58,6 +58,16 @@ pub(crate) struct Identity {
     pub(crate) address: [u8; 16],
 }
 
+impl From<bindings::sg_load> for Load {
+    fn from(raw: bindings::sg_load) -> Self {
+        Self {
+            queued: raw.queued,
+            half_open: raw.half_open,
+            backlog: raw.backlog,
+        }
+    }
+}
+
 /// A `struct sock` of a TCP socket. A reference says that the memory is there, as somebody has a
 /// reference count or an RCU read section; it does not say that the count is not zero.
 #[repr(transparent)]
@@ -166,15 +176,12 @@ impl Sock {
         unsafe { bindings::sg_sock_queued(self.as_ptr()) }
     }
 
-    /// How full it is.
-    pub(crate) fn load(&self) -> Load {
+    /// When the handshake of the connection that is accepted next began, in microseconds.
+    pub(crate) fn queued_since(&self) -> Option<u64> {
         // SAFETY: `self` is a full TCP socket.
-        unsafe {
-            Load {
-                queued: bindings::sg_sock_queued(self.as_ptr()),
-                half_open: bindings::sg_sock_half_open(self.as_ptr()),
-                backlog: bindings::sg_sock_backlog(self.as_ptr()),
-            }
+        match unsafe { bindings::sg_queue_since(self.as_ptr()) } {
+            u64::MAX => None,
+            since => Some(since),
         }
     }
 
@@ -212,15 +219,18 @@ impl Sock {
         unsafe { bindings::sg_sock_has_acceptor(self.as_ptr()) }
     }
 
-    /// The member whose hook is in the socket's operations.
-    pub(crate) fn hooked_member<'g>(&'g self, _guard: &'g Guard) -> Option<&'g Member> {
-        // SAFETY: `self` is a full TCP socket, and the guard shows that this is a read section. A
-        // member is freed a grace period after its hook was taken off, see `Hook`.
-        unsafe {
-            bindings::sg_hooked_member(self.as_ptr())
+    /// The member whose hook is in the socket's operations, and how full the socket is.
+    pub(crate) fn hooked_member<'g>(&'g self, _guard: &'g Guard) -> Option<(&'g Member, Load)> {
+        let mut raw = bindings::sg_load::default();
+        // SAFETY: `self` is a full TCP socket, `raw` is writable, and the guard shows that this is
+        // a read section. A member is freed a grace period after its hook was taken off, see
+        // `Hook`.
+        let member = unsafe {
+            bindings::sg_hooked_member(self.as_ptr(), &mut raw)
                 .cast::<Member>()
                 .as_ref()
-        }
+        };
+        member.map(|member| (member, raw.into()))
     }
 
     /// The member that the socket is, whatever its operations are.

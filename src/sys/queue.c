@@ -60,7 +60,7 @@ static struct request_sock *sg_queue_take(struct sock *sk,
 	return req;
 }
 
-static bool sg_queue_add(struct sock *sk, struct request_sock *req)
+static bool sg_queue_add(struct sock *sk, struct request_sock *req, bool first)
 {
 	struct request_sock_queue *queue = &inet_csk(sk)->icsk_accept_queue;
 	bool listening;
@@ -68,12 +68,15 @@ static bool sg_queue_add(struct sock *sk, struct request_sock *req)
 	spin_lock_bh(&queue->rskq_lock);
 	listening = sk->sk_state == TCP_LISTEN;
 	if (listening) {
-		req->dl_next = NULL;
-		if (!queue->rskq_accept_head)
+		first |= !queue->rskq_accept_head;
+		req->dl_next = first ? queue->rskq_accept_head : NULL;
+		if (!req->dl_next) {
+			if (!first)
+				queue->rskq_accept_tail->dl_next = req;
+			queue->rskq_accept_tail = req;
+		}
+		if (first)
 			WRITE_ONCE(queue->rskq_accept_head, req);
-		else
-			queue->rskq_accept_tail->dl_next = req;
-		queue->rskq_accept_tail = req;
 		sk_acceptq_added(sk);
 	}
 	spin_unlock_bh(&queue->rskq_lock);
@@ -81,7 +84,7 @@ static bool sg_queue_add(struct sock *sk, struct request_sock *req)
 }
 
 _Bool sg_queue_move(struct sock *from, struct sock *to, unsigned int families,
-		    struct sg_flow *flow)
+		    _Bool first, struct sg_flow *flow)
 {
 	struct request_sock *req;
 
@@ -93,8 +96,8 @@ _Bool sg_queue_move(struct sock *from, struct sock *to, unsigned int families,
 		return false;
 	/* As soon as it is queued it may be accepted and gone. */
 	sg_flow_of_request(req, flow);
-	if (!sg_queue_add(to, req)) {
-		sg_queue_add(from, req);
+	if (!sg_queue_add(to, req, first)) {
+		sg_queue_add(from, req, true);
 		return false;
 	}
 	READ_ONCE(to->sk_data_ready)(to);
@@ -114,6 +117,18 @@ _Bool sg_queue_next_flow(struct sock *from, unsigned int families,
 		sg_flow_of_request(req, flow);
 	spin_unlock_bh(&queue->rskq_lock);
 	return req;
+}
+
+unsigned long long sg_queue_since(struct sock *sk)
+{
+	struct request_sock_queue *queue = &inet_csk(sk)->icsk_accept_queue;
+	unsigned long long since = ULLONG_MAX;
+
+	spin_lock_bh(&queue->rskq_lock);
+	if (queue->rskq_accept_head)
+		since = tcp_rsk(queue->rskq_accept_head)->snt_synack;
+	spin_unlock_bh(&queue->rskq_lock);
+	return since;
 }
 
 static struct workqueue_struct *sg_queue;

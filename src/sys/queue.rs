@@ -16,18 +16,27 @@ use kernel::{
 
 impl Locked<'_> {
     /// Moves the oldest connection of these families that can be moved to the other's accept
-    /// queue, and wakes its owner. Tells which it was; `None` if there is none, or the other does
-    /// not listen.
+    /// queue, and wakes its owner, who gets it first or last. Tells which it was; `None` if there is
+    /// none, or the other does not listen.
     pub(crate) fn move_oldest(
         &self,
         to: &Sock,
         families: Families,
+        first: bool,
         _guard: &Guard,
     ) -> Option<Flow> {
         let mut flow = Flow::default();
         // SAFETY: The lock of `self` is held, and the guard shows that this is a read section.
-        unsafe { bindings::sg_queue_move(self.as_ptr(), to.as_ptr(), families.bits(), &mut flow) }
-            .then_some(flow)
+        unsafe {
+            bindings::sg_queue_move(
+                self.as_ptr(),
+                to.as_ptr(),
+                families.bits(),
+                first,
+                &mut flow,
+            )
+        }
+        .then_some(flow)
     }
 }
 

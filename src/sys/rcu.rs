@@ -3,7 +3,7 @@
 //! A box whose contents outlive a grace period.
 
 use core::{
-    mem::offset_of,
+    mem::{offset_of, size_of},
     ops::Deref,
     ptr::NonNull, //
 };
@@ -11,7 +11,7 @@ use kernel::{
     alloc::{AllocError, Flags},
     bindings,
     prelude::*,
-    sync::rcu,
+    sync::rcu::{self, Guard},
     types::Opaque, //
 };
 
@@ -99,6 +99,19 @@ impl<T: Send + Sync> Drop for RcuBox<T> {
 unsafe extern "C" fn free<T>(head: *mut bindings::callback_head) {
     // SAFETY: By the requirement, nobody else has the allocation; `head` is its first field.
     drop(unsafe { KBox::from_raw(head.cast::<Inner<T>>()) });
+}
+
+/// The read section that the kernel calls a callback in: entering another one costs, and is of no
+/// use.
+///
+/// # Safety
+///
+/// The calling context is in an RCU read section for `'a`.
+pub(super) unsafe fn callers_section<'a>() -> &'a Guard {
+    const { assert!(size_of::<Guard>() == 0) };
+    // SAFETY: There is nothing to be read of a value without a size, so an aligned pointer will do.
+    // What it is evidence of holds by the requirement, and as it is not owned it is not dropped.
+    unsafe { NonNull::<Guard>::dangling().as_ref() }
 }
 
 /// Waits, when it is dropped, until no callback of this module is queued.

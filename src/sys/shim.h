@@ -73,10 +73,20 @@ _Bool sg_sock_try_lock(struct sock *sk);
 void sg_sock_unlock(struct sock *sk);
 /* Has it be found by packets no more; it goes on listening. Socket lock. */
 void sg_sock_hide(struct sock *sk);
+/**
+ * struct sg_load - how full a listener is
+ * @queued: connections in its accept queue
+ * @half_open: request sockets that wait for the final ACK
+ * @backlog: what listen() asked for
+ */
+struct sg_load {
+	unsigned int queued;
+	unsigned int half_open;
+	unsigned int backlog;
+};
+
 /* Connections in its accept queue; whether that takes another one. */
 unsigned int sg_sock_queued(const struct sock *sk);
-unsigned int sg_sock_half_open(const struct sock *sk);
-unsigned int sg_sock_backlog(const struct sock *sk);
 _Bool sg_sock_has_room(const struct sock *sk);
 /* Whether somebody sleeps in accept() on it. RCU read section. */
 _Bool sg_sock_has_acceptor(const struct sock *sk);
@@ -95,10 +105,10 @@ struct sock *sg_hook_sock(const struct sg_hook *hook);
 /* Whether the socket's operations are the module's. */
 _Bool sg_hooked(const struct sock *sk);
 /*
- * The member of the hook in the socket's operations, or NULL if there is none.
- * RCU read section.
+ * The member of the hook in the socket's operations, and how full the socket is;
+ * or NULL if there is none. RCU read section.
  */
-const void *sg_hooked_member(const struct sock *sk);
+const void *sg_hooked_member(const struct sock *sk, struct sg_load *load);
 /* The member of the hook that the socket carries, or NULL. Socket lock. */
 const void *sg_attached_member(const struct sock *sk);
 /* The same without the lock: RCU read section. */
@@ -157,19 +167,20 @@ _Bool sg_skb_is_ipv6(const struct sk_buff *skb);
 
 /* ---- calls.c: what programs call on a member ---- */
 
-/* A group is about to have its members' addresses shown. */
+/* A group is about to have its members' addresses shown, or to be balanced. */
 void sg_rewriting_begins(void);
+void sg_balancing_begins(void);
 
 /* Callbacks in Rust, process context; @sk may be no member by now. */
 
-/* Its program looks for connections, and there is none. */
-void sg_member_waits(struct sock *sk);
 /*
- * The same, if @empty, with accept(); and whether its program is to be shown the
- * member's address.
+ * Its program looks for connections, and @finds some. If it @takes what there is
+ * it may be given a sibling's that waits for longer; tells whether it was.
  */
-_Bool sg_member_accepts(struct sock *sk, _Bool empty);
-/* Its program has accepted a connection. */
+_Bool sg_member_looks(struct sock *sk, _Bool finds, _Bool takes);
+/* Whether its program is to be shown the member's address. */
+_Bool sg_member_rewrites(struct sock *sk);
+/* Its program has accepted a connection. RCU read section. */
 void sg_member_accepted(struct sock *sk, _Bool rewritten);
 /* It is about to be closed for good, or to stop listening; and it has. */
 void sg_member_leaves(struct sock *sk, _Bool closes);
@@ -265,15 +276,21 @@ void sg_tick(const void *state);
 
 /*
  * Moves the oldest connection of these families that can be moved from one
- * accept queue to another, tells which, and wakes its new owner. False if there
- * is none, or if @to does not listen any more. Process context, socket lock of
- * @from, RCU read section.
+ * accept queue to another, tells which, and wakes its new owner, who gets it
+ * @first or last. False if there is none, or if @to does not listen any more.
+ * Process context, socket lock of @from, RCU read section.
  */
 _Bool sg_queue_move(struct sock *from, struct sock *to, unsigned int families,
-		    struct sg_flow *flow);
+		    _Bool first, struct sg_flow *flow);
 /* Which connection would be moved next; false if there is none. */
 _Bool sg_queue_next_flow(struct sock *from, unsigned int families,
 			 struct sg_flow *flow);
+
+/*
+ * When the handshake of the connection that is accepted next began, in
+ * microseconds; ULLONG_MAX if there is none, 0 if it is not known.
+ */
+unsigned long long sg_queue_since(struct sock *sk);
 
 /* The module's work queue: made, and got rid of when its work is done. */
 int sg_workqueue_register(void);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A growing array of RCU-protected values: looked through without a lock, changed under one.
+//! Values that are of no use at the moment may be marked, to be passed by.
 
 use super::rcu::RcuBox;
 use core::ptr;
 use kernel::{
     alloc::AllocError,
+    bitmap::BitmapVec,
     new_spinlock_irq,
     prelude::*,
     sync::{
@@ -23,7 +25,29 @@ pub(crate) enum Refused {
     Full,
 }
 
-type Table<T> = KVec<Atomic<*mut T>>;
+struct Table<T> {
+    slots: KVec<Atomic<*mut T>>,
+    /// Which of them are marked.
+    marks: BitmapVec,
+}
+
+impl<T> Table<T> {
+    fn new(size: usize) -> Result<Self, AllocError> {
+        let mut slots = KVec::with_capacity(size, GFP_KERNEL_ACCOUNT)?;
+        for _ in 0..size {
+            slots.push(Atomic::new(ptr::null_mut()), GFP_KERNEL_ACCOUNT)?;
+        }
+        let marks = BitmapVec::new(size, GFP_KERNEL_ACCOUNT)?;
+        Ok(Self { slots, marks })
+    }
+
+    /// The first index from `start` on that is marked, and is no more.
+    fn take_mark(&self, start: usize) -> Option<usize> {
+        let index = self.marks.next_bit(start)?;
+        self.marks.clear_bit_atomic(index);
+        Some(index)
+    }
+}
 
 struct Writer {
     used: usize,
@@ -62,19 +86,19 @@ impl<T: Send + Sync> RcuSlots<T> {
         })
     }
 
-    fn table<'g>(&'g self, _guard: &'g Guard) -> &'g [Atomic<*mut T>] {
-        let table = self.table.load(Acquire);
-        if table.is_null() {
-            return &[];
-        }
+    fn table<'g>(&'g self, _guard: &'g Guard) -> Option<&'g Table<T>> {
         // SAFETY: By the invariant, a table is freed a grace period after it was replaced, and
         // the guard shows that this is a read section.
-        unsafe { &*table }
+        unsafe { self.table.load(Acquire).as_ref() }
+    }
+
+    fn slots<'g>(&'g self, guard: &'g Guard) -> &'g [Atomic<*mut T>] {
+        self.table(guard).map_or(&[], |table| &table.slots)
     }
 
     /// How many slots there are, used or not.
     pub(crate) fn capacity(&self, guard: &Guard) -> usize {
-        self.table(guard).len()
+        self.slots(guard).len()
     }
 
     /// How many slots are used.
@@ -84,10 +108,15 @@ impl<T: Send + Sync> RcuSlots<T> {
 
     /// The value in the slot, if there is one.
     pub(crate) fn get<'g>(&'g self, index: usize, guard: &'g Guard) -> Option<&'g T> {
-        let value = self.table(guard).get(index)?.load(Acquire);
+        let value = self.slots(guard).get(index)?.load(Acquire);
         // SAFETY: By the invariant, a value is freed a grace period after it was taken out, and
         // the guard shows that this is a read section.
         unsafe { value.as_ref() }
+    }
+
+    /// The values.
+    pub(crate) fn iter<'g>(&'g self, guard: &'g Guard) -> impl Iterator<Item = &'g T> {
+        self.iter_from(0, guard)
     }
 
     /// The values, beginning with the slot `start` and going round once.
@@ -96,14 +125,37 @@ impl<T: Send + Sync> RcuSlots<T> {
         start: usize,
         guard: &'g Guard,
     ) -> impl Iterator<Item = &'g T> {
+        Iterator::chain(start..self.capacity(guard), 0..start)
+            .filter_map(|index| self.get(index, guard))
+    }
+
+    /// Marks the slot, so that [`RcuSlots::unmarked_from`] passes it by. A mark is a hint: all are
+    /// lost when the slots become more.
+    pub(crate) fn mark(&self, index: usize, guard: &Guard) {
+        if let Some(table) = self.table(guard).filter(|table| index < table.slots.len()) {
+            table.marks.set_bit_atomic(index);
+        }
+    }
+
+    /// Undoes [`RcuSlots::mark`].
+    pub(crate) fn unmark(&self, index: usize, guard: &Guard) {
+        if let Some(table) = self.table(guard).filter(|table| index < table.slots.len()) {
+            table.marks.clear_bit_atomic(index);
+        }
+    }
+
+    /// The values in slots that are not marked, beginning with the slot `start` and going round
+    /// once, and then one in a slot that is marked, whose mark goes.
+    pub(crate) fn unmarked_from<'g>(&'g self, start: usize, guard: &'g Guard) -> Unmarked<'g, T> {
         let table = self.table(guard);
-        let (head, tail) = table
-            .split_at_checked(start.checked_rem(table.len()).unwrap_or(0))
-            .unwrap_or((&[], table));
-        Iterator::chain(tail.iter(), head).filter_map(|slot| {
-            // SAFETY: As in `get()`.
-            unsafe { slot.load(Acquire).as_ref() }
-        })
+        let left = table.map_or(0, |table| table.slots.len());
+        Unmarked {
+            table,
+            at: start.min(left),
+            left,
+            marked: true,
+            _guard: guard,
+        }
     }
 
     /// Makes sure that this many more values fit in. May sleep; callers of this function and of
@@ -118,16 +170,13 @@ impl<T: Send + Sync> RcuSlots<T> {
             return Ok(());
         }
         let wanted = wanted.max(capacity.saturating_mul(2));
-        let mut bigger: Table<T> = KVec::with_capacity(wanted, GFP_KERNEL_ACCOUNT)?;
-        for _ in 0..wanted {
-            bigger.push(Atomic::new(ptr::null_mut()), GFP_KERNEL_ACCOUNT)?;
-        }
-        let bigger = RcuBox::new(bigger, GFP_KERNEL_ACCOUNT)?;
-
+        let bigger = RcuBox::new(Table::new(wanted)?, GFP_KERNEL_ACCOUNT)?;
         let writer = self.writer.lock();
         let guard = Guard::new();
-        for (to, from) in bigger.iter().zip(self.table(&guard)) {
-            to.store(from.load(Relaxed), Relaxed);
+        if let Some(table) = self.table(&guard) {
+            for (to, from) in bigger.slots.iter().zip(&table.slots) {
+                to.store(from.load(Relaxed), Relaxed);
+            }
         }
         drop(guard);
         let old = self
@@ -149,13 +198,14 @@ impl<T: Send + Sync> RcuSlots<T> {
         }
         let guard = Guard::new();
         let free = self
-            .table(&guard)
+            .slots(&guard)
             .iter()
             .enumerate()
             .find(|(_, slot)| slot.load(Relaxed).is_null());
         let Some((index, slot)) = free else {
             return Err(Refused::Full);
         };
+        self.unmark(index, &guard);
         slot.store(value.into_raw(), Release);
         writer.used = writer.used.saturating_add(1);
         Ok(index)
@@ -165,7 +215,7 @@ impl<T: Send + Sync> RcuSlots<T> {
     pub(crate) fn remove(&self, index: usize) -> (Option<RcuBox<T>>, bool) {
         let mut writer = self.writer.lock();
         let guard = Guard::new();
-        let value = match self.table(&guard).get(index) {
+        let value = match self.slots(&guard).get(index) {
             Some(slot) => slot.xchg(ptr::null_mut(), kernel::sync::atomic::Full),
             None => ptr::null_mut(),
         };
@@ -179,6 +229,62 @@ impl<T: Send + Sync> RcuSlots<T> {
     }
 }
 
+/// See [`RcuSlots::unmarked_from`].
+pub(crate) struct Unmarked<'g, T: Send + Sync + 'static> {
+    table: Option<&'g Table<T>>,
+    /// The slot that is looked at next, and how many are to be looked at.
+    at: usize,
+    left: usize,
+    /// Whether one that is marked is to come.
+    marked: bool,
+    _guard: &'g Guard,
+}
+
+impl<'g, T: Send + Sync> Unmarked<'g, T> {
+    /// The next slot of the round that is not marked.
+    fn next_unmarked(&mut self, table: &Table<T>) -> Option<usize> {
+        while self.left > 0 {
+            let found = table.marks.next_zero_bit(self.at);
+            let next = found.map_or(table.slots.len(), |index| index.saturating_add(1));
+            let seen = next.saturating_sub(self.at);
+            // Round the end, and up to where it began.
+            self.at = if next < table.slots.len() { next } else { 0 };
+            let within = seen <= self.left;
+            self.left = self.left.saturating_sub(seen);
+            if found.is_some() && within {
+                return found;
+            }
+        }
+        None
+    }
+
+    fn next_slot(&mut self) -> Option<&'g Atomic<*mut T>> {
+        let table = self.table?;
+        let index = match self.next_unmarked(table) {
+            None if self.marked => {
+                self.marked = false;
+                table.take_mark(self.at)?
+            }
+            index => index?,
+        };
+        table.slots.get(index)
+    }
+}
+
+impl<'g, T: Send + Sync> Iterator for Unmarked<'g, T> {
+    type Item = &'g T;
+
+    fn next(&mut self) -> Option<&'g T> {
+        loop {
+            let value = self.next_slot()?.load(Acquire);
+            // SAFETY: As in `RcuSlots::get()`.
+            if let Some(value) = unsafe { value.as_ref() } {
+                return Some(value);
+            }
+        }
+    }
+}
+
 #[pinned_drop]
 impl<T: Send + Sync> PinnedDrop for RcuSlots<T> {
     fn drop(self: Pin<&mut Self>) {
@@ -188,7 +294,7 @@ impl<T: Send + Sync> PinnedDrop for RcuSlots<T> {
         }
         // SAFETY: By the invariant, and nobody else has `self`.
         let table = unsafe { RcuBox::from_raw(table) };
-        for slot in table.iter() {
+        for slot in table.slots.iter() {
             let value = slot.load(Relaxed);
             if !value.is_null() {
                 // SAFETY: As above.

@@ -76,16 +76,6 @@ unsigned int sg_sock_queued(const struct sock *sk)
 	return READ_ONCE(sk->sk_ack_backlog);
 }
 
-unsigned int sg_sock_half_open(const struct sock *sk)
-{
-	return inet_csk_reqsk_queue_len(sk);
-}
-
-unsigned int sg_sock_backlog(const struct sock *sk)
-{
-	return READ_ONCE(sk->sk_max_ack_backlog);
-}
-
 _Bool sg_sock_has_room(const struct sock *sk)
 {
 	return !sk_acceptq_is_full(sk);

@@ -83,8 +83,8 @@ enum service_group_outcome {
  * @SERVICE_GROUP_REASON_PROMISED: Half-open requests had promised the last
  *   slots of that queue.
  * @SERVICE_GROUP_REASON_STALLED: The member was stalled.
- * @SERVICE_GROUP_REASON_BALANCED: The sibling was less loaded (policy
- *   balance).
+ * @SERVICE_GROUP_REASON_BALANCED: The sibling was less loaded, or had nothing
+ *   to do (policy balance).
  * @SERVICE_GROUP_REASON_LEAVING: The member was leaving.
  * @SERVICE_GROUP_REASON_OVERFLOW: The member's accept queue overflowed between
  *   SYN and ACK.
@@ -122,6 +122,7 @@ enum {
 	SERVICE_GROUP_A_COUNTERS_RESCUED_IN,
 	SERVICE_GROUP_A_COUNTERS_RESCUED_OVERFLOW,
 	SERVICE_GROUP_A_COUNTERS_RESCUED_STALLED,
+	SERVICE_GROUP_A_COUNTERS_RESCUED_BALANCED,
 	SERVICE_GROUP_A_COUNTERS_RESCUED_LEAVING,
 	SERVICE_GROUP_A_COUNTERS_HANDED_IN,
 	SERVICE_GROUP_A_COUNTERS_HANDED_OUT,

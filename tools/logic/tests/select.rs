@@ -5,7 +5,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use service_group_logic::logic::facts::{Facts, Family};
 use service_group_logic::logic::room::Load;
-use service_group_logic::logic::select::{choose, choose_rescuer, Decision, Policy, Reason};
+use service_group_logic::logic::rescue::choose_rescuer;
+use service_group_logic::logic::select::{choose, Decision, Policy, Reason};
 
 /// Small numbers, so that ties and full queues are frequent.
 fn load() -> impl Strategy<Value = Load> {
@@ -22,15 +23,16 @@ fn facts() -> impl Strategy<Value = Facts> {
     let rarely = || prop::bool::weighted(0.1);
     let flags = (often(), often(), often(), rarely(), rarely());
     let numbers = (rarely(), rarely(), rarely(), 1u32..4);
-    let moods = (prop::bool::weighted(0.3), rarely());
+    let moods = (prop::bool::weighted(0.3), rarely(), prop::bool::ANY);
     (load(), flags, numbers, moods).prop_map(|(load, flags, numbers, moods)| {
         let (listening, serves_ipv4, serves_ipv6, guarded, ipv6_socket) = flags;
         let (port, device, min_ttl, weight) = numbers;
-        let (stalled, leaving) = moods;
+        let (stalled, leaving, busy) = moods;
         Facts {
             listening,
             load,
             weight,
+            busy,
             stalled,
             leaving,
             port: 80 + u16::from(port),

@@ -68,6 +68,7 @@ counters! {
     rescued_in "Complete connections taken over from a sibling";
     rescued_overflow "Complete connections that a sibling took over because the queue overflowed";
     rescued_stalled "Complete connections that a sibling took over because the member was stalled";
+    rescued_balanced "Complete connections that an idle sibling took over because the member was busy";
     rescued_leaving "Complete connections that a sibling took over because the member left";
     handed_in "Half-open requests taken over from a sibling that was leaving";
     handed_out "Half-open requests that a sibling took over because the member was leaving";
@@ -103,6 +104,7 @@ impl Counters {
         sum(&[
             self.rescued_overflow,
             self.rescued_stalled,
+            self.rescued_balanced,
             self.rescued_leaving,
         ])
     }

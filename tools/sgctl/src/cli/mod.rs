@@ -94,9 +94,10 @@ and \"leaving\".
 COUNTERS is {\"home\", \"home_unpromised\", \"redirected_in\", \"redirected_queue_full\",
 \"redirected_promised\", \"redirected_stalled\", \"redirected_balanced\",
 \"redirected_leaving\", \"dropped_full\", \"dropped_unfit\", \"reset\", \"rescued_in\",
-\"rescued_overflow\", \"rescued_stalled\", \"rescued_leaving\", \"handed_in\",
-\"handed_out\", \"accepted\", \"stalls\", \"rewritten\", \"rescued_out\"}; the last is the sum of
-\"rescued_overflow\", \"rescued_stalled\" and \"rescued_leaving\".
+\"rescued_overflow\", \"rescued_stalled\", \"rescued_balanced\", \"rescued_leaving\",
+\"handed_in\", \"handed_out\", \"accepted\", \"stalls\", \"rewritten\", \"rescued_out\"}; the
+last is the sum of \"rescued_overflow\", \"rescued_stalled\", \"rescued_balanced\" and
+\"rescued_leaving\".
 
 The table sums up: HOME, IN and OUT are SYNs taken as the listener that was looked up,
 for a sibling and by a sibling; DROPPED those that nobody took, reset or not; RESCUED

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The policy `balance` once connections wait: a program that has nothing to do
+ * takes over what waits behind a busy one, and who came first is served first.
+ */
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+
+#include "test.h"
+
+#define PORT 8080
+#define BACKLOG 8
+
+FIXTURE(balance) {
+	int fds[2];
+	struct address first, second;
+};
+
+FIXTURE_VARIANT(balance) { enum family family; };
+FIXTURE_VARIANT_ADD(balance, ipv4) { .family = IPV4 };
+FIXTURE_VARIANT_ADD(balance, ipv6) { .family = IPV6 };
+FIXTURE_VARIANT_ADD(balance, mapped) { .family = MAPPED };
+
+FIXTURE_SETUP(balance)
+{
+	enter_namespace();
+	self->first = client_address(variant->family, 1, PORT);
+	self->second = client_address(variant->family, 2, PORT);
+	group_on_hosts(variant->family, self->fds, 2, PORT, BACKLOG);
+}
+
+FIXTURE_TEARDOWN(balance) { }
+
+/* So many connections wait for the member, whose program is busy with another. */
+static void make_busy(int fd, const struct address *address, unsigned int count)
+{
+	fill(address, count + 1);
+	if (accept(fd, NULL, NULL) < 0)
+		die("accept");
+	if (!wait_for(queue_length(fd) == count))
+		die("filling a queue");
+}
+
+static void balance(int fd)
+{
+	if (set_one(fd, SERVICE_GROUP_SET_POLICY, SERVICE_GROUP_POLICY_BALANCE))
+		die("setting the policy");
+}
+
+static bool polls_readable(int fd)
+{
+	struct pollfd entry = { .fd = fd, .events = POLLIN };
+
+	return poll(&entry, 1, 0) == 1;
+}
+
+static uint64_t taken_over(int from)
+{
+	return member_counter(from, SERVICE_GROUP_A_COUNTERS_RESCUED_BALANCED);
+}
+
+TEST_F(balance, who_polls_takes_over)
+{
+	make_busy(self->fds[0], &self->first, 2);
+	EXPECT_FALSE(polls_readable(self->fds[1]));
+	balance(self->fds[1]);
+	EXPECT_TRUE(polls_readable(self->fds[1]));
+	EXPECT_EQ(1, queue_length(self->fds[0]));
+	EXPECT_EQ(1, queue_length(self->fds[1]));
+	EXPECT_EQ(1, taken_over(self->fds[0]));
+	EXPECT_EQ(1, info_of(self->fds[1]).rescued_in);
+	/* It has one that it can accept, and the others came later. */
+	EXPECT_TRUE(polls_readable(self->fds[1]));
+	EXPECT_EQ(1, taken_over(self->fds[0]));
+	EXPECT_LE(0, accept(self->fds[1], NULL, NULL));
+	EXPECT_TRUE(polls_readable(self->fds[1]));
+	EXPECT_EQ(2, taken_over(self->fds[0]));
+	EXPECT_LE(0, accept(self->fds[1], NULL, NULL));
+	EXPECT_FALSE(polls_readable(self->fds[1]));
+}
+
+TEST_F(balance, who_sleeps_in_accept_takes_over)
+{
+	make_busy(self->fds[0], &self->first, 2);
+	balance(self->fds[1]);
+	EXPECT_LE(0, accept(self->fds[1], NULL, NULL));
+	EXPECT_LE(0, accept(self->fds[1], NULL, NULL));
+	EXPECT_EQ(2, taken_over(self->fds[0]));
+	EXPECT_EQ(2, info_of(self->fds[1]).accepted);
+	EXPECT_EQ(0, queue_length(self->fds[0]));
+}
+
+/* It would empty its siblings' queues in a loop that ends when there is nothing. */
+TEST_F(balance, who_does_not_sleep_in_accept_does_not)
+{
+	make_busy(self->fds[0], &self->first, 2);
+	balance(self->fds[1]);
+	ASSERT_EQ(0, fcntl(self->fds[1], F_SETFL, O_NONBLOCK));
+	EXPECT_EQ(-1, accept(self->fds[1], NULL, NULL));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(0, taken_over(self->fds[0]));
+}
+
+/* Its program has seen them, and is about to accept. */
+TEST_F(balance, nothing_is_taken_from_who_has_looked)
+{
+	make_busy(self->fds[0], &self->first, 2);
+	balance(self->fds[1]);
+	EXPECT_TRUE(polls_readable(self->fds[0]));
+	EXPECT_FALSE(polls_readable(self->fds[1]));
+	EXPECT_EQ(2, queue_length(self->fds[0]));
+}
+
+TEST_F(balance, nothing_is_taken_over_by_default)
+{
+	make_busy(self->fds[0], &self->first, 2);
+	EXPECT_FALSE(polls_readable(self->fds[1]));
+	ASSERT_EQ(0, fcntl(self->fds[1], F_SETFL, O_NONBLOCK));
+	EXPECT_EQ(-1, accept(self->fds[1], NULL, NULL));
+	EXPECT_EQ(2, queue_length(self->fds[0]));
+}
+
+/* Whose turn it is does not depend on the queue. */
+TEST_F(balance, who_came_first_is_served_first)
+{
+	int clients[2];
+
+	make_busy(self->fds[0], &self->first, 0);
+	clients[0] = connect_to(&self->first);
+	ASSERT_LE(0, clients[0]);
+	clients[1] = connect_to(&self->second);
+	ASSERT_LE(0, clients[1]);
+	ASSERT_TRUE(wait_for(queue_length(self->fds[0]) == 1 && queue_length(self->fds[1]) == 1));
+	balance(self->fds[1]);
+	for (int turn = 0; turn < 2; turn++) {
+		int server = accept(self->fds[1], NULL, NULL);
+
+		ASSERT_LE(0, server);
+		EXPECT_EQ(port_of(clients[turn]), ntohs(peer_of(server).in.sin_port));
+	}
+	EXPECT_EQ(1, taken_over(self->fds[0]));
+}
+
+/* What was sent meanwhile is there. */
+TEST_F(balance, nothing_is_lost)
+{
+	char seen[5] = "";
+	int client, server;
+
+	make_busy(self->fds[0], &self->first, 0);
+	client = connect_to(&self->first);
+	ASSERT_LE(0, client);
+	ASSERT_EQ(5, send(client, "hello", 5, 0));
+	balance(self->fds[1]);
+	server = accept(self->fds[1], NULL, NULL);
+	ASSERT_LE(0, server);
+	EXPECT_EQ(5, recv(server, seen, 5, MSG_WAITALL));
+	EXPECT_EQ(0, memcmp(seen, "hello", 5));
+	EXPECT_EQ(0, retransmissions_of(client));
+}
+
+/*
+ * It has looked before, and sleeps: a connection whose handshake takes long, or
+ * that waited when the policy was another, is brought to it.
+ */
+TEST_F(balance, who_sleeps_is_given_some)
+{
+	make_busy(self->fds[0], &self->first, 2);
+	balance(self->fds[0]);
+	ASSERT_EQ(0, set_one(self->fds[0], SERVICE_GROUP_SET_STALL, SERVICE_GROUP_MAX_STALL));
+	/* A change of the stall time has the members looked after. */
+	EXPECT_TRUE(wait_for(taken_over(self->fds[0]) == 1));
+	EXPECT_EQ(1, queue_length(self->fds[0]));
+	EXPECT_EQ(1, queue_length(self->fds[1]));
+	EXPECT_EQ(0, member_counter(self->fds[0], SERVICE_GROUP_A_COUNTERS_STALLS));
+}
+
+/* New ones go to who has nothing to do, although nothing waits for the others. */
+TEST_F(balance, busy_ones_are_given_new_ones_last)
+{
+	make_busy(self->fds[0], &self->first, 0);
+	balance(self->fds[0]);
+	fill(&self->first, 1);
+	ASSERT_TRUE(wait_for(queue_length(self->fds[1]) == 1));
+	EXPECT_EQ(1, member_counter(self->fds[0], SERVICE_GROUP_A_COUNTERS_REDIRECTED_BALANCED));
+	/* Now both have one to do, and who is at home has it. */
+	fill(&self->first, 1);
+	EXPECT_TRUE(wait_for(queue_length(self->fds[0]) == 1));
+}
+
+TEST_HARNESS_MAIN
