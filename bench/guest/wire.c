@@ -29,6 +29,8 @@
 #define SEGMENT		1460
 #define PATIENCE_MS	1000
 
+#define LINK		"/sys/class/net/" WIRE_DEVICE "/carrier"
+
 /* A SYN carries its maximum segment size, the ACK has no options. */
 struct packet {
 	struct iphdr ip;
@@ -37,6 +39,23 @@ struct packet {
 };
 
 #define ACK_LENGTH	offsetof(struct packet, options)
+
+/*
+ * The device has been without a link since its last user left, and until a kernel
+ * thread has seen that it has one again, what is sent is lost. Whoever reads the
+ * state does that thread's work first.
+ */
+static void bring_up_link(void)
+{
+	int file = open(LINK, O_RDONLY | O_CLOEXEC);
+	char state;
+
+	if (file < 0 || read(file, &state, 1) != 1)
+		err(1, LINK);
+	if (state != '1')
+		errx(1, "the device has no link");
+	close(file);
+}
 
 int wire_open(void)
 {
@@ -47,6 +66,7 @@ int wire_open(void)
 		err(1, "/dev/net/tun");
 	if (ioctl(wire, TUNSETIFF, &request))
 		err(1, "TUNSETIFF");
+	bring_up_link();
 	return wire;
 }
 
