@@ -29,7 +29,7 @@ unload() {
 	done
 }
 
-# For `hook`: the addresses of the server, and a device that leads to the client.
+# For `hook` and `rewrite`: the server's addresses, and a device that leads to the client.
 prepare_wire() {
 	modprobe tun
 	ip address add 10.77.0.1/32 dev lo

@@ -4,7 +4,7 @@
  *
  * write() to a TUN device hands the packet to the stack and returns when the
  * stack is through with it, answer included. There is no loss to recover from,
- * so this knows three packets only: SYN, SYN-ACK, ACK.
+ * so this knows the packets of a handshake, and segments that come in order.
  */
 #include "wire.h"
 
@@ -31,14 +31,15 @@
 
 #define LINK		"/sys/class/net/" WIRE_DEVICE "/carrier"
 
-/* A SYN carries its maximum segment size, the ACK has no options. */
+/* A SYN carries its maximum segment size; what comes later has no options. */
 struct packet {
 	struct iphdr ip;
 	struct tcphdr tcp;
-	uint8_t options[4];
+	uint8_t rest[WIRE_DATA];
 };
 
-#define ACK_LENGTH	offsetof(struct packet, options)
+#define OPTIONS		4
+#define HEADERS		offsetof(struct packet, rest)
 
 /*
  * The device has been without a link since its last user left, and until a kernel
@@ -86,20 +87,21 @@ static uint16_t folded(uint32_t sum)
 	return htons((uint16_t)~sum);
 }
 
-/* Length and checksums, when all else is there. */
-static void seal(struct packet *packet, size_t length)
+/* Lengths and checksums, when all else is there. */
+static void seal(struct packet *packet, size_t options, size_t data)
 {
+	size_t length = HEADERS + options + data;
 	size_t segment = length - sizeof(packet->ip);
 	uint32_t pseudo = IPPROTO_TCP + (uint32_t)segment;
 
 	packet->ip.tot_len = htons((uint16_t)length);
-	packet->tcp.doff = (segment / 4) & 0xf;
+	packet->tcp.doff = ((sizeof(packet->tcp) + options) / 4) & 0xf;
 	pseudo = add(pseudo, &packet->ip.saddr, 8);
 	packet->tcp.check = folded(add(pseudo, &packet->tcp, segment));
 	packet->ip.check = folded(add(0, &packet->ip, sizeof(packet->ip)));
 }
 
-static struct packet packet(uint16_t port, uint32_t server, uint16_t server_port)
+static struct packet packet(const struct wire_client *client)
 {
 	return (struct packet){
 		.ip = {
@@ -108,14 +110,25 @@ static struct packet packet(uint16_t port, uint32_t server, uint16_t server_port
 			.ttl = 64,
 			.protocol = IPPROTO_TCP,
 			.saddr = htonl(WIRE_CLIENT),
-			.daddr = htonl(server),
+			.daddr = htonl(client->server),
 		},
 		.tcp = {
-			.source = htons(port),
-			.dest = htons(server_port),
+			.source = htons(client->port),
+			.dest = htons(client->server_port),
 			.window = htons(WINDOW),
+			.seq = htonl(client->sequence),
 		},
 	};
+}
+
+static struct packet segment(const struct wire_client *client, size_t data)
+{
+	struct packet segment = packet(client);
+
+	segment.tcp.ack = 1;
+	segment.tcp.ack_seq = htonl(client->expected);
+	seal(&segment, 0, data);
+	return segment;
 }
 
 static void put(int wire, const struct packet *packet, size_t length)
@@ -125,50 +138,87 @@ static void put(int wire, const struct packet *packet, size_t length)
 }
 
 /*
- * The server's sequence number, from the SYN-ACK to this port. It is there by
- * now, unless an interrupt made the kernel leave its sending to a thread.
+ * What the server has sent to this client. It is there by now, unless an
+ * interrupt made the kernel leave its sending to a thread.
  */
-static uint32_t syn_ack(int wire, uint16_t port)
+static struct packet answer(const struct wire_client *client)
 {
-	struct {
-		struct packet head;
-		uint8_t rest[64];
-	} answer;
-	const struct tcphdr *tcp = &answer.head.tcp;
-	struct pollfd readable = { .fd = wire, .events = POLLIN };
+	struct pollfd readable = { .fd = client->wire, .events = POLLIN };
+	struct packet packet;
 
 	while (poll(&readable, 1, PATIENCE_MS) > 0 &&
-	       read(wire, &answer, sizeof(answer)) >= (ssize_t)ACK_LENGTH) {
-		if (answer.head.ip.version == 4 && tcp->dest == htons(port) && tcp->syn && tcp->ack)
-			return ntohl(tcp->seq);
+	       read(client->wire, &packet, sizeof(packet)) >= (ssize_t)HEADERS) {
+		if (packet.ip.version == 4 && packet.tcp.dest == htons(client->port))
+			return packet;
 	}
-	errx(1, "the SYN was not answered");
+	errx(1, "the server did not answer");
 }
 
-uint64_t wire_connection(int wire, uint16_t port, uint32_t server, uint16_t server_port,
-			 int listener, int *accepted)
+static void receive_syn_ack(struct wire_client *client)
 {
-	struct packet syn = packet(port, server, server_port), ack = syn;
-	uint64_t start, middle, ticks;
+	struct packet packet;
 
+	do {
+		packet = answer(client);
+	} while (!packet.tcp.syn || !packet.tcp.ack);
+	client->expected = ntohl(packet.tcp.seq) + 1;
+}
+
+uint64_t wire_connect(struct wire_client *client, int listener, int *accepted)
+{
+	uint64_t start, middle, ticks;
+	struct packet syn, ack;
+
+	client->sequence = FIRST_SEQUENCE;
+	syn = packet(client);
 	syn.tcp.syn = 1;
-	syn.tcp.seq = htonl(FIRST_SEQUENCE);
-	memcpy(syn.options, (uint8_t[]){ 2, 4, SEGMENT >> 8, SEGMENT & 0xff }, 4);
-	seal(&syn, sizeof(syn));
+	memcpy(syn.rest, (uint8_t[]){ 2, OPTIONS, SEGMENT >> 8, SEGMENT & 0xff }, OPTIONS);
+	seal(&syn, OPTIONS, 0);
 
 	start = __rdtsc();
-	put(wire, &syn, sizeof(syn));
+	put(client->wire, &syn, HEADERS + OPTIONS);
 	ticks = __rdtsc() - start;
 
-	ack.tcp.ack = 1;
-	ack.tcp.seq = htonl(FIRST_SEQUENCE + 1);
-	ack.tcp.ack_seq = htonl(syn_ack(wire, port) + 1);
-	seal(&ack, ACK_LENGTH);
+	client->sequence++;
+	receive_syn_ack(client);
+	ack = segment(client, 0);
 
 	middle = __rdtsc();
-	put(wire, &ack, ACK_LENGTH);
+	put(client->wire, &ack, HEADERS);
 	*accepted = accept(listener, NULL, NULL);
 	return ticks + (__rdtsc() - middle);
+}
+
+uint64_t wire_send(struct wire_client *client)
+{
+	struct packet data = segment(client, WIRE_DATA);
+	uint64_t start = __rdtsc(), ticks;
+
+	put(client->wire, &data, HEADERS + WIRE_DATA);
+	ticks = __rdtsc() - start;
+	client->sequence += WIRE_DATA;
+	return ticks;
+}
+
+static size_t data_of(const struct packet *packet)
+{
+	return ntohs(packet->ip.tot_len) - packet->ip.ihl * 4u - packet->tcp.doff * 4u;
+}
+
+void wire_receive(struct wire_client *client)
+{
+	struct packet packet;
+
+	do {
+		packet = answer(client);
+	} while (!data_of(&packet));
+	if (packet.ip.saddr != htonl(client->server) ||
+	    packet.tcp.source != htons(client->server_port))
+		errx(1, "a segment came from where the client did not connect to");
+	if (data_of(&packet) != WIRE_DATA || ntohl(packet.tcp.seq) != client->expected ||
+	    ntohl(packet.tcp.ack_seq) != client->sequence)
+		errx(1, "a segment is not the one that was sent");
+	client->expected += WIRE_DATA;
 }
 
 void wire_drain(int wire)

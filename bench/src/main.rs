@@ -18,6 +18,8 @@ mod members;
 mod members_picture;
 mod restart;
 mod restart_picture;
+mod rewrite;
+mod rewrite_picture;
 mod row;
 mod stall;
 mod stall_picture;
@@ -31,7 +33,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: sg-bench demo RAW SVG
-       sg-bench hook|hung|members|restart|stall|uneven RAW FOLDER";
+       sg-bench hook|hung|members|restart|rewrite|stall|uneven RAW FOLDER";
 
 type Outcome = Result<ExitCode, Box<dyn Error>>;
 
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         ["hung", raw, folder] => hung(Path::new(raw), Path::new(folder)),
         ["members", raw, folder] => members(Path::new(raw), Path::new(folder)),
         ["restart", raw, folder] => restart(Path::new(raw), Path::new(folder)),
+        ["rewrite", raw, folder] => rewrite(Path::new(raw), Path::new(folder)),
         ["uneven", raw, folder] => uneven(Path::new(raw), Path::new(folder)),
         _ => Err(USAGE.into()),
     };
@@ -143,5 +146,14 @@ fn members(raw: &Path, folder: &Path) -> Outcome {
     members::report(&runs, &rows);
     write_json(folder, "members", &rows)?;
     members_picture::curve(&folder.join("members.svg"), &members::sizes(&runs), &rows)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn rewrite(raw: &Path, folder: &Path) -> Outcome {
+    let runs: Vec<rewrite::Run> = read(raw)?;
+    let rows = rewrite::rows(&runs);
+    rewrite::report(&runs, &rows);
+    write_json(folder, "rewrite", &rows)?;
+    rewrite_picture::bars(&folder.join("rewrite.svg"), &runs)?;
     Ok(ExitCode::SUCCESS)
 }
