@@ -4,8 +4,8 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use service_group_logic::logic::facts::{Facts, Family};
+use service_group_logic::logic::rescue::{choose_giver, choose_rescuer};
 use service_group_logic::logic::room::Load;
-use service_group_logic::logic::rescue::choose_rescuer;
 use service_group_logic::logic::select::{choose, Decision, Policy, Reason};
 
 /// Small numbers, so that ties and full queues are frequent.
@@ -90,7 +90,8 @@ fn rank(listener: &Facts) -> Option<(u8, u64)> {
     }
     let promised = u8::from(waiting > u64::from(load.backlog));
     let class = 2 * u8::from(listener.stalled) + promised;
-    Some((class, (waiting + 1) * 12 / u64::from(listener.weight)))
+    let ahead = waiting + u64::from(listener.busy);
+    Some((class, (ahead + 1) * 12 / u64::from(listener.weight)))
 }
 
 proptest! {
@@ -177,6 +178,22 @@ proptest! {
             prop_assert!(siblings[index].can_replace(&home, family));
             prop_assert!(fits(&siblings[index]));
         }
+    }
+
+    #[test]
+    fn the_oldest_that_can_be_spared_is_given(
+        taker in facts(), own in prop::option::of(0u64..9),
+        siblings in vec((facts(), prop::option::of(0u64..9)), 0..8),
+    ) {
+        let can_give = |s: &Facts| s.busy && s.load.queued > 0 && !s.leaving
+            && s.ipv6_socket == taker.ipv6_socket;
+        let oldest = siblings.iter().filter(|(s, _)| can_give(s)).filter_map(|(_, since)| *since).min();
+        let takes = rank(&taker).is_some_and(|(class, _)| class == 0);
+        let expected = oldest.filter(|since| takes && own.is_none_or(|own| *since < own));
+        let all = siblings.iter().enumerate().map(|(key, (facts, since))| (key, *facts, *since));
+        let given = choose_giver(&taker, own, all);
+        prop_assert_eq!(given.and_then(|index| siblings[index].1), expected);
+        prop_assert!(given.is_none_or(|index| can_give(&siblings[index].0)));
     }
 
     #[test]

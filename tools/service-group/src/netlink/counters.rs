@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(counters.taken_home(), 0b11);
         assert_eq!(counters.redirected_out(), 0b1111_1000);
         assert_eq!(counters.dropped(), 0b111 << 8);
-        assert_eq!(counters.rescued_out(), 0b111 << 12);
+        assert_eq!(counters.rescued_out(), 0b1111 << 12);
         assert_eq!(sum(&[u64::MAX, 1]), u64::MAX);
     }
 
