@@ -41,7 +41,8 @@ enum service_group_member_state {
  * @SERVICE_GROUP_POLICY_OVERFLOW: The listener that the lookup found, while it
  *   has room; else the least loaded sibling.
  * @SERVICE_GROUP_POLICY_BALANCE: The least loaded of those that have room and
- *   are not stalled.
+ *   are not stalled; and a member whose program looks for connections is given
+ *   the one that has waited for longest behind a busy program.
  */
 enum service_group_policy {
 	SERVICE_GROUP_POLICY_OVERFLOW,
