@@ -29,6 +29,9 @@ FIXTURE_SETUP(balance)
 	self->first = client_address(variant->family, 1, PORT);
 	self->second = client_address(variant->family, 2, PORT);
 	group_on_hosts(variant->family, self->fds, 2, PORT, BACKLOG);
+	/* Nothing is moved but by who looks. */
+	if (set_one(self->fds[0], SERVICE_GROUP_SET_STALL, 0))
+		die("setting the stall time");
 }
 
 FIXTURE_TEARDOWN(balance) { }
