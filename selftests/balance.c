@@ -29,7 +29,7 @@ FIXTURE_SETUP(balance)
 	self->first = client_address(variant->family, 1, PORT);
 	self->second = client_address(variant->family, 2, PORT);
 	group_on_hosts(variant->family, self->fds, 2, PORT, BACKLOG);
-	/* Nothing is moved but by who looks. */
+	/* Nothing is moved because it waits. */
 	if (set_one(self->fds[0], SERVICE_GROUP_SET_STALL, 0))
 		die("setting the stall time");
 }
@@ -52,11 +52,24 @@ static void balance(int fd)
 		die("setting the policy");
 }
 
-static bool polls_readable(int fd)
+static bool polls_for(int fd, short events)
 {
-	struct pollfd entry = { .fd = fd, .events = POLLIN };
+	struct pollfd entry = { .fd = fd, .events = events };
 
 	return poll(&entry, 1, 0) == 1;
+}
+
+static bool polls_readable(int fd)
+{
+	return polls_for(fd, POLLIN);
+}
+
+static void empty(int fd)
+{
+	while (queue_length(fd))
+		close(accept(fd, NULL, NULL));
+	/* It has nothing to do. */
+	polls_readable(fd);
 }
 
 static uint64_t taken_over(int from)
@@ -68,6 +81,7 @@ TEST_F(balance, who_polls_takes_over)
 {
 	make_busy(self->fds[0], &self->first, 2);
 	EXPECT_FALSE(polls_readable(self->fds[1]));
+	make_busy(self->fds[1], &self->second, 0);
 	balance(self->fds[1]);
 	EXPECT_TRUE(polls_readable(self->fds[1]));
 	EXPECT_EQ(1, queue_length(self->fds[0]));
@@ -99,17 +113,18 @@ TEST_F(balance, who_sleeps_in_accept_takes_over)
 TEST_F(balance, who_does_not_sleep_in_accept_does_not)
 {
 	make_busy(self->fds[0], &self->first, 2);
+	make_busy(self->fds[1], &self->second, 0);
 	balance(self->fds[1]);
 	ASSERT_EQ(0, fcntl(self->fds[1], F_SETFL, O_NONBLOCK));
 	EXPECT_EQ(-1, accept(self->fds[1], NULL, NULL));
 	EXPECT_EQ(EAGAIN, errno);
-	EXPECT_EQ(0, taken_over(self->fds[0]));
 }
 
 /* Its program has seen them, and is about to accept. */
 TEST_F(balance, nothing_is_taken_from_who_has_looked)
 {
 	make_busy(self->fds[0], &self->first, 2);
+	make_busy(self->fds[1], &self->second, 0);
 	balance(self->fds[1]);
 	EXPECT_TRUE(polls_readable(self->fds[0]));
 	EXPECT_FALSE(polls_readable(self->fds[1]));
@@ -171,13 +186,45 @@ TEST_F(balance, nothing_is_lost)
 TEST_F(balance, who_sleeps_is_given_some)
 {
 	make_busy(self->fds[0], &self->first, 2);
+	/* A change has the members looked after. */
 	balance(self->fds[0]);
-	ASSERT_EQ(0, set_one(self->fds[0], SERVICE_GROUP_SET_STALL, SERVICE_GROUP_MAX_STALL));
-	/* A change of the stall time has the members looked after. */
 	EXPECT_TRUE(wait_for(taken_over(self->fds[0]) == 1));
 	EXPECT_EQ(1, queue_length(self->fds[0]));
 	EXPECT_EQ(1, queue_length(self->fds[1]));
 	EXPECT_EQ(0, member_counter(self->fds[0], SERVICE_GROUP_A_COUNTERS_STALLS));
+}
+
+/* One that can take nothing keeps nobody else from it. */
+TEST_F(balance, idle_ones_are_looked_for_behind_a_stalled_one)
+{
+	int third = reuseport_listener(variant->family, 3, PORT, BACKLOG);
+
+	ASSERT_LE(0, third);
+	ASSERT_EQ(0, join(third, group_of(self->fds[0])));
+	fill(&self->first, 1);
+	ASSERT_EQ(0, set_one(self->fds[0], SERVICE_GROUP_SET_STALL, 1));
+	ASSERT_TRUE(wait_for(info_of(self->fds[0]).state == SERVICE_GROUP_MEMBER_STATE_STALLED));
+	ASSERT_TRUE(wait_for(queue_length(self->fds[0]) == 0));
+	ASSERT_EQ(0, set_one(self->fds[0], SERVICE_GROUP_SET_STALL, SERVICE_GROUP_MAX_STALL));
+	/* Whoever has it, only the third is idle when the second has some more. */
+	empty(third);
+	empty(self->fds[1]);
+	make_busy(self->fds[1], &self->second, 2);
+	EXPECT_FALSE(polls_for(third, POLLIN));
+	ASSERT_EQ(0, set_one(third, SERVICE_GROUP_SET_POLICY, SERVICE_GROUP_POLICY_BALANCE));
+	EXPECT_TRUE(wait_for(queue_length(third) > 0));
+	EXPECT_EQ(0, queue_length(self->fds[0]));
+}
+
+/* Who is not interested in connections does not look for any. */
+TEST_F(balance, only_who_asks_for_input_takes_over)
+{
+	make_busy(self->fds[0], &self->first, 2);
+	make_busy(self->fds[1], &self->second, 0);
+	balance(self->fds[1]);
+	EXPECT_FALSE(polls_for(self->fds[1], 0));
+	EXPECT_FALSE(polls_for(self->fds[1], POLLOUT));
+	EXPECT_EQ(0, taken_over(self->fds[0]));
 }
 
 /* New ones go to who has nothing to do, although nothing waits for the others. */

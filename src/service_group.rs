@@ -37,7 +37,8 @@
 //!       Trail's slots         what became of connections (no bottom halves)
 //! ```
 //!
-//! Those below `lock_sock()` are never held together. Packets take none of these but a slot of the
+//! A program that polls may hold an epoll's mutex above all of these. Those below `lock_sock()` are
+//! never held together. Packets take none of these but a slot of the
 //! trail. A socket that ends holds its own lock. `sg_faces_lock` is held with no other.
 
 mod group;

@@ -11,13 +11,14 @@
 //! ```
 //!
 //! A connection that waits goes on to a sibling when its listener is hung ([`stall`]), or goes
-//! ([`leave`]).
+//! ([`leave`]), or when the sibling's program has less to do ([`balance`]).
 //!
 //! A group lives as long as it has members; each member's socket carries the member's hook, and
 //! takes the member out when it ends.
 
 #![forbid(unsafe_code)]
 
+pub(crate) mod balance;
 pub(crate) mod counters;
 pub(crate) mod error;
 pub(crate) mod insight;
@@ -163,8 +164,6 @@ pub(crate) struct Member {
     pace: Pace,
     /// Whether it is about to stop listening.
     leaving: Atomic<bool>,
-    /// Whether its accept queue was found full, and its slot is marked.
-    full: Atomic<bool>,
     /// Where it is among the group's members.
     slot: Atomic<usize>,
 }
@@ -179,7 +178,6 @@ impl Member {
                 weight: Atomic::new(1),
                 pace: Pace::new(),
                 leaving: Atomic::new(false),
-                full: Atomic::new(false),
                 slot: Atomic::new(usize::MAX),
             },
             GFP_KERNEL_ACCOUNT,

@@ -24,7 +24,7 @@ use crate::{
         facts::Family,
         rescue,
         room::Load,
-        select::{Policy, Reason}, //
+        select::Reason, //
     },
     sys::{
         listener::{Locked, Sock, SockRef},
@@ -37,6 +37,7 @@ use kernel::{
     prelude::*,
     sync::{
         atomic::Relaxed,
+        barrier::{self, smp_mb},
         rcu::{self, Guard},
         Arc, //
     },
@@ -173,61 +174,14 @@ fn move_one(from: &Locked<'_>, member: &Member, family: Family, why: Why) -> boo
 }
 
 /// Counts and remembers what became of a connection.
-fn moved(member: &Member, sibling: &Member, flow: &Flow, why: Why, guard: &Guard) {
+pub(super) fn moved(member: &Member, sibling: &Member, flow: &Flow, why: Why, guard: &Guard) {
+    // Pairs with `has_room()`.
+    smp_mb(barrier::Full);
     member.freed(guard);
     sibling.counters.count(Counter::RescuedIn);
     member.counters.count(counter_of(why));
     let (from, to) = (member.sock(guard), sibling.sock(guard));
     member.group.note(flow, Done::Rescued, why, from, Some(to));
-}
-
-/// The program of the member that is `sock` is about to accept. Under [`Policy::Balance`] it is
-/// given a connection first that waits for longer behind the busy program of a sibling. Tells
-/// whether it was. Process context.
-pub(crate) fn take_over(sock: &Sock) -> bool {
-    let Some(giver) = giver(sock) else {
-        return false;
-    };
-    let Some(from) = giver.try_lock() else {
-        return false;
-    };
-    let guard = rcu::read_lock();
-    match (from.attached_member(), sock.flagged_member(&guard)) {
-        (Some(member), Some(taker)) => take_over_from(&from, member, taker, &guard),
-        _ => false,
-    }
-}
-
-fn take_over_from(from: &Locked<'_>, member: &Member, taker: &Member, guard: &Guard) -> bool {
-    let Some(oldest) = from.oldest(Families::ALL) else {
-        return false;
-    };
-    if !core::ptr::eq(&*taker.group, &*member.group)
-        || !taker
-            .facts(guard)
-            .can_replace(&member.facts(guard), oldest.family())
-    {
-        return false;
-    }
-    let to = taker.sock(guard);
-    stall::announce(taker, to.queued());
-    let Some(flow) = from.move_oldest(to, Families::only(oldest.family()), true, guard) else {
-        return false;
-    };
-    moved(member, taker, &flow, Why::Select(Reason::Balanced), guard);
-    true
-}
-
-/// The socket of the sibling that is to give this one a connection.
-fn giver(sock: &Sock) -> Option<SockRef> {
-    let guard = rcu::read_lock();
-    let taker = sock.flagged_member(&guard)?;
-    if taker.group.settings.policy() != Policy::Balance {
-        return None;
-    }
-    let waiting = taker.group.waiting(taker, &guard);
-    let giver = rescue::choose_giver(&taker.facts(&guard), sock.queued_since(), waiting)?;
-    giver.sock(&guard).try_ref(&guard)
 }
 
 fn counter_of(why: Why) -> Counter {

@@ -3,9 +3,10 @@
 //! Walks the members of a group for a decision, past those that are known to be full.
 //!
 //! In a group of a thousand members of which all but one are full, a SYN is not to look at each of
-//! them. A member whose accept queue was found full is marked, and the mark goes when it accepts.
-//! Marks may be stale, as with a backlog that `listen()` has raised: one of them is looked at
-//! again with each search, and all of them before a connection is lost.
+//! them. A member whose accept queue was found full is marked, and the mark goes when it accepts, or
+//! listens anew. A mark may be stale all the same, as the slot of a member that came meanwhile may
+//! have its predecessor's: so each search looks at one that is marked, in turn, and at a number of
+//! them before a connection is lost.
 
 #![forbid(unsafe_code)]
 
@@ -25,7 +26,8 @@ use kernel::sync::{
 
 impl Group {
     /// Has `choose` decide among the siblings of a member that have room in their accept queues. If
-    /// that is not what was `wanted`, it is to decide once more, with those whose marks are stale.
+    /// that is not what was `wanted`, it is to decide once more, marked or not; not among all of a
+    /// large group, as nobody has room there most likely.
     pub(super) fn search<'g, R>(
         &'g self,
         of: &'g Member,
@@ -33,17 +35,18 @@ impl Group {
         wanted: fn(&R) -> bool,
         choose: impl Fn(&mut dyn Iterator<Item = (&'g Member, Facts)>) -> R,
     ) -> R {
-        let likely = self.members.unmarked_from(self.start(guard), guard);
+        let start = self.start(guard);
+        let likely = self.members.unmarked_from(start, guard);
         let choice = choose(&mut self.siblings(of, likely, guard));
         if wanted(&choice) {
             return choice;
         }
-        let all = self.members.iter(guard);
-        choose(&mut self.siblings(of, all, guard))
+        let some = self.members.iter_from(start, guard).take(ENOUGH);
+        choose(&mut self.siblings(of, some, guard))
     }
 
-    /// The siblings of a member for which connections wait, and when the oldest of these came; not
-    /// all of a large group.
+    /// The siblings of a member whose programs are busy while connections wait, and when the oldest
+    /// of these came; not all of a large group.
     pub(super) fn waiting<'g>(
         &'g self,
         of: &'g Member,
@@ -53,13 +56,10 @@ impl Group {
             .iter_from(self.start(guard), guard)
             .take(ENOUGH)
             .filter(move |member| !core::ptr::eq(*member, of))
-            .filter(|member| member.sock(guard).queued() > 0)
+            .filter(|member| member.pace.is_busy() && member.sock(guard).queued() > 0)
             .map(|member| {
-                (
-                    member,
-                    member.facts(guard),
-                    member.sock(guard).queued_since(),
-                )
+                let since = member.sock(guard).queued_since();
+                (member, member.facts(guard), since)
             })
     }
 
@@ -88,25 +88,29 @@ impl Member {
     /// Whether its accept queue has room; marks it if not.
     fn has_room(&self, guard: &Guard) -> bool {
         let sock = self.sock(guard);
+        let slot = self.slot.load(Relaxed);
         if sock.has_queue_room() {
+            // It may be a stale mark that it was looked at for.
+            self.group.members.unmark(slot, guard);
             return true;
         }
-        // In this order, so that a slot is never marked that nobody will unmark.
-        self.group.members.mark(self.slot.load(Relaxed), guard);
-        self.full.store(true, Relaxed);
-        // Either who takes a connection off sees it, or this sees that there is room.
+        // Nobody would see that there is room again.
+        if !self.hook.has_calls() {
+            return false;
+        }
+        self.group.members.mark(slot, guard);
+        // Pairs with `progress()` and `moved()`: either who takes a connection off sees the mark, or
+        // this sees that there is room.
         smp_mb(barrier::Full);
         if sock.has_queue_room() {
-            self.freed(guard);
+            self.group.members.unmark(slot, guard);
         }
         false
     }
 
-    /// A connection was taken off its accept queue.
-    pub(super) fn freed(&self, guard: &Guard) {
-        if self.full.load(Relaxed) {
-            self.full.store(false, Relaxed);
-            self.group.members.unmark(self.slot.load(Relaxed), guard);
-        }
+    /// It may have room again: a connection was taken off its accept queue, with a full barrier
+    /// since, or its program has called `listen()`.
+    pub(crate) fn freed(&self, guard: &Guard) {
+        self.group.members.unmark(self.slot.load(Relaxed), guard);
     }
 }

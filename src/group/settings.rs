@@ -17,7 +17,7 @@ use crate::{
         settings::{self, Changes, Numbers, WhenFull}, //
     },
     sys::{
-        calls::{balancing_begins, rewriting_begins},
+        calls::{count_balanced, rewriting_begins},
         listener::Sock,
         netlink::{Context, Request},
         socket::caller_uid,
@@ -27,7 +27,7 @@ use crate::{
 use kernel::{
     prelude::*,
     sync::{
-        atomic::{Atomic, Relaxed},
+        atomic::{Atomic, Full, Relaxed},
         rcu, //
     },
 };
@@ -40,6 +40,9 @@ const _: () = {
 
 /// Nanoseconds of a millisecond.
 const NS_OF_MS: u64 = 1_000_000;
+
+/// So many times in a stall time waiting connections are looked after, and not more often.
+const LOOKS: u64 = 16;
 
 /// A group's settings, each of which may change at any time.
 pub(crate) struct Settings {
@@ -91,12 +94,37 @@ impl Settings {
         u64::from(self.stall()).saturating_mul(NS_OF_MS)
     }
 
+    /// Whether connections that wait are looked after at all.
+    pub(super) fn is_watched(&self) -> bool {
+        self.stall() != 0 || self.policy() == Policy::Balance
+    }
+
+    /// Nanoseconds after which they are looked after first.
+    pub(super) fn patience(&self) -> u64 {
+        match self.policy() {
+            Policy::Balance => self.often(),
+            Policy::Overflow => self.stall_ns(),
+        }
+    }
+
+    /// Nanoseconds between two looks at them at least: so many in a stall time.
+    pub(super) fn often(&self) -> u64 {
+        let stall = match self.stall() {
+            0 => uapi::SERVICE_GROUP_DEFAULT_STALL,
+            stall => stall,
+        };
+        u64::from(stall)
+            .saturating_mul(NS_OF_MS)
+            .checked_div(LOOKS)
+            .unwrap_or(0)
+    }
+
     fn change(&self, changes: &Changes) {
         if let Some(policy) = changes.policy {
-            if policy == Policy::Balance {
-                balancing_begins();
+            let balance = policy == Policy::Balance;
+            if self.balance.xchg(balance, Full) != balance {
+                count_balanced(balance);
             }
-            self.balance.store(policy == Policy::Balance, Relaxed);
         }
         if let Some(when_full) = changes.when_full {
             self.reset.store(when_full == WhenFull::Reset, Relaxed);
@@ -109,6 +137,14 @@ impl Settings {
         }
         if let Some(stall) = changes.stall {
             self.stall.store(stall, Relaxed);
+        }
+    }
+}
+
+impl Drop for Settings {
+    fn drop(&mut self) {
+        if self.policy() == Policy::Balance {
+            count_balanced(false);
         }
     }
 }

@@ -21,10 +21,7 @@ use super::{
     Member, //
 };
 use crate::{
-    logic::{
-        select::Policy,
-        stall::{self, Verdict}, //
-    },
+    logic::stall::{self, Verdict},
     sys::{
         listener::{Sock, SockRef},
         netlink::Context,
@@ -34,14 +31,11 @@ use crate::{
     },
 };
 use kernel::sync::{
-    atomic::{Atomic, Full, Relaxed},
+    atomic::{Acquire, Atomic, Full, Relaxed},
     barrier::{self, smp_mb},
     rcu::{self, Guard},
     ArcBorrow, //
 };
-
-/// Ticks come so many times in a stall time, and not more often.
-const TICKS: u64 = 16;
 
 /// When a group is to be looked after.
 pub(super) struct Watch {
@@ -68,8 +62,8 @@ impl Watch {
 
 /// Whether a member keeps up with its connections.
 pub(super) struct Pace {
-    /// When it last accepted a connection, or its queue was seen empty.
-    progress: Atomic<u64>,
+    /// When it last accepted a connection, or its queue was seen empty, in [`ticker::ticks`].
+    progress: Atomic<usize>,
     stalled: Atomic<bool>,
     /// Whether the program has accepted a connection, and not looked for another one since.
     busy: Atomic<bool>,
@@ -80,7 +74,7 @@ pub(super) struct Pace {
 impl Pace {
     pub(super) fn new() -> Self {
         Self {
-            progress: Atomic::new(ticker::now()),
+            progress: Atomic::new(ticker::ticks()),
             stalled: Atomic::new(false),
             busy: Atomic::new(false),
             told: Atomic::new(false),
@@ -95,11 +89,13 @@ impl Pace {
         self.busy.load(Relaxed)
     }
 
-    fn judge(&self, queued: u32, now: u64, limit: u64) -> Verdict {
-        // Progress may have been made after `now` was read; and up to a tick later than it says.
-        let quiet = now
-            .saturating_sub(self.progress.load(Relaxed))
-            .saturating_sub(ticker::tick_ns());
+    fn judge(&self, queued: u32, limit: u64) -> Verdict {
+        // The progress first, so that it is not later than the clock's time; it may have been made
+        // up to a tick later than it says.
+        let progress = self.progress.load(Acquire);
+        let quiet = ticker::ticks().wrapping_sub(progress).saturating_sub(1);
+        let quiet = u64::try_from(quiet).unwrap_or(u64::MAX);
+        let quiet = quiet.saturating_mul(ticker::tick_ns());
         stall::judge(queued, quiet, limit)
     }
 }
@@ -109,12 +105,12 @@ impl Pace {
 #[inline(always)]
 pub(crate) fn announce(member: &Member, queued: u32) {
     let group = &member.group;
-    if group.settings.stall() == 0 {
+    if !group.settings.is_watched() {
         return;
     }
     // The progress first: who looks at the members turns the watch off before.
     if queued == 0 {
-        member.pace.progress.xchg(ticker::now(), Full);
+        member.pace.progress.xchg(ticker::ticks(), Full);
     } else {
         smp_mb(barrier::Full);
     }
@@ -136,12 +132,17 @@ pub(crate) fn accepted(member: &Member, sock: &Sock, rewritten: bool, guard: &Gu
     member.freed(guard);
 }
 
-/// The program looks for connections, and there is none unless it `finds` some. Process context.
-pub(crate) fn looks(member: &Member, sock: &Sock, finds: bool) {
+/// The program looks for connections. Process context.
+pub(super) fn looks(member: &Member) {
     if member.pace.is_busy() {
         member.pace.busy.store(false, Relaxed);
     }
-    if !finds && member.pace.is_stalled() {
+}
+
+/// The program has looked for connections, and there was none. Process context.
+pub(crate) fn waits(member: &Member, sock: &Sock) {
+    looks(member);
+    if member.pace.is_stalled() {
         progress(member, sock);
     }
 }
@@ -150,7 +151,7 @@ pub(crate) fn looks(member: &Member, sock: &Sock, finds: bool) {
 #[inline(always)]
 fn progress(member: &Member, sock: &Sock) {
     // Either this sees that the member was found stalled, or `find()` sees the progress.
-    member.pace.progress.xchg(ticker::now(), Full);
+    member.pace.progress.xchg(ticker::ticks(), Full);
     if member.pace.stalled.load(Relaxed) {
         member.pace.stalled.xchg(false, Full);
         tell_ready(member, sock);
@@ -201,7 +202,7 @@ impl Group {
         }
         // Before the members are looked at: one that comes meanwhile sets it again.
         self.watch.on.xchg(false, Full);
-        let next = self.attend(now)?;
+        let next = self.attend()?;
         self.watch.due.store(now.saturating_add(next), Relaxed);
         self.watch.on.store(true, Relaxed);
         Some(next)
@@ -210,78 +211,36 @@ impl Group {
     /// Looks after the members soon.
     fn begin_watch(&self) {
         self.watch.at_once();
-        self.registry
-            .ticker()
-            .arm(self.patience(self.settings.stall_ns()));
+        self.registry.ticker().arm(self.settings.patience());
     }
 
     /// Looks after the members, and tells in how many nanoseconds to do so again.
-    fn attend(&self, now: u64) -> Option<u64> {
+    fn attend(&self) -> Option<u64> {
         let limit = self.settings.stall_ns();
         let mut next: Option<u64> = None;
         let mut index = 0;
-        while let Some(sock) = self.find(&mut index, &mut next, now, limit) {
+        while let Some(sock) = self.find(&mut index, &mut next, limit) {
             rescue::relieve(&sock);
             // What stays is tried again, and what was moved is somebody's now.
             next = sooner(next, Some(limit));
         }
-        self.level();
+        if self.level() {
+            next = sooner(next, Some(self.settings.patience()));
+        }
         // Not more often than need be.
-        let often = limit.checked_div(TICKS).unwrap_or(0);
-        next.map(|next| next.min(self.patience(limit)).max(often))
-    }
-
-    /// Nanoseconds after which waiting connections are looked after first.
-    fn patience(&self, limit: u64) -> u64 {
-        match self.settings.policy() {
-            Policy::Balance => limit.checked_div(TICKS).unwrap_or(0),
-            Policy::Overflow => limit,
-        }
-    }
-
-    /// Gives what waits behind busy programs to those that have nothing to do. They take it over
-    /// themselves when they become so, but a connection may complete its handshake later.
-    fn level(&self) {
-        let mut index = 0;
-        while let Some(sock) = self.next_idle(&mut index) {
-            if !rescue::take_over(&sock) {
-                break;
-            }
-        }
-    }
-
-    /// The socket of the first member from this index on whose program has nothing to do.
-    fn next_idle(&self, index: &mut usize) -> Option<SockRef> {
-        let guard = rcu::read_lock();
-        while *index < self.members.capacity(&guard) {
-            let member = self.members.get(*index, &guard);
-            *index = index.saturating_add(1);
-            if let Some(member) = member.filter(|member| !member.pace.is_busy()) {
-                let sock = member.sock(&guard);
-                if sock.queued() == 0 {
-                    return sock.try_ref(&guard);
-                }
-            }
-        }
-        None
+        next.map(|next| next.max(self.settings.often()))
     }
 
     /// The socket of the first stalled member from this index on. `next` becomes the time until one
     /// of those before it may be stalled, if that is sooner.
-    fn find(
-        &self,
-        index: &mut usize,
-        next: &mut Option<u64>,
-        now: u64,
-        limit: u64,
-    ) -> Option<SockRef> {
+    fn find(&self, index: &mut usize, next: &mut Option<u64>, limit: u64) -> Option<SockRef> {
         let guard = rcu::read_lock();
         while *index < self.members.capacity(&guard) {
             let member = self.members.get(*index, &guard);
             *index = index.saturating_add(1);
             let Some(member) = member else { continue };
             let sock = member.sock(&guard);
-            match member.pace.judge(sock.facts().load.queued, now, limit) {
+            match member.pace.judge(sock.facts().load.queued, limit) {
                 // It was woken for what was moved, and sleeps again without having looked.
                 Verdict::Idle if member.is_stalled() && sock.has_acceptor(&guard) => {
                     progress(member, sock);
@@ -290,7 +249,7 @@ impl Group {
                 Verdict::Idle => (),
                 Verdict::Wait(left) => *next = sooner(*next, Some(left)),
                 Verdict::Stalled => {
-                    member.found_stalled(sock, now, limit);
+                    member.found_stalled(sock, limit);
                     if let Some(sock) = sock.try_ref(&guard) {
                         return Some(sock);
                     }
@@ -302,13 +261,13 @@ impl Group {
 }
 
 impl Member {
-    fn found_stalled(&self, sock: &Sock, now: u64, limit: u64) {
+    fn found_stalled(&self, sock: &Sock, limit: u64) {
         if self.pace.stalled.xchg(true, Full) {
             return;
         }
         // It may have accepted meanwhile, without having seen this; see `progress()`.
         let queued = sock.facts().load.queued;
-        if self.pace.judge(queued, now, limit) != Verdict::Stalled {
+        if self.pace.judge(queued, limit) != Verdict::Stalled {
             self.pace.stalled.store(false, Relaxed);
             return;
         }

@@ -135,6 +135,12 @@ impl Facts {
         cost(self, other.weight) < cost(other, self.weight)
     }
 
+    /// Whether a connection that waits for another one can be given to it now. Promises do not
+    /// count here: a connection that is there takes the slot.
+    pub fn can_take(&self) -> bool {
+        matches!(self.place(), Some(Place::Free | Place::Promised))
+    }
+
     /// Whether it is to give a waiting connection to a member whose program has none: its own is
     /// busy. A connection that is about to be accepted stays.
     pub fn can_spare(&self) -> bool {
@@ -192,6 +198,10 @@ mod tests {
         ];
         for (facts, place) in table {
             assert_eq!(facts.place(), place);
+            assert_eq!(
+                facts.can_take(),
+                facts.place() < Some(Place::StalledFree) && place.is_some()
+            );
         }
         assert!(Place::Free < Place::Promised);
         assert!(Place::Promised < Place::StalledFree);

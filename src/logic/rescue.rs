@@ -53,14 +53,15 @@ pub fn choose_rescuer<K: Copy>(
 /// oldest came later. So the members of a group serve first who came first, as if all of them had
 /// one accept queue.
 ///
-/// `own` is when the taker's oldest came, and `siblings` gives that with each sibling. Both
-/// listeners are to be of one family, as with [`choose_rescuer`].
+/// `own` is when the taker's oldest came, and `siblings` gives that with each sibling; 0, which is
+/// before all others, stands for one that nobody knows it of. Both listeners are to be of one
+/// family, as with [`choose_rescuer`].
 pub fn choose_giver<K: Copy>(
     taker: &Facts,
     own: Option<u64>,
     siblings: impl Iterator<Item = (K, Facts, Option<u64>)>,
 ) -> Option<K> {
-    if taker.place() != Some(Place::Free) {
+    if !taker.can_take() {
         return None;
     }
     let mut oldest: Option<(K, u64)> = None;
@@ -69,6 +70,9 @@ pub fn choose_giver<K: Copy>(
         let before = oldest.map(|(_, since)| since).or(own);
         if sibling.can_spare()
             && sibling.ipv6_socket == taker.ipv6_socket
+            && [Family::Ipv4, Family::Ipv6]
+                .into_iter()
+                .any(|family| taker.can_replace(&sibling, family))
             && before.is_none_or(|before| since < before)
         {
             oldest = Some((key, since));
@@ -172,6 +176,12 @@ mod tests {
         assert_eq!(giver(listener(1, 0), Some(20)), None);
         assert_eq!(giver(stalled(listener(0, 0)), None), None);
         assert_eq!(giver(listener(10, 0), Some(40)), None);
+        assert_eq!(giver(listener(5, 9), Some(40)), Some(2));
+        let guarded = Facts {
+            guarded: true,
+            ..listener(0, 0)
+        };
+        assert_eq!(giver(guarded, None), None);
         assert_eq!(giver(Facts::default(), None), None);
         let other_family = Facts {
             ipv6_socket: true,

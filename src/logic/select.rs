@@ -59,10 +59,13 @@ impl<K> Decision<K> {
     }
 }
 
-/// A search ends when it has seen so many siblings, if it has found a free place among them: the
+/// A search ends when it has seen so many siblings, if one of them has room and is not stalled: the
 /// best of that many is hardly worse than the best of all ("the power of two choices", Mitzenmacher
-/// 2001), and a packet is not to take longer in a large group.
+/// 2001), and a packet is not to take longer in a large group, least of all in a flood.
 pub const ENOUGH: usize = 64;
+
+/// And in any case when it has seen so many.
+pub const LIMIT: usize = 256;
 
 /// The best sibling so far; the first met wins a tie.
 pub(super) struct Best<K> {
@@ -88,7 +91,8 @@ impl<K: Copy> Best<K> {
     }
 
     pub(super) fn is_enough(&self) -> bool {
-        self.seen >= ENOUGH && matches!(self.best, Some((_, Place::Free, _)))
+        let good = matches!(self.best, Some((_, Place::Free | Place::Promised, _)));
+        self.seen >= LIMIT || self.seen >= ENOUGH && good
     }
 }
 
@@ -368,9 +372,14 @@ mod tests {
         };
         let sibling = |index| Decision::Sibling(index, Reason::QueueFull);
         assert_eq!(search(listener(5, 0)), sibling(0));
-        // It goes on while what it has seen is full, promised or stalled.
+        assert_eq!(search(listener(0, 10)), sibling(0));
+        // It goes on while what it has seen is full or stalled.
         assert_eq!(search(listener(10, 0)), sibling(ENOUGH));
-        assert_eq!(search(listener(0, 10)), sibling(ENOUGH));
         assert_eq!(search(stalled(listener(0, 0))), sibling(ENOUGH));
+        // And not for ever: this one would be the 257th.
+        let hung = core::iter::repeat_n(stalled(listener(0, 0)), LIMIT);
+        let siblings = hung.chain([listener(0, 0)]).enumerate();
+        let choice = choose(Policy::Overflow, &listener(10, 0), Family::Ipv4, siblings);
+        assert_eq!(choice, sibling(0));
     }
 }

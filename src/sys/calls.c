@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What programs call on a member: accept(), poll(), shutdown(), connect(), and
- * the close() that is the last.
+ * What programs call on a member: accept(), poll(), listen(), shutdown(),
+ * connect(), and the close() that is the last.
  *
  * As MPTCP does with its subflows, a member's struct socket gets a copy of its
  * proto_ops. That a worker accepts, or looks whether it can, is what tells a busy
@@ -56,22 +56,30 @@ void sg_rewriting_begins(void)
 	WRITE_ONCE(sg_rewriting, true);
 }
 
-/* Whether any group ever was balanced. */
-static bool sg_balancing;
+/* Groups that are balanced. */
+static atomic_t sg_balanced = ATOMIC_INIT(0);
 
-void sg_balancing_begins(void)
+void sg_count_balanced(_Bool more)
 {
-	WRITE_ONCE(sg_balancing, true);
+	atomic_add(more ? 1 : -1, &sg_balanced);
 }
 
-/* Tells whether a sibling's connection was added to what it @finds. */
-static bool sg_looks(struct sock *sk, bool finds, bool takes)
+/*
+ * The program would accept a connection: another one may come first. Before it
+ * sees what there is, so that it sees that one.
+ */
+static void sg_looks(struct sock *sk)
 {
-	if (finds && !READ_ONCE(sg_balancing))
-		return false;
+	if (atomic_read(&sg_balanced))
+		sg_member_looks(sk);
+}
+
+/* There was none. */
+static void sg_waits(struct sock *sk)
+{
 	/* Whoever empties the queue has called the member stalled before. */
 	smp_rmb();
-	return sg_member_looks(sk, finds, takes);
+	sg_member_waits(sk);
 }
 
 static int sg_accept(struct socket *sock, struct socket *newsock,
@@ -80,6 +88,7 @@ static int sg_accept(struct socket *sock, struct socket *newsock,
 	struct sock *sk = sock->sk;
 	const struct proto_ops *orig = sg_ops_of(sk);
 	struct sg_face *face = NULL;
+	const void *member;
 	bool given;
 	int err;
 
@@ -87,8 +96,10 @@ static int sg_accept(struct socket *sock, struct socket *newsock,
 	 * Who does not sleep has looked with poll(), or does not stop before
 	 * there is nothing more: siblings are not to be emptied for him.
 	 */
-	sg_looks(sk, !reqsk_queue_empty(&inet_csk(sk)->icsk_accept_queue),
-		 !(arg->flags & O_NONBLOCK));
+	if (!(arg->flags & O_NONBLOCK))
+		sg_looks(sk);
+	if (reqsk_queue_empty(&inet_csk(sk)->icsk_accept_queue))
+		sg_waits(sk);
 	/* Before there is a connection that would be lost without memory. */
 	if (READ_ONCE(sg_rewriting) && newsock->file &&
 	    sg_member_rewrites(sk)) {
@@ -107,7 +118,9 @@ static int sg_accept(struct socket *sock, struct socket *newsock,
 	given = !err && face && sg_face_give(face, sk, newsock);
 	if (!err) {
 		rcu_read_lock();
-		sg_member_accepted(sk, given);
+		member = sg_member_of(sk);
+		if (member)
+			sg_member_accepted(member, sk, given);
 		rcu_read_unlock();
 	}
 	if (face && !given)
@@ -119,11 +132,25 @@ static __poll_t sg_poll(struct file *file, struct socket *sock,
 			struct poll_table_struct *wait)
 {
 	struct sock *sk = sock->sk;
-	__poll_t mask = sg_ops_of(sk)->poll(file, sock, wait);
+	bool looks;
+	__poll_t mask;
 
-	if (sg_looks(sk, mask & EPOLLIN, true))
-		mask |= EPOLLIN | EPOLLRDNORM;
+	looks = poll_requested_events(wait) & (EPOLLIN | EPOLLRDNORM);
+	if (looks)
+		sg_looks(sk);
+	mask = sg_ops_of(sk)->poll(file, sock, wait);
+	if (looks && !(mask & EPOLLIN))
+		sg_waits(sk);
 	return mask;
+}
+
+static int sg_listen(struct socket *sock, int backlog)
+{
+	int err = sg_ops_of(sock->sk)->listen(sock, backlog);
+
+	if (!err)
+		sg_member_listens(sock->sk);
+	return err;
 }
 
 /* Both stop a listener without closing it. */
@@ -238,6 +265,7 @@ static void sg_calls_fill(struct proto_ops *ops, const struct proto_ops *orig)
 	ops->owner = THIS_MODULE;
 	ops->accept = sg_accept;
 	ops->poll = sg_poll;
+	ops->listen = sg_listen;
 	ops->shutdown = sg_shutdown;
 	ops->connect = sg_connect;
 	ops->release = sg_release;
@@ -259,7 +287,7 @@ void sg_calls_install(struct sock *sk)
 	if (sk->sk_socket->ops != sg_ops_of(sk))
 		return;
 	__module_get(THIS_MODULE);
-	hook->calls = true;
+	WRITE_ONCE(hook->calls, true);
 	/* Pairs with the dependency of who reads the pointer. */
 	smp_store_release(&sk->sk_socket->ops, sg_calls_of(sk));
 }
@@ -273,7 +301,7 @@ void sg_calls_uninstall(struct sock *sk)
 	/* Unless they were replaced by others. */
 	if (sg_calls_ours(sk->sk_socket->ops))
 		WRITE_ONCE(sk->sk_socket->ops, sg_ops_of(sk));
-	hook->calls = false;
+	WRITE_ONCE(hook->calls, false);
 	/* The flag has a reference as long as somebody may be in a call. */
 	module_put(THIS_MODULE);
 }

@@ -8,16 +8,21 @@ use super::{
     rcu::callers_section, //
 };
 use crate::group::{
+    balance,
     leave,
-    rescue,
-    stall, //
+    stall,
+    Member, //
 };
-use kernel::sync::rcu;
+use kernel::{
+    prelude::*,
+    sync::rcu, //
+};
 
-/// A group is about to be balanced: from now on each call that looks for connections tells so.
-pub(crate) fn balancing_begins() {
+/// There is a balanced group more, or one less: while there are any, each call that looks for
+/// connections tells so.
+pub(crate) fn count_balanced(more: bool) {
     // SAFETY: It has no requirements.
-    unsafe { bindings::sg_balancing_begins() };
+    unsafe { bindings::sg_count_balanced(more) };
 }
 
 /// A group is about to have its members' addresses shown: from now on each `accept()` asks.
@@ -28,18 +33,37 @@ pub(crate) fn rewriting_begins() {
 
 /// # Safety
 ///
+/// Called by `calls.c`, with a socket of the caller's that is not locked.
+#[no_mangle]
+unsafe extern "C" fn sg_member_looks(sk: *mut bindings::sock) {
+    // SAFETY: By the requirement, for the duration of the call.
+    balance::looks(unsafe { Sock::from_ptr(sk) });
+}
+
+/// # Safety
+///
 /// Called by `calls.c`, with a socket of the caller's.
 #[no_mangle]
-unsafe extern "C" fn sg_member_looks(sk: *mut bindings::sock, finds: bool, takes: bool) -> bool {
+unsafe extern "C" fn sg_member_waits(sk: *mut bindings::sock) {
+    let guard = rcu::read_lock();
     // SAFETY: By the requirement, for the duration of the call.
     let sock = unsafe { Sock::from_ptr(sk) };
+    if let Some(member) = sock.flagged_member(&guard) {
+        stall::waits(member, sock);
+    }
+}
+
+/// # Safety
+///
+/// Called by `calls.c`, with a socket of the caller's.
+#[no_mangle]
+unsafe extern "C" fn sg_member_listens(sk: *mut bindings::sock) {
     let guard = rcu::read_lock();
-    let Some(member) = sock.flagged_member(&guard) else {
-        return false;
-    };
-    stall::looks(member, sock, finds);
-    drop(guard);
-    takes && rescue::take_over(sock)
+    // SAFETY: By the requirement, for the duration of the call.
+    let sock = unsafe { Sock::from_ptr(sk) };
+    if let Some(member) = sock.flagged_member(&guard) {
+        member.freed(&guard);
+    }
 }
 
 /// # Safety
@@ -56,14 +80,19 @@ unsafe extern "C" fn sg_member_rewrites(sk: *mut bindings::sock) -> bool {
 
 /// # Safety
 ///
-/// Called by `calls.c`, with a socket of the caller's, in an RCU read section.
+/// Called by `calls.c`, with a socket of the caller's and the member that it is, in an RCU read
+/// section.
 #[no_mangle]
-unsafe extern "C" fn sg_member_accepted(sk: *mut bindings::sock, rewritten: bool) {
+unsafe extern "C" fn sg_member_accepted(
+    member: *const c_void,
+    sk: *mut bindings::sock,
+    rewritten: bool,
+) {
     // SAFETY: By the requirement, for the duration of the call.
     let (sock, guard) = unsafe { (Sock::from_ptr(sk), callers_section()) };
-    if let Some(member) = sock.flagged_member(guard) {
-        stall::accepted(member, sock, rewritten, guard);
-    }
+    // SAFETY: As above.
+    let member = unsafe { &*member.cast::<Member>() };
+    stall::accepted(member, sock, rewritten, guard);
 }
 
 /// # Safety

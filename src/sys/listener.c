@@ -47,7 +47,6 @@ struct sg_ops {
 static struct sg_ops sg_ops[3];
 static DEFINE_MUTEX(sg_ops_mutex);
 
-static struct tcp_ulp_ops sg_ulp;
 
 /*
  * The module's operations, if it is those that the socket has. Not by what is in
@@ -61,11 +60,6 @@ static const struct sg_ops *sg_af_ops_of(const struct sock *sk)
 	if ((unsigned long)ops - (unsigned long)sg_ops >= sizeof(sg_ops))
 		return NULL;
 	return container_of_const(ops, struct sg_ops, ops);
-}
-
-_Bool sg_flagged(const struct sock *sk)
-{
-	return READ_ONCE(inet_csk(sk)->icsk_ulp_ops) == &sg_ulp;
 }
 
 _Bool sg_hooked(const struct sock *sk)
@@ -97,6 +91,11 @@ struct sock *sg_hook_sock(const struct sg_hook *hook)
 	return hook->sk;
 }
 
+_Bool sg_hook_has_calls(const struct sg_hook *hook)
+{
+	return READ_ONCE(hook->calls);
+}
+
 const void *sg_hooked_member(const struct sock *sk, struct sg_load *load)
 {
 	const struct sg_hook *hook;
@@ -113,12 +112,7 @@ const void *sg_hooked_member(const struct sock *sk, struct sg_load *load)
 
 const void *sg_flagged_member(const struct sock *sk)
 {
-	const struct sg_hook *hook;
-
-	if (!sg_flagged(sk))
-		return NULL;
-	hook = rcu_dereference(inet_csk(sk)->icsk_ulp_data);
-	return hook ? hook->member : NULL;
+	return sg_member_of(sk);
 }
 
 struct sg_hook *sg_attached_hook(const struct sock *sk)
@@ -285,12 +279,13 @@ static void sg_ulp_clone(const struct request_sock *req, struct sock *child,
 	RCU_INIT_POINTER(icsk->icsk_ulp_data, NULL);
 }
 
-static struct sock *
-sg_syn_recv_sock(const struct sock *sk, struct sk_buff *skb,
-		 struct request_sock *req, struct dst_entry *dst,
-		 struct request_sock *req_unhash, bool *own_req,
-		 void (*opt_child_init)(struct sock *newsk,
-					const struct sock *sk))
+/* RCU read section. */
+static __always_inline struct sock *
+sg_syn_received(const struct sock *sk, struct sk_buff *skb,
+		struct request_sock *req, struct dst_entry *dst,
+		struct request_sock *req_unhash, bool *own_req,
+		void (*opt_child_init)(struct sock *newsk,
+				       const struct sock *sk))
 {
 	struct sock *parent, *child;
 
@@ -303,6 +298,40 @@ sg_syn_recv_sock(const struct sock *sk, struct sk_buff *skb,
 	if (child && unlikely(sg_af_ops_of(child)))
 		sg_ulp_clone(req, child, GFP_ATOMIC);
 	return child;
+}
+
+/*
+ * From the backlog of a socket that did not listen yet when the packet came: the
+ * one way here that is not within tcp_v4_rcv() or tcp_v6_rcv().
+ */
+static noinline struct sock *
+sg_syn_received_late(const struct sock *sk, struct sk_buff *skb,
+		     struct request_sock *req, struct dst_entry *dst,
+		     struct request_sock *req_unhash, bool *own_req,
+		     void (*opt_child_init)(struct sock *newsk,
+					    const struct sock *sk))
+{
+	struct sock *child;
+
+	rcu_read_lock();
+	child = sg_syn_received(sk, skb, req, dst, req_unhash, own_req,
+				opt_child_init);
+	rcu_read_unlock();
+	return child;
+}
+
+static struct sock *
+sg_syn_recv_sock(const struct sock *sk, struct sk_buff *skb,
+		 struct request_sock *req, struct dst_entry *dst,
+		 struct request_sock *req_unhash, bool *own_req,
+		 void (*opt_child_init)(struct sock *newsk,
+					const struct sock *sk))
+{
+	if (unlikely(!in_softirq()))
+		return sg_syn_received_late(sk, skb, req, dst, req_unhash,
+					    own_req, opt_child_init);
+	return sg_syn_received(sk, skb, req, dst, req_unhash, own_req,
+			       opt_child_init);
 }
 
 /* setsockopt(TCP_ULP): a group needs more than a name. */
@@ -348,7 +377,7 @@ int sg_info_put_id(struct sk_buff *skb, unsigned int id)
 	return nla_put_u32(skb, SERVICE_GROUP_ULP_INFO_ID, id);
 }
 
-static struct tcp_ulp_ops sg_ulp __read_mostly = {
+struct tcp_ulp_ops sg_ulp __read_mostly = {
 	.name		= "service_group",
 	.owner		= THIS_MODULE,
 	.init		= sg_ulp_init,

@@ -15,6 +15,7 @@ use crate::{
     },
 };
 use core::{
+    mem::MaybeUninit,
     ops::Deref,
     ptr::NonNull, //
 };
@@ -176,7 +177,8 @@ impl Sock {
         unsafe { bindings::sg_sock_queued(self.as_ptr()) }
     }
 
-    /// When the handshake of the connection that is accepted next began, in microseconds.
+    /// When the handshake of the oldest connection that can be moved began, in microseconds; 0 if
+    /// it is not known.
     pub(crate) fn queued_since(&self) -> Option<u64> {
         // SAFETY: `self` is a full TCP socket.
         match unsafe { bindings::sg_queue_since(self.as_ptr()) } {
@@ -221,16 +223,17 @@ impl Sock {
 
     /// The member whose hook is in the socket's operations, and how full the socket is.
     pub(crate) fn hooked_member<'g>(&'g self, _guard: &'g Guard) -> Option<(&'g Member, Load)> {
-        let mut raw = bindings::sg_load::default();
+        let mut raw = MaybeUninit::uninit();
         // SAFETY: `self` is a full TCP socket, `raw` is writable, and the guard shows that this is
         // a read section. A member is freed a grace period after its hook was taken off, see
         // `Hook`.
         let member = unsafe {
-            bindings::sg_hooked_member(self.as_ptr(), &mut raw)
+            bindings::sg_hooked_member(self.as_ptr(), raw.as_mut_ptr())
                 .cast::<Member>()
                 .as_ref()
         };
-        member.map(|member| (member, raw.into()))
+        // SAFETY: It is written whenever there is a member.
+        member.map(|member| (member, unsafe { raw.assume_init() }.into()))
     }
 
     /// The member that the socket is, whatever its operations are.
@@ -373,6 +376,12 @@ impl Hook {
     pub(crate) fn sock<'g>(&'g self, _guard: &'g Guard) -> &'g Sock {
         // SAFETY: By the above, and the guard shows that this is a read section.
         unsafe { Sock::from_ptr(bindings::sg_hook_sock(self.0.as_ptr())) }
+    }
+
+    /// Whether what its program calls is seen: that it accepts, for one.
+    pub(crate) fn has_calls(&self) -> bool {
+        // SAFETY: By the invariant.
+        unsafe { bindings::sg_hook_has_calls(self.0.as_ptr()) }
     }
 }
 

@@ -98,6 +98,8 @@ _Bool sg_queue_move(struct sock *from, struct sock *to, unsigned int families,
 	sg_flow_of_request(req, flow);
 	if (!sg_queue_add(to, req, first)) {
 		sg_queue_add(from, req, true);
+		/* Who has looked meanwhile has seen nothing. */
+		READ_ONCE(from->sk_data_ready)(from);
 		return false;
 	}
 	READ_ONCE(to->sk_data_ready)(to);
@@ -122,11 +124,12 @@ _Bool sg_queue_next_flow(struct sock *from, unsigned int families,
 unsigned long long sg_queue_since(struct sock *sk)
 {
 	struct request_sock_queue *queue = &inet_csk(sk)->icsk_accept_queue;
-	unsigned long long since = ULLONG_MAX;
+	struct request_sock *req, *before;
+	unsigned long long since;
 
 	spin_lock_bh(&queue->rskq_lock);
-	if (queue->rskq_accept_head)
-		since = tcp_rsk(queue->rskq_accept_head)->snt_synack;
+	req = sg_queue_oldest(queue, SG_IPV4 | SG_IPV6, &before);
+	since = req ? tcp_rsk(req)->snt_synack : ULLONG_MAX;
 	spin_unlock_bh(&queue->rskq_lock);
 	return since;
 }

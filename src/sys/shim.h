@@ -102,6 +102,8 @@ void sg_hook_set_member(struct sg_hook *hook, const void *member);
 /* No RCU reader may find the hook any more. */
 void sg_hook_free(struct sg_hook *hook);
 struct sock *sg_hook_sock(const struct sg_hook *hook);
+/* Whether what its program calls is seen. */
+_Bool sg_hook_has_calls(const struct sg_hook *hook);
 /* Whether the socket's operations are the module's. */
 _Bool sg_hooked(const struct sock *sk);
 /*
@@ -167,21 +169,26 @@ _Bool sg_skb_is_ipv6(const struct sk_buff *skb);
 
 /* ---- calls.c: what programs call on a member ---- */
 
-/* A group is about to have its members' addresses shown, or to be balanced. */
+/* A group is about to have its members' addresses shown. */
 void sg_rewriting_begins(void);
-void sg_balancing_begins(void);
+/* There is a balanced group more, or one less. */
+void sg_count_balanced(_Bool more);
 
 /* Callbacks in Rust, process context; @sk may be no member by now. */
 
 /*
- * Its program looks for connections, and @finds some. If it @takes what there is
- * it may be given a sibling's that waits for longer; tells whether it was.
+ * Its program looks for connections, and would accept one. Not locked; called
+ * while there are balanced groups only.
  */
-_Bool sg_member_looks(struct sock *sk, _Bool finds, _Bool takes);
+void sg_member_looks(struct sock *sk);
+/* It has looked, and there was none. */
+void sg_member_waits(struct sock *sk);
+/* It has called listen(). */
+void sg_member_listens(struct sock *sk);
 /* Whether its program is to be shown the member's address. */
 _Bool sg_member_rewrites(struct sock *sk);
-/* Its program has accepted a connection. RCU read section. */
-void sg_member_accepted(struct sock *sk, _Bool rewritten);
+/* The program of @member, whose socket is @sk, has accepted. RCU read section. */
+void sg_member_accepted(const void *member, struct sock *sk, _Bool rewritten);
 /* It is about to be closed for good, or to stop listening; and it has. */
 void sg_member_leaves(struct sock *sk, _Bool closes);
 void sg_member_stopped(struct sock *sk);
@@ -287,8 +294,9 @@ _Bool sg_queue_next_flow(struct sock *from, unsigned int families,
 			 struct sg_flow *flow);
 
 /*
- * When the handshake of the connection that is accepted next began, in
- * microseconds; ULLONG_MAX if there is none, 0 if it is not known.
+ * When the handshake of the oldest connection that can be moved began, in
+ * microseconds; ULLONG_MAX if there is none, 0 if it is not known, as with SYN
+ * cookies.
  */
 unsigned long long sg_queue_since(struct sock *sk);
 

@@ -41,11 +41,23 @@ impl<T> Table<T> {
         Ok(Self { slots, marks })
     }
 
-    /// The first index from `start` on that is marked, and is no more.
-    fn take_mark(&self, start: usize) -> Option<usize> {
-        let index = self.marks.next_bit(start)?;
-        self.marks.clear_bit_atomic(index);
-        Some(index)
+    /// Whether the slot is marked; one that there is not is.
+    fn is_marked(&self, index: usize) -> bool {
+        let bits = usize::BITS as usize;
+        if index >= self.slots.len() {
+            return true;
+        }
+        // SAFETY: The bitmap has a bit for each slot, in words; they are read as they are changed,
+        // as a whole.
+        let word = unsafe { self.marks.as_ptr().add(index / bits).read_volatile() };
+        word >> (index % bits) & 1 != 0
+    }
+
+    /// The first slot from `start` on that is marked, going round once.
+    fn first_marked(&self, start: usize) -> Option<usize> {
+        self.marks
+            .next_bit(start)
+            .or_else(|| self.marks.next_bit(0))
     }
 }
 
@@ -130,28 +142,31 @@ impl<T: Send + Sync> RcuSlots<T> {
     }
 
     /// Marks the slot, so that [`RcuSlots::unmarked_from`] passes it by. A mark is a hint: all are
-    /// lost when the slots become more.
+    /// lost when the slots become more. This orders nothing.
     pub(crate) fn mark(&self, index: usize, guard: &Guard) {
-        if let Some(table) = self.table(guard).filter(|table| index < table.slots.len()) {
+        if let Some(table) = self.table(guard).filter(|table| !table.is_marked(index)) {
             table.marks.set_bit_atomic(index);
         }
     }
 
     /// Undoes [`RcuSlots::mark`].
     pub(crate) fn unmark(&self, index: usize, guard: &Guard) {
-        if let Some(table) = self.table(guard).filter(|table| index < table.slots.len()) {
+        if let Some(table) = self.table(guard).filter(|table| table.is_marked(index)) {
             table.marks.clear_bit_atomic(index);
         }
     }
 
     /// The values in slots that are not marked, beginning with the slot `start` and going round
-    /// once, and then one in a slot that is marked, whose mark goes.
+    /// once, and then one in a slot that is marked: the first from `start` on.
     pub(crate) fn unmarked_from<'g>(&'g self, start: usize, guard: &'g Guard) -> Unmarked<'g, T> {
         let table = self.table(guard);
         let left = table.map_or(0, |table| table.slots.len());
+        // All slots are looked at wherever it begins.
+        let start = start.min(left.saturating_sub(1));
         Unmarked {
             table,
-            at: start.min(left),
+            start,
+            at: start,
             left,
             marked: true,
             _guard: guard,
@@ -232,6 +247,7 @@ impl<T: Send + Sync> RcuSlots<T> {
 /// See [`RcuSlots::unmarked_from`].
 pub(crate) struct Unmarked<'g, T: Send + Sync + 'static> {
     table: Option<&'g Table<T>>,
+    start: usize,
     /// The slot that is looked at next, and how many are to be looked at.
     at: usize,
     left: usize,
@@ -263,7 +279,7 @@ impl<'g, T: Send + Sync> Unmarked<'g, T> {
         let index = match self.next_unmarked(table) {
             None if self.marked => {
                 self.marked = false;
-                table.take_mark(self.at)?
+                table.first_marked(self.start)?
             }
             index => index?,
         };

@@ -3,10 +3,11 @@
 #ifndef _SERVICE_GROUP_SYS_H
 #define _SERVICE_GROUP_SYS_H
 
+#include <linux/rcupdate.h>
+#include <net/inet_connection_sock.h>
+
 struct proto_ops;
-struct request_sock;
-struct sock;
-struct socket;
+struct tcp_ulp_ops;
 
 /* ---- listener.c ---- */
 
@@ -27,8 +28,25 @@ struct sg_hook {
 /* The hook that the socket carries, or NULL. Socket lock. */
 struct sg_hook *sg_attached_hook(const struct sock *sk);
 
+/* The flag. */
+extern struct tcp_ulp_ops sg_ulp;
+
 /* Whether the socket has the module's upper layer protocol. */
-_Bool sg_flagged(const struct sock *sk);
+static inline bool sg_flagged(const struct sock *sk)
+{
+	return READ_ONCE(inet_csk(sk)->icsk_ulp_ops) == &sg_ulp;
+}
+
+/* The member that the socket is, or NULL. RCU read section. */
+static inline const void *sg_member_of(const struct sock *sk)
+{
+	const struct sg_hook *hook;
+
+	if (!sg_flagged(sk))
+		return NULL;
+	hook = rcu_dereference(inet_csk(sk)->icsk_ulp_data);
+	return hook ? hook->member : NULL;
+}
 
 /* ---- calls.c; the first three under the socket lock ---- */
 

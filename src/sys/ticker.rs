@@ -19,6 +19,12 @@ pub(crate) fn tick_ns() -> u64 {
     unsafe { bindings::sg_tick_ns() }
 }
 
+/// Ticks of a clock that only goes forward. It wraps where a word has 32 bits. Any context.
+pub(crate) fn ticks() -> usize {
+    // SAFETY: It is there, and read as the kernel changes it, as a whole. Its C type is a usize.
+    unsafe { (&raw const kernel::bindings::jiffies).read_volatile() }
+}
+
 /// Nanoseconds of a clock that only goes forward, a tick at a time. Any context.
 pub(crate) fn now() -> u64 {
     // SAFETY: It has no requirements.

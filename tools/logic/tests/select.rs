@@ -185,10 +185,11 @@ proptest! {
         taker in facts(), own in prop::option::of(0u64..9),
         siblings in vec((facts(), prop::option::of(0u64..9)), 0..8),
     ) {
+        let fits = |s: &Facts| [Family::Ipv4, Family::Ipv6].iter().any(|f| taker.can_replace(s, *f));
         let can_give = |s: &Facts| s.busy && s.load.queued > 0 && !s.leaving
-            && s.ipv6_socket == taker.ipv6_socket;
+            && s.ipv6_socket == taker.ipv6_socket && fits(s);
         let oldest = siblings.iter().filter(|(s, _)| can_give(s)).filter_map(|(_, since)| *since).min();
-        let takes = rank(&taker).is_some_and(|(class, _)| class == 0);
+        let takes = rank(&taker).is_some_and(|(class, _)| class < 2);
         let expected = oldest.filter(|since| takes && own.is_none_or(|own| *since < own));
         let all = siblings.iter().enumerate().map(|(key, (facts, since))| (key, *facts, *since));
         let given = choose_giver(&taker, own, all);
