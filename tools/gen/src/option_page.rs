@@ -100,9 +100,9 @@ fn settings(page: &mut Roff) {
         "A struct service_group_settings. Its flags say which fields are given; setting changes \
          those and no others. The policy is overflow (the listener that the lookup found, while \
          it has room; else the least loaded sibling) or balance (the least loaded of those that \
-         have room and are not stalled; and whose program looks for connections is given the one that \
-         has waited for longest behind a busy program). When no member has room, a SYN is dropped or answered \
-         with a reset. A member that has accepted nothing for the stall time, while connections \
+         have room and are not stalled; and whose program looks for connections is given the \
+         one that has waited for longest behind a busy program). When no member has room, a SYN \
+         is dropped or answered with a reset. A member that has accepted nothing for the stall time, while connections \
          waited, is stalled: these go to siblings that have room, and it is given others only \
          when no other has room. The stall time is at most {most} ms, 0 for never, {stall} in a \
          new group. With rewrite, getsockname() of a connection that came for a sibling's address \
