@@ -18,6 +18,7 @@
     clippy::panic
 )]
 
+pub mod cluster;
 pub mod facts;
 pub mod request;
 pub mod rescue;

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a packet is told from others by: its 5-tuple.
+
+#![forbid(unsafe_code)]
+
+/// An IP address, host byte order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// 192.0.2.1 is 0xc000_0201.
+    V4(u32),
+    /// Four words, the first one first: 2001:db8::1 is `[0x2001_0db8, 0, 0, 1]`.
+    V6([u32; 4]),
+}
+
+impl Address {
+    /// From the bytes of an IPv4 header.
+    pub const fn from_v4_bytes(bytes: [u8; 4]) -> Self {
+        Self::V4(u32::from_be_bytes(bytes))
+    }
+
+    /// From the bytes of an IPv6 header.
+    pub const fn from_v6_bytes(bytes: [u8; 16]) -> Self {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = bytes;
+        Self::V6([
+            u32::from_be_bytes([a, b, c, d]),
+            u32::from_be_bytes([e, f, g, h]),
+            u32::from_be_bytes([i, j, k, l]),
+            u32::from_be_bytes([m, n, o, p]),
+        ])
+    }
+
+    /// Its 32-bit words, one or four, the first one first.
+    pub fn words(&self) -> &[u32] {
+        match self {
+            Self::V4(word) => core::slice::from_ref(word),
+            Self::V6(words) => words,
+        }
+    }
+}
+
+/// The flow of a packet: who sent it to whom, host byte order.
+///
+/// What stands as ports for each protocol tells [`super::packet`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// Who sent it: the client.
+    pub source: Address,
+    /// Whom it is for: the cluster IP.
+    pub destination: Address,
+    /// 0 if there is none.
+    pub source_port: u16,
+    /// 0 if there is none.
+    pub destination_port: u16,
+    /// As in the IP header or in the last IPv6 extension header: 6 for TCP.
+    pub protocol: u8,
+}
+
+impl Flow {
+    /// The flow of the packets that go the other way.
+    pub const fn turned(self) -> Self {
+        Self {
+            source: self.destination,
+            destination: self.source,
+            source_port: self.destination_port,
+            destination_port: self.source_port,
+            protocol: self.protocol,
+        }
+    }
+}
+
+#[cfg(any(test, CONFIG_KUNIT = "y"))]
+#[cfg_attr(
+    CONFIG_KUNIT = "y",
+    kernel::macros::kunit_tests(service_group_cluster_flow)
+)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_become_words() {
+        let v4 = Address::from_v4_bytes([192, 0, 2, 1]);
+        assert_eq!(v4, Address::V4(0xc000_0201));
+        assert_eq!(v4.words(), &[0xc000_0201]);
+        let v6 = Address::from_v6_bytes([0x20, 1, 0xd, 0xb8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 9]);
+        assert_eq!(v6, Address::V6([0x2001_0db8, 0x0102_0304, 0x0506_0708, 9]));
+        assert_eq!(v6.words().len(), 4);
+    }
+
+    #[test]
+    fn turning_twice_changes_nothing() {
+        let flow = Flow {
+            source: Address::V4(1),
+            destination: Address::V4(2),
+            source_port: 3,
+            destination_port: 4,
+            protocol: 5,
+        };
+        let turned = flow.turned();
+        assert_eq!(turned.source, Address::V4(2));
+        assert_eq!(turned.destination, Address::V4(1));
+        assert_eq!((turned.source_port, turned.destination_port), (4, 3));
+        assert_eq!(turned.protocol, 5);
+        assert_eq!(turned.turned(), flow);
+    }
+}

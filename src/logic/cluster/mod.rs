@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Who takes a packet for a *cluster IP*, an address that several machines serve.
+//!
+//! Every machine, its *node*, computes the same from the packet alone: [`packet`] finds its flow,
+//! [`hash`] the flow's slot, and the table of [`slots`], which [`place`] makes, says which node owns
+//! the slot. Nothing is remembered between packets. [`owner`] decides what a node does with the
+//! packet, and sees to it that connections outlive a change of the table.
+//!
+//! It does not know whether a node lives, nor how a packet gets to one.
+
+#![forbid(unsafe_code)]
+
+pub mod flow;
+pub mod hash;
+mod siphash;
