@@ -11,6 +11,10 @@
 
 #![forbid(unsafe_code)]
 
+mod cursor;
 pub mod flow;
 pub mod hash;
+mod header;
+pub mod packet;
 mod siphash;
+mod upper;

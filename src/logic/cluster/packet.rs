@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The flow that a packet belongs to, from its bytes.
+//!
+//! | protocol | source port | destination port |
+//! |---|---|---|
+//! | TCP, UDP, UDP-Lite, SCTP, DCCP | its own | its own |
+//! | ICMP and ICMPv6 echo, request and reply | the identifier | 0 |
+//! | any other | 0 | 0 |
+//!
+//! An ICMP error is about a packet, which it quotes. That packet was sent by the cluster IP, and the
+//! error belongs to where it was sent from: its flow is the quoted one, turned round. An echo keeps
+//! its identifier as source port when it is turned round, so that it stays what the request was.
+//!
+//! Checksums are not looked at; that is for the node that takes the packet.
+
+#![forbid(unsafe_code)]
+
+use super::{
+    cursor::Cursor,
+    flow::Flow,
+    header::{Header, Part},
+    upper::{self, Message, ICMP_HEADER_LEN}, //
+};
+
+/// A packet with more extension headers than this is refused. Five kinds may stand before the upper
+/// layer, one of them twice.
+pub const MAX_EXTENSIONS: usize = 8;
+
+/// Why no flow can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PacketError {
+    /// The packet is longer than the bytes that were given: ask again with at least so many. It is
+    /// more than were given, and not more than the packet has.
+    More(usize),
+    /// Neither IPv4 nor IPv6, or quoted by an error of the other one.
+    NotIp,
+    /// The length of an IPv4, TCP or UDP header is impossible.
+    HeaderLength,
+    /// The length in the IP header, or in the UDP header, is not that of the packet.
+    Length,
+    /// It ends within a header.
+    Truncated,
+    /// More than [`MAX_EXTENSIONS`] extension headers.
+    TooManyHeaders,
+    /// An ICMP error that quotes an ICMP error.
+    ErrorInError,
+    /// An ICMP error that quotes a fragment without ports.
+    QuotedFragment,
+    /// An ICMP error that quotes a packet which was not sent by whom it was sent to.
+    QuotedOther,
+}
+
+/// What a packet is, as far as it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// TCP.
+    Tcp {
+        /// Whether it is a SYN without ACK.
+        begins: bool,
+    },
+    /// Any other protocol than TCP and ICMP.
+    Datagram,
+    /// An ICMP echo request or reply.
+    Echo,
+    /// An ICMP error; the flow is the one of the packet that it is about, turned round.
+    Error,
+    /// Any other ICMP message: neighbour discovery, routers, multicast listeners, timestamps. Most
+    /// are for a machine, not for a service.
+    Other,
+}
+
+/// A whole packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// Its flow. The destination is always the one of the IP header.
+    pub flow: Flow,
+    /// What it is.
+    pub kind: Kind,
+    /// Where its upper layer begins, bytes from the beginning of the packet.
+    pub upper_layer: usize,
+}
+
+impl Packet {
+    /// Whether it needs no connection that exists already: a SYN without ACK, or anything but TCP
+    /// and errors.
+    pub fn begins(&self) -> bool {
+        match self.kind {
+            Kind::Tcp { begins } => begins,
+            Kind::Datagram | Kind::Echo | Kind::Other => true,
+            Kind::Error => false,
+        }
+    }
+}
+
+/// What was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A packet.
+    Whole(Packet),
+    /// A fragment, the first one included. It is to be reassembled first: later ones have no ports,
+    /// and all have to have the same owner.
+    Fragment,
+}
+
+/// Finds the flow of a packet that begins with its IP header and has `length` bytes, of which the
+/// first ones are given. What the packet has behind its own length is ignored.
+pub fn find(given: &[u8], length: usize) -> Result<Found, PacketError> {
+    let mut cursor = Cursor::new(given, length);
+    let header = Header::read(&mut cursor)?;
+    if header.part != Part::Whole {
+        return Ok(Found::Fragment);
+    }
+    let upper_layer = cursor.at();
+    let (flow, kind) = match Message::read(&cursor, &header)? {
+        Some(Message::Error) => (quoted_flow(cursor, &header)?, Kind::Error),
+        Some(Message::Echo(identifier)) => (flow(&header, identifier, 0), Kind::Echo),
+        Some(Message::Other) => (flow(&header, 0, 0), Kind::Other),
+        None => {
+            let kind = upper::check(&cursor, header.protocol)?;
+            let (source, destination) = upper::ports(&cursor, header.protocol)?;
+            (flow(&header, source, destination), kind)
+        }
+    };
+    Ok(Found::Whole(Packet {
+        flow,
+        kind,
+        upper_layer,
+    }))
+}
+
+fn flow(header: &Header, source_port: u16, destination_port: u16) -> Flow {
+    Flow {
+        source: header.source,
+        destination: header.destination,
+        source_port,
+        destination_port,
+        protocol: header.protocol,
+    }
+}
+
+/// The flow that an error with this header belongs to.
+fn quoted_flow(mut cursor: Cursor<'_>, error: &Header) -> Result<Flow, PacketError> {
+    cursor.skip(ICMP_HEADER_LEN)?;
+    let header = Header::read_quoted(&mut cursor, error.is_ipv6())?;
+    if header.part == Part::Later {
+        return Err(PacketError::QuotedFragment);
+    }
+    if header.source != error.destination {
+        return Err(PacketError::QuotedOther);
+    }
+    match Message::read(&cursor, &header)? {
+        Some(Message::Error) => Err(PacketError::ErrorInError),
+        Some(Message::Echo(identifier)) => Ok(flow(&header, 0, identifier).turned()),
+        Some(Message::Other) => Ok(flow(&header, 0, 0).turned()),
+        None => {
+            let (source, destination) = upper::ports(&cursor, header.protocol)?;
+            Ok(flow(&header, source, destination).turned())
+        }
+    }
+}
+
+#[cfg(any(test, CONFIG_KUNIT = "y"))]
+#[cfg_attr(
+    CONFIG_KUNIT = "y",
+    kernel::macros::kunit_tests(service_group_cluster_packet)
+)]
+mod tests {
+    use super::{
+        super::{flow::Address, upper::*},
+        *, //
+    };
+
+    const CLIENT: [u8; 4] = [192, 0, 2, 1];
+    const CLUSTER: [u8; 4] = [198, 51, 100, 7];
+    const LEN: usize = 68;
+
+    fn set<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
+        for (to, from) in bytes.iter_mut().skip(at).zip(value) {
+            *to = from;
+        }
+    }
+
+    fn set_header(bytes: &mut [u8], at: usize, protocol: u8, from: [u8; 4], to: [u8; 4]) {
+        set(bytes, at, [0x45, 0, 0, 68, 0, 0, 0, 0, 64, protocol]);
+        set(bytes, at.saturating_add(12), from);
+        set(bytes, at.saturating_add(16), to);
+    }
+
+    /// From client to cluster; the upper layer begins with these bytes.
+    fn ipv4<const N: usize>(protocol: u8, upper: [u8; N]) -> [u8; LEN] {
+        let mut bytes = [0; LEN];
+        set_header(&mut bytes, 0, protocol, CLIENT, CLUSTER);
+        set(&mut bytes, 20, upper);
+        bytes
+    }
+
+    /// An ICMP error of this type, about a packet of the cluster to the client.
+    fn error<const N: usize>(kind: u8, protocol: u8, upper: [u8; N]) -> [u8; LEN] {
+        let mut bytes = ipv4(ICMP, [kind]);
+        set_header(&mut bytes, 28, protocol, CLUSTER, CLIENT);
+        set(&mut bytes, 48, upper);
+        bytes
+    }
+
+    /// Its ports, its protocol and what it is.
+    fn found(bytes: &[u8]) -> Result<(u16, u16, u8, Kind), PacketError> {
+        match find(bytes, bytes.len())? {
+            Found::Fragment => Err(PacketError::QuotedFragment),
+            Found::Whole(packet) => {
+                let Packet { flow, kind, .. } = packet;
+                assert_eq!(flow.source, Address::from_v4_bytes(CLIENT));
+                assert_eq!(flow.destination, Address::from_v4_bytes(CLUSTER));
+                assert_eq!(packet.upper_layer, 20);
+                Ok((flow.source_port, flow.destination_port, flow.protocol, kind))
+            }
+        }
+    }
+
+    #[test]
+    fn ports_of_each_protocol() {
+        let upper = [0x9c, 0x40, 0, 80, 0, 48, 0, 0, 0, 0, 0, 0, 0x50];
+        let tcp = |begins| Kind::Tcp { begins };
+        for (protocol, expected) in [
+            (TCP, (40_000, 80, TCP, tcp(false))),
+            (UDP, (40_000, 80, UDP, Kind::Datagram)),
+            (UDP_LITE, (40_000, 80, UDP_LITE, Kind::Datagram)),
+            (SCTP, (40_000, 80, SCTP, Kind::Datagram)),
+            (DCCP, (40_000, 80, DCCP, Kind::Datagram)),
+            (50, (0, 0, 50, Kind::Datagram)),
+            (59, (0, 0, 59, Kind::Datagram)),
+            (ICMPV6, (0, 0, ICMPV6, Kind::Datagram)),
+        ] {
+            assert_eq!(found(&ipv4(protocol, upper)), Ok(expected));
+        }
+        for (flags, begins) in [(2, true), (0xc2, true), (0x12, false), (0x10, false)] {
+            let mut bytes = ipv4(TCP, upper);
+            set(&mut bytes, 33, [flags]);
+            assert_eq!(found(&bytes), Ok((40_000, 80, TCP, tcp(begins))));
+        }
+    }
+
+    #[test]
+    fn control_messages() {
+        for (kind, expected) in [
+            (0, (0x1234, 0, ICMP, Kind::Echo)),
+            (8, (0x1234, 0, ICMP, Kind::Echo)),
+            (9, (0, 0, ICMP, Kind::Other)),
+            (13, (0, 0, ICMP, Kind::Other)),
+        ] {
+            let message = [kind, 0, 0, 0, 0x12, 0x34, 0, 7];
+            assert_eq!(found(&ipv4(ICMP, message)), Ok(expected));
+        }
+        // About a packet from port 80 to port 40000.
+        let upper = [0, 80, 0x9c, 0x40, 0, 0, 0, 0];
+        for kind in [3, 4, 5, 11, 12] {
+            let expected = (40_000, 80, TCP, Kind::Error);
+            assert_eq!(found(&error(kind, TCP, upper)), Ok(expected));
+        }
+        let quoted = error(3, 50, upper);
+        assert_eq!(found(&quoted), Ok((0, 0, 50, Kind::Error)));
+        let reply = error(3, ICMP, [0, 0, 0, 0, 0x12, 0x34, 0, 7]);
+        assert_eq!(found(&reply), Ok((0x1234, 0, ICMP, Kind::Error)));
+        let timestamp = error(3, ICMP, [14, 0, 0, 0, 0x12, 0x34, 0, 7]);
+        assert_eq!(found(&timestamp), Ok((0, 0, ICMP, Kind::Error)));
+    }
+
+    #[test]
+    fn flaws() {
+        let tcp = |offset| ipv4(TCP, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, offset]);
+        let udp = |length| ipv4(UDP, [0, 0, 0, 0, 0, length]);
+        let quote = |at: usize, value: u8| {
+            let mut bytes = error(3, TCP, [0, 80, 0x9c, 0x40]);
+            set(&mut bytes, at, [value]);
+            bytes
+        };
+        let sound_tcp = Ok((0, 0, TCP, Kind::Tcp { begins: false }));
+        let sound_udp = Ok((0, 0, UDP, Kind::Datagram));
+        let table = [
+            (tcp(0x40), Err(PacketError::HeaderLength)),
+            (tcp(0x50), sound_tcp),
+            (tcp(0xc0), sound_tcp),
+            (tcp(0xd0), Err(PacketError::HeaderLength)),
+            (udp(0), sound_udp),
+            (udp(7), Err(PacketError::HeaderLength)),
+            (udp(8), sound_udp),
+            (udp(48), sound_udp),
+            (udp(49), Err(PacketError::Length)),
+            (error(3, ICMP, [3]), Err(PacketError::ErrorInError)),
+            // The end of the quoted packet may be missing, and its length may be wrong.
+            (quote(31, 0), Ok((40_000, 80, TCP, Kind::Error))),
+            (quote(28, 0x65), Err(PacketError::NotIp)),
+            (quote(28, 0x44), Err(PacketError::HeaderLength)),
+            (quote(34, 0x20), Ok((40_000, 80, TCP, Kind::Error))),
+            (quote(35, 1), Err(PacketError::QuotedFragment)),
+            (quote(43, 8), Err(PacketError::QuotedOther)),
+        ];
+        for (bytes, expected) in table {
+            assert_eq!(found(&bytes), expected);
+        }
+    }
+
+    #[test]
+    fn fewer_bytes_than_the_packet_has() {
+        let bytes = error(3, TCP, [0, 80, 0x9c, 0x40]);
+        let mut given = 0;
+        let mut asked = 0;
+        while let Err(PacketError::More(needed)) = find(bytes.get(..given).unwrap_or(&[]), LEN) {
+            assert!(needed > given);
+            assert!(needed <= LEN);
+            given = needed;
+            asked = u32::saturating_add(asked, 1);
+        }
+        assert_eq!((given, asked), (52, 8));
+        assert!(find(bytes.get(..given).unwrap_or(&[]), LEN).is_ok());
+        // A packet that has no more is too short.
+        for (length, expected) in [
+            (0, PacketError::Truncated),
+            (11, PacketError::Truncated),
+            (67, PacketError::Length),
+        ] {
+            let cut = bytes.get(..length).unwrap_or(&[]);
+            assert_eq!(find(cut, length), Err(expected));
+        }
+    }
+
+    #[test]
+    fn fragments() {
+        for field in [[0x20, 0], [0, 1], [0x20, 1]] {
+            let mut bytes = ipv4(UDP, []);
+            set(&mut bytes, 6, field);
+            assert_eq!(find(&bytes, LEN), Ok(Found::Fragment));
+        }
+    }
+
+    #[test]
+    fn what_begins() {
+        let table = [
+            (Kind::Tcp { begins: true }, true),
+            (Kind::Tcp { begins: false }, false),
+            (Kind::Datagram, true),
+            (Kind::Echo, true),
+            (Kind::Error, false),
+            (Kind::Other, true),
+        ];
+        let found = find(&ipv4(50, []), LEN);
+        assert!(found.is_ok());
+        let Ok(Found::Whole(packet)) = found else {
+            return;
+        };
+        for (kind, begins) in table {
+            assert_eq!(Packet { kind, ..packet }.begins(), begins);
+        }
+    }
+}

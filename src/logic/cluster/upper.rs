@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What follows the IP headers: ports, and what an ICMP message is.
+
+#![forbid(unsafe_code)]
+
+use super::{
+    cursor::Cursor,
+    header::Header,
+    packet::{Kind, PacketError}, //
+};
+
+pub(super) const ICMP: u8 = 1;
+pub(super) const TCP: u8 = 6;
+pub(super) const UDP: u8 = 17;
+pub(super) const DCCP: u8 = 33;
+pub(super) const ICMPV6: u8 = 58;
+pub(super) const SCTP: u8 = 132;
+pub(super) const UDP_LITE: u8 = 136;
+
+const TCP_SYN: u8 = 2;
+const TCP_ACK: u8 = 16;
+
+/// Length of the part of an ICMP error that stands before what it quotes.
+pub(super) const ICMP_HEADER_LEN: usize = 8;
+
+/// What an ICMP message is.
+pub(super) enum Message {
+    /// An echo with this identifier.
+    Echo(u16),
+    /// An error.
+    Error,
+    /// Anything else.
+    Other,
+}
+
+impl Message {
+    /// None if it is no ICMP message.
+    pub(super) fn read(cursor: &Cursor<'_>, header: &Header) -> Result<Option<Self>, PacketError> {
+        let ipv6 = match (header.protocol, header.is_ipv6()) {
+            (ICMP, false) => false,
+            (ICMPV6, true) => true,
+            _ => return Ok(None),
+        };
+        let [kind, _, _, _, i0, i1, _, _]: [u8; ICMP_HEADER_LEN] = cursor.peek()?;
+        let message = match (ipv6, kind) {
+            (false, 0 | 8) | (true, 128 | 129) => Self::Echo(u16::from_be_bytes([i0, i1])),
+            // Unreachable, source quench, redirect, time exceeded, parameter problem.
+            (false, 3 | 4 | 5 | 11 | 12) => Self::Error,
+            // Unreachable, packet too big, time exceeded, parameter problem.
+            (true, 1..=4) => Self::Error,
+            _ => Self::Other,
+        };
+        Ok(Some(message))
+    }
+}
+
+/// The ports, 0 where there are none.
+pub(super) fn ports(cursor: &Cursor<'_>, protocol: u8) -> Result<(u16, u16), PacketError> {
+    match protocol {
+        TCP | UDP | UDP_LITE | SCTP | DCCP => {
+            let [s0, s1, d0, d1] = cursor.peek()?;
+            Ok((u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1])))
+        }
+        _ => Ok((0, 0)),
+    }
+}
+
+/// Checks that a header is there; what the packet is.
+pub(super) fn check(cursor: &Cursor<'_>, protocol: u8) -> Result<Kind, PacketError> {
+    match protocol {
+        TCP => {
+            let [_, _, _, _, _, _, _, _, _, _, _, _, offset, flags, ..]: [u8; 20] =
+                cursor.peek()?;
+            let header_len = usize::from(offset >> 4).saturating_mul(4);
+            if header_len < 20 || header_len > cursor.left() {
+                return Err(PacketError::HeaderLength);
+            }
+            return Ok(Kind::Tcp {
+                begins: flags & (TCP_SYN | TCP_ACK) == TCP_SYN,
+            });
+        }
+        UDP => {
+            let [_, _, _, _, l0, l1, _, _] = cursor.peek()?;
+            match usize::from(u16::from_be_bytes([l0, l1])) {
+                // Longer than the field can say, or wrong; the owner finds out.
+                0 => (),
+                length if length < 8 => return Err(PacketError::HeaderLength),
+                length if length > cursor.left() => return Err(PacketError::Length),
+                _ => (),
+            }
+        }
+        UDP_LITE => cursor.peek::<8>().map(|_| ())?,
+        SCTP | DCCP => cursor.peek::<12>().map(|_| ())?,
+        _ => (),
+    }
+    Ok(Kind::Datagram)
+}
