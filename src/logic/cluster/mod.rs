@@ -16,5 +16,7 @@ pub mod flow;
 pub mod hash;
 mod header;
 pub mod packet;
+pub mod place;
 mod siphash;
+pub mod slots;
 mod upper;
