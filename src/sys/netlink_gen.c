@@ -21,6 +21,22 @@ static const struct netlink_range_validation service_group_a_member_weight_range
 	.max	= SERVICE_GROUP_MAX_WEIGHT,
 };
 
+static const struct netlink_range_validation service_group_a_node_weight_range = {
+	.min	= 1ULL,
+	.max	= SERVICE_GROUP_MAX_WEIGHT,
+};
+
+/* Common nested types */
+const struct nla_policy service_group_node_nl_policy[SERVICE_GROUP_A_NODE_PAD + 1] = {
+	[SERVICE_GROUP_A_NODE_ID] = NLA_POLICY_MIN(NLA_U32, 1),
+	[SERVICE_GROUP_A_NODE_WEIGHT] = NLA_POLICY_FULL_RANGE(NLA_U32, &service_group_a_node_weight_range),
+	[SERVICE_GROUP_A_NODE_STATE] = NLA_POLICY_MAX(NLA_U32, 2),
+	[SERVICE_GROUP_A_NODE_ADDRESS] = NLA_POLICY_MAX_LEN(16),
+	[SERVICE_GROUP_A_NODE_WAY] = NLA_POLICY_MAX(NLA_U32, 1),
+	[SERVICE_GROUP_A_NODE_SLOTS] = { .type = NLA_U32, },
+	[SERVICE_GROUP_A_NODE_FORWARDED] = { .type = NLA_U64, },
+};
+
 /* SERVICE_GROUP_CMD_GROUP_GET - do */
 static const struct nla_policy service_group_group_get_nl_policy[SERVICE_GROUP_A_GROUP_ID + 1] = {
 	[SERVICE_GROUP_A_GROUP_ID] = NLA_POLICY_MIN(NLA_U32, 1),
@@ -54,6 +70,40 @@ static const struct nla_policy service_group_decision_get_nl_policy[SERVICE_GROU
 	[SERVICE_GROUP_A_DECISION_LOCAL_PORT] = { .type = NLA_BE16, },
 	[SERVICE_GROUP_A_DECISION_PEER_ADDRESS] = NLA_POLICY_MAX_LEN(16),
 	[SERVICE_GROUP_A_DECISION_PEER_PORT] = { .type = NLA_BE16, },
+};
+
+/* SERVICE_GROUP_CMD_CLUSTER_GET - do */
+static const struct nla_policy service_group_cluster_get_nl_policy[SERVICE_GROUP_A_CLUSTER_PORT + 1] = {
+	[SERVICE_GROUP_A_CLUSTER_FAMILY] = { .type = NLA_U16, },
+	[SERVICE_GROUP_A_CLUSTER_ADDRESS] = NLA_POLICY_MAX_LEN(16),
+	[SERVICE_GROUP_A_CLUSTER_PROTOCOL] = NLA_POLICY_MAX(NLA_U32, 255),
+	[SERVICE_GROUP_A_CLUSTER_PORT] = { .type = NLA_BE16, },
+};
+
+/* SERVICE_GROUP_CMD_CLUSTER_SET - do */
+static const struct nla_policy service_group_cluster_set_nl_policy[SERVICE_GROUP_A_CLUSTER_TABLE + 1] = {
+	[SERVICE_GROUP_A_CLUSTER_FAMILY] = { .type = NLA_U16, },
+	[SERVICE_GROUP_A_CLUSTER_ADDRESS] = NLA_POLICY_MAX_LEN(16),
+	[SERVICE_GROUP_A_CLUSTER_PROTOCOL] = NLA_POLICY_MAX(NLA_U32, 255),
+	[SERVICE_GROUP_A_CLUSTER_PORT] = { .type = NLA_BE16, },
+	[SERVICE_GROUP_A_CLUSTER_ROLE] = NLA_POLICY_MAX(NLA_U32, 3),
+	[SERVICE_GROUP_A_CLUSTER_DEVICE] = NLA_POLICY_MIN(NLA_U32, 1),
+	[SERVICE_GROUP_A_CLUSTER_MAC] = NLA_POLICY_EXACT_LEN(6),
+	[SERVICE_GROUP_A_CLUSTER_HASH] = NLA_POLICY_MAX(NLA_U32, 2),
+	[SERVICE_GROUP_A_CLUSTER_KEY] = NLA_POLICY_EXACT_LEN(16),
+	[SERVICE_GROUP_A_CLUSTER_NODE] = NLA_POLICY_MIN(NLA_U32, 1),
+	[SERVICE_GROUP_A_CLUSTER_SETTLE] = { .type = NLA_U32, },
+	[SERVICE_GROUP_A_CLUSTER_EPOCH] = NLA_POLICY_MIN(NLA_U32, 1),
+	[SERVICE_GROUP_A_CLUSTER_NODES] = NLA_POLICY_NESTED(service_group_node_nl_policy),
+	[SERVICE_GROUP_A_CLUSTER_TABLE] = NLA_POLICY_MAX_LEN(16384),
+};
+
+/* SERVICE_GROUP_CMD_CLUSTER_DEL - do */
+static const struct nla_policy service_group_cluster_del_nl_policy[SERVICE_GROUP_A_CLUSTER_PORT + 1] = {
+	[SERVICE_GROUP_A_CLUSTER_FAMILY] = { .type = NLA_U16, },
+	[SERVICE_GROUP_A_CLUSTER_ADDRESS] = NLA_POLICY_MAX_LEN(16),
+	[SERVICE_GROUP_A_CLUSTER_PROTOCOL] = NLA_POLICY_MAX(NLA_U32, 255),
+	[SERVICE_GROUP_A_CLUSTER_PORT] = { .type = NLA_BE16, },
 };
 
 /* Ops table for service_group */
@@ -102,6 +152,32 @@ static const struct genl_split_ops service_group_nl_ops[] = {
 		.policy		= service_group_decision_get_nl_policy,
 		.maxattr	= SERVICE_GROUP_A_DECISION_PEER_PORT,
 		.flags		= GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= SERVICE_GROUP_CMD_CLUSTER_GET,
+		.doit		= service_group_nl_cluster_get_doit,
+		.policy		= service_group_cluster_get_nl_policy,
+		.maxattr	= SERVICE_GROUP_A_CLUSTER_PORT,
+		.flags		= GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd	= SERVICE_GROUP_CMD_CLUSTER_GET,
+		.dumpit	= service_group_nl_cluster_get_dumpit,
+		.flags	= GENL_CMD_CAP_DUMP,
+	},
+	{
+		.cmd		= SERVICE_GROUP_CMD_CLUSTER_SET,
+		.doit		= service_group_nl_cluster_set_doit,
+		.policy		= service_group_cluster_set_nl_policy,
+		.maxattr	= SERVICE_GROUP_A_CLUSTER_TABLE,
+		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= SERVICE_GROUP_CMD_CLUSTER_DEL,
+		.doit		= service_group_nl_cluster_del_doit,
+		.policy		= service_group_cluster_del_nl_policy,
+		.maxattr	= SERVICE_GROUP_A_CLUSTER_PORT,
+		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 };
 

@@ -12,6 +12,9 @@
 
 #include <uapi/linux/service_group_netlink.h>
 
+/* Common nested types */
+extern const struct nla_policy service_group_node_nl_policy[SERVICE_GROUP_A_NODE_PAD + 1];
+
 int service_group_nl_group_get_doit(struct sk_buff *skb,
 				    struct genl_info *info);
 int service_group_nl_group_get_dumpit(struct sk_buff *skb,
@@ -26,6 +29,14 @@ int service_group_nl_stats_get_doit(struct sk_buff *skb,
 				    struct genl_info *info);
 int service_group_nl_decision_get_doit(struct sk_buff *skb,
 				       struct genl_info *info);
+int service_group_nl_cluster_get_doit(struct sk_buff *skb,
+				      struct genl_info *info);
+int service_group_nl_cluster_get_dumpit(struct sk_buff *skb,
+					struct netlink_callback *cb);
+int service_group_nl_cluster_set_doit(struct sk_buff *skb,
+				      struct genl_info *info);
+int service_group_nl_cluster_del_doit(struct sk_buff *skb,
+				      struct genl_info *info);
 
 enum {
 	SERVICE_GROUP_NLGRP_EVENTS,
