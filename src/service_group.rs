@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! service_group: several listening TCP sockets provide one service.
+//! service_group: several listening TCP sockets, and several machines, provide one service.
 //!
 //! The kernel drops a SYN when the one listener that it looked up is full, although siblings of
 //! that listener are idle. This module lets programs say which sockets are siblings, and gives
 //! the connection to one that has room. Sockets that are in no group are not touched, and pay
-//! nothing.
+//! nothing. And it lets several machines serve one address, each its part, without remembering
+//! anything between packets.
 //!
 //! ```text
 //!   socket option, netlink, packets         the kernel calls
 //!        │
 //!   sys/       every `unsafe`: callbacks from C, safe wrappers of the C shim
 //!        │
-//!   group/     collects facts, has them decided, carries the decision out
+//!   group/     collect facts, have them decided, carry the decision out:
+//!   cluster/   for the sockets of this machine, for the packets of several ones
 //!        │
 //!   logic/     decisions: pure functions, built and tested on the host as well
 //! ```
@@ -35,22 +37,27 @@
 //!       rskq_lock             an accept queue (no bottom halves)
 //!       ehash lock            half-open requests (no bottom halves)
 //!       Trail's slots         what became of connections (no bottom halves)
+//!
+//!   rtnl_lock()               which devices there are (sleeps)
+//!     Clusters::changes       a namespace's cluster IPs (sleeps)
 //! ```
 //!
 //! A program that polls may hold an epoll's mutex above all of these. Those below `lock_sock()` are
 //! never held together. Packets take none of these but a slot of the
 //! trail. A socket that ends holds its own lock. `sg_faces_lock` is held with no other.
 
+mod cluster;
 mod group;
 // Public in the host crate that shares it.
 #[expect(unreachable_pub)]
-// The cluster's decisions have no user but their tests yet.
+// Tables are made by the tool, with what is here.
 #[cfg_attr(not(CONFIG_KUNIT = "y"), expect(dead_code))]
 mod logic;
 mod sys;
 
 use kernel::prelude::*;
 use sys::{
+    device::DeviceWatch,
     listener::FlagRegistration,
     netlink::NetlinkRegistration,
     netns::NetnsRegistration,
@@ -75,6 +82,7 @@ struct ServiceGroup {
     _netlink: NetlinkRegistration,
     _flag: FlagRegistration,
     _members: Barrier,
+    _devices: DeviceWatch,
     _netns: NetnsRegistration,
     _queue: WorkQueue,
     _groups: Barrier,
@@ -86,6 +94,7 @@ impl kernel::Module for ServiceGroup {
         let groups = Barrier;
         let queue = WorkQueue::new()?;
         let netns = NetnsRegistration::new()?;
+        let devices = DeviceWatch::new()?;
         let members = Barrier;
         let flag = FlagRegistration::new()?;
         let netlink = NetlinkRegistration::new()?;
@@ -95,6 +104,7 @@ impl kernel::Module for ServiceGroup {
             _netlink: netlink,
             _flag: flag,
             _members: members,
+            _devices: devices,
             _netns: netns,
             _queue: queue,
             _groups: groups,

@@ -9,10 +9,15 @@
 mod bindings;
 mod callbacks;
 pub(crate) mod calls;
+mod commands;
+pub(crate) mod device;
+pub(crate) mod hooks;
 pub(crate) mod listener;
+pub(crate) mod neighbour;
 pub(crate) mod netlink;
 pub(crate) mod netns;
 pub(crate) mod option;
+pub(crate) mod packet;
 pub(crate) mod queue;
 pub(crate) mod rcu;
 pub(crate) mod requests;

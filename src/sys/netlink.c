@@ -85,10 +85,58 @@ _Bool sg_info_optional_u32(const struct genl_info *info, int attribute,
 	return true;
 }
 
-struct sk_buff *sg_reply_new(const struct genl_info *info, unsigned char cmd,
-			     void **header)
+static int sg_node_read(struct nlattr **tb, struct sg_node *node)
 {
-	struct sk_buff *skb = genlmsg_new(NLMSG_GOODSIZE, GFP_KERNEL);
+	const struct nlattr *address = tb[SERVICE_GROUP_A_NODE_ADDRESS];
+
+	if (!tb[SERVICE_GROUP_A_NODE_ID] || !tb[SERVICE_GROUP_A_NODE_WEIGHT] ||
+	    !tb[SERVICE_GROUP_A_NODE_STATE] || !tb[SERVICE_GROUP_A_NODE_WAY] ||
+	    !address)
+		return -EINVAL;
+	node->id = nla_get_u32(tb[SERVICE_GROUP_A_NODE_ID]);
+	node->weight = nla_get_u32(tb[SERVICE_GROUP_A_NODE_WEIGHT]);
+	node->state = nla_get_u32(tb[SERVICE_GROUP_A_NODE_STATE]);
+	node->way = nla_get_u32(tb[SERVICE_GROUP_A_NODE_WAY]);
+	/* The policy lets no longer one in. */
+	node->address_len = nla_len(address);
+	nla_memcpy(node->address, address, sizeof(node->address));
+	return 0;
+}
+
+const void *sg_info_data(const struct genl_info *info, int attribute,
+			 unsigned int *len)
+{
+	if (!info->attrs[attribute])
+		return NULL;
+	*len = nla_len(info->attrs[attribute]);
+	return nla_data(info->attrs[attribute]);
+}
+
+int sg_info_node(const struct genl_info *info, unsigned int *position,
+		 struct sg_node *node)
+{
+	struct nlattr *tb[SERVICE_GROUP_A_NODE_MAX + 1];
+	unsigned int index = 0;
+	struct nlattr *attr;
+	int rem, err;
+
+	nlmsg_for_each_attr_type(attr, SERVICE_GROUP_A_CLUSTER_NODES,
+				 info->nlhdr, GENL_HDRLEN, rem) {
+		if (index++ < *position)
+			continue;
+		*position = index;
+		err = nla_parse_nested(tb, SERVICE_GROUP_A_NODE_MAX, attr,
+				       service_group_node_nl_policy,
+				       info->extack);
+		return err ? err : sg_node_read(tb, node);
+	}
+	return -ENOENT;
+}
+
+struct sk_buff *sg_reply_new(const struct genl_info *info, unsigned char cmd,
+			     unsigned int size, void **header)
+{
+	struct sk_buff *skb = genlmsg_new(max(size, NLMSG_GOODSIZE), GFP_KERNEL);
 
 	if (!skb)
 		return NULL;
@@ -119,11 +167,13 @@ struct user_namespace *sg_event_userns(const struct net *net)
 	return net->user_ns;
 }
 
-struct sk_buff *sg_event_new(unsigned char cmd, _Bool atomic, void **header)
+struct sk_buff *sg_event_new(unsigned char cmd, unsigned int size,
+			     _Bool atomic, void **header)
 {
 	struct sk_buff *skb;
 
-	skb = genlmsg_new(NLMSG_GOODSIZE, atomic ? GFP_ATOMIC : GFP_KERNEL);
+	skb = genlmsg_new(max(size, NLMSG_GOODSIZE),
+			  atomic ? GFP_ATOMIC : GFP_KERNEL);
 	if (!skb)
 		return NULL;
 	*header = genlmsg_put(skb, 0, 0, &service_group_nl_family, 0, cmd);
@@ -148,9 +198,21 @@ void sg_message_free(struct sk_buff *skb)
 	nlmsg_free(skb);
 }
 
+_Bool sg_request_may_change(const struct sk_buff *request,
+			    const struct net *net)
+{
+	return netlink_ns_capable(request, net->user_ns, CAP_NET_ADMIN);
+}
+
 struct net *sg_dump_net(const struct netlink_callback *cb)
 {
 	return sock_net(cb->skb->sk);
+}
+
+_Bool sg_dump_may_change(const struct netlink_callback *cb)
+{
+	return netlink_ns_capable(cb->skb, sock_net(cb->skb->sk)->user_ns,
+				  CAP_NET_ADMIN);
 }
 
 struct user_namespace *sg_dump_userns(const struct netlink_callback *cb)

@@ -4,13 +4,7 @@
 
 use super::{
     bindings,
-    errno,
     netns::Net, //
-};
-use crate::group::{
-    insight,
-    report,
-    settings, //
 };
 use core::ptr;
 use kernel::{
@@ -89,10 +83,13 @@ fn command(cmd: u32) -> Result<u8> {
     u8::try_from(cmd).map_err(|_| EINVAL)
 }
 
+/// A node of a cluster IP, as a request gives it: numbers that the policy has checked.
+pub(crate) type NodeNumbers = bindings::sg_node;
+
 /// A request for one object.
 pub(crate) struct Request {
-    skb: *const bindings::sk_buff,
-    info: *const bindings::genl_info,
+    pub(super) skb: *const bindings::sk_buff,
+    pub(super) info: *const bindings::genl_info,
 }
 
 impl Request {
@@ -141,6 +138,12 @@ impl Request {
             .then_some(value)
     }
 
+    /// The port, host byte order, which the policy has checked, if it is there.
+    pub(crate) fn optional_port(&self, attribute: u32) -> Option<u16> {
+        let bytes = self.data(attribute)?.first_chunk()?;
+        Some(u16::from_be_bytes(*bytes))
+    }
+
     /// The address of this length, at most 16, which the policy has checked.
     pub(crate) fn address(&self, attribute: u32, len: u32) -> Option<[u8; 16]> {
         let mut address = [0; 16];
@@ -156,11 +159,49 @@ impl Request {
         .then_some(address)
     }
 
+    /// The bytes of the attribute, which the policy has checked, if it is there.
+    pub(crate) fn data(&self, attribute: u32) -> Option<&[u8]> {
+        let mut len = 0;
+        // SAFETY: The request is there; the attribute is one of the command's policy.
+        let data = unsafe { bindings::sg_info_data(self.info, number(attribute).ok()?, &mut len) };
+        if data.is_null() {
+            return None;
+        }
+        // SAFETY: The attribute has so many bytes, and nobody writes to a request.
+        Some(unsafe { core::slice::from_raw_parts(data.cast(), len as usize) })
+    }
+
+    /// The nodes that are given, one after the other; `position` is 0 at first.
+    pub(crate) fn node(&self, position: &mut u32) -> Option<Result<NodeNumbers>> {
+        let mut node = NodeNumbers::default();
+        // SAFETY: The request is one to set a cluster IP, and there.
+        match to_result(unsafe { bindings::sg_info_node(self.info, position, &mut node) }) {
+            Err(error) if error == ENOENT => None,
+            result => Some(result.map(|()| node)),
+        }
+    }
+
+    /// Whether the sender has `CAP_NET_ADMIN` in the namespace.
+    pub(crate) fn may_change(&self) -> bool {
+        // SAFETY: The request is there, and so is its namespace.
+        unsafe { bindings::sg_request_may_change(self.skb, self.net().as_ptr()) }
+    }
+
     /// Answers with a message that `fill` fills.
     pub(crate) fn reply(&self, cmd: u32, fill: impl FnOnce(&mut Message) -> Result) -> Result {
+        self.reply_long(cmd, 0, fill)
+    }
+
+    /// The same with room for `size` bytes, if that is more than usual.
+    pub(crate) fn reply_long(
+        &self,
+        cmd: u32,
+        size: u32,
+        fill: impl FnOnce(&mut Message) -> Result,
+    ) -> Result {
         let mut header = ptr::null_mut();
         // SAFETY: The request is there.
-        let skb = unsafe { bindings::sg_reply_new(self.info, command(cmd)?, &mut header) };
+        let skb = unsafe { bindings::sg_reply_new(self.info, command(cmd)?, size, &mut header) };
         if skb.is_null() {
             return Err(ENOMEM);
         }
@@ -181,14 +222,20 @@ impl Request {
 
 /// A dump that goes on from where the last message ended.
 pub(crate) struct Dump {
-    cb: *mut bindings::netlink_callback,
-    skb: *mut bindings::sk_buff,
+    pub(super) cb: *mut bindings::netlink_callback,
+    pub(super) skb: *mut bindings::sk_buff,
 }
 
 impl Dump {
     pub(crate) fn net(&self) -> Net<'_> {
         // SAFETY: The dump has a namespace as long as it is there.
         unsafe { Net::from_ptr(bindings::sg_dump_net(self.cb)) }
+    }
+
+    /// Whether the reader has `CAP_NET_ADMIN` in the namespace.
+    pub(crate) fn may_change(&self) -> bool {
+        // SAFETY: The dump is there.
+        unsafe { bindings::sg_dump_may_change(self.cb) }
     }
 
     /// The attribute of the request, which the policy has checked.
@@ -253,6 +300,17 @@ pub(crate) fn notify(
     context: Context,
     fill: impl FnOnce(&mut Message) -> Result,
 ) {
+    notify_long(net, cmd, 0, context, fill);
+}
+
+/// The same with room for `size` bytes, if that is more than usual.
+pub(crate) fn notify_long(
+    net: Net<'_>,
+    cmd: u32,
+    size: u32,
+    context: Context,
+    fill: impl FnOnce(&mut Message) -> Result,
+) {
     let atomic = context == Context::Atomic;
     let mut header = ptr::null_mut();
     // SAFETY: The namespace is there.
@@ -261,7 +319,7 @@ pub(crate) fn notify(
     }
     let Ok(cmd) = command(cmd) else { return };
     // SAFETY: It has no requirements.
-    let skb = unsafe { bindings::sg_event_new(cmd, atomic, &mut header) };
+    let skb = unsafe { bindings::sg_event_new(cmd, size, atomic, &mut header) };
     if skb.is_null() {
         return;
     }
@@ -295,81 +353,4 @@ impl Drop for NetlinkRegistration {
         // SAFETY: It was registered.
         unsafe { bindings::sg_netlink_unregister() };
     }
-}
-
-/// # Safety
-///
-/// Called by generic netlink.
-#[no_mangle]
-unsafe extern "C" fn service_group_nl_group_get_doit(
-    skb: *mut bindings::sk_buff,
-    info: *mut bindings::genl_info,
-) -> c_int {
-    errno(report::group(&Request { skb, info }))
-}
-
-/// # Safety
-///
-/// Called by generic netlink.
-#[no_mangle]
-unsafe extern "C" fn service_group_nl_group_get_dumpit(
-    skb: *mut bindings::sk_buff,
-    cb: *mut bindings::netlink_callback,
-) -> c_int {
-    errno(report::groups(&mut Dump { cb, skb }))
-}
-
-/// # Safety
-///
-/// Called by generic netlink.
-#[no_mangle]
-unsafe extern "C" fn service_group_nl_member_get_dumpit(
-    skb: *mut bindings::sk_buff,
-    cb: *mut bindings::netlink_callback,
-) -> c_int {
-    errno(report::members(&mut Dump { cb, skb }))
-}
-
-/// # Safety
-///
-/// Called by generic netlink.
-#[no_mangle]
-unsafe extern "C" fn service_group_nl_group_set_doit(
-    skb: *mut bindings::sk_buff,
-    info: *mut bindings::genl_info,
-) -> c_int {
-    errno(settings::set_group(&Request { skb, info }))
-}
-
-/// # Safety
-///
-/// Called by generic netlink.
-#[no_mangle]
-unsafe extern "C" fn service_group_nl_member_set_doit(
-    skb: *mut bindings::sk_buff,
-    info: *mut bindings::genl_info,
-) -> c_int {
-    errno(settings::set_member(&Request { skb, info }))
-}
-
-/// # Safety
-///
-/// Called by generic netlink.
-#[no_mangle]
-unsafe extern "C" fn service_group_nl_decision_get_doit(
-    skb: *mut bindings::sk_buff,
-    info: *mut bindings::genl_info,
-) -> c_int {
-    errno(insight::decision(&Request { skb, info }))
-}
-
-/// # Safety
-///
-/// Called by generic netlink.
-#[no_mangle]
-unsafe extern "C" fn service_group_nl_stats_get_doit(
-    skb: *mut bindings::sk_buff,
-    info: *mut bindings::genl_info,
-) -> c_int {
-    errno(report::stats(&Request { skb, info }))
 }

@@ -3,7 +3,8 @@
  * Hangs the Rust side's state on each network namespace.
  *
  * Every member's socket holds a reference to its namespace, so when the state
- * is freed there are no groups in it.
+ * is freed there are no groups in it. Cluster IPs hold none: they are stopped
+ * first, and a grace period passes before they are freed.
  */
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
@@ -12,8 +13,14 @@
 
 static unsigned int sg_netns_id __read_mostly;
 
+/**
+ * struct sg_netns - what is kept for a namespace
+ * @state: the groups
+ * @clusters: the cluster IPs
+ */
 struct sg_netns {
 	void *state;
+	void *clusters;
 };
 
 static int __net_init sg_netns_init(struct net *net)
@@ -21,21 +28,37 @@ static int __net_init sg_netns_init(struct net *net)
 	struct sg_netns *netns = net_generic(net, sg_netns_id);
 
 	netns->state = sg_netns_new();
-	return netns->state ? 0 : -ENOMEM;
+	if (!netns->state)
+		return -ENOMEM;
+	netns->clusters = sg_clusters_new(net);
+	if (!netns->clusters) {
+		sg_netns_free(netns->state);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static void __net_exit sg_netns_pre_exit(struct net *net)
+{
+	struct sg_netns *netns = net_generic(net, sg_netns_id);
+
+	sg_clusters_stop(netns->clusters);
 }
 
 static void __net_exit sg_netns_exit(struct net *net)
 {
 	struct sg_netns *netns = net_generic(net, sg_netns_id);
 
+	sg_clusters_free(netns->clusters);
 	sg_netns_free(netns->state);
 }
 
 static struct pernet_operations sg_netns_ops = {
-	.init	= sg_netns_init,
-	.exit	= sg_netns_exit,
-	.id	= &sg_netns_id,
-	.size	= sizeof(struct sg_netns),
+	.init		= sg_netns_init,
+	.pre_exit	= sg_netns_pre_exit,
+	.exit		= sg_netns_exit,
+	.id		= &sg_netns_id,
+	.size		= sizeof(struct sg_netns),
 };
 
 int sg_netns_register(void)
@@ -53,4 +76,11 @@ const void *sg_netns_state(const struct net *net)
 	const struct sg_netns *netns = net_generic(net, sg_netns_id);
 
 	return netns->state;
+}
+
+const void *sg_netns_clusters(const struct net *net)
+{
+	const struct sg_netns *netns = net_generic(net, sg_netns_id);
+
+	return netns->clusters;
 }

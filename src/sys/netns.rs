@@ -3,7 +3,10 @@
 //! Network namespaces, and what the module keeps for each.
 
 use super::bindings;
-use crate::group::registry::Registry;
+use crate::{
+    cluster::Clusters,
+    group::registry::Registry, //
+};
 use core::marker::PhantomData;
 use kernel::{
     error::to_result,
@@ -32,6 +35,13 @@ impl<'a> Net<'a> {
         // SAFETY: The state is what `sg_netns_new()` returned, and is there as long as the
         // namespace and the module's registration are; whoever asks has both.
         unsafe { ArcBorrow::from_raw(bindings::sg_netns_state(self.0).cast()) }
+    }
+
+    /// The cluster IPs of the namespace.
+    pub(crate) fn clusters(self) -> &'a Clusters {
+        // SAFETY: What `sg_clusters_new()` returned is there as long as the namespace and the
+        // module's registration are; whoever asks has both. It is pinned, and nobody moves it.
+        unsafe { &*bindings::sg_netns_clusters(self.0).cast::<Clusters>() }
     }
 
     /// Whether it is the caller's own.
@@ -95,4 +105,54 @@ unsafe extern "C" fn sg_netns_free(state: *mut c_void) {
     // SAFETY: By the requirement.
     let registry = unsafe { Arc::<Registry>::from_raw(state.cast()) };
     registry.ticker().stop();
+}
+
+/// A namespace whose state this is part of: it is there as long as that, and takes no reference.
+///
+/// # Invariants
+///
+/// It is one, until the state is freed.
+pub(crate) struct OwnNet(*mut bindings::net);
+
+// SAFETY: A namespace may be used from any CPU.
+unsafe impl Send for OwnNet {}
+// SAFETY: As above.
+unsafe impl Sync for OwnNet {}
+
+impl OwnNet {
+    pub(crate) fn get(&self) -> Net<'_> {
+        // SAFETY: By the invariant.
+        unsafe { Net::from_ptr(self.0) }
+    }
+}
+
+/// # Safety
+///
+/// Called by `netns.c`.
+#[no_mangle]
+unsafe extern "C" fn sg_clusters_new(net: *mut bindings::net) -> *mut c_void {
+    // INVARIANT: The namespace has what is made here freed when it ends.
+    match Clusters::new(OwnNet(net)) {
+        // SAFETY: It is not moved until `sg_clusters_free()`.
+        Ok(clusters) => KBox::into_raw(unsafe { Pin::into_inner_unchecked(clusters) }).cast(),
+        Err(_) => core::ptr::null_mut(),
+    }
+}
+
+/// # Safety
+///
+/// Called by `netns.c`, with what [`sg_clusters_new`] made.
+#[no_mangle]
+unsafe extern "C" fn sg_clusters_stop(clusters: *mut c_void) {
+    // SAFETY: By the requirement.
+    unsafe { &*clusters.cast::<Clusters>() }.stop();
+}
+
+/// # Safety
+///
+/// Called by `netns.c`, once for each that [`sg_clusters_new`] made.
+#[no_mangle]
+unsafe extern "C" fn sg_clusters_free(clusters: *mut c_void) {
+    // SAFETY: By the requirement; a grace period has passed since nothing shows it packets.
+    drop(unsafe { Pin::new_unchecked(KBox::from_raw(clusters.cast::<Clusters>())) });
 }

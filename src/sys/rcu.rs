@@ -5,13 +5,16 @@
 use core::{
     mem::{offset_of, size_of},
     ops::Deref,
-    ptr::NonNull, //
+    ptr::{self, NonNull}, //
 };
 use kernel::{
     alloc::{AllocError, Flags},
     bindings,
     prelude::*,
-    sync::rcu::{self, Guard},
+    sync::{
+        atomic::{Acquire, Atomic, Full},
+        rcu::{self, Guard}, //
+    },
     types::Opaque, //
 };
 
@@ -99,6 +102,50 @@ impl<T: Send + Sync> Drop for RcuBox<T> {
 unsafe extern "C" fn free<T>(head: *mut bindings::callback_head) {
     // SAFETY: By the requirement, nobody else has the allocation; `head` is its first field.
     drop(unsafe { KBox::from_raw(head.cast::<Inner<T>>()) });
+}
+
+/// A value that RCU readers find, and that is replaced as a whole.
+///
+/// # Invariants
+///
+/// The pointer is null or comes from [`RcuBox::into_raw`], and this cell owns the box.
+pub(crate) struct RcuCell<T: Send + Sync + 'static>(Atomic<*mut T>);
+
+// SAFETY: It owns a `T`, and hands out shared references only.
+unsafe impl<T: Send + Sync> Send for RcuCell<T> {}
+// SAFETY: As above.
+unsafe impl<T: Send + Sync> Sync for RcuCell<T> {}
+
+impl<T: Send + Sync> RcuCell<T> {
+    /// An empty one.
+    pub(crate) fn new() -> Self {
+        // INVARIANT: It is null.
+        Self(Atomic::new(ptr::null_mut()))
+    }
+
+    /// The value, if there is one.
+    pub(crate) fn get<'g>(&'g self, _guard: &'g Guard) -> Option<&'g T> {
+        // SAFETY: By the invariant. The box is dropped after it was taken out of here, and the
+        // value lives for a grace period after that; the guard shows that this is a read section.
+        unsafe { self.0.load(Acquire).as_ref() }
+    }
+
+    /// Puts another value in, or none. Readers find the old one until they end.
+    pub(crate) fn replace(&self, value: Option<RcuBox<T>>) {
+        let new = value.map_or(ptr::null_mut(), RcuBox::into_raw);
+        // INVARIANT: It comes from `into_raw()`, or is null.
+        let old = self.0.xchg(new, Full);
+        if !old.is_null() {
+            // SAFETY: By the invariant; nobody finds it here any more.
+            drop(unsafe { RcuBox::from_raw(old) });
+        }
+    }
+}
+
+impl<T: Send + Sync> Drop for RcuCell<T> {
+    fn drop(&mut self) {
+        self.replace(None);
+    }
 }
 
 /// The read section that the kernel calls a callback in: entering another one costs, and is of no

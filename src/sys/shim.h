@@ -392,12 +392,36 @@ _Bool sg_info_address(const struct genl_info *info, int attribute,
 /* The same for one that may be left out. */
 _Bool sg_info_optional_u32(const struct genl_info *info, int attribute,
 			   unsigned int *value);
-/* A message of this command as the reply to a request, or NULL. */
+/* The bytes of an attribute, or NULL if it is not there. */
+const void *sg_info_data(const struct genl_info *info, int attribute,
+			 unsigned int *len);
+
+/* A node of a cluster IP, as it is given. */
+struct sg_node {
+	unsigned int	id;
+	unsigned int	weight;
+	unsigned int	state;
+	unsigned int	way;
+	unsigned int	address_len;
+	unsigned char	address[16];
+};
+
+/*
+ * The request's node at this position, which goes on; 0 at first. -ENOENT if
+ * there are no more, -EINVAL if part of it is missing.
+ */
+int sg_info_node(const struct genl_info *info, unsigned int *position,
+		 struct sg_node *node);
+/*
+ * A message of this command as the reply to a request, or NULL. It has room for
+ * so many bytes, or for what is usual.
+ */
 struct sk_buff *sg_reply_new(const struct genl_info *info, unsigned char cmd,
-			     void **header);
+			     unsigned int size, void **header);
 int sg_reply_send(const struct genl_info *info, struct sk_buff *skb,
 		  void *header);
-struct sk_buff *sg_event_new(unsigned char cmd, _Bool atomic, void **header);
+struct sk_buff *sg_event_new(unsigned char cmd, unsigned int size,
+			     _Bool atomic, void **header);
 void sg_event_send(struct net *net, struct sk_buff *skb, void *header,
 		   _Bool atomic);
 _Bool sg_event_wanted(struct net *net);
@@ -405,6 +429,10 @@ _Bool sg_event_wanted(struct net *net);
 struct user_namespace *sg_event_userns(const struct net *net);
 void sg_message_free(struct sk_buff *skb);
 
+/* Whether the sender has CAP_NET_ADMIN in the namespace of the request. */
+_Bool sg_request_may_change(const struct sk_buff *request,
+			    const struct net *net);
+_Bool sg_dump_may_change(const struct netlink_callback *cb);
 struct net *sg_dump_net(const struct netlink_callback *cb);
 struct user_namespace *sg_dump_userns(const struct netlink_callback *cb);
 _Bool sg_dump_u32(const struct netlink_callback *cb, int attribute,
@@ -445,5 +473,16 @@ int service_group_nl_decision_get_doit(struct sk_buff *skb,
 				       struct genl_info *info);
 int service_group_nl_stats_get_doit(struct sk_buff *skb,
 				    struct genl_info *info);
+
+int service_group_nl_cluster_get_doit(struct sk_buff *skb,
+				      struct genl_info *info);
+int service_group_nl_cluster_get_dumpit(struct sk_buff *skb,
+					struct netlink_callback *cb);
+int service_group_nl_cluster_set_doit(struct sk_buff *skb,
+				      struct genl_info *info);
+int service_group_nl_cluster_del_doit(struct sk_buff *skb,
+				      struct genl_info *info);
+
+#include "cluster.h"
 
 #endif /* _SERVICE_GROUP_SHIM_H */

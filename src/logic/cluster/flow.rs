@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 /// An IP address, host byte order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Address {
     /// 192.0.2.1 is 0xc000_0201.
     V4(u32),
@@ -28,6 +28,20 @@ impl Address {
             u32::from_be_bytes([i, j, k, l]),
             u32::from_be_bytes([m, n, o, p]),
         ])
+    }
+
+    /// Its bytes, as in an IP header. An IPv4 address has four; zeros follow.
+    pub fn to_bytes(self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        for (to, word) in bytes.chunks_exact_mut(4).zip(self.words()) {
+            to.copy_from_slice(&word.to_be_bytes());
+        }
+        bytes
+    }
+
+    /// Whether it is of IPv6.
+    pub const fn is_ipv6(&self) -> bool {
+        matches!(self, Self::V6(_))
     }
 
     /// Its 32-bit words, one or four, the first one first.
@@ -85,6 +99,11 @@ mod tests {
         let v6 = Address::from_v6_bytes([0x20, 1, 0xd, 0xb8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 9]);
         assert_eq!(v6, Address::V6([0x2001_0db8, 0x0102_0304, 0x0506_0708, 9]));
         assert_eq!(v6.words().len(), 4);
+        assert_eq!(
+            v4.to_bytes(),
+            [192, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+        );
+        assert_eq!(Address::from_v6_bytes(v6.to_bytes()), v6);
     }
 
     #[test]

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Cluster IPs come, change and go.
+
+#![forbid(unsafe_code)]
+
+use super::{
+    config::{Config, Name},
+    counters::Counters,
+    report::{self, Change},
+    table::{Map, Table},
+    view::View,
+    Book,
+    Cluster,
+    Clusters,
+    Forwarded,
+    Served, //
+};
+use crate::{
+    logic::cluster::flow::Address,
+    sys::{
+        device::{Device, Rtnl},
+        hooks::{Gatherer, Hooks},
+        netlink::Request,
+        rcu::RcuBox,
+        uapi, //
+    },
+};
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::{Atomic, Relaxed},
+        Arc, //
+    },
+};
+
+/// `cluster-set`: see [`Config::of`] for what is `EINVAL` and `E2BIG`. `ENOSPC` if there are too
+/// many cluster IPs, `ENODEV` if there is no such Ethernet device, `ESTALE` if the epoch is lower
+/// than the present one, or the same with another table, `EOPNOTSUPP` if the kernel cannot put
+/// fragments together. On an error nothing has changed.
+pub(crate) fn set(request: &Request) -> Result {
+    let (config, map) = Config::of(request)?;
+    let net = request.net();
+    let clusters = net.clusters();
+    // A kernel module may be loaded for it, which must not wait for our locks.
+    let gatherer = match needs_ipv6(&config) {
+        true => Some(Gatherer::new()?),
+        false => None,
+    };
+    let rtnl = Rtnl::lock();
+    let mut book = clusters.changes.lock();
+    let place = book.find(&config.name);
+    let old = place.ok().and_then(|index| book.served.get(index));
+    check(&config, &map, &book, old)?;
+    let joined = match old {
+        Some(old) if old.fits(&config) => None,
+        _ => Some(join(clusters, &config, &rtnl)?),
+    };
+    let old = old.map(|old| &*old.cluster);
+    let is_new = joined.is_some() || old.is_none_or(|old| old.config.role != config.role);
+    let cluster = Arc::new(Cluster::after(old, config, map)?, GFP_KERNEL_ACCOUNT)?;
+    let view = view_with(&book, place, &cluster)?;
+    book.served.reserve(1, GFP_KERNEL_ACCOUNT)?;
+    if book.hooks.is_none() {
+        book.hooks = Some(Hooks::of(clusters)?);
+    }
+    // Nothing fails from here on.
+    clusters.view.replace(Some(view));
+    let served = Served {
+        cluster: cluster.clone(),
+        device: joined.or_else(|| book.take_device(place)),
+        _gatherer: gatherer,
+    };
+    if is_new {
+        served.announce();
+    }
+    book.put(place, served);
+    clusters.changed();
+    drop(book);
+    drop(rtnl);
+    report::event(Change::Changed, &cluster, net);
+    Ok(())
+}
+
+/// `cluster-del`. `EINVAL` if it is no such name, `ENOENT` if there is none.
+pub(crate) fn remove(request: &Request) -> Result {
+    let name = Name::of(request)?;
+    let net = request.net();
+    let clusters = net.clusters();
+    let rtnl = Rtnl::lock();
+    let mut book = clusters.changes.lock();
+    let index = book.find(&name).map_err(|_| ENOENT)?;
+    let view = view_without(&book, index)?;
+    clusters.view.replace(view);
+    let served = book.served.remove(index).map_err(|_| ENOENT)?;
+    let hooks = match book.served.is_empty() {
+        true => book.hooks.take(),
+        false => None,
+    };
+    clusters.changed();
+    let cluster = served.cluster.clone();
+    drop((served, hooks));
+    drop(book);
+    drop(rtnl);
+    report::event(Change::Removed, &cluster, net);
+    Ok(())
+}
+
+/// Whether fragments of IPv6 may come.
+fn needs_ipv6(config: &Config) -> bool {
+    let is_ipv6 = |address: &Address| address.is_ipv6();
+    is_ipv6(&config.name.address) || config.nodes.iter().any(|node| is_ipv6(&node.address))
+}
+
+/// Whether this may take the place of the old one.
+fn check(config: &Config, map: &Map, book: &Book, old: Option<&Served>) -> Result {
+    let Some(old) = old else {
+        return match book.served.len() < uapi::SERVICE_GROUP_MAX_CLUSTERS as usize {
+            true => Ok(()),
+            false => Err(ENOSPC),
+        };
+    };
+    let epoch = old.cluster.config.epoch;
+    let stale =
+        config.epoch < epoch || (config.epoch == epoch && !map.same(old.cluster.table.map()));
+    match stale {
+        true => Err(ESTALE),
+        false => Ok(()),
+    }
+}
+
+/// Has the device do what the cluster IP needs.
+fn join(clusters: &Clusters, config: &Config, rtnl: &Rtnl) -> Result<Device> {
+    let mut device = Device::new(clusters.net(), config.device, rtnl)?;
+    if let Some(mac) = &config.mac {
+        device.join_mac(mac, rtnl)?;
+    }
+    let address = &config.name.address;
+    if config.role.answers() && address.is_ipv6() {
+        device
+            .join_solicited(&address.to_bytes(), rtnl)
+            // The device has no IPv6.
+            .map_err(|error| if error == EINVAL { ENODEV } else { error })?;
+    }
+    Ok(device)
+}
+
+/// What packets are to find when `cluster` is served in the place of the one of its name, or as
+/// well, between the others.
+fn view_with(
+    book: &Book,
+    place: Result<usize, usize>,
+    cluster: &Arc<Cluster>,
+) -> Result<RcuBox<View>> {
+    let (before, after) = match place {
+        Ok(index) => (index, index.saturating_add(1)),
+        Err(index) => (index, index),
+    };
+    let mut list = KVec::with_capacity(book.served.len().saturating_add(1), GFP_KERNEL_ACCOUNT)?;
+    for served in book.served.iter().take(before) {
+        list.push(served.cluster.clone(), GFP_KERNEL_ACCOUNT)?;
+    }
+    list.push(cluster.clone(), GFP_KERNEL_ACCOUNT)?;
+    for served in book.served.iter().skip(after) {
+        list.push(served.cluster.clone(), GFP_KERNEL_ACCOUNT)?;
+    }
+    Ok(RcuBox::new(View::new(list), GFP_KERNEL_ACCOUNT)?)
+}
+
+/// What packets are to find when one is served no more; nothing, if it was the last one.
+fn view_without(book: &Book, index: usize) -> Result<Option<RcuBox<View>>> {
+    let mut list = KVec::with_capacity(book.served.len(), GFP_KERNEL_ACCOUNT)?;
+    for (at, served) in book.served.iter().enumerate() {
+        if at != index {
+            list.push(served.cluster.clone(), GFP_KERNEL_ACCOUNT)?;
+        }
+    }
+    match list.is_empty() {
+        true => Ok(None),
+        false => Ok(Some(RcuBox::new(View::new(list), GFP_KERNEL_ACCOUNT)?)),
+    }
+}
+
+impl Clusters {
+    fn changed(&self) {
+        self.generation.add(1, Relaxed);
+    }
+}
+
+impl Book {
+    fn take_device(&mut self, place: Result<usize, usize>) -> Option<Device> {
+        let old = place.ok().and_then(|index| self.served.get_mut(index));
+        old.and_then(|old| old.device.take())
+    }
+
+    /// Puts one in the place of the old one, or between the others; there is room.
+    fn put(&mut self, place: Result<usize, usize>, new: Served) {
+        match place {
+            Ok(index) => {
+                if let Some(old) = self.served.get_mut(index) {
+                    *old = new;
+                }
+            }
+            // There is room, and the place is not behind the end.
+            Err(index) => drop(self.served.insert_within_capacity(index, new)),
+        }
+    }
+}
+
+impl Served {
+    /// Whether the device does all that this needs.
+    fn fits(&self, config: &Config) -> bool {
+        let old = &self.cluster.config;
+        self.device.is_some()
+            && old.device == config.device
+            && old.mac == config.mac
+            && old.role.answers() == config.role.answers()
+    }
+}
+
+impl Cluster {
+    /// One that takes the place of `old`, and goes on with its counters.
+    fn after(old: Option<&Self>, config: Config, map: Map) -> Result<Self> {
+        let counters = match old {
+            Some(old) => old.counters.clone(),
+            None => Arc::new(Counters::new(), GFP_KERNEL_ACCOUNT)?,
+        };
+        let table = match old {
+            Some(old) => Table::after(&old.table, map, config.settle)?,
+            None => Table::first(map)?,
+        };
+        let mut forwarded = KVec::with_capacity(config.nodes.len(), GFP_KERNEL_ACCOUNT)?;
+        for node in &config.nodes {
+            let known = old.and_then(|old| old.forwarded_of(node.id));
+            let count = match known {
+                Some(known) => known.clone(),
+                None => Arc::new(Forwarded(Atomic::new(0)), GFP_KERNEL_ACCOUNT)?,
+            };
+            forwarded.push(count, GFP_KERNEL_ACCOUNT)?;
+        }
+        Ok(Self {
+            config,
+            table,
+            forwarded,
+            counters,
+        })
+    }
+}

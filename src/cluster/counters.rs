@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What became of the packets of a cluster IP, counted.
+//!
+//! The names are those of the netlink specification, where their meaning is written down.
+
+#![forbid(unsafe_code)]
+
+use kernel::{
+    cpu::CpuId,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
+};
+
+/// What is counted.
+#[derive(Clone, Copy)]
+pub(super) enum Counter {
+    Owned,
+    Known,
+    Ignored,
+    Forwarded,
+    SecondChance,
+    SecondChanceIn,
+    Silent,
+    DroppedNoOwner,
+    DroppedSpent,
+    DroppedMalformed,
+    DroppedUnreachable,
+    TooBig,
+    Reassembled,
+    Answered,
+}
+
+impl Counter {
+    /// Number of counters.
+    const COUNT: usize = 14;
+
+    /// All of them, in the order of their attributes.
+    pub(super) const ALL: [Self; Self::COUNT] = [
+        Self::Owned,
+        Self::Known,
+        Self::Ignored,
+        Self::Forwarded,
+        Self::SecondChance,
+        Self::SecondChanceIn,
+        Self::Silent,
+        Self::DroppedNoOwner,
+        Self::DroppedSpent,
+        Self::DroppedMalformed,
+        Self::DroppedUnreachable,
+        Self::TooBig,
+        Self::Reassembled,
+        Self::Answered,
+    ];
+}
+
+/// Counts of one CPU, or of a few that share them; no other's are on its cache lines.
+#[repr(align(128))]
+struct Share([Atomic<u64>; Counter::COUNT]);
+
+/// Over how many shares packets spread; a power of two.
+const SHARES: usize = 8;
+
+/// One count for each [`Counter`].
+pub(super) struct Counters([Share; SHARES]);
+
+impl Counters {
+    /// All zero.
+    pub(super) fn new() -> Self {
+        let share = |_| Share(core::array::from_fn(|_| Atomic::new(0)));
+        Self(core::array::from_fn(share))
+    }
+
+    /// Counts one more. No preemption, or the count may be another CPU's, which does no harm.
+    pub(super) fn count(&self, counter: Counter) {
+        let cpu = CpuId::current().as_u32() as usize;
+        let share = self.0.get(cpu & (SHARES - 1));
+        if let Some(count) = share.and_then(|share| share.0.get(counter as usize)) {
+            count.add(1, Relaxed);
+        }
+    }
+
+    /// The count, over all CPUs.
+    pub(super) fn get(&self, counter: Counter) -> u64 {
+        self.0
+            .iter()
+            .filter_map(|share| share.0.get(counter as usize))
+            .map(|count| count.load(Relaxed))
+            .fold(0, u64::wrapping_add)
+    }
+}

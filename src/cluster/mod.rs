@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Cluster IPs: addresses that several machines serve, each its part.
+//!
+//! A packet's way, all of it in the file named:
+//!
+//! ```text
+//!   packet ──> Clusters::may_serve ──> packet::incoming ──> this machine, another one, or nowhere
+//!   ARP, neighbour discovery ───────────────────────────> neighbour
+//!   netlink ──> change, report
+//! ```
+//!
+//! What packets find is a [`View`], made anew with each change and looked at under RCU. It has the
+//! cluster IPs themselves, which do not change either; only what is counted is kept from one to the
+//! next. Where the owner of a packet is told, and what becomes of it then, decides
+//! [`logic::cluster`](crate::logic::cluster).
+//!
+//! It configures no addresses, and does not know which nodes live: that is for who sets the table.
+
+#![forbid(unsafe_code)]
+
+pub(crate) mod change;
+mod config;
+mod counters;
+pub(crate) mod neighbour;
+pub(crate) mod packet;
+pub(crate) mod report;
+mod table;
+mod view;
+
+use crate::{
+    logic::cluster::slots::NodeId,
+    sys::{
+        device::{Device, Rtnl},
+        hooks::{Gatherer, Hooks},
+        netns::{Net, OwnNet},
+        rcu::RcuCell, //
+    },
+};
+use config::{Config, Name};
+use counters::{Counter, Counters};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::{Atomic, Relaxed},
+        rcu::Guard,
+        Arc,
+        Mutex, //
+    },
+};
+use table::Table;
+use view::View;
+
+/// What this machine has given to a node.
+struct Forwarded(Atomic<u64>);
+
+/// An address that several machines serve. It does not change; another one takes its place.
+struct Cluster {
+    config: Config,
+    table: Arc<Table>,
+    /// Of each of the nodes, in their order.
+    forwarded: KVec<Arc<Forwarded>>,
+    counters: Arc<Counters>,
+}
+
+impl Cluster {
+    fn count(&self, counter: Counter) {
+        self.counters.count(counter);
+    }
+
+    /// What was given to this node.
+    fn forwarded_of(&self, id: NodeId) -> Option<&Arc<Forwarded>> {
+        let nodes = &self.config.nodes;
+        let index = nodes.binary_search_by_key(&id, |node| node.id).ok()?;
+        self.forwarded.get(index)
+    }
+}
+
+/// A cluster IP, with what the machine does for it.
+struct Served {
+    cluster: Arc<Cluster>,
+    /// None if the device is gone.
+    device: Option<Device>,
+    /// If fragments of IPv6 may come.
+    _gatherer: Option<Gatherer>,
+}
+
+/// All of a namespace.
+struct Book {
+    /// By their names.
+    served: KVec<Served>,
+    /// While there are any.
+    hooks: Option<Hooks>,
+}
+
+impl Book {
+    /// Where the one with this name is, or is to be.
+    fn find(&self, name: &Name) -> Result<usize, usize> {
+        self.served
+            .binary_search_by_key(name, |served| served.cluster.config.name)
+    }
+}
+
+/// The cluster IPs of a network namespace.
+///
+/// Locking order: [`Rtnl`], then `changes`. Packets take neither.
+#[pin_data]
+pub(crate) struct Clusters {
+    net: OwnNet,
+    view: RcuCell<View>,
+    /// Serialises changes, and protects what they change.
+    #[pin]
+    changes: Mutex<Book>,
+    /// Goes up with each change, for dumps to notice.
+    generation: Atomic<u32>,
+}
+
+impl Clusters {
+    pub(crate) fn new(net: OwnNet) -> Result<Pin<KBox<Self>>> {
+        KBox::pin_init(
+            pin_init!(Self {
+                net,
+                view: RcuCell::new(),
+                changes <- new_mutex!(Book {
+                    served: KVec::new(),
+                    hooks: None,
+                }, "service_group::clusters"),
+                generation: Atomic::new(0),
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )
+    }
+
+    pub(crate) fn net(&self) -> Net<'_> {
+        self.net.get()
+    }
+
+    /// Whether a packet is worth a look, to an address of which this is the last word.
+    pub(crate) fn may_serve(&self, tail: u32, guard: &Guard) -> bool {
+        self.view(guard).is_some_and(|view| view.may_have(tail))
+    }
+
+    fn view<'g>(&'g self, guard: &'g Guard) -> Option<&'g View> {
+        self.view.get(guard)
+    }
+
+    /// Never 0.
+    fn generation(&self) -> u32 {
+        self.generation.load(Relaxed).max(1)
+    }
+
+    /// The one with this name.
+    fn get(&self, name: &Name) -> Option<Arc<Cluster>> {
+        let book = self.changes.lock();
+        let served = book.served.get(book.find(name).ok()?)?;
+        Some(served.cluster.clone())
+    }
+
+    /// The one at this place in their order.
+    fn nth(&self, index: usize) -> Option<Arc<Cluster>> {
+        let book = self.changes.lock();
+        book.served.get(index).map(|served| served.cluster.clone())
+    }
+
+    /// Serves nothing any more; the namespace ends. Process context.
+    pub(crate) fn stop(&self) {
+        let _rtnl = Rtnl::lock();
+        let mut book = self.changes.lock();
+        book.hooks = None;
+        self.view.replace(None);
+        book.served.clear();
+    }
+
+    /// A device is about to go; packets for its cluster IPs come no more. Under RTNL.
+    pub(crate) fn device_gone(&self, index: u32) {
+        let mut book = self.changes.lock();
+        for served in &mut book.served {
+            if served.cluster.config.device == index {
+                served.device = None;
+            }
+        }
+    }
+
+    /// A device's neighbours may have forgotten or mistaken who has its cluster IPs. Under RTNL.
+    pub(crate) fn device_moved(&self, index: u32) {
+        let book = self.changes.lock();
+        for served in &book.served {
+            if served.cluster.config.device == index {
+                served.announce();
+            }
+        }
+    }
+}
+
+impl Served {
+    /// Tells the segment who has the address, if this machine does.
+    fn announce(&self) {
+        let config = &self.cluster.config;
+        if let (Some(device), true) = (&self.device, config.role.answers()) {
+            device.announce(&config.name.address);
+        }
+    }
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What becomes of packets for cluster IPs.
+//!
+//! # Fragments
+//!
+//! A fragment is kept until all of its packet have come, as only the first one tells the ports. In
+//! shared mode each node does so for all packets of the address, those of other nodes included: that
+//! is memory, up to the namespace's limit (`net.ipv4.ipfrag_high_thresh`, and for IPv6
+//! `net.netfilter.nf_conntrack_frag6_high_thresh`), and time on each node as if the packet were its
+//! own. Fragments of other addresses are left alone.
+
+#![forbid(unsafe_code)]
+
+use super::{
+    config::{Role, AF_INET, AF_INET6},
+    counters::Counter,
+    neighbour,
+    view::{most_specific, View},
+    Cluster,
+    Clusters, //
+};
+use crate::{
+    logic::cluster::{
+        flow::{Address, Flow},
+        owner::{self, decide, Decision, DropReason, Facts},
+        packet::{find, Found, Kind, Packet as Contents, PacketError}, //
+    },
+    sys::{
+        packet::{Connection, Gathered, Packet, Verdict},
+        trail, //
+    },
+};
+use kernel::{
+    prelude::*,
+    sync::{
+        rcu::Guard,
+        Arc, //
+    },
+};
+
+const TCP: u8 = 6;
+
+/// The most bytes that headers may take. What has more is no packet of a service.
+const MOST: usize = 4096;
+
+/// A packet has come, of which [`Clusters::may_serve`] was true.
+pub(crate) fn incoming(clusters: &Clusters, packet: Packet<'_>, guard: &Guard) -> Verdict {
+    let view = clusters.view(guard);
+    let (Some(view), Some(destination)) = (view, destination(&packet)) else {
+        return packet.accept();
+    };
+    let services = view.at(&destination);
+    let device = packet.device();
+    if services
+        .iter()
+        .any(|cluster| cluster.config.device == device)
+    {
+        return Visit { clusters, services }.whole_or_fragment(packet);
+    }
+    match destination {
+        Address::V6(_) if services.is_empty() => solicitation(view, packet),
+        _ => packet.accept(),
+    }
+}
+
+/// A packet for none of the addresses, which may ask for one.
+fn solicitation(view: &View, packet: Packet<'_>) -> Verdict {
+    neighbour::solicitation(view, packet).unwrap_or_else(Packet::accept)
+}
+
+/// Where a packet goes to. Its IP header is in one piece.
+fn destination(packet: &Packet<'_>) -> Option<Address> {
+    match packet.array::<1>(0)?[0] >> 4 {
+        4 => packet.array(16).map(Address::from_v4_bytes),
+        _ => packet.array(24).map(Address::from_v6_bytes),
+    }
+}
+
+/// Finds the flow of a packet.
+fn contents(packet: &mut Packet<'_>) -> Result<Found, PacketError> {
+    loop {
+        match find(packet.bytes(), packet.len()) {
+            // More than there are in one piece, so this ends.
+            Err(PacketError::More(bytes)) if bytes <= MOST && packet.pull(bytes) => (),
+            found => return found,
+        }
+    }
+}
+
+/// A packet meets the cluster IPs of its address.
+struct Visit<'a> {
+    clusters: &'a Clusters,
+    /// The most specific one last; there is one.
+    services: &'a [Arc<Cluster>],
+}
+
+impl Visit<'_> {
+    fn whole_or_fragment(self, mut packet: Packet<'_>) -> Verdict {
+        match contents(&mut packet) {
+            Ok(Found::Whole(contents)) => self.serve(packet, &contents, false),
+            Ok(Found::Fragment) => self.fragment(packet),
+            Err(_) => self.malformed(packet),
+        }
+    }
+
+    fn fragment(self, packet: Packet<'_>) -> Verdict {
+        let is_ipv6 = self
+            .services
+            .first()
+            .is_some_and(|cluster| cluster.config.name.address.is_ipv6());
+        let mut packet = match packet.gather(self.clusters.net(), is_ipv6) {
+            Gathered::Whole(packet) => packet,
+            Gathered::Gone(verdict) => return verdict,
+        };
+        match contents(&mut packet) {
+            Ok(Found::Whole(contents)) => self.serve(packet, &contents, true),
+            // The kernel did not know what to do with it either.
+            Ok(Found::Fragment) | Err(_) => self.malformed(packet),
+        }
+    }
+
+    /// It is no use to anybody, and nobody knows whose it is.
+    fn malformed(self, packet: Packet<'_>) -> Verdict {
+        if let Some(cluster) = self.services.first() {
+            cluster.count(Counter::DroppedMalformed);
+        }
+        packet.lose()
+    }
+
+    fn serve(self, packet: Packet<'_>, contents: &Contents, gathered: bool) -> Verdict {
+        let Some(cluster) = most_specific(self.services, &contents.flow) else {
+            return packet.accept();
+        };
+        if cluster.config.device != packet.device() {
+            return packet.accept();
+        }
+        if gathered {
+            cluster.count(Counter::Reassembled);
+        }
+        if contents.kind == Kind::Other {
+            return neighbour::unicast_solicitation(cluster, packet).unwrap_or_else(Packet::accept);
+        }
+        let decision = self.decide(cluster, &packet, contents);
+        carry_out(cluster, packet, decision)
+    }
+
+    /// Decides whose packet it is. Connections are looked for only if that matters.
+    fn decide(&self, cluster: &Cluster, packet: &Packet<'_>, contents: &Contents) -> Decision {
+        let config = &cluster.config;
+        let owners = cluster.table.owners(&contents.flow, config.settle);
+        let facts = Facts {
+            role: match config.role {
+                Role::Shared => owner::Role::Shared,
+                Role::Director => owner::Role::Director,
+                Role::Directed | Role::Standby => owner::Role::Directed,
+            },
+            this: config.this,
+            owner: owners.owner,
+            previous: owners.previous.filter(|&id| config.is_there(id)),
+            young: owners.young,
+            known: false,
+            begins: contents.begins(),
+            second_chance: false,
+        };
+        let unknown = decide(&facts);
+        let known = decide(&Facts {
+            known: true,
+            ..facts
+        });
+        if !cluster.table.has_changed() || known == unknown || !self.knows(packet, contents) {
+            return unknown;
+        }
+        known
+    }
+
+    /// Whether the packet fits a connection of this machine.
+    fn knows(&self, packet: &Packet<'_>, contents: &Contents) -> bool {
+        if contents.flow.protocol != TCP {
+            return false;
+        }
+        let flow = seen_from_here(&contents.flow);
+        match packet.connection(self.clusters.net(), &flow) {
+            Connection::None => false,
+            Connection::Whole => true,
+            Connection::HalfOpen { sent, received } => fits(packet, contents, sent, received),
+        }
+    }
+}
+
+/// The flow, as connections are looked for.
+fn seen_from_here(flow: &Flow) -> trail::Flow {
+    trail::Flow {
+        family: if flow.source.is_ipv6() {
+            AF_INET6
+        } else {
+            AF_INET
+        },
+        local_port: flow.destination_port,
+        peer_port: flow.source_port,
+        local: flow.destination.to_bytes(),
+        peer: flow.source.to_bytes(),
+    }
+}
+
+/// Whether a packet fits the half-open request of its flow: the SYN that it was made of, or the
+/// acknowledgement of its SYN-ACK. Another node may have another request of the same flow.
+fn fits(packet: &Packet<'_>, contents: &Contents, sent: u32, received: u32) -> bool {
+    let header = packet.array::<12>(contents.upper_layer);
+    let Some([_, _, _, _, s0, s1, s2, s3, a0, a1, a2, a3]) = header else {
+        return false;
+    };
+    let sequence = u32::from_be_bytes([s0, s1, s2, s3]);
+    let acknowledged = u32::from_be_bytes([a0, a1, a2, a3]);
+    match contents.kind {
+        Kind::Tcp { begins: true } => sequence == received,
+        Kind::Tcp { begins: false } => acknowledged == sent.wrapping_add(1),
+        _ => false,
+    }
+}
+
+fn carry_out(cluster: &Cluster, packet: Packet<'_>, decision: Decision) -> Verdict {
+    match decision {
+        Decision::Take => {
+            cluster.count(Counter::Owned);
+            packet.take()
+        }
+        Decision::TakeKnown => {
+            cluster.count(Counter::Known);
+            packet.take()
+        }
+        Decision::Ignore => {
+            cluster.count(Counter::Ignored);
+            packet.leave()
+        }
+        Decision::Silent => {
+            cluster.count(Counter::Silent);
+            packet.leave()
+        }
+        Decision::Forward(_) | Decision::SecondChance(_) => {
+            cluster.count(Counter::DroppedUnreachable);
+            packet.lose()
+        }
+        Decision::Drop(DropReason::NoOwner) => {
+            cluster.count(Counter::DroppedNoOwner);
+            packet.lose()
+        }
+        Decision::Drop(DropReason::SecondChanceSpent) => {
+            cluster.count(Counter::DroppedSpent);
+            packet.lose()
+        }
+    }
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What netlink tells of cluster IPs.
+
+#![forbid(unsafe_code)]
+
+use super::{
+    config::{Name, NodeConfig},
+    counters::Counter,
+    Cluster, //
+};
+use crate::{
+    logic::cluster::{flow::Address, hash::Hash},
+    sys::{
+        netlink::{notify_long, Context, Dump, Message, Request},
+        netns::Net,
+        uapi, //
+    },
+};
+use kernel::{
+    prelude::*,
+    sync::atomic::Relaxed, //
+};
+
+/// What happened to a cluster IP.
+pub(super) enum Change {
+    Changed,
+    Removed,
+}
+
+/// What is told besides what everybody is told.
+#[derive(Clone, Copy, Default)]
+struct Also {
+    key: bool,
+    table: bool,
+}
+
+/// The attribute of a counter.
+fn attribute_of(counter: Counter) -> u32 {
+    match counter {
+        Counter::Owned => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_OWNED,
+        Counter::Known => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_KNOWN,
+        Counter::Ignored => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_IGNORED,
+        Counter::Forwarded => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_FORWARDED,
+        Counter::SecondChance => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_SECOND_CHANCE,
+        Counter::SecondChanceIn => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_SECOND_CHANCE_IN,
+        Counter::Silent => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_SILENT,
+        Counter::DroppedNoOwner => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_DROPPED_NO_OWNER,
+        Counter::DroppedSpent => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_DROPPED_SPENT,
+        Counter::DroppedMalformed => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_DROPPED_MALFORMED,
+        Counter::DroppedUnreachable => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_DROPPED_UNREACHABLE,
+        Counter::TooBig => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_TOO_BIG,
+        Counter::Reassembled => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_REASSEMBLED,
+        Counter::Answered => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_ANSWERED,
+    }
+}
+
+fn put_address(message: &mut Message, attribute: u32, address: &Address) -> Result {
+    let bytes = address.to_bytes();
+    let len = if address.is_ipv6() { 16 } else { 4 };
+    message.put_bytes(attribute, bytes.get(..len).unwrap_or(&[]))
+}
+
+fn put_name(message: &mut Message, name: &Name) -> Result {
+    message.put_u16(uapi::SERVICE_GROUP_A_CLUSTER_FAMILY, name.family())?;
+    put_address(
+        message,
+        uapi::SERVICE_GROUP_A_CLUSTER_ADDRESS,
+        &name.address,
+    )?;
+    message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_PROTOCOL, name.protocol.into())?;
+    message.put_be16(uapi::SERVICE_GROUP_A_CLUSTER_PORT, name.port)
+}
+
+fn put_node(message: &mut Message, node: &NodeConfig, slots: u32, forwarded: u64) -> Result {
+    message.put_u32(uapi::SERVICE_GROUP_A_NODE_ID, node.id.get())?;
+    message.put_u32(uapi::SERVICE_GROUP_A_NODE_WEIGHT, node.weight)?;
+    message.put_u32(uapi::SERVICE_GROUP_A_NODE_STATE, node.state_number())?;
+    put_address(message, uapi::SERVICE_GROUP_A_NODE_ADDRESS, &node.address)?;
+    message.put_u32(uapi::SERVICE_GROUP_A_NODE_WAY, node.way.number())?;
+    message.put_u32(uapi::SERVICE_GROUP_A_NODE_SLOTS, slots)?;
+    let pad = uapi::SERVICE_GROUP_A_NODE_PAD;
+    message.put_u64(uapi::SERVICE_GROUP_A_NODE_FORWARDED, forwarded, pad)
+}
+
+fn put_nodes(message: &mut Message, cluster: &Cluster) -> Result {
+    let slots = &cluster.table.map().slots;
+    for (node, forwarded) in cluster.config.nodes.iter().zip(&cluster.forwarded) {
+        let own = slots.iter().filter(|&&slot| slot == Some(node.id)).count();
+        message.put_nest(uapi::SERVICE_GROUP_A_CLUSTER_NODES, |nest| {
+            let slots = u32::try_from(own).unwrap_or(u32::MAX);
+            put_node(nest, node, slots, forwarded.0.load(Relaxed))
+        })?;
+    }
+    Ok(())
+}
+
+fn put_table(message: &mut Message, cluster: &Cluster) -> Result {
+    let slots = &cluster.table.map().slots;
+    let mut bytes = KVec::with_capacity(slots.len().saturating_mul(4), GFP_KERNEL)?;
+    for slot in slots {
+        let id = slot.map_or(0, |id| id.get());
+        bytes.extend_from_slice(&id.to_ne_bytes(), GFP_KERNEL)?;
+    }
+    message.put_bytes(uapi::SERVICE_GROUP_A_CLUSTER_TABLE, &bytes)
+}
+
+fn put_cluster(message: &mut Message, cluster: &Cluster, also: Also) -> Result {
+    let config = &cluster.config;
+    put_name(message, &config.name)?;
+    message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_ROLE, config.role.number())?;
+    message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_DEVICE, config.device)?;
+    if let Some(mac) = &config.mac {
+        message.put_bytes(uapi::SERVICE_GROUP_A_CLUSTER_MAC, mac)?;
+    }
+    let hash = match cluster.table.map().hash {
+        Hash::Sum3 => uapi::service_group_cluster_hash_SERVICE_GROUP_CLUSTER_HASH_SUM3,
+        Hash::Sum5 => uapi::service_group_cluster_hash_SERVICE_GROUP_CLUSTER_HASH_SUM5,
+        Hash::Keyed(_) => uapi::service_group_cluster_hash_SERVICE_GROUP_CLUSTER_HASH_KEYED,
+    };
+    message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_HASH, hash)?;
+    if let (Some(key), true) = (&config.key, also.key) {
+        message.put_bytes(uapi::SERVICE_GROUP_A_CLUSTER_KEY, key)?;
+    }
+    if let Some(this) = config.this {
+        message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_NODE, this.get())?;
+    }
+    message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_SETTLE, config.settle)?;
+    message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_EPOCH, config.epoch)?;
+    put_nodes(message, cluster)?;
+    if also.table {
+        put_table(message, cluster)?;
+    }
+    message.put_nest(uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS, |nest| {
+        for counter in Counter::ALL {
+            let pad = uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_PAD;
+            nest.put_u64(attribute_of(counter), cluster.counters.get(counter), pad)?;
+        }
+        Ok(())
+    })
+}
+
+/// Room for all that is told of a cluster IP.
+fn size_of(cluster: &Cluster) -> u32 {
+    let nodes = cluster.config.nodes.len().saturating_mul(96);
+    let slots = cluster.table.map().slots.len().saturating_mul(4);
+    let size = nodes.saturating_add(slots).saturating_add(512);
+    u32::try_from(size).unwrap_or(u32::MAX)
+}
+
+/// `cluster-get` of one. `EINVAL` if it is no such name, `ENOENT` if there is none.
+pub(crate) fn one(request: &Request) -> Result {
+    let name = Name::of(request)?;
+    let cluster = request.net().clusters().get(&name).ok_or(ENOENT)?;
+    let cmd = uapi::SERVICE_GROUP_CMD_CLUSTER_GET;
+    let also = Also {
+        key: request.may_change(),
+        table: true,
+    };
+    request.reply_long(cmd, size_of(&cluster), |message| {
+        put_cluster(message, &cluster, also)
+    })
+}
+
+/// `cluster-get` of all.
+pub(crate) fn all(dump: &mut Dump) -> Result {
+    let also = Also {
+        key: dump.may_change(),
+        table: false,
+    };
+    loop {
+        let [index, _] = *dump.position();
+        let clusters = dump.net().clusters();
+        let Some(cluster) = clusters.nth(index) else {
+            return Ok(());
+        };
+        let generation = clusters.generation();
+        dump.add(uapi::SERVICE_GROUP_CMD_CLUSTER_GET, generation, |message| {
+            put_cluster(message, &cluster, also)
+        })?;
+        *dump.position() = [index.saturating_add(1), 0];
+    }
+}
+
+/// Tells that a cluster IP is served in another way, or no more. Process context.
+pub(super) fn event(change: Change, cluster: &Cluster, net: Net<'_>) {
+    let cmd = match change {
+        Change::Changed => uapi::SERVICE_GROUP_CMD_CLUSTER_CHANGE_NTF,
+        Change::Removed => uapi::SERVICE_GROUP_CMD_CLUSTER_DEL_NTF,
+    };
+    notify_long(net, cmd, size_of(cluster), Context::Process, |message| {
+        put_cluster(message, cluster, Also::default())
+    });
+}

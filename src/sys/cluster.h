@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The part of the shim that cluster IPs need; shim.h includes it, and says what
+ * holds for all of it.
+ */
+#ifndef _SERVICE_GROUP_CLUSTER_H
+#define _SERVICE_GROUP_CLUSTER_H
+
+struct net;
+struct net_device;
+struct sg_device;
+struct sg_hooks;
+struct sk_buff;
+
+/* ---- packet.c: packets that netfilter shows ---- */
+
+/*
+ * Has the packets of the namespace shown to the callbacks below, with @state;
+ * NULL if that fails. Process context.
+ */
+struct sg_hooks *sg_hooks_register(struct net *net, void *state);
+/* Callbacks may still run until a grace period has passed. Process context. */
+void sg_hooks_unregister(struct sg_hooks *hooks);
+
+/* What netfilter does with a packet: it goes on, or it is gone. */
+enum sg_verdict { SG_VERDICT_ACCEPT, SG_VERDICT_STOLEN };
+
+/*
+ * Callbacks in Rust; RCU read section, bottom halves off in the first two. The
+ * packet begins with its IP header or its ARP header, which is in its linear
+ * part. @tail is the last word of its destination, host byte order.
+ */
+enum sg_verdict sg_packet_in(void *state, struct sk_buff *skb,
+			     unsigned int tail);
+enum sg_verdict sg_arp_in(void *state, struct sk_buff *skb);
+enum sg_verdict sg_arp_out(void *state, struct sk_buff *skb);
+/* An ICMPv6 packet that leaves this machine. */
+enum sg_verdict sg_icmpv6_out(void *state, struct sk_buff *skb);
+
+/* What is done with the packets; RCU read section. */
+
+/*
+ * The packet begins with its network header; places are counted from there. Its
+ * first bytes, and how many there are in one piece:
+ */
+const unsigned char *sg_skb_data(const struct sk_buff *skb, unsigned int *len);
+unsigned int sg_skb_len(const struct sk_buff *skb);
+/* Has so many bytes be in one piece; false without memory, or if there are less. */
+_Bool sg_skb_pull(struct sk_buff *skb, unsigned int len);
+/* Overwrites bytes that are in one piece; false without memory. */
+_Bool sg_skb_write(struct sk_buff *skb, unsigned int at, const void *from,
+		   unsigned int len);
+/* Index of its device. */
+unsigned int sg_skb_device(const struct sk_buff *skb);
+/* It is for this machine, whatever its MAC address. */
+void sg_skb_set_for_host(struct sk_buff *skb);
+void sg_skb_drop(struct sk_buff *skb);
+/* The same for one that nothing is wrong with. */
+void sg_skb_consume(struct sk_buff *skb);
+
+/* Fragments are put together: */
+enum sg_gathered {
+	SG_GATHERED_WHOLE,	/* the packet is whole now */
+	SG_GATHERED_KEPT,	/* the fragment is kept, or was dropped */
+	SG_GATHERED_NOT,	/* it is no good, or without memory */
+};
+
+/* Has the module that does it for IPv6 be there. Process context. */
+int sg_gather_get(void);
+void sg_gather_put(void);
+/* Bottom halves off, in sg_packet_in(). */
+enum sg_gathered sg_gather(struct net *net, struct sk_buff *skb, _Bool ipv6);
+
+struct sg_flow;
+
+/* What there is of a TCP connection: */
+enum sg_connection {
+	SG_CONNECTION_NONE,
+	SG_CONNECTION_HALF_OPEN,
+	SG_CONNECTION_WHOLE,	/* TIME-WAIT included */
+};
+
+/* Of a half-open one it tells the first sequence numbers, here and there. */
+enum sg_connection sg_connection(struct net *net, const struct sg_flow *flow,
+				 unsigned int device, unsigned int *sent,
+				 unsigned int *received);
+
+/* ---- device.c: what a device does for a cluster IP; process context ---- */
+
+void sg_rtnl_lock(void);
+void sg_rtnl_unlock(void);
+
+/*
+ * A device with Ethernet addresses of this index, whose reference is kept; or an
+ * error pointer: -ENODEV, -ENOMEM. RTNL.
+ */
+struct sg_device *sg_device_get(struct net *net, unsigned int index);
+void sg_device_put(struct sg_device *device);
+/* Has it receive a multicast MAC address; RTNL, as for the others. */
+int sg_device_join_mac(struct sg_device *device, const unsigned char *mac);
+/* Has it receive solicitations for an IPv6 address of 16 bytes. */
+int sg_device_join_solicited(struct sg_device *device,
+			     const unsigned char *address);
+/* Tells the segment who has the address. */
+void sg_device_announce_ipv4(const struct sg_device *device,
+			     const unsigned char *address);
+void sg_device_announce_ipv6(const struct sg_device *device,
+			     const unsigned char *address);
+
+int sg_devices_watch(void);
+/* Tells that all devices go, before it returns. */
+void sg_devices_unwatch(void);
+
+/* Callbacks in Rust; RTNL. */
+
+/* The device is about to be gone from the namespace. */
+void sg_device_gone(const struct net *net, unsigned int index);
+/* The device is up, has another MAC address, or is to say again who it is. */
+void sg_device_moved(const struct net *net, unsigned int index);
+
+/* ---- neighbour.c: ARP and neighbour discovery; RCU read section ---- */
+
+/* Answers an ARP request from @peer for @address with the device's own MAC. */
+void sg_arp_answer(const struct sk_buff *skb, const unsigned char *address,
+		   const unsigned char *peer, const unsigned char *peer_mac);
+/*
+ * The same for a neighbour solicitation. One without a sender's MAC address is
+ * answered as well; one from no address is answered to all nodes.
+ */
+void sg_nd_answer(const struct sk_buff *skb, const unsigned char *address,
+		  const unsigned char *peer, const unsigned char *peer_mac);
+/* An IPv4 address of the packet's device; false if it has no more. */
+_Bool sg_arp_source(const struct sk_buff *skb, unsigned int index,
+		    unsigned char *address);
+/* Whether the checksum of an ICMPv6 packet without extension headers is right. */
+_Bool sg_nd_valid(struct sk_buff *skb);
+/* A link-local address of the packet's device. */
+_Bool sg_nd_source(const struct sk_buff *skb, unsigned char *address);
+/*
+ * Overwrites bytes of an ICMPv6 packet, or of its addresses, and mends its
+ * checksum. @at and @len are even. False without memory.
+ */
+_Bool sg_nd_write(struct sk_buff *skb, unsigned int at, const void *from,
+		  unsigned int len);
+
+/* ---- netns.c ---- */
+
+/* What sg_clusters_new() made. */
+const void *sg_netns_clusters(const struct net *net);
+
+/*
+ * Callbacks in Rust; process context. A grace period passes between stopping
+ * and freeing.
+ */
+void *sg_clusters_new(struct net *net);
+void sg_clusters_stop(void *clusters);
+void sg_clusters_free(void *clusters);
+
+#endif /* _SERVICE_GROUP_CLUSTER_H */

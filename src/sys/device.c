@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Devices that packets for cluster IPs come by.
+ */
+#include <linux/etherdevice.h>
+#include <linux/if_arp.h>
+#include <linux/netdevice.h>
+#include <linux/rtnetlink.h>
+#include <linux/slab.h>
+#include <net/addrconf.h>
+#include <net/arp.h>
+#include <net/ndisc.h>
+
+#include "shim.h"
+
+/**
+ * struct sg_device - what a device does for one cluster IP
+ * @dev: the device
+ * @tracker: of the reference to it
+ * @mac: the multicast MAC address that it was made to receive; zero if none
+ * @group: the solicited-node group that it was made to join; zero if none
+ */
+struct sg_device {
+	struct net_device *dev;
+	netdevice_tracker tracker;
+	unsigned char mac[ETH_ALEN];
+	struct in6_addr group;
+};
+
+void sg_rtnl_lock(void)
+{
+	rtnl_lock();
+}
+
+void sg_rtnl_unlock(void)
+{
+	rtnl_unlock();
+}
+
+struct sg_device *sg_device_get(struct net *net, unsigned int index)
+{
+	struct net_device *dev = __dev_get_by_index(net, index);
+	struct sg_device *device;
+
+	if (!dev || dev->type != ARPHRD_ETHER || dev->addr_len != ETH_ALEN ||
+	    dev->reg_state != NETREG_REGISTERED)
+		return ERR_PTR(-ENODEV);
+	device = kzalloc(sizeof(*device), GFP_KERNEL_ACCOUNT);
+	if (!device)
+		return ERR_PTR(-ENOMEM);
+	device->dev = dev;
+	netdev_hold(dev, &device->tracker, GFP_KERNEL);
+	return device;
+}
+
+void sg_device_put(struct sg_device *device)
+{
+	if (!ipv6_addr_any(&device->group))
+		ipv6_dev_mc_dec(device->dev, &device->group);
+	if (!is_zero_ether_addr(device->mac))
+		dev_mc_del(device->dev, device->mac);
+	netdev_put(device->dev, &device->tracker);
+	kfree(device);
+}
+
+int sg_device_join_mac(struct sg_device *device, const unsigned char *mac)
+{
+	int err = dev_mc_add(device->dev, mac);
+
+	if (!err)
+		ether_addr_copy(device->mac, mac);
+	return err;
+}
+
+int sg_device_join_solicited(struct sg_device *device,
+			     const unsigned char *address)
+{
+	struct in6_addr solicited;
+	int err;
+
+	memcpy(&solicited, address, sizeof(solicited));
+	addrconf_addr_solict_mult(&solicited, &solicited);
+	err = ipv6_dev_mc_inc(device->dev, &solicited);
+	if (!err)
+		device->group = solicited;
+	return err;
+}
+
+void sg_device_announce_ipv4(const struct sg_device *device,
+			     const unsigned char *address)
+{
+	struct net_device *dev = device->dev;
+	__be32 ip;
+
+	memcpy(&ip, address, sizeof(ip));
+	arp_send(ARPOP_REQUEST, ETH_P_ARP, ip, dev, ip, NULL, dev->dev_addr,
+		 NULL);
+}
+
+void sg_device_announce_ipv6(const struct sg_device *device,
+			     const unsigned char *address)
+{
+	struct in6_addr ip;
+
+	memcpy(&ip, address, sizeof(ip));
+	ndisc_send_na(device->dev, &in6addr_linklocal_allnodes, &ip, false,
+		      false, true, true);
+}
+
+static int sg_device_event(struct notifier_block *block, unsigned long event,
+			   void *info)
+{
+	const struct net_device *dev = netdev_notifier_info_to_dev(info);
+
+	switch (event) {
+	case NETDEV_UNREGISTER:
+		sg_device_gone(dev_net(dev), dev->ifindex);
+		break;
+	case NETDEV_UP:
+	case NETDEV_CHANGEADDR:
+	case NETDEV_NOTIFY_PEERS:
+		sg_device_moved(dev_net(dev), dev->ifindex);
+		break;
+	}
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block sg_device_notifier = {
+	.notifier_call = sg_device_event,
+};
+
+int sg_devices_watch(void)
+{
+	return register_netdevice_notifier(&sg_device_notifier);
+}
+
+void sg_devices_unwatch(void)
+{
+	unregister_netdevice_notifier(&sg_device_notifier);
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * ARP and neighbour discovery for cluster IPs.
+ */
+#include <linux/etherdevice.h>
+#include <linux/icmpv6.h>
+#include <linux/if_arp.h>
+#include <linux/inetdevice.h>
+#include <linux/ipv6.h>
+#include <linux/netfilter_ipv6.h>
+#include <net/addrconf.h>
+#include <net/arp.h>
+#include <net/ndisc.h>
+#include <net/neighbour.h>
+
+#include "shim.h"
+
+/* The peer is about to be answered to, and then sent to. */
+static void sg_learn(struct neigh_table *table, struct net_device *dev,
+		     const void *peer, const unsigned char *peer_mac)
+{
+	struct neighbour *neigh;
+
+	neigh = neigh_event_ns(table, (u8 *)peer_mac, (void *)peer, dev);
+	if (neigh)
+		neigh_release(neigh);
+}
+
+void sg_arp_answer(const struct sk_buff *skb, const unsigned char *address,
+		   const unsigned char *peer, const unsigned char *peer_mac)
+{
+	struct net_device *dev = skb->dev;
+	__be32 ip, to;
+
+	memcpy(&ip, address, sizeof(ip));
+	memcpy(&to, peer, sizeof(to));
+	if (to)
+		sg_learn(&arp_tbl, dev, &to, peer_mac);
+	arp_send(ARPOP_REPLY, ETH_P_ARP, to, dev, ip, peer_mac, dev->dev_addr,
+		 peer_mac);
+}
+
+void sg_nd_answer(const struct sk_buff *skb, const unsigned char *address,
+		  const unsigned char *peer, const unsigned char *peer_mac)
+{
+	struct net_device *dev = skb->dev;
+	struct in6_addr ip, to;
+
+	memcpy(&ip, address, sizeof(ip));
+	memcpy(&to, peer, sizeof(to));
+	if (ipv6_addr_any(&to)) {
+		ndisc_send_na(dev, &in6addr_linklocal_allnodes, &ip, false,
+			      false, true, true);
+		return;
+	}
+	if (peer_mac)
+		sg_learn(&nd_tbl, dev, &to, peer_mac);
+	ndisc_send_na(dev, &to, &ip, false, true, true, true);
+}
+
+_Bool sg_arp_source(const struct sk_buff *skb, unsigned int index,
+		    unsigned char *address)
+{
+	const struct in_device *in_dev = __in_dev_get_rcu(skb->dev);
+	const struct in_ifaddr *ifa;
+
+	if (!in_dev)
+		return false;
+	in_dev_for_each_ifa_rcu(ifa, in_dev) {
+		if (index--)
+			continue;
+		memcpy(address, &ifa->ifa_local, sizeof(ifa->ifa_local));
+		return true;
+	}
+	return false;
+}
+
+_Bool sg_nd_valid(struct sk_buff *skb)
+{
+	return !nf_ip6_checksum(skb, NF_INET_PRE_ROUTING,
+				sizeof(struct ipv6hdr), IPPROTO_ICMPV6);
+}
+
+_Bool sg_nd_source(const struct sk_buff *skb, unsigned char *address)
+{
+	struct in6_addr ip;
+
+	/* Of the scope that neighbour discovery has. */
+	if (ipv6_dev_get_saddr(dev_net(skb->dev), skb->dev,
+			       &in6addr_linklocal_allnodes, 0, &ip))
+		return false;
+	memcpy(address, &ip, sizeof(ip));
+	return true;
+}
+
+_Bool sg_nd_write(struct sk_buff *skb, unsigned int at, const void *from,
+		  unsigned int len)
+{
+	unsigned int headers = sizeof(struct ipv6hdr) + sizeof(struct icmp6hdr);
+	struct icmp6hdr *icmp6h;
+	unsigned char *to;
+	__wsum change;
+
+	if (skb_ensure_writable(skb, skb_network_offset(skb) +
+				     max(at + len, headers)))
+		return false;
+	to = skb_network_header(skb) + at;
+	icmp6h = (struct icmp6hdr *)(ipv6_hdr(skb) + 1);
+	change = csum_sub(csum_partial(from, len, 0), csum_partial(to, len, 0));
+	memcpy(to, from, len);
+	csum_replace_by_diff(&icmp6h->icmp6_cksum, change);
+	return true;
+}

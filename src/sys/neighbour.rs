@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! ARP and neighbour discovery: what is asked of the packet's device.
+
+use super::{
+    bindings,
+    packet::Packet, //
+};
+use core::ptr;
+
+impl Packet<'_> {
+    /// Answers an ARP request from `peer` for `address` with the device's own MAC address.
+    pub(crate) fn answer_arp(&self, address: [u8; 4], peer: [u8; 4], peer_mac: [u8; 6]) {
+        // SAFETY: The packet is there, and so are the bytes.
+        unsafe {
+            bindings::sg_arp_answer(
+                self.as_ptr(),
+                address.as_ptr(),
+                peer.as_ptr(),
+                peer_mac.as_ptr(),
+            );
+        }
+    }
+
+    /// Answers a neighbour solicitation likewise.
+    pub(crate) fn answer_nd(&self, address: [u8; 16], peer: [u8; 16], peer_mac: Option<[u8; 6]>) {
+        let peer_mac = peer_mac.as_ref().map_or(ptr::null(), |mac| mac.as_ptr());
+        // SAFETY: The packet is there, and so are the bytes; there need be no MAC address.
+        unsafe {
+            bindings::sg_nd_answer(self.as_ptr(), address.as_ptr(), peer.as_ptr(), peer_mac);
+        }
+    }
+
+    /// The IPv4 addresses of the packet's device.
+    pub(crate) fn sources(&self) -> Sources<'_> {
+        Sources {
+            packet: self,
+            index: 0,
+        }
+    }
+
+    /// Whether the checksum of an ICMPv6 packet without extension headers is right.
+    pub(crate) fn is_valid_icmpv6(&self) -> bool {
+        // SAFETY: The packet is there, and has so much of an IPv6 header.
+        unsafe { bindings::sg_nd_valid(self.as_ptr()) }
+    }
+
+    /// A link-local address of the packet's device.
+    pub(crate) fn link_local_source(&self) -> Option<[u8; 16]> {
+        let mut address = [0; 16];
+        // SAFETY: The packet is there; so many bytes are written.
+        unsafe { bindings::sg_nd_source(self.as_ptr(), address.as_mut_ptr()) }.then_some(address)
+    }
+}
+
+/// The IPv4 addresses of a packet's device; what is changed meanwhile may be missed.
+pub(crate) struct Sources<'a> {
+    packet: &'a Packet<'a>,
+    index: u32,
+}
+
+impl Iterator for Sources<'_> {
+    type Item = [u8; 4];
+
+    fn next(&mut self) -> Option<[u8; 4]> {
+        let mut address = [0; 4];
+        // SAFETY: The packet is there; so many bytes are written.
+        let found = unsafe {
+            bindings::sg_arp_source(self.packet.as_ptr(), self.index, address.as_mut_ptr())
+        };
+        self.index = self.index.saturating_add(1);
+        found.then_some(address)
+    }
+}
