@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Machines of a cluster: network namespaces on one segment, a bridge of the test's own namespace.
+
+A machine has one device, eth0, with the address 10.9.0.N and fd09::N.
+"""
+
+import gzip
+import ipaddress
+import os
+import socket
+import subprocess
+
+from service_group import CLONE_NEWNET, PATIENCE, checkout
+
+SEGMENT = {4: "10.9.0.{}", 6: "fd09::{:x}"}
+FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+NAMESPACE = "/proc/thread-self/ns/net"
+
+
+def ip_commands(*lines):
+    """Runs commands of ip, in one process."""
+    text = "".join(f"{line}\n" for line in lines)
+    subprocess.run(["ip", "-batch", "-"], input=text, text=True, check=True)
+
+
+class Machine:
+    """A network namespace; `with` it, what is made is made there."""
+
+    def __init__(self, number):
+        self.number = number
+        self.outside = os.open(NAMESPACE, os.O_RDONLY)
+        os.unshare(CLONE_NEWNET)
+        self.inside = os.open(NAMESPACE, os.O_RDONLY)
+        ip_commands("link set lo up")
+        os.setns(self.outside, CLONE_NEWNET)
+
+    def __enter__(self):
+        os.setns(self.inside, CLONE_NEWNET)
+        return self
+
+    def __exit__(self, *_):
+        os.setns(self.outside, CLONE_NEWNET)
+
+    def address(self, version):
+        """Its own address."""
+        return SEGMENT[version].format(self.number)
+
+    def plug_in(self):
+        """Connects it to the bridge."""
+        ip_commands(f"link add port{self.number} type veth peer name eth0 "
+                    f"netns /proc/{os.getpid()}/fd/{self.inside}",
+                    f"link set port{self.number} master segment up")
+        with self:
+            ip_commands(f"addr add {self.address(4)}/24 dev eth0",
+                        f"addr add {self.address(6)}/64 dev eth0 nodad",
+                        "link set eth0 up")
+
+    def device(self):
+        """Index of its device."""
+        with self:
+            return socket.if_nametoindex("eth0")
+
+    def set(self, name, value):
+        """Sets a sysctl."""
+        with self, open(f"/proc/sys/net/{name}", "w", encoding="ascii") as file:
+            file.write(str(value))
+
+    def knows(self, address):
+        """The MAC address that it knows for an address."""
+        with self:
+            words = subprocess.run(["ip", "neigh", "show", address], check=True, text=True,
+                                   capture_output=True).stdout.split()
+        return words[words.index("lladdr") + 1] if "lladdr" in words else None
+
+
+def segment(count):
+    """So many machines on a bridge, numbered from 1."""
+    ip_commands("link add segment type bridge mcast_snooping 0", "link set segment up")
+    machines = [Machine(number) for number in range(1, count + 1)]
+    for machine in machines:
+        machine.plug_in()
+    return machines
+
+
+def bound(machine, kind, address, port):
+    """A socket of the machine, bound there; a TCP one listens."""
+    version = ipaddress.ip_address(address).version
+    with machine:
+        sock = socket.socket(FAMILIES[version], kind)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((address, port))
+        if kind == socket.SOCK_STREAM:
+            sock.listen(64)
+    sock.settimeout(PATIENCE)
+    return sock
+
+
+def has_arp_hooks():
+    """Whether the kernel shows ARP packets to netfilter; those of distributions do."""
+    try:
+        with gzip.open("/proc/config.gz", "rt") as file:
+            return "CONFIG_NETFILTER_FAMILY_ARP=y\n" in file.read()
+    except FileNotFoundError:
+        return True
+
+
+def oracle():
+    """The hashes once more, in Python."""
+    names = {}
+    path = f"{checkout()}/tools/logic/oracle/cluster_hash.py"
+    with open(path, encoding="utf-8") as file:
+        exec(compile(file.read(), path, "exec"), names)  # pylint: disable=exec-used
+    return names["value"]
