@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What became of connections: one list, of which the struct, its names and
-//! its texts are made.
+//! What became of connections, and of the packets of cluster IPs: a list each, of
+//! which the struct, its names and its texts are made.
 //!
-//! The list has the order of the kernel's enum, and a test compares the two.
+//! The lists have the order of the kernel's enums, and a test compares the two.
 
 /// Number of the first counter's attribute; the one before is padding.
 const FIRST: u16 = 2;
 
-/// One counter of a member or a group.
+/// One counter of a member, a group or a cluster IP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counter {
     /// Its name, such as `redirected_in`.
@@ -18,22 +18,19 @@ pub struct Counter {
     pub value: u64,
 }
 
-/// Makes the struct and its list from one table.
+/// Makes a struct of counters and its list from one table.
 macro_rules! counters {
-    ($($name:ident $text:literal;)*) => {
-        /// What became of connections: a member's own, or a group's totals.
-        ///
-        /// They only grow. A SYN is counted by the member that the lookup found,
-        /// and, when it was redirected, by the sibling that took it as well.
+    ($(#[$attribute:meta])* $struct:ident, $($name:ident $text:literal;)*) => {
+        $(#[$attribute])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        pub struct Counters {
+        pub struct $struct {
             $(
                 #[doc = concat!($text, ".")]
                 pub $name: u64,
             )*
         }
 
-        impl Counters {
+        impl $struct {
             /// How many there are.
             pub const COUNT: usize = [$(stringify!($name)),*].len();
 
@@ -46,14 +43,24 @@ macro_rules! counters {
                 }),*]
             }
 
-            fn fields(&mut self) -> [&mut u64; Self::COUNT] {
-                [$(&mut self.$name),*]
+            /// Sets the counter of this attribute; one that is not known is passed over.
+            pub(super) fn set(&mut self, attribute: u16, value: u64) {
+                let place = attribute.checked_sub(FIRST).map(usize::from);
+                let mut fields: [&mut u64; Self::COUNT] = [$(&mut self.$name),*];
+                if let Some(field) = place.and_then(|place| fields.get_mut(place)) {
+                    **field = value;
+                }
             }
         }
     };
 }
 
 counters! {
+    /// What became of connections: a member's own, or a group's totals.
+    ///
+    /// They only grow. A SYN is counted by the member that the lookup found,
+    /// and, when it was redirected, by the sibling that took it as well.
+    Counters,
     home "SYNs taken by the listener that the lookup found, with room for them";
     home_unpromised "SYNs taken by that listener although every slot was promised";
     redirected_in "SYNs taken for a sibling";
@@ -75,6 +82,48 @@ counters! {
     accepted "Connections that the program accepted";
     stalls "How many times the member was found stalled";
     rewritten "Connections accepted with the member's address in place of the one asked for";
+}
+
+counters! {
+    /// What became of the packets of a cluster IP on this machine. They only grow.
+    ClusterCounters,
+    owned "Packets taken, as their slot is this node's";
+    known "Packets taken because their connection is here, though their slot is another node's";
+    ignored "Packets left to the node that owns their slot, which has received them as well";
+    forwarded "Packets given to the node that owns their slot";
+    second_chance "Packets of unknown connections given to the slot's previous owner";
+    second_chance_in "Packets that another node gave to this one for a second chance";
+    silent "Packets of unknown connections not answered, as the previous owner has them as well";
+    dropped_no_owner "Packets dropped because their slot has no owner";
+    dropped_spent "Packets dropped because their second chance brought nothing";
+    dropped_malformed "Packets dropped because they contradict themselves";
+    dropped_unreachable "Packets dropped because there was no way to their node";
+    too_big "Packets dropped as too big for the way to their node; the sender was told";
+    reassembled "Datagrams put together of fragments";
+    answered "ARP requests and neighbour solicitations answered for the address";
+}
+
+impl ClusterCounters {
+    /// Packets taken, whatever the reason.
+    pub fn taken(&self) -> u64 {
+        sum(&[self.owned, self.known])
+    }
+
+    /// Packets sent to other nodes, whatever the reason.
+    pub fn sent(&self) -> u64 {
+        sum(&[self.forwarded, self.second_chance])
+    }
+
+    /// Packets that nobody got from here, though somebody was to.
+    pub fn dropped(&self) -> u64 {
+        sum(&[
+            self.dropped_no_owner,
+            self.dropped_spent,
+            self.dropped_malformed,
+            self.dropped_unreachable,
+            self.too_big,
+        ])
+    }
 }
 
 impl Counters {
@@ -108,15 +157,6 @@ impl Counters {
             self.rescued_leaving,
         ])
     }
-
-    /// Sets the counter of this attribute; one that is not known is passed over.
-    pub(super) fn set(&mut self, attribute: u16, value: u64) {
-        let place = attribute.checked_sub(FIRST).map(usize::from);
-        let field = place.and_then(|place| self.fields().into_iter().nth(place));
-        if let Some(field) = field {
-            *field = value;
-        }
-    }
 }
 
 fn sum(counters: &[u64]) -> u64 {
@@ -130,15 +170,20 @@ mod tests {
     use super::super::numbers::of_header;
     use super::*;
 
-    #[test]
-    fn the_list_is_that_of_the_header() {
-        let counters = Counters::default();
-        for (counter, number) in counters.list().iter().zip(FIRST..) {
-            let name = format!("A_COUNTERS_{}", counter.name.to_uppercase());
+    fn check(kind: &str, list: &[Counter]) {
+        for (counter, number) in list.iter().zip(FIRST..) {
+            let name = format!("A_{kind}_{}", counter.name.to_uppercase());
             assert_eq!(of_header(&name), Some(number), "{name}");
         }
-        let count = u16::try_from(Counters::COUNT).unwrap_or(u16::MAX);
-        assert_eq!(of_header("__A_COUNTERS_MAX"), Some(FIRST + count));
+        let count = u16::try_from(list.len()).unwrap_or(u16::MAX);
+        let max = of_header(&format!("__A_{kind}_MAX"));
+        assert_eq!(max, Some(FIRST + count));
+    }
+
+    #[test]
+    fn the_lists_are_those_of_the_header() {
+        check("COUNTERS", &Counters::default().list());
+        check("CLUSTER_COUNTERS", &ClusterCounters::default().list());
     }
 
     #[test]
@@ -163,11 +208,19 @@ mod tests {
         assert_eq!(counters.dropped(), 0b111 << 8);
         assert_eq!(counters.rescued_out(), 0b1111 << 12);
         assert_eq!(sum(&[u64::MAX, 1]), u64::MAX);
+        let mut counters = ClusterCounters::default();
+        for (attribute, bit) in (FIRST..).zip(0..ClusterCounters::COUNT) {
+            counters.set(attribute, 1 << bit);
+        }
+        assert_eq!(counters.taken(), 0b11);
+        assert_eq!(counters.sent(), 0b11 << 3);
+        assert_eq!(counters.dropped(), 0b1_1111 << 7);
     }
 
     #[test]
     fn texts_are_parts_of_one_sentence() {
-        for counter in Counters::default().list() {
+        let cluster = ClusterCounters::default().list();
+        for counter in Counters::default().list().iter().chain(&cluster) {
             assert!(!counter.text.ends_with('.'), "{}", counter.text);
         }
     }

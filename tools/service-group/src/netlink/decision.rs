@@ -1,63 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What became of one connection: the question, and the answer.
 
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::kernel_enum::kernel_enum;
 use super::numbers::decision;
 use super::{wire, Error};
-
-/// Makes an enum from one table, which has the order of the kernel's.
-macro_rules! kernel_enum {
-    ($(#[$attribute:meta])* $enum:ident, $unknown:literal,
-     $($variant:ident $name:literal $text:literal;)*) => {
-        $(#[$attribute])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[non_exhaustive]
-        pub enum $enum {
-            $(
-                #[doc = concat!("`", $name, "`: ", $text, ".")]
-                $variant,
-            )*
-            /// One that this version of the crate does not know.
-            Unknown(u32),
-        }
-
-        impl $enum {
-            /// Those that there are, in the kernel's order.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            /// The one of this number in the kernel's enum.
-            pub fn from_number(number: u32) -> Self {
-                let place = usize::try_from(number).unwrap_or(usize::MAX);
-                Self::ALL.get(place).copied().unwrap_or(Self::Unknown(number))
-            }
-
-            /// Its name, in lower case.
-            pub fn name(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $name,)*
-                    Self::Unknown(_) => "unknown",
-                }
-            }
-
-            /// What it means, as a part of a sentence.
-            pub fn text(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $text,)*
-                    Self::Unknown(_) => $unknown,
-                }
-            }
-        }
-
-        impl fmt::Display for $enum {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.name())
-            }
-        }
-    };
-}
 
 kernel_enum! {
     /// What became of a connection that did not stay with its home listener.
@@ -157,25 +106,13 @@ pub(super) fn read(bytes: &[u8]) -> Result<Decision, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::numbers::of_header;
+    use super::super::kernel_enum::check;
     use super::*;
 
     #[test]
     fn outcomes_and_reasons_are_those_of_the_header() {
-        let outcomes = Outcome::ALL.iter().map(|one| ("OUTCOME", one.name()));
-        let reasons = Reason::ALL.iter().map(|one| ("REASON", one.name()));
-        for (place, (kind, name)) in (0..).zip(outcomes).chain((0..).zip(reasons)) {
-            let name = format!("{kind}_{}", name.to_uppercase().replace('-', "_"));
-            assert_eq!(of_header(&name), Some(place), "{name}");
-        }
-        // There are no more.
-        let header = include_str!("../../../../include/uapi/linux/service_group_netlink.h");
-        let count = |kind: &str| {
-            let lines = header.lines().map(str::trim);
-            lines.filter(|line| line.starts_with(kind)).count()
-        };
-        assert_eq!(count("SERVICE_GROUP_OUTCOME_"), Outcome::ALL.len());
-        assert_eq!(count("SERVICE_GROUP_REASON_"), Reason::ALL.len());
+        check("OUTCOME", Outcome::ALL.iter().map(|one| one.name()));
+        check("REASON", Reason::ALL.iter().map(|one| one.name()));
     }
 
     /// The scripts for bpftrace have names of their own for the reasons.
@@ -203,6 +140,8 @@ mod tests {
     fn numbers_that_are_not_known_are_kept() {
         assert_eq!(Outcome::from_number(2), Outcome::Rescued);
         assert_eq!(Outcome::from_number(5), Outcome::Unknown(5));
+        assert_eq!(Outcome::Unknown(5).number(), 5);
+        assert_eq!(Outcome::Rescued.number(), 2);
         assert_eq!(Reason::from_number(8), Reason::Unknown(8));
         assert_eq!(Reason::Unknown(8).to_string(), "unknown");
     }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What happens to groups, as the kernel tells it.
+//! What happens to groups and cluster IPs, as the kernel tells it.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::numbers::command;
 use super::wire::{self, GENL_HEADER};
-use super::{Channel, Error, Event};
+use super::{cluster_wire, Channel, Error, Event};
 
-/// What happens to groups, as it happens. The iterator waits for the next one
+/// What happens to groups and cluster IPs, as it happens. The iterator waits for the next one
 /// and never ends; its descriptor is readable when something has happened.
 pub struct Events {
     channel: Channel,
@@ -77,12 +77,15 @@ fn event(payload: &[u8]) -> Result<Option<Event>, Error> {
         command::MEMBER_CHANGE_NTF => Event::MemberChanged(wire::member(bytes)?),
         command::MEMBER_STALL_NTF => Event::MemberStalled(wire::member(bytes)?),
         command::MEMBER_READY_NTF => Event::MemberReady(wire::member(bytes)?),
+        command::CLUSTER_CHANGE_NTF => Event::ClusterChanged(cluster_wire::read(bytes)?),
+        command::CLUSTER_DEL_NTF => Event::ClusterRemoved(cluster_wire::read(bytes)?),
         _ => return Ok(None),
     }))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::numbers::cluster;
     use super::super::{Group, Member};
     use super::*;
 
@@ -130,6 +133,14 @@ mod tests {
             of(command::MEMBER_READY_NTF).ok(),
             Some(Some(Event::MemberReady(member)))
         );
+        let epoch = wire::attribute(cluster::EPOCH, &5u32.to_ne_bytes());
+        for command in [command::CLUSTER_CHANGE_NTF, command::CLUSTER_DEL_NTF] {
+            let told = event(&wire::request(command, 1, &epoch)).ok().flatten();
+            let Some(Event::ClusterChanged(it) | Event::ClusterRemoved(it)) = told else {
+                panic!("{told:?}");
+            };
+            assert_eq!(it.epoch, 5);
+        }
         assert_eq!(of(99).ok(), Some(None));
         assert!(event(&[4]).is_err());
     }

@@ -2,7 +2,8 @@
 //! Reading and changing groups over generic netlink, following them, and asking
 //! what became of a connection.
 //!
-//! Groups are made with the socket option, not here.
+//! Groups are made with the socket option, not here. Cluster IPs, addresses that
+//! several machines serve, are read and set.
 //!
 //! ```no_run
 //! use service_group::netlink::Connection;
@@ -20,16 +21,24 @@
 //! ```
 
 mod channel;
+mod cluster;
+mod cluster_wire;
+mod clusters;
 mod counters;
 mod decision;
 mod error;
 mod events;
+mod kernel_enum;
 mod numbers;
 mod records;
 mod wire;
 
 pub use channel::{Channel, Message};
-pub use counters::{Counter, Counters};
+pub use cluster::{
+    Cluster, ClusterHash, ClusterKey, ClusterName, ClusterNode, ClusterRole, ClusterWay, NodeState,
+    MAX_CLUSTERS,
+};
+pub use counters::{ClusterCounters, Counter, Counters};
 pub use decision::{Decision, Outcome, Reason};
 pub use error::Error;
 pub use events::Events;

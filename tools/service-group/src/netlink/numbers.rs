@@ -18,6 +18,11 @@ pub(super) mod command {
     pub const MEMBER_CHANGE_NTF: u8 = 12;
     pub const MEMBER_STALL_NTF: u8 = 13;
     pub const MEMBER_READY_NTF: u8 = 14;
+    pub const CLUSTER_GET: u8 = 15;
+    pub const CLUSTER_SET: u8 = 16;
+    pub const CLUSTER_DEL: u8 = 17;
+    pub const CLUSTER_CHANGE_NTF: u8 = 18;
+    pub const CLUSTER_DEL_NTF: u8 = 19;
 }
 
 /// The attributes of a group.
@@ -73,6 +78,36 @@ pub(super) mod decision {
     pub const AGE: u16 = 12;
 }
 
+/// The attributes of a node of a cluster.
+pub(super) mod node {
+    pub const ID: u16 = 1;
+    pub const WEIGHT: u16 = 2;
+    pub const STATE: u16 = 3;
+    pub const ADDRESS: u16 = 4;
+    pub const WAY: u16 = 5;
+    pub const SLOTS: u16 = 6;
+    pub const FORWARDED: u16 = 7;
+}
+
+/// The attributes of a cluster IP.
+pub(super) mod cluster {
+    pub const FAMILY: u16 = 1;
+    pub const ADDRESS: u16 = 2;
+    pub const PROTOCOL: u16 = 3;
+    pub const PORT: u16 = 4;
+    pub const ROLE: u16 = 5;
+    pub const DEVICE: u16 = 6;
+    pub const MAC: u16 = 7;
+    pub const HASH: u16 = 8;
+    pub const KEY: u16 = 9;
+    pub const NODE: u16 = 10;
+    pub const SETTLE: u16 = 11;
+    pub const EPOCH: u16 = 12;
+    pub const NODES: u16 = 13;
+    pub const TABLE: u16 = 14;
+    pub const COUNTERS: u16 = 15;
+}
+
 /// The number that an enum of the header gives to this name, which is told
 /// without `SERVICE_GROUP_`.
 #[cfg(test)]
@@ -117,6 +152,11 @@ mod tests {
             ("MEMBER_CHANGE_NTF", command::MEMBER_CHANGE_NTF),
             ("MEMBER_STALL_NTF", command::MEMBER_STALL_NTF),
             ("MEMBER_READY_NTF", command::MEMBER_READY_NTF),
+            ("CLUSTER_GET", command::CLUSTER_GET),
+            ("CLUSTER_SET", command::CLUSTER_SET),
+            ("CLUSTER_DEL", command::CLUSTER_DEL),
+            ("CLUSTER_CHANGE_NTF", command::CLUSTER_CHANGE_NTF),
+            ("CLUSTER_DEL_NTF", command::CLUSTER_DEL_NTF),
         ] {
             assert_eq!(
                 of_header(&format!("CMD_{name}")),
@@ -166,6 +206,28 @@ mod tests {
             ("DECISION_TAKER", decision::TAKER),
             ("DECISION_MOVES", decision::MOVES),
             ("DECISION_AGE", decision::AGE),
+            ("NODE_ID", node::ID),
+            ("NODE_WEIGHT", node::WEIGHT),
+            ("NODE_STATE", node::STATE),
+            ("NODE_ADDRESS", node::ADDRESS),
+            ("NODE_WAY", node::WAY),
+            ("NODE_SLOTS", node::SLOTS),
+            ("NODE_FORWARDED", node::FORWARDED),
+            ("CLUSTER_FAMILY", cluster::FAMILY),
+            ("CLUSTER_ADDRESS", cluster::ADDRESS),
+            ("CLUSTER_PROTOCOL", cluster::PROTOCOL),
+            ("CLUSTER_PORT", cluster::PORT),
+            ("CLUSTER_ROLE", cluster::ROLE),
+            ("CLUSTER_DEVICE", cluster::DEVICE),
+            ("CLUSTER_MAC", cluster::MAC),
+            ("CLUSTER_HASH", cluster::HASH),
+            ("CLUSTER_KEY", cluster::KEY),
+            ("CLUSTER_NODE", cluster::NODE),
+            ("CLUSTER_SETTLE", cluster::SETTLE),
+            ("CLUSTER_EPOCH", cluster::EPOCH),
+            ("CLUSTER_NODES", cluster::NODES),
+            ("CLUSTER_TABLE", cluster::TABLE),
+            ("CLUSTER_COUNTERS", cluster::COUNTERS),
         ] {
             assert_eq!(of_header(&format!("A_{name}")), Some(number), "{name}");
         }

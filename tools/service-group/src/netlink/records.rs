@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::Counters;
+use super::{Cluster, Counters};
 use crate::option::MemberState;
 use crate::settings::{Policy, WhenFull};
 
@@ -93,8 +93,8 @@ pub struct Stats {
     pub refused_other: u64,
 }
 
-/// Something that happened to a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Something that happened to a group or a cluster IP.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
     /// A group came to be.
@@ -113,4 +113,8 @@ pub enum Event {
     MemberStalled(Member),
     /// A member that was stalled accepts again.
     MemberReady(Member),
+    /// A cluster IP came to be served, or is served in another way.
+    ClusterChanged(Cluster),
+    /// A cluster IP is not served any more; its final counters.
+    ClusterRemoved(Cluster),
 }

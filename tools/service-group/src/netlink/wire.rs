@@ -59,7 +59,7 @@ pub(super) fn wide(value: &[u8]) -> u64 {
     }
 }
 
-fn address(value: &[u8]) -> Option<IpAddr> {
+pub(super) fn address(value: &[u8]) -> Option<IpAddr> {
     match value.len() {
         4 => Some(Ipv4Addr::from(array(value)).into()),
         16 => Some(Ipv6Addr::from(array::<16>(value)).into()),

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Cluster IPs: addresses that several machines serve.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use super::kernel_enum::kernel_enum;
+use super::ClusterCounters;
+
+/// Most cluster IPs of a network namespace.
+pub const MAX_CLUSTERS: usize = 256;
+
+kernel_enum! {
+    /// How the packets of a cluster IP come to this machine.
+    ClusterRole, "its packets come in a way that this version does not know",
+    Shared "shared" "every node receives every packet and takes its own";
+    Directed "directed" "it receives what a director gives to it";
+    Director "director" "it receives packets for all nodes and gives each to its owner";
+    Standby "standby" "as directed, until it is made the director";
+}
+
+kernel_enum! {
+    /// From which numbers of a packet its slot is computed.
+    ClusterHash, "something that this version does not know",
+    Sum3 "sum3" "source address + destination address + destination port";
+    Sum5 "sum5"
+        "source address + source port + destination address + destination port + protocol";
+    Keyed "keyed" "SipHash of the same five with the cluster's key";
+}
+
+kernel_enum! {
+    /// How a packet gets to a node.
+    ClusterWay, "in a way that this version does not know",
+    Neighbour "neighbour" "unchanged, to the node's MAC address";
+    Tunnel "tunnel" "in an IP packet to the node's address";
+}
+
+kernel_enum! {
+    /// Whether a node is there.
+    NodeState, "it is in a state that this version does not know",
+    Up "up" "it takes connections";
+    Draining "draining" "it keeps the connections that it has and takes no others";
+    Down "down" "it is not there";
+}
+
+/// What names a cluster IP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClusterName {
+    /// The address.
+    pub address: IpAddr,
+    /// As in the IP header; 0 for any.
+    pub protocol: u8,
+    /// 0 for any.
+    pub port: u16,
+}
+
+/// The secret of a keyed hash.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ClusterKey(pub [u8; 16]);
+
+impl fmt::Debug for ClusterKey {
+    /// Without the key: it is not to be found in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClusterKey(..)")
+    }
+}
+
+/// A machine that serves a cluster IP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClusterNode {
+    /// Unique in the cluster, not 0.
+    pub id: u32,
+    /// How many slots it is to have, compared with others.
+    pub weight: u32,
+    /// Whether it is there.
+    pub state: NodeState,
+    /// Address to reach it by.
+    pub address: Option<IpAddr>,
+    /// How packets get to it.
+    pub way: ClusterWay,
+    /// How many slots it owns; told, and not set.
+    pub slots: u32,
+    /// Packets given to it by this machine; told, and not set.
+    pub forwarded: u64,
+}
+
+impl Default for ClusterNode {
+    fn default() -> Self {
+        Self {
+            id: 0,
+            weight: 1,
+            state: NodeState::Up,
+            address: None,
+            way: ClusterWay::Neighbour,
+            slots: 0,
+            forwarded: 0,
+        }
+    }
+}
+
+/// A cluster IP, as this machine serves it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// What names it.
+    pub name: ClusterName,
+    /// How its packets come to this machine.
+    pub role: ClusterRole,
+    /// Index of the device that they come by.
+    pub device: u32,
+    /// The multicast MAC address that the nodes share; role shared only.
+    pub mac: Option<[u8; 6]>,
+    /// From which numbers the slot of a packet is computed.
+    pub hash: ClusterHash,
+    /// Hash keyed only; told to those only who may change it.
+    pub key: Option<ClusterKey>,
+    /// The node that this machine is, unless it only directs.
+    pub node: Option<u32>,
+    /// For how many seconds a change of the table is young.
+    pub settle: u32,
+    /// Number of the table.
+    pub epoch: u32,
+    /// The machines that serve it.
+    pub nodes: Vec<ClusterNode>,
+    /// For each slot the id of the node that owns it, or 0; not there when all
+    /// cluster IPs are read at once.
+    pub table: Vec<u32>,
+    /// What became of its packets; told, and not set.
+    pub counters: ClusterCounters,
+}
+
+impl Cluster {
+    /// One with this name, and nothing else yet.
+    pub fn new(name: ClusterName) -> Self {
+        Self {
+            name,
+            role: ClusterRole::Shared,
+            device: 0,
+            mac: None,
+            hash: ClusterHash::Sum5,
+            key: None,
+            node: None,
+            settle: 0,
+            epoch: 0,
+            nodes: Vec::new(),
+            table: Vec::new(),
+            counters: ClusterCounters::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::kernel_enum::check;
+    use super::*;
+
+    #[test]
+    fn enums_are_those_of_the_header() {
+        check(
+            "CLUSTER_ROLE",
+            ClusterRole::ALL.iter().map(|one| one.name()),
+        );
+        check(
+            "CLUSTER_HASH",
+            ClusterHash::ALL.iter().map(|one| one.name()),
+        );
+        check("CLUSTER_WAY", ClusterWay::ALL.iter().map(|one| one.name()));
+        check("NODE_STATE", NodeState::ALL.iter().map(|one| one.name()));
+    }
+
+    #[test]
+    fn limits_are_those_of_the_header() {
+        let header = include_str!("../../../../include/uapi/linux/service_group_netlink.h");
+        let line = format!("#define SERVICE_GROUP_MAX_CLUSTERS\t{MAX_CLUSTERS}\n");
+        assert!(header.contains(&line));
+    }
+
+    #[test]
+    fn a_key_is_not_printed() {
+        let key = ClusterKey([7; 16]);
+        assert_eq!(format!("{key:?}"), "ClusterKey(..)");
+    }
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Reading and setting cluster IPs.
+
+use super::numbers::command;
+use super::{attributes, cluster_wire, wire, Cluster, ClusterName, Connection, Error, VERSION};
+
+impl Connection {
+    /// Every cluster IP, without its table.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `EOPNOTSUPP` when the module knows none, and any
+    /// other [`Error`].
+    pub fn clusters(&mut self) -> Result<Vec<Cluster>, Error> {
+        let request = wire::request(command::CLUSTER_GET, VERSION, &[]);
+        let messages = self.channel.dump(self.family, &request)?;
+        attributes(&messages).map(cluster_wire::read).collect()
+    }
+
+    /// The cluster IP with this name, if there is one, with its table.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::clusters`].
+    pub fn cluster(&mut self, name: &ClusterName) -> Result<Option<Cluster>, Error> {
+        let name = cluster_wire::name(name);
+        let request = wire::request(command::CLUSTER_GET, VERSION, &name);
+        match self.channel.ask(self.family, &request) {
+            Err(Error::Refused(libc::ENOENT)) => Ok(None),
+            answer => attributes(&answer?)
+                .map(cluster_wire::read)
+                .next()
+                .transpose(),
+        }
+    }
+
+    /// Has this machine serve a cluster IP, or changes how it does; all at once.
+    ///
+    /// The caller needs `CAP_NET_ADMIN` in the network namespace.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `EPERM` without that capability, and any other
+    /// [`Error`].
+    pub fn set_cluster(&mut self, cluster: &Cluster) -> Result<(), Error> {
+        let all = cluster_wire::all(cluster);
+        let request = wire::request(command::CLUSTER_SET, VERSION, &all);
+        self.channel.ask(self.family, &request).map(|_| ())
+    }
+
+    /// Serves a cluster IP no more.
+    ///
+    /// The caller needs `CAP_NET_ADMIN` in the network namespace.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `EPERM` without that capability, `ENOENT` when
+    /// there is no such cluster IP, and any other [`Error`].
+    pub fn delete_cluster(&mut self, name: &ClusterName) -> Result<(), Error> {
+        let name = cluster_wire::name(name);
+        let request = wire::request(command::CLUSTER_DEL, VERSION, &name);
+        self.channel.ask(self.family, &request).map(|_| ())
+    }
+}
