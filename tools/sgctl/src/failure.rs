@@ -5,18 +5,37 @@ use std::fmt;
 
 /// What was wrong and what to do, without the full stop.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Failure(String);
+pub struct Failure {
+    sentence: String,
+    status: u8,
+}
 
 impl Failure {
     /// A failure with this sentence.
     pub fn new(sentence: impl Into<String>) -> Self {
-        Self(sentence.into())
+        Self {
+            sentence: sentence.into(),
+            status: 1,
+        }
+    }
+
+    /// What was asked for is wrong, on the command line or in a file.
+    pub fn usage(sentence: impl Into<String>) -> Self {
+        Self {
+            sentence: sentence.into(),
+            status: 2,
+        }
+    }
+
+    /// The exit status to end with.
+    pub fn status(&self) -> u8 {
+        self.status
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.sentence)
     }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `sgctl`: shows, makes, changes and follows groups of listening sockets.
+//! `sgctl`: shows, makes, changes and follows groups of listening sockets, and sets
+//! up cluster IPs.
 //!
 //! One file or folder a subcommand; the others are what they share. It is a library so
 //! that man pages and completions are made from the same definitions. It does
@@ -11,6 +12,7 @@ pub mod cli;
 
 mod attach;
 mod backoff;
+mod cluster;
 mod detach;
 mod exec_worker;
 mod export;
@@ -46,6 +48,7 @@ pub fn run(cli: cli::Cli) -> Result<(), Failure> {
         cli::Command::Set(args) => set::run(&args),
         cli::Command::Run(args) => run::run(&args),
         cli::Command::Why(args) => why::run(&args),
+        cli::Command::Cluster(args) => cluster::run(&args),
         cli::Command::Monitor(args) => monitor::run(&args),
         cli::Command::Top(args) => top::run(&args),
         cli::Command::Export(args) => export::run(&args),

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `sgctl monitor`: prints what happens to groups and members, as it happens.
+//! `sgctl monitor`: prints what happens to groups, members and cluster IPs, as it
+//! happens.
 
 use std::os::fd::AsFd;
 use std::time::SystemTime;
 
 use serde::Serialize;
-use service_group::netlink::{Connection, Error, Event, Group, Member};
+use service_group::netlink::{Cluster, Connection, Error, Event, Group, Member};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::cli::MonitorArgs;
+use crate::cluster::file::describe;
+use crate::cluster::view::ClusterView;
 use crate::signals::Signals;
 use crate::view::{self, endpoint, GroupView, MemberView};
 use crate::{output, Failure};
@@ -22,6 +25,8 @@ struct Line {
     group: Option<GroupView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     member: Option<NumberedMember>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster: Option<ClusterView>,
 }
 
 /// A member with the number of its group.
@@ -92,12 +97,26 @@ fn words(event: Option<&Event>) -> String {
             member(it, &format!("stalled: {queued} of {backlog} queued"))
         }
         Some(Event::MemberReady(it)) => member(it, "ready: it accepts again"),
+        Some(Event::ClusterChanged(it)) => cluster_words(it),
+        Some(Event::ClusterRemoved(it)) => format!("cluster {} removed", describe(&it.name)),
         Some(_) => "an event that this version does not know".to_owned(),
         None => "events were lost: see \"sgctl show\"".to_owned(),
     }
 }
 
+fn cluster_words(cluster: &Cluster) -> String {
+    let Cluster {
+        role, hash, epoch, ..
+    } = cluster;
+    let name = describe(&cluster.name);
+    format!("cluster {name} changed: {role}, {hash}, epoch {epoch}")
+}
+
 fn line(time: &str, event: Option<&Event>) -> Line {
+    let cluster = match event {
+        Some(Event::ClusterChanged(cluster) | Event::ClusterRemoved(cluster)) => Some(cluster),
+        _ => None,
+    };
     let (event, group, member) = match event {
         Some(Event::GroupAdded(group)) => ("group-add", Some(group), None),
         Some(Event::GroupRemoved(group)) => ("group-del", Some(group), None),
@@ -107,6 +126,8 @@ fn line(time: &str, event: Option<&Event>) -> Line {
         Some(Event::MemberChanged(member)) => ("member-change", None, Some(member)),
         Some(Event::MemberStalled(member)) => ("member-stall", None, Some(member)),
         Some(Event::MemberReady(member)) => ("member-ready", None, Some(member)),
+        Some(Event::ClusterChanged(_)) => ("cluster-change", None, None),
+        Some(Event::ClusterRemoved(_)) => ("cluster-del", None, None),
         Some(_) => ("unknown", None, None),
         None => ("lost", None, None),
     };
@@ -118,12 +139,17 @@ fn line(time: &str, event: Option<&Event>) -> Line {
             group: member.group,
             member: member.into(),
         }),
+        cluster: cluster.map(|cluster| {
+            // The event has the number of the device; by now the name may be another's.
+            ClusterView::new(cluster, cluster.device.to_string(), None)
+        }),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use service_group::netlink::ClusterName;
 
     #[test]
     fn events_are_told_in_words_and_in_json() {
@@ -177,6 +203,33 @@ mod tests {
             assert!(text.starts_with("group 3") && text.contains(told), "{text}");
             assert_eq!(line("now", Some(&event)).event, name);
         }
+    }
+
+    #[test]
+    fn cluster_ips_are_told() {
+        let name = ClusterName {
+            address: [198, 51, 100, 7].into(),
+            protocol: 6,
+            port: 80,
+        };
+        let cluster = Cluster {
+            epoch: 3,
+            device: 2,
+            ..Cluster::new(name)
+        };
+        let event = Event::ClusterChanged(cluster.clone());
+        let text = words(Some(&event));
+        let expected = "cluster 198.51.100.7 tcp port 80 changed: shared, sum5, epoch 3";
+        assert_eq!(text, expected);
+        let json = serde_json::to_value(line("now", Some(&event))).expect("it is JSON");
+        assert_eq!(
+            (&json["event"], &json["cluster"]["epoch"]),
+            (&"cluster-change".into(), &3.into())
+        );
+        assert_eq!(json["cluster"]["device"], "2");
+        let event = Event::ClusterRemoved(cluster);
+        assert!(words(Some(&event)).ends_with("port 80 removed"));
+        assert_eq!(line("now", Some(&event)).event, "cluster-del");
     }
 
     #[test]

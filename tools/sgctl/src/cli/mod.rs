@@ -3,6 +3,7 @@
 //! completions are made, too.
 
 mod change;
+mod cluster;
 mod watch;
 mod why;
 
@@ -13,6 +14,12 @@ use clap::error::ErrorKind;
 use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand};
 
 pub use change::{MemberName, PolicyArg, SetArgs, SettingArgs, WhenFullArg};
+pub use cluster::{
+    AddressArgs, AddressName, ChangeArgs, ClusterAddArgs, ClusterApplyArgs, ClusterArgs,
+    ClusterCommand, ClusterDelArgs, ClusterPlanArgs, ClusterSetArgs, ClusterShowArgs, Count,
+    DrainArgs, HashArg, KeepalivedArgs, LintArgs, ModeArg, NodeAddArgs, NodeCommand, NodeDelArgs,
+    NodeOptions, NodeSetArgs, OwnerArgs, RoleArg, RoleArgs, StateArg, WayArg,
+};
 pub use watch::{ExportArgs, MonitorArgs, TopArgs};
 pub use why::WhyArgs;
 
@@ -21,9 +28,10 @@ const EXIT: &str = "Exit status: 0 when done, 1 when it failed, 2 when the comma
 /// Show, make, change and follow groups of listening sockets.
 ///
 /// The kernel module service_group keeps a connection from being dropped while
-/// any listening socket of its group has room. sgctl groups the sockets of
-/// programs that run already, starts programs with grouped sockets, changes what
-/// a group does, and shows how full each socket is. Load the module first: modprobe service_group.
+/// any listening socket of its group has room, and has several machines serve one
+/// address. sgctl groups the sockets of programs that run already, starts programs
+/// with grouped sockets, changes what a group does, shows how full each socket is,
+/// and sets up cluster IPs. Load the module first: modprobe service_group.
 #[derive(Debug, Parser)]
 #[command(name = "sgctl", version, after_long_help = EXIT)]
 pub struct Cli {
@@ -48,6 +56,10 @@ impl Cli {
     fn check(&self) -> Result<(), String> {
         match &self.command {
             Command::Why(args) => args.check(),
+            Command::Cluster(args) => match &args.command {
+                ClusterCommand::Owner(args) => args.check(),
+                _ => Ok(()),
+            },
             _ => Ok(()),
         }
     }
@@ -68,6 +80,8 @@ pub enum Command {
     Run(RunArgs),
     /// Say what became of one connection, and why.
     Why(WhyArgs),
+    /// Show and change cluster IPs: addresses that several machines serve.
+    Cluster(ClusterArgs),
     /// Print what happens to groups and members, as it happens.
     Monitor(MonitorArgs),
     /// Show members' queues and rates, again and again.

@@ -13,9 +13,9 @@ const INTERVALS: std::ops::RangeInclusive<Duration> =
 const MONITOR_JSON: &str = "\
 With --json each line is an object: {\"time\" (RFC 3339, UTC), \"event\"} and, as
 \"show --json\" has them, \"group\" (without its members) or \"member\" (with the number
-of its \"group\"). The events are \"group-add\", \"group-del\", \"group-change\",
-\"member-add\", \"member-del\", \"member-change\", \"member-stall\" and \"member-ready\";
-\"lost\" when the kernel had to throw some away.";
+of its \"group\"), or \"cluster\" as \"cluster show --json\" does, without names. The events are \"group-add\", \"group-del\", \"group-change\",
+\"member-add\", \"member-del\", \"member-change\", \"member-stall\", \"member-ready\",
+\"cluster-change\" and \"cluster-del\"; \"lost\" when the kernel had to throw some away.";
 
 /// Arguments of `monitor`.
 #[derive(Args, Debug)]
@@ -86,6 +86,11 @@ Metrics of a member have the labels group, address, port, inode and cookie, thos
 group the label group. service_group_member_state is 0 unbound, 1 bound, 2 listening,
 3 connected, 4 unhooked, 5 stalled, 6 leaving. What --limit leaves out is counted in
 service_group_members_left_out and service_group_groups_left_out.
+
+Metrics of a cluster IP have the labels address, protocol and port (0 is any), those of
+its nodes the label node as well, which is the id. service_group_cluster_role is 0
+shared, 1 directed, 2 director, 3 standby, and service_group_cluster_node_state 0 up,
+1 draining, 2 down.
 
 At most four requests are answered at the same time, each within five seconds. SIGTERM
 and SIGINT end it. A dashboard for Grafana is in PREFIX/share/service_group, and in the

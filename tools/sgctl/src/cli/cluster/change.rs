@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Options of the subcommands that change the file.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::FILE;
+use crate::cluster::file::values;
+
+const CHANGE_NOTES: &str = "\
+The file is changed, its tables are planned anew, and it is applied on this machine; if
+one of these fails, the file and the machine stay as they are. Then copy the file to the
+other machines, and run there: sgctl cluster apply";
+
+/// Options that all changes have.
+#[derive(Args, Debug)]
+pub struct ChangeArgs {
+    /// The file that describes the cluster.
+    #[arg(long, value_name = "FILE", default_value = FILE)]
+    pub file: PathBuf,
+    /// The name of this machine in the file, if it is not the host name.
+    #[arg(long, value_name = "NAME")]
+    pub node: Option<String>,
+    /// Change and plan the file, and do not apply it here.
+    #[arg(long)]
+    pub no_apply: bool,
+    /// Tell what would be done, and change nothing.
+    #[arg(long, conflicts_with = "no_apply")]
+    pub dry_run: bool,
+    /// Print JSON instead of sentences: {"file", "plan", "apply" (or null)}, which are
+    /// what "plan" and "apply" print.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What names an address of the file.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct AddressName {
+    /// The cluster IP.
+    #[arg(value_name = "IP", value_parser = values::unicast)]
+    pub ip: IpAddr,
+    /// Its protocol, by name or number; any, if none is given.
+    #[arg(long, value_name = "PROTOCOL", value_parser = values::protocol)]
+    pub protocol: Option<u8>,
+    /// Its port; any, if none is given.
+    #[arg(long, value_name = "PORT", requires = "protocol",
+          value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+}
+
+/// A value of `--mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ModeArg {
+    /// Every node receives every packet, and takes its own.
+    Shared,
+    /// A director gives each packet to its owner.
+    Directed,
+}
+
+/// A value of `--hash`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum HashArg {
+    /// Both addresses and the destination port: one owner for all that a client asks.
+    Sum3,
+    /// Both addresses, both ports and the protocol.
+    Sum5,
+    /// A keyed hash of the same five, whose outcome nobody can choose.
+    Keyed,
+}
+
+/// What an address is to be; what is not given stays as it is.
+#[derive(Args, Debug)]
+pub struct AddressArgs {
+    /// How packets come to the nodes.
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub mode: Option<ModeArg>,
+    /// A machine that directs; may be given several times, the preferred one first.
+    #[arg(long, value_name = "NAME", value_parser = values::machine)]
+    pub director: Vec<String>,
+    /// From which numbers of a packet its slot is computed.
+    #[arg(long, value_enum, value_name = "HASH")]
+    pub hash: Option<HashArg>,
+    /// Number of slots; 251 if it is new.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub slots: Option<u16>,
+    /// For how many seconds a change of the table is young; 60 if it is new.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=86_400))]
+    pub settle: Option<u32>,
+}
+
+/// Arguments of `cluster add`.
+#[derive(Args, Debug)]
+#[command(after_long_help = CHANGE_NOTES)]
+pub struct ClusterAddArgs {
+    /// Which address.
+    #[command(flatten)]
+    pub name: AddressName,
+    /// The device that its packets come by.
+    #[arg(long, value_name = "DEVICE", value_parser = values::device)]
+    pub device: String,
+    /// What it is to be.
+    #[command(flatten)]
+    pub address: AddressArgs,
+    /// How it is changed.
+    #[command(flatten)]
+    pub change: ChangeArgs,
+}
+
+/// Arguments of `cluster set`.
+#[derive(Args, Debug)]
+#[command(after_long_help = CHANGE_NOTES)]
+pub struct ClusterSetArgs {
+    /// Which address.
+    #[command(flatten)]
+    pub name: AddressName,
+    /// The device that its packets come by.
+    #[arg(long, value_name = "DEVICE", value_parser = values::device)]
+    pub device: Option<String>,
+    /// What it is to be.
+    #[command(flatten)]
+    pub address: AddressArgs,
+    /// How it is changed.
+    #[command(flatten)]
+    pub change: ChangeArgs,
+}
+
+/// Arguments of `cluster del`.
+#[derive(Args, Debug)]
+#[command(after_long_help = CHANGE_NOTES)]
+pub struct ClusterDelArgs {
+    /// Which address.
+    #[command(flatten)]
+    pub name: AddressName,
+    /// How it is changed.
+    #[command(flatten)]
+    pub change: ChangeArgs,
+}
+
+/// The subcommands of `cluster node`.
+#[derive(Debug, Subcommand)]
+pub enum NodeCommand {
+    /// Add a node to the file, and apply it here.
+    Add(NodeAddArgs),
+    /// Change a node in the file, and apply it here.
+    Set(NodeSetArgs),
+    /// Remove a node from the file, and apply it here.
+    Del(NodeDelArgs),
+}
+
+/// A value of `--state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StateArg {
+    /// It takes connections.
+    Up,
+    /// It keeps the connections that it has, and takes no others.
+    Draining,
+    /// It is not there.
+    Down,
+}
+
+/// A value of `--way`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WayArg {
+    /// Packets get to it unchanged, at its MAC address: it is on the same segment.
+    Neighbour,
+    /// Packets get to it within IP packets.
+    Tunnel,
+}
+
+/// What a node is to be; what is not given stays as it is.
+#[derive(Args, Debug)]
+pub struct NodeOptions {
+    /// How many slots it is to have, compared with others; 1 if it is new.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub weight: Option<u16>,
+    /// Whether it is there; up if it is new.
+    #[arg(long, value_enum, value_name = "STATE")]
+    pub state: Option<StateArg>,
+    /// How packets get to it; neighbour if it is new.
+    #[arg(long, value_enum, value_name = "WAY")]
+    pub way: Option<WayArg>,
+    /// Its own device, if it is another than that of the addresses.
+    #[arg(long, value_name = "DEVICE", value_parser = values::device)]
+    pub device: Option<String>,
+}
+
+/// Arguments of `cluster node add`.
+#[derive(Args, Debug)]
+#[command(after_long_help = CHANGE_NOTES)]
+pub struct NodeAddArgs {
+    /// Its name; best its host name.
+    #[arg(value_name = "NAME", value_parser = values::machine)]
+    pub name: String,
+    /// Address to reach it by.
+    #[arg(long, value_name = "ADDRESS", value_parser = values::unicast)]
+    pub address: IpAddr,
+    /// Its id in tables; one that is free, if none is given.
+    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u32).range(1..))]
+    pub id: Option<u32>,
+    /// What it is to be.
+    #[command(flatten)]
+    pub options: NodeOptions,
+    /// How the file is changed.
+    #[command(flatten)]
+    pub change: ChangeArgs,
+}
+
+/// Arguments of `cluster node set`.
+#[derive(Args, Debug)]
+#[command(after_long_help = CHANGE_NOTES)]
+pub struct NodeSetArgs {
+    /// Its name.
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Address to reach it by.
+    #[arg(long, value_name = "ADDRESS", value_parser = values::unicast)]
+    pub address: Option<IpAddr>,
+    /// What it is to be.
+    #[command(flatten)]
+    pub options: NodeOptions,
+    /// How the file is changed.
+    #[command(flatten)]
+    pub change: ChangeArgs,
+}
+
+/// Arguments of `cluster node del`.
+#[derive(Args, Debug)]
+#[command(after_long_help = CHANGE_NOTES)]
+pub struct NodeDelArgs {
+    /// Its name.
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// How the file is changed.
+    #[command(flatten)]
+    pub change: ChangeArgs,
+}
+
+const DRAIN_NOTES: &str = "\
+The same as \"node set NAME --state draining\"; \"node set NAME --state up\" gives the slots
+back. Its connections go on until they end by themselves; \"sgctl cluster show\" on it
+tells when no more packets are known. Then \"node del NAME\" removes it.
+
+The file is changed and planned, and applied on this machine. Then copy the file to the
+other machines, and run there: sgctl cluster apply";
+
+/// Arguments of `cluster drain`.
+#[derive(Args, Debug)]
+#[command(after_long_help = DRAIN_NOTES)]
+pub struct DrainArgs {
+    /// The node's name.
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// How the file is changed.
+    #[command(flatten)]
+    pub change: ChangeArgs,
+}

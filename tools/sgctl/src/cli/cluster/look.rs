@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Options of the subcommands that only look: `show`, `owner` and `lint`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args};
+
+use super::FILE;
+use crate::cluster::file::values;
+
+const SHOW_JSON: &str = "\
+With --json it prints an array of {\"address\", \"protocol\" and \"port\" (0: any), \"role\",
+\"device\", \"mac\" (or null), \"hash\", \"slots\", \"epoch\", \"settle\", \"node\" (the id of this
+machine, or null), \"nodes\": [{\"id\", \"name\" (or null), \"state\", \"weight\", \"address\",
+\"way\", \"slots\", \"forwarded\"}], \"table\" (the id of each slot's owner, or 0),
+\"counters\": {\"owned\", \"known\", \"ignored\", \"forwarded\", \"second_chance\",
+\"second_chance_in\", \"silent\", \"dropped_no_owner\", \"dropped_spent\",
+\"dropped_malformed\", \"dropped_unreachable\", \"too_big\", \"reassembled\", \"answered\"}}.
+The key is not shown.
+
+The counters are packets on this machine: OWNED it took as its slot is this node's, KNOWN
+as the connection is here, IGNORED are left to their owner, who has received them as well,
+FORWARDED given to it. A SECOND CHANCE is given by the new owner to the one before, which
+may know the connection; SILENT are not answered, as the one before has them as well.";
+
+/// Arguments of `cluster show`.
+#[derive(Args, Debug)]
+#[command(after_long_help = SHOW_JSON)]
+pub struct ClusterShowArgs {
+    /// The file that has the names of the nodes.
+    #[arg(long, value_name = "FILE", default_value = FILE)]
+    pub file: PathBuf,
+    /// Print JSON instead of tables.
+    #[arg(long)]
+    pub json: bool,
+}
+
+const OWNER_NOTES: &str = "\
+SRC is the client and DST the cluster IP. Where a protocol has no ports they are 0, and of
+an ICMP echo the source port is the identifier.
+
+With --json it prints {\"source\", \"destination\", \"protocol\", \"address\" (which of the
+file), \"hash\", \"terms\": [{\"name\", \"value\"}] or \"message\" (what is hashed with the key),
+\"value\" (the sum or the hash), \"slots\", \"slot\", \"node\" (or null), \"previous\" (or null),
+\"young\"}.";
+
+/// Arguments of `cluster owner`.
+#[derive(Args, Debug)]
+#[command(after_long_help = OWNER_NOTES)]
+pub struct OwnerArgs {
+    /// Address and port of the client.
+    #[arg(value_name = "SRC:PORT", value_parser = endpoint)]
+    pub source: SocketAddr,
+    /// The cluster IP, and the port that is asked for.
+    #[arg(value_name = "DST:PORT", value_parser = endpoint)]
+    pub destination: SocketAddr,
+    /// Protocol, by name or number.
+    #[arg(value_name = "PROTO", value_parser = values::protocol)]
+    pub protocol: u8,
+    /// The file that describes the cluster.
+    #[arg(long, value_name = "FILE", default_value = FILE)]
+    pub file: PathBuf,
+    /// Print JSON instead of sentences.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl OwnerArgs {
+    /// Why the two cannot be the ends of one packet, if so.
+    pub fn check(&self) -> Result<(), String> {
+        match self.source.is_ipv4() == self.destination.is_ipv4() {
+            true => Ok(()),
+            false => {
+                Err("one address is IPv4, the other IPv6: give those of one packet".to_owned())
+            }
+        }
+    }
+}
+
+fn endpoint(text: &str) -> Result<SocketAddr, String> {
+    let endpoint: Option<SocketAddr> = text.parse().ok();
+    endpoint
+        .map(|end| SocketAddr::new(end.ip().to_canonical(), end.port()))
+        .ok_or_else(|| "give an address and a port, such as 192.0.2.1:40000 or [::1]:0".to_owned())
+}
+
+const LINT_NOTES: &str = "\
+It counts flows, by addresses, ports and protocol, and says how many of them each node
+would get with each hash. With --file these are packets for the addresses of the file, and
+its slots and nodes; with --nodes all packets, or those for --to, and nodes of equal weight
+that take turns, with as many slots as nodes unless --slots says otherwise. Of packets in
+both directions of a flow those count that came first.
+
+Captures are pcap or pcapng files, with Ethernet, VLANs, raw IP or Linux cooked headers.
+--live needs CAP_NET_RAW. What cannot be placed (fragments but not whole packets, what is
+no IP, what is cut off or malformed) is counted and left out. The keyed hash is computed
+with the key of the file, or with one that is made up.
+
+With --json it prints {\"packets\", \"left_out\", \"addresses\": [{\"address\" (or null), \"flows\",
+\"slots\", \"hashes\": [{\"hash\", \"nodes\": [{\"node\", \"flows\", \"packets\", \"share\", \"ideal\"}],
+\"worst\" (the largest share by its ideal one), \"hint\" (or null)}]}]}.";
+
+/// Arguments of `cluster lint`.
+#[derive(Args, Debug)]
+#[command(after_long_help = LINT_NOTES)]
+#[command(group(ArgGroup::new("source").required(true).args(["pcap", "live"])))]
+pub struct LintArgs {
+    /// Read this capture.
+    #[arg(long, value_name = "FILE")]
+    pub pcap: Option<PathBuf>,
+    /// Watch this device.
+    #[arg(long, value_name = "DEVICE", requires = "seconds", value_parser = values::device)]
+    pub live: Option<String>,
+    /// For how long.
+    #[arg(long, value_name = "S", conflicts_with = "pcap",
+          value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub seconds: Option<u32>,
+    /// The file that describes the cluster.
+    #[arg(long, value_name = "FILE", default_value = FILE)]
+    pub file: PathBuf,
+    /// Leave the file aside, and spread over so many nodes.
+    #[arg(long, value_name = "N", conflicts_with = "file",
+          value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub nodes: Option<u16>,
+    /// By so many slots.
+    #[arg(long, value_name = "N", requires = "nodes",
+          value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub slots: Option<u16>,
+    /// Count packets to this address only; may be given several times.
+    #[arg(long, value_name = "ADDRESS", requires = "nodes")]
+    pub to: Vec<IpAddr>,
+    /// Print JSON instead of charts.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How traffic is spread without a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// Number of nodes.
+    pub nodes: u16,
+    /// Number of slots.
+    pub slots: u16,
+}
+
+impl LintArgs {
+    /// How traffic is spread without the file, if it is.
+    pub fn count(&self) -> Option<Count> {
+        self.nodes.map(|nodes| Count {
+            nodes,
+            slots: self.slots.unwrap_or(nodes),
+        })
+    }
+}

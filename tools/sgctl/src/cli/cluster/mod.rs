@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Options of `cluster` and what is below it.
+
+mod change;
+mod look;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+pub use change::{
+    AddressArgs, AddressName, ChangeArgs, ClusterAddArgs, ClusterDelArgs, ClusterSetArgs,
+    DrainArgs, HashArg, ModeArg, NodeAddArgs, NodeCommand, NodeDelArgs, NodeOptions, NodeSetArgs,
+    StateArg, WayArg,
+};
+pub use look::{ClusterShowArgs, Count, LintArgs, OwnerArgs};
+
+/// The file that describes the cluster, if no other is named.
+const FILE: &str = "/etc/service_group/cluster.toml";
+
+const CLUSTER_NOTES: &str = "\
+One file describes the whole cluster and is the same on every machine; \"apply\" has a
+machine do its part. Which machine it is, the host name says, or --node. add, set, del,
+node and drain change the file and apply it on this machine; on the others copy the
+file, and run \"sgctl cluster apply\". The order does not matter, and no connection is
+lost meanwhile.
+
+The file has a [[node]] for each machine that serves the addresses, with name, id and
+address, and maybe weight (1), state (up, draining or down), way (neighbour or tunnel)
+and device; a [[director]] with a name for each machine that only directs; and an
+[[address]] for each address that they serve, with ip and device, and maybe protocol,
+port, mode (shared or directed), directors, mac, hash (sum3, sum5 or keyed), key, slots
+(251) and settle (60 seconds). \"plan\" writes epoch, table, before and changed, which
+are not to be edited. docs/cluster.md explains all of them.
+
+A file that is wrong is told with its line, and ends with status 2.";
+
+/// Arguments of `cluster`.
+#[derive(Args, Debug)]
+#[command(after_long_help = CLUSTER_NOTES)]
+pub struct ClusterArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ClusterCommand,
+}
+
+/// The subcommands of `cluster`.
+#[derive(Debug, Subcommand)]
+pub enum ClusterCommand {
+    /// Show the cluster IPs that this machine serves, their nodes and counters.
+    Show(ClusterShowArgs),
+    /// Have this machine do what the file says, all or nothing.
+    Apply(ClusterApplyArgs),
+    /// Write tables into the file that fit its nodes, moving as few slots as can be.
+    Plan(ClusterPlanArgs),
+    /// Add an address to the file, and apply it here.
+    Add(ClusterAddArgs),
+    /// Change an address in the file, and apply it here.
+    Set(ClusterSetArgs),
+    /// Remove an address from the file, and apply it here.
+    Del(ClusterDelArgs),
+    /// Add, change or remove a node in the file, and apply it here.
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Give the slots of a node to the others; it keeps the connections that it has.
+    Drain(DrainArgs),
+    /// Say which node owns a packet, and how that is computed.
+    Owner(OwnerArgs),
+    /// Say how evenly each hash would spread traffic, of a capture or of a device.
+    Lint(LintArgs),
+    /// Print a configuration of keepalived for this director.
+    Keepalived(KeepalivedArgs),
+    /// Make this machine the director, or the standby; keepalived runs this.
+    Role(RoleArgs),
+}
+
+const APPLY_NOTES: &str = "\
+It refuses a file whose tables do not fit its nodes, and one that is older than what this
+machine does already. It sets the cluster IPs of the kernel, and removes those that the
+file does not have; gives the address itself to the loopback device, or to the device of
+the only director; and has the device neither answer nor ask by ARP for addresses of
+others (arp_ignore 1, arp_announce 2). If a step fails, those before it are undone.
+
+With --json it prints {\"machine\", \"dry_run\", \"clusters\": [{\"address\", \"action\" (\"added\",
+\"changed\" or \"removed\"), \"changes\", \"moves\": [{\"from\", \"to\", \"slots\"}]}],
+\"device_changes\"}.";
+
+/// Arguments of `cluster apply`.
+#[derive(Args, Debug)]
+#[command(after_long_help = APPLY_NOTES)]
+pub struct ClusterApplyArgs {
+    /// The file that describes the cluster.
+    #[arg(value_name = "FILE", default_value = FILE)]
+    pub file: PathBuf,
+    /// The name of this machine in the file, if it is not the host name.
+    #[arg(long, value_name = "NAME")]
+    pub node: Option<String>,
+    /// Tell what would be done, and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print JSON instead of sentences.
+    #[arg(long)]
+    pub json: bool,
+}
+
+const PLAN_NOTES: &str = "\
+A table says which node owns which slot. It depends on the one before, so that as few
+slots move as can, and that is why it stands in the file. Run it once after an edit, on
+one machine; comments and order stay. A hash \"keyed\" without a key is given one.
+
+With --json it prints an array of {\"address\", \"old_epoch\" (or null), \"epoch\", \"slots\",
+\"moves\": [{\"from\" (or null), \"to\" (or null), \"slots\"}], \"new_key\"}.";
+
+/// Arguments of `cluster plan`.
+#[derive(Args, Debug)]
+#[command(after_long_help = PLAN_NOTES)]
+pub struct ClusterPlanArgs {
+    /// The file that describes the cluster.
+    #[arg(value_name = "FILE", default_value = FILE)]
+    pub file: PathBuf,
+    /// Give every table at least this number.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub epoch: u32,
+    /// Tell what would be written, and write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print JSON instead of sentences.
+    #[arg(long)]
+    pub json: bool,
+}
+
+const KEEPALIVED_NOTES: &str = "\
+Of several directors one directs, the others stand by; keepalived decides which, and gives
+it the address. On each director:
+
+  sgctl cluster keepalived > /etc/keepalived/keepalived.conf
+  systemctl restart keepalived
+
+It runs \"sgctl cluster role\" when it has decided. There is one VRRP instance for each
+device and family, numbered from --router-id on, which has to be the same on all directors,
+and no other's on the segment.";
+
+/// Arguments of `cluster keepalived`.
+#[derive(Args, Debug)]
+#[command(after_long_help = KEEPALIVED_NOTES)]
+pub struct KeepalivedArgs {
+    /// The file that describes the cluster.
+    #[arg(value_name = "FILE", default_value = FILE)]
+    pub file: PathBuf,
+    /// The name of this machine in the file, if it is not the host name.
+    #[arg(long, value_name = "NAME")]
+    pub node: Option<String>,
+    /// Number of the first VRRP instance.
+    #[arg(long, value_name = "N", default_value_t = 53,
+          value_parser = clap::value_parser!(u8).range(1..))]
+    pub router_id: u8,
+}
+
+/// What a director is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RoleArg {
+    /// It gives each packet to its owner.
+    Director,
+    /// It does not, until it is made the director.
+    Standby,
+}
+
+/// Arguments of `cluster role`.
+#[derive(Args, Debug)]
+pub struct RoleArgs {
+    /// What this machine is to be.
+    #[arg(value_enum, value_name = "ROLE")]
+    pub role: RoleArg,
+    /// The cluster IPs for which; all of which it is the director or the standby, if
+    /// none is given.
+    #[arg(value_name = "ADDRESS")]
+    pub addresses: Vec<IpAddr>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{refused, Cli};
+    use clap::error::ErrorKind;
+    use clap::Parser;
+
+    #[test]
+    fn every_subcommand_can_be_asked_for() {
+        for line in [
+            "show --json",
+            "apply x.toml --dry-run --node a",
+            "plan",
+            "add 198.51.100.7 --device eth0 --mode directed --director a --director b",
+            "set 198.51.100.7 --hash keyed --slots 31",
+            "del 198.51.100.7 --protocol tcp --port 80",
+            "node add a --address 192.0.2.1",
+            "node set a --weight 3 --state up",
+            "node del a --file x.toml",
+            "drain a",
+            "owner 192.0.2.1:4000 198.51.100.7:80 tcp",
+            "owner [2001:db8::1]:1 [2001:db8::2]:80 58 --json",
+            "lint --pcap x.pcap --nodes 3",
+            "lint --live eth0 --seconds 5 --file x.toml",
+            "keepalived --router-id 7",
+            "role standby 198.51.100.7 2001:db8::7",
+        ] {
+            let words = ["sgctl", "cluster"].into_iter().chain(line.split(' '));
+            let cli = Cli::try_parse_from(words).map(|cli| cli.check());
+            assert!(matches!(cli, Ok(Ok(()))), "{line}: {cli:?}");
+        }
+    }
+
+    #[test]
+    fn wrong_values_are_refused() {
+        for line in [
+            "sgctl cluster add x --device eth0",
+            "sgctl cluster add 198.51.100.7 --device a/b",
+            "sgctl cluster add 198.51.100.7 --device eth0 --slots 4097",
+            "sgctl cluster add 198.51.100.7 --device eth0 --protocol tpc",
+            "sgctl cluster node add a --address 127.0.0.1",
+            "sgctl cluster node set a --weight 0",
+            "sgctl cluster owner 192.0.2.1 198.51.100.7:80 tcp",
+            "sgctl cluster lint --pcap x --nodes 0",
+            "sgctl cluster keepalived --router-id 0",
+            "sgctl cluster role active",
+        ] {
+            let kind = refused(line);
+            let expected = [ErrorKind::ValueValidation, ErrorKind::InvalidValue];
+            assert!(expected.contains(&kind), "{line}: {kind:?}");
+        }
+        for line in [
+            "sgctl cluster add 198.51.100.7",
+            "sgctl cluster lint",
+            "sgctl cluster lint --live eth0",
+            "sgctl cluster lint --pcap x --slots 7",
+        ] {
+            assert_eq!(refused(line), ErrorKind::MissingRequiredArgument, "{line}");
+        }
+        for line in [
+            "sgctl cluster lint --pcap x --live eth0 --seconds 1",
+            "sgctl cluster lint --pcap x --nodes 2 --file y",
+        ] {
+            assert_eq!(refused(line), ErrorKind::ArgumentConflict, "{line}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `sgctl cluster apply`: has this machine do what the file says, all or nothing.
+//!
+//! [`target`] says what that is, [`facts`] how the machine is, [`steps`] how it gets
+//! there and back; [`machine`] does it, and [`report`] tells it.
+
+pub mod facts;
+pub mod machine;
+mod report;
+mod steps;
+mod target;
+
+use std::path::Path;
+
+use super::file::{store, Config};
+use super::plan::misfit;
+use crate::cli::ClusterApplyArgs;
+use crate::{output, Failure};
+use machine::Machine;
+
+pub use report::Report;
+
+pub use target::{device, own_name, whole};
+
+/// How a file is applied.
+#[derive(Clone, Copy, Debug)]
+pub struct How<'a> {
+    /// The name of this machine in the file, if not its host name.
+    pub node: Option<&'a str>,
+    /// Whether nothing is to be changed.
+    pub dry_run: bool,
+}
+
+/// Runs the subcommand.
+pub fn run(args: &ClusterApplyArgs) -> Result<(), Failure> {
+    let text = store::text(&args.file)?;
+    let config = store::config(&args.file, &text)?;
+    let how = How {
+        node: args.node.as_deref(),
+        dry_run: args.dry_run,
+    };
+    let report = apply(&args.file, &config, how, || Ok(()))?;
+    match args.json {
+        true => output::json(&report),
+        false => output::text(&report.sentences()),
+    }
+}
+
+/// Applies what a file describes, and does what is to follow; or neither.
+pub fn apply(
+    path: &Path,
+    config: &Config,
+    how: How<'_>,
+    then: impl FnOnce() -> Result<(), Failure>,
+) -> Result<Report, Failure> {
+    check(path, config)?;
+    let own = own_name(config, how.node)?;
+    let addresses = config.addresses.iter();
+    let devices: Vec<&str> = addresses
+        .map(|address| device(config, address, &own))
+        .collect();
+    let mut machine = Machine::open()?;
+    let facts = machine.facts(&devices)?;
+    let targets = target::targets(config, &own, &facts)?;
+    let steps = steps::steps(&targets, &facts)?;
+    if !how.dry_run {
+        steps::carry_out(&steps, &mut machine, then)?;
+    }
+    Ok(Report::new(&own, config, &facts, &steps, how.dry_run))
+}
+
+/// Refuses tables that do not fit.
+fn check(path: &Path, config: &Config) -> Result<(), Failure> {
+    for address in &config.addresses {
+        if let Some(misfit) = misfit(config, address) {
+            let line = address
+                .table
+                .as_ref()
+                .map_or(address.line, |table| table.line);
+            let file = path.display();
+            let reason = format!("{misfit}: run \"sgctl cluster plan {file}\" first");
+            return Err(store::at(path, line, &reason));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What `apply` has changed, or would change: sentences, or one JSON object.
+
+use serde::Serialize;
+use service_group::netlink::{Cluster, ClusterNode};
+use service_group_logic::logic::cluster::slots::{NodeId, Slot};
+
+use super::facts::Facts;
+use super::steps::Step;
+use crate::cluster::file::{describe, values, Config};
+use crate::cluster::moves::{moves, Move};
+
+/// What was changed.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// The name of this machine.
+    machine: String,
+    dry_run: bool,
+    clusters: Vec<ClusterReport>,
+    /// Changes of addresses and settings of devices, in words.
+    device_changes: Vec<String>,
+}
+
+/// A cluster IP that is served in another way.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct ClusterReport {
+    address: String,
+    /// `added`, `changed` or `removed`.
+    action: &'static str,
+    /// What is different, in words; of an added one what it is.
+    changes: Vec<String>,
+    /// Slots that move.
+    moves: Vec<Move>,
+}
+
+impl Report {
+    /// What these steps change.
+    pub fn new(own: &str, config: &Config, facts: &Facts, steps: &[Step], dry_run: bool) -> Self {
+        let clusters = steps.iter().filter_map(|step| cluster(step, config, facts));
+        let others = steps.iter().filter_map(|step| device_change(step, facts));
+        Self {
+            machine: own.to_owned(),
+            dry_run,
+            clusters: clusters.collect(),
+            device_changes: others.collect(),
+        }
+    }
+
+    /// What was done, in words.
+    pub fn sentences(&self) -> String {
+        let mut text = String::new();
+        for cluster in &self.clusters {
+            text += &format!("{}: {}", cluster.address, cluster.action);
+            if !cluster.changes.is_empty() {
+                text += &format!(", {}", cluster.changes.join(", "));
+            }
+            text.push('\n');
+            text.extend(cluster.moves.iter().map(Move::line));
+        }
+        for change in &self.device_changes {
+            text += &format!("{change}\n");
+        }
+        match (text.is_empty(), self.dry_run) {
+            (true, _) => format!("{} does what the file says already\n", self.machine),
+            (false, true) => text + "nothing was changed\n",
+            (false, false) => text,
+        }
+    }
+}
+
+fn cluster(step: &Step, config: &Config, facts: &Facts) -> Option<ClusterReport> {
+    let (name, action, changes, moves) = match step {
+        Step::Serve { old: None, new } => (new.name, "added", description(new, facts), Vec::new()),
+        Step::Serve {
+            old: Some(old),
+            new,
+        } => {
+            let moves = moves(&slots(old), &slots(new), config);
+            (new.name, "changed", differences(old, new, facts), moves)
+        }
+        Step::Forget(old) => (old.name, "removed", Vec::new(), Vec::new()),
+        _ => return None,
+    };
+    Some(ClusterReport {
+        address: describe(&name),
+        action,
+        changes,
+        moves,
+    })
+}
+
+/// The owners of a table that the kernel has.
+pub fn slots(cluster: &Cluster) -> Vec<Slot> {
+    cluster.table.iter().map(|id| NodeId::new(*id)).collect()
+}
+
+/// The properties of a cluster IP, by name.
+fn properties(of: &Cluster, facts: &Facts) -> Vec<(&'static str, String)> {
+    let mac = of.mac.map_or_else(|| "none".to_owned(), values::mac_text);
+    vec![
+        ("role", of.role.to_string()),
+        ("hash", of.hash.to_string()),
+        ("slots", of.table.len().to_string()),
+        ("epoch", of.epoch.to_string()),
+        ("settle", format!("{}s", of.settle)),
+        ("device", facts.link_name(of.device)),
+        ("mac", mac),
+    ]
+}
+
+fn description(new: &Cluster, facts: &Facts) -> Vec<String> {
+    let told = properties(new, facts).into_iter();
+    told.filter(|(name, value)| *name != "mac" || value != "none")
+        .map(|(name, value)| format!("{name} {value}"))
+        .collect()
+}
+
+fn differences(old: &Cluster, new: &Cluster, facts: &Facts) -> Vec<String> {
+    let both = properties(old, facts)
+        .into_iter()
+        .zip(properties(new, facts));
+    let mut told: Vec<String> = both
+        .filter(|(old, new)| old != new)
+        .map(|((name, old), (_, new))| format!("{name} {old} -> {new}"))
+        .collect();
+    let settled = |node: &ClusterNode| ClusterNode {
+        slots: 0,
+        forwarded: 0,
+        ..*node
+    };
+    if !old.nodes.iter().map(settled).eq(new.nodes.iter().copied()) {
+        told.push("nodes".to_owned());
+    }
+    if old.key != new.key {
+        told.push("key".to_owned());
+    }
+    if old.node != new.node {
+        told.push("which node this machine is".to_owned());
+    }
+    told
+}
+
+fn device_change(step: &Step, facts: &Facts) -> Option<String> {
+    match step {
+        Step::Setting { name, from, to } => Some(format!("{name}: {from} -> {to}")),
+        Step::AddAddress { index, address } => {
+            Some(format!("{address} added to {}", facts.link_name(*index)))
+        }
+        Step::RemoveAddress { index, address } => Some(format!(
+            "{address} removed from {}",
+            facts.link_name(*index)
+        )),
+        _ => None,
+    }
+}

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What is to be done, one step after the other, and how each is undone.
+//!
+//! A machine that has a cluster IP must not tell its neighbours so, or they would
+//! send to it alone: ARP for it is turned off first. Addresses are removed before
+//! what selects their packets, and added behind it, so that no node ever answers
+//! for packets of others.
+
+use std::net::IpAddr;
+
+use service_group::netlink::Cluster;
+
+use super::facts::{Facts, LOOPBACK};
+use super::target::{whole, Place, Target};
+use crate::cluster::file::describe;
+use crate::Failure;
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Change a setting of a device.
+    Setting {
+        /// Its name below /proc/sys.
+        name: String,
+        /// What it is.
+        from: u32,
+        /// What it is to be.
+        to: u32,
+    },
+    /// Give a device an address.
+    AddAddress {
+        /// The device's index.
+        index: u32,
+        /// The address.
+        address: IpAddr,
+    },
+    /// Take an address from a device.
+    RemoveAddress {
+        /// The device's index.
+        index: u32,
+        /// The address.
+        address: IpAddr,
+    },
+    /// Serve a cluster IP, or serve it in another way.
+    Serve {
+        /// As it was, if it was.
+        old: Option<Box<Cluster>>,
+        /// As it is to be.
+        new: Box<Cluster>,
+    },
+    /// Serve a cluster IP no more.
+    Forget(Box<Cluster>),
+}
+
+/// What carries steps out.
+pub trait System {
+    /// Changes a setting.
+    fn set(&mut self, name: &str, value: u32) -> Result<(), Failure>;
+    /// Gives a device an address.
+    fn add_address(&mut self, index: u32, address: IpAddr) -> Result<(), Failure>;
+    /// Takes it away.
+    fn remove_address(&mut self, index: u32, address: IpAddr) -> Result<(), Failure>;
+    /// Serves a cluster IP like this.
+    fn serve(&mut self, cluster: &Cluster) -> Result<(), Failure>;
+    /// Serves it no more.
+    fn forget(&mut self, cluster: &Cluster) -> Result<(), Failure>;
+}
+
+/// The steps to these targets.
+pub fn steps(targets: &[Target], facts: &Facts) -> Result<Vec<Step>, Failure> {
+    let gone: Vec<&Cluster> = facts
+        .clusters
+        .iter()
+        .filter(|old| !targets.iter().any(|target| target.cluster.name == old.name))
+        .collect();
+    let mut steps = settings(targets, facts);
+    steps.extend(removals(targets, &gone, facts));
+    steps.extend(
+        gone.into_iter()
+            .map(|old| Step::Forget(Box::new(old.clone()))),
+    );
+    for target in targets {
+        let old = facts.cluster(&target.cluster.name);
+        if let Some(old) = old {
+            check_epoch(old, &target.cluster)?;
+        }
+        if !old.is_some_and(|old| is_same(old, &target.cluster)) {
+            steps.push(Step::Serve {
+                old: old.cloned().map(Box::new),
+                new: Box::new(target.cluster.clone()),
+            });
+        }
+    }
+    steps.extend(additions(targets, facts));
+    Ok(steps)
+}
+
+/// Whether nothing is to be changed; what is only told is not compared.
+fn is_same(old: &Cluster, new: &Cluster) -> bool {
+    let mut old = Cluster {
+        counters: new.counters,
+        ..old.clone()
+    };
+    for node in &mut old.nodes {
+        (node.slots, node.forwarded) = (0, 0);
+    }
+    old == *new
+}
+
+/// Refuses a file that is older than what is served, or made beside it.
+fn check_epoch(old: &Cluster, new: &Cluster) -> Result<(), Failure> {
+    let name = describe(&old.name);
+    let next = old.epoch.saturating_add(1);
+    let remedy = format!(
+        "copy the newest file here, or number this one higher with \"sgctl cluster plan --epoch \
+         {next}\""
+    );
+    if old.epoch > new.epoch {
+        return Err(Failure::new(format!(
+            "{name} has epoch {} on this machine already, and epoch {} in the file: {remedy}",
+            old.epoch, new.epoch
+        )));
+    }
+    if old.epoch == new.epoch && old.table != new.table {
+        return Err(Failure::new(format!(
+            "{name} has another table with epoch {} on this machine: {remedy}",
+            old.epoch
+        )));
+    }
+    Ok(())
+}
+
+/// Whoever has the address on the loopback device neither answers nor asks with it.
+fn settings(targets: &[Target], facts: &Facts) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let quiet = targets
+        .iter()
+        .filter(|target| target.place != Place::Device);
+    for target in quiet.filter(|target| target.cluster.name.address.is_ipv4()) {
+        for (setting, to) in [("arp_ignore", 1), ("arp_announce", 2)] {
+            let name = format!(
+                "net/ipv4/conf/{}/{setting}",
+                target.device.replace('.', "/")
+            );
+            let from = facts.settings.get(&name).copied().unwrap_or_default();
+            let step = Step::Setting { name, from, to };
+            if from < to && !steps.contains(&step) {
+                steps.push(step);
+            }
+        }
+    }
+    steps
+}
+
+fn removals(targets: &[Target], gone: &[&Cluster], facts: &Facts) -> Vec<Step> {
+    let wanted = |index: u32, address: IpAddr| {
+        targets.iter().any(|target| {
+            target.cluster.name.address == address
+                && match target.place {
+                    Place::Loopback => index == LOOPBACK,
+                    Place::Device => index == target.cluster.device,
+                    // What keepalived gives to the device stays.
+                    Place::Nowhere => index == target.cluster.device,
+                }
+        })
+    };
+    let known = gone.iter().map(|old| old.name.address);
+    let known: Vec<IpAddr> = known
+        .chain(targets.iter().map(|target| target.cluster.name.address))
+        .collect();
+    let devices: Vec<u32> = gone
+        .iter()
+        .map(|old| old.device)
+        .chain([LOOPBACK])
+        .collect();
+    let own = facts.addresses.iter();
+    own.filter(|own| known.contains(&own.address) && own.prefix == whole(own.address))
+        .filter(|own| devices.contains(&own.index) && !wanted(own.index, own.address))
+        .map(|own| Step::RemoveAddress {
+            index: own.index,
+            address: own.address,
+        })
+        .collect()
+}
+
+fn additions(targets: &[Target], facts: &Facts) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for target in targets {
+        let address = target.cluster.name.address;
+        let index = match target.place {
+            Place::Loopback => LOOPBACK,
+            Place::Device => target.cluster.device,
+            Place::Nowhere => continue,
+        };
+        let step = Step::AddAddress { index, address };
+        if !facts.has(index, address) && !steps.contains(&step) {
+            steps.push(step);
+        }
+    }
+    steps
+}
+
+/// Does all steps and what is to follow them, or nothing: if one fails, those that
+/// were done are undone.
+pub fn carry_out(
+    steps: &[Step],
+    system: &mut impl System,
+    then: impl FnOnce() -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut done = Vec::new();
+    let mut outcome = Ok(());
+    for step in steps {
+        outcome = step.act(system);
+        if outcome.is_err() {
+            break;
+        }
+        done.push(step);
+    }
+    let Err(failure) = outcome.and_then(|()| then()) else {
+        return Ok(());
+    };
+    let undone = done.iter().rev().map(|step| step.undo(system));
+    let left: Vec<String> = undone
+        .filter_map(|undone| undone.err().map(|failure| failure.to_string()))
+        .collect();
+    Err(Failure::new(match &left[..] {
+        [] => format!("{failure}; nothing has changed"),
+        left => format!(
+            "{failure}; and what was done could not be undone ({}): correct the reason and apply \
+             again",
+            left.join("; ")
+        ),
+    }))
+}
+
+impl Step {
+    fn act(&self, system: &mut impl System) -> Result<(), Failure> {
+        match self {
+            Self::Setting { name, to, .. } => system.set(name, *to),
+            Self::AddAddress { index, address } => system.add_address(*index, *address),
+            Self::RemoveAddress { index, address } => system.remove_address(*index, *address),
+            Self::Serve { new, .. } => system.serve(new),
+            Self::Forget(old) => system.forget(old),
+        }
+    }
+
+    fn undo(&self, system: &mut impl System) -> Result<(), Failure> {
+        match self {
+            Self::Setting { name, from, .. } => system.set(name, *from),
+            Self::AddAddress { index, address } => system.remove_address(*index, *address),
+            Self::RemoveAddress { index, address } => system.add_address(*index, *address),
+            Self::Serve { old: None, new } => system.forget(new),
+            Self::Serve {
+                old: Some(old),
+                new,
+            } => match system.serve(old) {
+                Ok(()) => Ok(()),
+                // The kernel takes no lower epoch: it has to begin anew.
+                Err(_) => system.forget(new).and_then(|()| system.serve(old)),
+            },
+            Self::Forget(old) => system.serve(old),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "steps_tests.rs"]
+mod tests;

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Steps to a target, and back when one of them fails.
+
+use super::super::facts::{Link, Local};
+use super::super::report::Report;
+use super::super::target::{own_name, targets};
+use super::*;
+use crate::cluster::file::{read, Config};
+use service_group::netlink::ClusterRole;
+
+const NODES: &str = r#"
+[[node]]
+name = "a"
+id = 1
+address = "192.0.2.11"
+[[node]]
+name = "b"
+id = 2
+address = "192.0.2.12"
+device = "ens5"
+[[director]]
+name = "lb1"
+[[director]]
+name = "lb2"
+"#;
+
+const SHARED: &str = "[[address]]\nip = \"198.51.100.7\"\ndevice = \"eth0\"\nslots = 4\n\
+                      epoch = 3\ntable = \"(1 2)x2\"\n";
+
+fn config(address: &str) -> Config {
+    read(&format!("{NODES}{address}")).expect("it is right")
+}
+
+fn directed(directors: &str) -> Config {
+    config(&format!(
+        "{SHARED}mode = \"directed\"\ndirectors = [{directors}]\n"
+    ))
+}
+
+fn facts() -> Facts {
+    let link = |(index, name): (u32, &str)| Link {
+        index,
+        name: name.to_owned(),
+    };
+    Facts {
+        links: [(1, "lo"), (2, "eth0"), (3, "ens5")].map(link).to_vec(),
+        ..Facts::default()
+    }
+}
+
+fn ip() -> IpAddr {
+    [198, 51, 100, 7].into()
+}
+
+/// How this machine is once it has done what it is to.
+fn settled(config: &Config, own: &str, facts: &Facts) -> Facts {
+    let targets = targets(config, own, facts).expect("they can be");
+    let mut facts = facts.clone();
+    for step in steps(&targets, &facts.clone()).expect("they can be") {
+        match step {
+            Step::Setting { name, to, .. } => drop(facts.settings.insert(name, to)),
+            Step::AddAddress { index, address } => facts.addresses.push(Local {
+                index,
+                address,
+                prefix: whole(address),
+            }),
+            Step::RemoveAddress { index, address } => {
+                facts
+                    .addresses
+                    .retain(|it| (it.index, it.address) != (index, address));
+            }
+            Step::Serve { new, .. } => {
+                facts.clusters.retain(|it| it.name != new.name);
+                facts.clusters.push(*new);
+            }
+            Step::Forget(old) => facts.clusters.retain(|it| it.name != old.name),
+        }
+    }
+    facts
+}
+
+fn kinds(config: &Config, own: &str, facts: &Facts) -> Vec<&'static str> {
+    let targets = targets(config, own, facts).expect("they can be");
+    let steps = steps(&targets, facts).expect("they can be");
+    let kind = |step: &Step| match step {
+        Step::Setting { .. } => "setting",
+        Step::AddAddress { index: 1, .. } => "add to lo",
+        Step::AddAddress { .. } => "add to device",
+        Step::RemoveAddress { .. } => "remove",
+        Step::Serve { .. } => "serve",
+        Step::Forget(_) => "forget",
+    };
+    steps.iter().map(kind).collect()
+}
+
+#[test]
+fn each_machine_has_its_part() {
+    let quiet = ["setting", "setting", "serve", "add to lo"];
+    let (one, two) = (directed("\"lb1\""), directed("\"lb1\", \"b\""));
+    let shared = config(SHARED);
+    for (config, own, role, kinds_of) in [
+        (&shared, "a", Some(ClusterRole::Shared), &quiet[..]),
+        (&shared, "lb1", None, &[]),
+        (&one, "a", Some(ClusterRole::Directed), &quiet),
+        (
+            &one,
+            "lb1",
+            Some(ClusterRole::Director),
+            &["serve", "add to device"],
+        ),
+        (&one, "lb2", None, &[]),
+        (&two, "lb1", Some(ClusterRole::Standby), &quiet[..3]),
+        (&two, "b", Some(ClusterRole::Standby), &quiet),
+        (&two, "a", Some(ClusterRole::Directed), &quiet),
+    ] {
+        assert_eq!(kinds(config, own, &facts()), kinds_of, "{own}");
+        let after = settled(config, own, &facts());
+        let served = after.clusters.first().map(|cluster| cluster.role);
+        assert_eq!(served, role, "{own}");
+        // Once is enough.
+        assert_eq!(kinds(config, own, &after), [""; 0], "{own}");
+    }
+}
+
+#[test]
+fn what_the_kernel_gets_is_what_the_file_says() {
+    let after = settled(&config(SHARED), "b", &facts());
+    let [cluster] = &after.clusters[..] else {
+        panic!("{after:?}");
+    };
+    assert_eq!(
+        (cluster.device, cluster.node, cluster.epoch),
+        (3, Some(2), 3)
+    );
+    assert_eq!(cluster.table, [1, 2, 1, 2]);
+    assert_eq!(cluster.mac, Some([3, 0x53, 198, 51, 100, 7]));
+    assert_eq!((cluster.nodes[1].id, cluster.nodes[1].weight), (2, 1));
+    assert!(after.has(LOOPBACK, ip()));
+    let names: Vec<&str> = after.settings.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "net/ipv4/conf/ens5/arp_announce",
+            "net/ipv4/conf/ens5/arp_ignore"
+        ]
+    );
+}
+
+#[test]
+fn what_keepalived_decided_stays() {
+    let two = directed("\"lb1\", \"lb2\"");
+    let mut facts = facts();
+    facts.addresses.push(Local {
+        index: 2,
+        address: ip(),
+        prefix: 32,
+    });
+    let after = settled(&two, "lb1", &facts);
+    assert_eq!(after.clusters[0].role, ClusterRole::Director);
+    assert!(after.has(2, ip()));
+    let mut standby = after;
+    standby.clusters[0].role = ClusterRole::Standby;
+    assert_eq!(
+        settled(&two, "lb1", &standby).clusters[0].role,
+        ClusterRole::Standby
+    );
+}
+
+#[test]
+fn what_the_file_has_no_more_is_removed() {
+    let after = settled(&config(SHARED), "a", &facts());
+    let none = config("");
+    assert_eq!(kinds(&none, "a", &after), ["remove", "forget"]);
+    // Another port of the same address still needs it.
+    let port = SHARED.replace("device", "protocol = \"tcp\"\nport = 80\ndevice");
+    assert_eq!(kinds(&config(&port), "a", &after), ["forget", "serve"]);
+    let report = {
+        let steps = steps(&[], &after).expect("they can be");
+        Report::new("a", &none, &after, &steps, true).sentences()
+    };
+    let expected = "198.51.100.7: removed\n198.51.100.7 removed from lo\nnothing was changed\n";
+    assert_eq!(report, expected);
+}
+
+#[test]
+fn changes_tell_what_moves() {
+    let after = settled(&config(SHARED), "a", &facts());
+    let new = SHARED
+        .replace("epoch = 3", "epoch = 4")
+        .replace("(1 2)x2", "2x4");
+    let new = config(&new.replace("slots", "settle = 5\nslots"));
+    let targets = targets(&new, "a", &after).expect("they can be");
+    let steps = steps(&targets, &after).expect("they can be");
+    let report = Report::new("a", &new, &after, &steps, false);
+    let expected = "198.51.100.7: changed, epoch 3 -> 4, settle 60s -> 5s\n  \
+                    2 slots from a to b\n";
+    assert_eq!(report.sentences(), expected);
+    let json = serde_json::to_value(&report).expect("it is JSON");
+    assert_eq!(json["clusters"][0]["moves"][0]["slots"], 2);
+    assert_eq!(json["clusters"][0]["action"], "changed");
+    let nothing = Report::new("a", &new, &after, &[], false).sentences();
+    assert!(nothing.contains("already"), "{nothing}");
+}
+
+#[test]
+fn an_older_or_a_different_table_is_refused() {
+    let after = settled(&config(SHARED), "a", &facts());
+    for (text, told) in [
+        (
+            SHARED.replace("epoch = 3", "epoch = 2"),
+            "epoch 3 on this machine already",
+        ),
+        (
+            SHARED.replace("(1 2)x2", "2x4"),
+            "another table with epoch 3",
+        ),
+    ] {
+        let targets = targets(&config(&text), "a", &after).expect("they can be");
+        let failure = steps(&targets, &after)
+            .expect_err("it is refused")
+            .to_string();
+        assert!(
+            failure.contains(told) && failure.contains("plan --epoch 4"),
+            "{failure}"
+        );
+    }
+}
+
+#[test]
+fn machines_and_devices_have_to_be_known() {
+    let config = config(SHARED);
+    assert_eq!(own_name(&config, Some("lb1")), Ok("lb1".to_owned()));
+    let failure = own_name(&config, Some("x")).expect_err("it is not");
+    assert!(
+        failure.to_string().contains("it has a, b, lb1, lb2"),
+        "{failure}"
+    );
+    assert_eq!(failure.status(), 2);
+    let failure = targets(&config, "a", &Facts::default()).expect_err("it has none");
+    assert!(
+        failure.to_string().contains("no device \"eth0\""),
+        "{failure}"
+    );
+    assert_eq!(targets(&config, "lb1", &Facts::default()), Ok(vec![]));
+}
+
+/// A system that fails at one action, and notes what it did.
+#[derive(Default)]
+struct Mock {
+    fails_at: Option<usize>,
+    lower_is_refused: bool,
+    epoch: u32,
+    calls: usize,
+    state: std::collections::BTreeSet<String>,
+}
+
+impl Mock {
+    fn act(&mut self, change: impl FnOnce(&mut Self)) -> Result<(), Failure> {
+        self.calls += 1;
+        if self.fails_at == Some(self.calls) {
+            return Err(Failure::new("it broke"));
+        }
+        change(self);
+        Ok(())
+    }
+}
+
+impl System for Mock {
+    fn set(&mut self, name: &str, value: u32) -> Result<(), Failure> {
+        self.act(|it| {
+            it.state.retain(|own| !own.starts_with(name));
+            if value > 0 {
+                it.state.insert(format!("{name}={value}"));
+            }
+        })
+    }
+
+    fn add_address(&mut self, index: u32, address: IpAddr) -> Result<(), Failure> {
+        self.act(|it| {
+            it.state.insert(format!("{address} on {index}"));
+        })
+    }
+
+    fn remove_address(&mut self, index: u32, address: IpAddr) -> Result<(), Failure> {
+        self.act(|it| {
+            it.state.remove(&format!("{address} on {index}"));
+        })
+    }
+
+    fn serve(&mut self, cluster: &Cluster) -> Result<(), Failure> {
+        if self.lower_is_refused && cluster.epoch < self.epoch {
+            return Err(Failure::new("the epoch is too low"));
+        }
+        let name = describe(&cluster.name);
+        self.act(|it| {
+            it.state
+                .retain(|own| !own.starts_with(&format!("{name}: ")));
+            it.state.insert(format!("{name}: epoch {}", cluster.epoch));
+            it.epoch = cluster.epoch;
+        })
+    }
+
+    fn forget(&mut self, cluster: &Cluster) -> Result<(), Failure> {
+        let name = describe(&cluster.name);
+        self.act(|it| {
+            it.state
+                .retain(|own| !own.starts_with(&format!("{name}: ")));
+            it.epoch = 0;
+        })
+    }
+}
+
+#[test]
+fn whichever_step_fails_nothing_has_changed() {
+    let before = settled(&config(SHARED), "a", &facts());
+    let new = SHARED
+        .replace("epoch = 3", "epoch = 4")
+        .replace("(1 2)x2", "2x4");
+    let more = "[[address]]\nip = \"198.51.100.8\"\ndevice = \"ens5\"\nslots = 2\nepoch = 9\n\
+                table = \"1 2\"\n";
+    let more = config(&format!("{new}{more}"));
+    let targets = targets(&more, "a", &before).expect("they can be");
+    let steps = steps(&targets, &before).expect("they can be");
+    assert_eq!(steps.len(), 5);
+    let start = || {
+        let state = ["198.51.100.7: epoch 3", "198.51.100.7 on 1"].map(str::to_owned);
+        state.into_iter().collect()
+    };
+    for fails_at in (1..=5).map(Some).chain([None]) {
+        let mut mock = Mock {
+            fails_at,
+            lower_is_refused: true,
+            epoch: 3,
+            state: start(),
+            ..Mock::default()
+        };
+        // With no failing step what follows fails.
+        let outcome = carry_out(&steps, &mut mock, || Err(Failure::new("it broke")));
+        let failure = outcome.expect_err("it fails").to_string();
+        assert_eq!(failure, "it broke; nothing has changed");
+        assert_eq!(mock.state, start(), "{fails_at:?}");
+    }
+    let mut mock = Mock::default();
+    assert_eq!(carry_out(&steps, &mut mock, || Ok(())), Ok(()));
+    assert_eq!((mock.state.len(), mock.calls), (5, 5));
+}
+
+#[test]
+fn what_cannot_be_undone_is_told() {
+    struct Broken;
+    impl System for Broken {
+        fn set(&mut self, _: &str, value: u32) -> Result<(), Failure> {
+            match value {
+                0 => Err(Failure::new("no way back")),
+                _ => Ok(()),
+            }
+        }
+        fn add_address(&mut self, _: u32, _: IpAddr) -> Result<(), Failure> {
+            Ok(())
+        }
+        fn remove_address(&mut self, _: u32, _: IpAddr) -> Result<(), Failure> {
+            Ok(())
+        }
+        fn serve(&mut self, _: &Cluster) -> Result<(), Failure> {
+            Err(Failure::new("it broke"))
+        }
+        fn forget(&mut self, _: &Cluster) -> Result<(), Failure> {
+            Ok(())
+        }
+    }
+    let targets = targets(&config(SHARED), "a", &facts()).expect("they can be");
+    let steps = steps(&targets, &facts()).expect("they can be");
+    let failure = carry_out(&steps, &mut Broken, || Ok(())).expect_err("it fails");
+    let text = failure.to_string();
+    assert!(
+        text.starts_with("it broke; ") && text.contains("no way back"),
+        "{text}"
+    );
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What this machine is to do, as the file says.
+
+use std::net::IpAddr;
+
+use rustix::system::uname;
+use service_group::netlink::{Cluster, ClusterNode, ClusterRole, NodeState};
+use service_group_logic::logic::cluster::slots::{NodeId, State};
+
+use super::facts::Facts;
+use crate::cluster::file::{Address, Config, Mode};
+use crate::Failure;
+
+/// Where a machine has a cluster IP for its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On the loopback device, where nobody asks for it.
+    Loopback,
+    /// On the device that its packets come by.
+    Device,
+    /// It has not, or keepalived sees to it.
+    Nowhere,
+}
+
+/// A cluster IP that this machine is to serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// As the kernel is to have it.
+    pub cluster: Cluster,
+    /// The device that its packets come by.
+    pub device: String,
+    /// Where the machine is to have the address.
+    pub place: Place,
+}
+
+/// The name that this machine has in the file: the one given, or its host name
+/// with or without its domain.
+pub fn own_name(config: &Config, given: Option<&str>) -> Result<String, Failure> {
+    let machines = config.machines();
+    let host = uname().nodename().to_string_lossy().into_owned();
+    let short = host.split('.').next().unwrap_or_default();
+    let wanted = given.map_or(vec![host.as_str(), short], |name| vec![name]);
+    if let Some(name) = wanted.iter().find(|name| machines.contains(name)) {
+        return Ok((*name).to_owned());
+    }
+    let known = match machines.is_empty() {
+        true => "it has none".to_owned(),
+        false => format!("it has {}", machines.join(", ")),
+    };
+    Err(Failure::usage(format!(
+        "the file has no machine \"{}\": {known}; name this one with --node",
+        wanted.first().unwrap_or(&"")
+    )))
+}
+
+/// The name of the device that packets of an address come by on this machine.
+pub fn device<'a>(config: &'a Config, address: &'a Address, own: &str) -> &'a str {
+    let node = config.node(own).and_then(|node| node.device.as_deref());
+    let director = || config.director(own)?.device.as_deref();
+    node.or_else(director).unwrap_or(&address.device)
+}
+
+/// What the machine with this name is to serve.
+pub fn targets(config: &Config, own: &str, facts: &Facts) -> Result<Vec<Target>, Failure> {
+    let all = config.addresses.iter();
+    let targets = all.map(|address| target(config, address, own, facts));
+    targets.filter_map(Result::transpose).collect()
+}
+
+fn target(
+    config: &Config,
+    address: &Address,
+    own: &str,
+    facts: &Facts,
+) -> Result<Option<Target>, Failure> {
+    let node = config.node(own).map(|node| node.id);
+    let device = device(config, address, own);
+    let Some(index) = facts.index(device) else {
+        return match part(address, own, node.is_some(), || None) {
+            None => Ok(None),
+            Some(_) => Err(Failure::new(format!(
+                "this machine has no device \"{device}\": correct the device of {} in the file, \
+                 or give \"{own}\" a device of its own",
+                address.name.address
+            ))),
+        };
+    };
+    let present = || facts.present_role(&address.name, index);
+    let Some((role, place)) = part(address, own, node.is_some(), present) else {
+        return Ok(None);
+    };
+    let table = address.table.as_ref();
+    let slots = table.map_or(&[][..], |table| &table.slots);
+    let cluster = Cluster {
+        role,
+        device: index,
+        mac: match &address.mode {
+            Mode::Shared { mac } => Some(*mac),
+            Mode::Directed { .. } => None,
+        },
+        hash: address.hash,
+        key: address.key,
+        node: node.map(NodeId::get),
+        settle: address.settle,
+        epoch: table.map_or(0, |table| table.epoch),
+        nodes: nodes(config),
+        table: slots
+            .iter()
+            .map(|slot| slot.map_or(0, NodeId::get))
+            .collect(),
+        ..Cluster::new(address.name)
+    };
+    Ok(Some(Target {
+        cluster,
+        device: device.to_owned(),
+        place,
+    }))
+}
+
+/// The role of a machine, and where it has the address; nothing if it has no part.
+/// Of several directors keepalived chooses the one that directs: what this one is
+/// at `present` stays.
+fn part(
+    address: &Address,
+    own: &str,
+    is_node: bool,
+    present: impl Fn() -> Option<ClusterRole>,
+) -> Option<(ClusterRole, Place)> {
+    let Mode::Directed { directors } = &address.mode else {
+        return is_node.then_some((ClusterRole::Shared, Place::Loopback));
+    };
+    let own_place = match is_node {
+        true => Place::Loopback,
+        false => Place::Nowhere,
+    };
+    match (directors.iter().any(|name| name == own), &directors[..]) {
+        (true, [_]) => Some((ClusterRole::Director, Place::Device)),
+        (true, _) => Some((present().unwrap_or(ClusterRole::Standby), own_place)),
+        (false, _) => is_node.then_some((ClusterRole::Directed, Place::Loopback)),
+    }
+}
+
+fn nodes(config: &Config) -> Vec<ClusterNode> {
+    let nodes = config.nodes.iter();
+    nodes
+        .map(|node| ClusterNode {
+            id: node.id.get(),
+            weight: node.weight.get().into(),
+            state: match node.state {
+                State::Up => NodeState::Up,
+                State::Draining => NodeState::Draining,
+                State::Down => NodeState::Down,
+            },
+            address: Some(node.address),
+            way: node.way,
+            ..ClusterNode::default()
+        })
+        .collect()
+}
+
+/// The length of the prefix that is an address and nothing else.
+pub fn whole(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(_) => 32,
+        IpAddr::V6(_) => 128,
+    }
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0
+//! docs/cluster.md shows what there is: its commands can be given, its files are
+//! right, and its examples are what comes out.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use clap::Parser;
+
+use super::file::read;
+use super::{owner, plan};
+use crate::cli::{Cli, ClusterCommand, Command};
+
+const PAGE: &str = include_str!("../../../../docs/cluster.md");
+
+/// The texts between these two, which are not nested.
+fn between<'a>(begin: &str, end: &str) -> Vec<&'a str> {
+    let parts = PAGE.split(begin).skip(1);
+    parts.filter_map(|part| part.split(end).next()).collect()
+}
+
+fn parsed(line: &str) -> Cli {
+    let line = line.split(" > ").next().unwrap_or_default();
+    match Cli::try_parse_from(line.split_whitespace()) {
+        Ok(cli) => cli,
+        Err(error) => panic!("{line}: {error}"),
+    }
+}
+
+#[test]
+fn every_command_can_be_given() {
+    let blocks = PAGE.lines().filter_map(|line| line.strip_prefix("    "));
+    let spans = between("`", "`").into_iter();
+    let all: Vec<&str> = blocks
+        .chain(spans)
+        .filter(|line| line.starts_with("sgctl "))
+        .collect();
+    assert!(all.len() > 20, "{all:?}");
+    for line in all {
+        parsed(line);
+    }
+}
+
+#[test]
+fn every_file_can_be_read() {
+    let files = between("```toml\n", "```");
+    assert_eq!(files.len(), 2);
+    for file in files {
+        assert!(read(file).is_ok(), "{:?}", read(file));
+    }
+}
+
+#[test]
+fn the_owner_is_the_one_that_is_told() {
+    let file = between("```toml\n", "```")[0];
+    let planned = plan::plan(Path::new("x"), file, SystemTime::now(), 0).expect("it is right");
+    let config = read(&planned.text).expect("it is right");
+    let line = "sgctl cluster owner 192.0.2.1:40000 198.51.100.7:80 tcp";
+    assert!(PAGE.contains(line));
+    let Command::Cluster(args) = parsed(line).command else {
+        panic!("{line}");
+    };
+    let ClusterCommand::Owner(args) = args.command else {
+        panic!("{line}");
+    };
+    let text = owner::explain(&config, &args, SystemTime::now()).expect("it has an owner");
+    assert!(PAGE.contains(&text), "{text}");
+}

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Whether a file makes sense, and which line does not.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::num::NonZeroU16;
+use std::ops::Range;
+use std::time::SystemTime;
+
+use service_group::netlink::{ClusterHash, ClusterName, ClusterWay, MAX_CLUSTERS};
+use service_group_logic::logic::cluster::hash::{SlotCount, MAX_SLOTS};
+use service_group_logic::logic::cluster::place::MAX_NODES;
+use service_group_logic::logic::cluster::slots::{NodeId, Slot, State};
+use toml::Spanned;
+
+use super::raw::{RawAddress, RawDirector, RawFile, RawNode, Text, Word};
+use super::{describe, runs, values, Address, Config, Director, Mode, Node, Table};
+
+/// Slots of an address that does not say how many: a prime, so that the sums have
+/// no pattern in common with it.
+pub const DEFAULT_SLOTS: usize = 251;
+/// For how many seconds a change is young if the file does not say.
+pub const DEFAULT_SETTLE: u32 = 60;
+const MAX_SETTLE: i64 = 86_400;
+
+/// What is wrong with a file.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// In which line.
+    pub line: usize,
+    /// A sentence without the full stop.
+    pub reason: String,
+}
+
+/// What is wrong, and at which bytes.
+type Found = (Range<usize>, String);
+
+/// Reads a file.
+pub fn read(text: &str) -> Result<Config, Problem> {
+    let raw: RawFile = toml::from_str(text).map_err(|error| {
+        let span = error.span().unwrap_or_default();
+        let reason = error.message().lines().collect::<Vec<_>>().join(", ");
+        Problem {
+            line: line(text, span.start),
+            reason,
+        }
+    })?;
+    check(&raw, text).map_err(|(span, reason)| Problem {
+        line: line(text, span.start),
+        reason,
+    })
+}
+
+/// The line of a byte, counted from 1.
+fn line(text: &str, at: usize) -> usize {
+    let before = text.as_bytes().iter().take(at);
+    1 + before.filter(|byte| **byte == b'\n').count()
+}
+
+fn check(raw: &RawFile, text: &str) -> Result<Config, Found> {
+    limit(&raw.node, MAX_NODES, "nodes")?;
+    limit(&raw.address, MAX_CLUSTERS, "addresses")?;
+    let mut config = Config {
+        nodes: raw
+            .node
+            .iter()
+            .map(|one| node(one.get_ref()))
+            .collect::<Result<_, _>>()?,
+        directors: raw
+            .director
+            .iter()
+            .map(|one| director(one.get_ref()))
+            .collect::<Result<_, _>>()?,
+        addresses: Vec::new(),
+    };
+    let names = raw.node.iter().map(|one| &one.get_ref().name);
+    let names = names.chain(raw.director.iter().map(|one| &one.get_ref().name));
+    unique(names, |name| {
+        format!("there are two machines \"{name}\": name each differently")
+    })?;
+    let ids = raw.node.iter().map(|one| &one.get_ref().id);
+    unique(ids, |id| {
+        format!("there are two nodes with id {id}: number each differently")
+    })?;
+    for one in &raw.address {
+        let address = address(one, &config, text)?;
+        let mut others = config.addresses.iter();
+        if let Some(other) = others.find(|other| other.name == address.name) {
+            let (name, line) = (describe(&address.name), other.line);
+            let reason = format!("{name} is there already, in line {line}: remove one");
+            return Err((one.get_ref().ip.span(), reason));
+        }
+        config.addresses.push(address);
+    }
+    Ok(config)
+}
+
+fn limit<T>(list: &[Spanned<T>], most: usize, things: &str) -> Result<(), Found> {
+    match list.get(most) {
+        Some(one) => Err((one.span(), format!("there are more than {most} {things}"))),
+        None => Ok(()),
+    }
+}
+
+/// Refuses the second of two that are equal.
+fn unique<'a, T: Eq + std::hash::Hash + 'a>(
+    all: impl Iterator<Item = &'a Spanned<T>>,
+    reason: impl Fn(&T) -> String,
+) -> Result<(), Found> {
+    let mut seen = HashSet::new();
+    for one in all {
+        if !seen.insert(one.get_ref()) {
+            return Err((one.span(), reason(one.get_ref())));
+        }
+    }
+    Ok(())
+}
+
+/// Reads a text that stands in the file.
+fn word<T>(text: &Spanned<String>, read: impl Fn(&str) -> Result<T, String>) -> Result<T, Found> {
+    read(text.get_ref()).map_err(|reason| (text.span(), reason))
+}
+
+/// The same, if it is there.
+fn maybe<T>(
+    text: Option<&Spanned<String>>,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Result<Option<T>, Found> {
+    text.map(|text| word(text, read)).transpose()
+}
+
+fn number(number: &Spanned<i64>, what: &str, range: (i64, i64)) -> Result<u32, Found> {
+    let (least, most) = range;
+    let value = *number.get_ref();
+    match u32::try_from(value) {
+        Ok(fits) if (least..=most).contains(&value) => Ok(fits),
+        _ => Err((
+            number.span(),
+            format!("{what} {value} is out of range: give a number from {least} to {most}"),
+        )),
+    }
+}
+
+fn node(raw: &RawNode) -> Result<Node, Found> {
+    let id = number(&raw.id, "id", (1, u32::MAX.into()))?;
+    let id = NodeId::new(id).ok_or_else(|| (raw.id.span(), "an id is not 0".to_owned()))?;
+    let weight = raw.weight.as_ref();
+    let weight = weight.map(|weight| number(weight, "weight", (1, u16::MAX.into())));
+    let weight = weight
+        .transpose()?
+        .and_then(|weight| u16::try_from(weight).ok());
+    Ok(Node {
+        name: word(&raw.name, values::machine)?,
+        id,
+        weight: weight.and_then(NonZeroU16::new).unwrap_or(NonZeroU16::MIN),
+        state: maybe(raw.state.as_ref(), values::state)?.unwrap_or(State::Up),
+        address: word(&raw.address, values::unicast)?,
+        way: maybe(raw.way.as_ref(), values::way)?.unwrap_or(ClusterWay::Neighbour),
+        device: maybe(raw.device.as_ref(), values::device)?,
+    })
+}
+
+fn director(raw: &RawDirector) -> Result<Director, Found> {
+    Ok(Director {
+        name: word(&raw.name, values::machine)?,
+        device: maybe(raw.device.as_ref(), values::device)?,
+    })
+}
+
+fn address(spanned: &Spanned<RawAddress>, config: &Config, text: &str) -> Result<Address, Found> {
+    let raw = spanned.get_ref();
+    let name = name(raw)?;
+    let hash = maybe(raw.hash.as_ref(), values::hash)?.unwrap_or(ClusterHash::Sum5);
+    let key = maybe(raw.key.as_ref(), values::key)?;
+    if let (Some(key), false) = (&raw.key, hash == ClusterHash::Keyed) {
+        let reason = "only the hash \"keyed\" has a key: remove it, or write hash = \"keyed\"";
+        return Err((key.span(), reason.to_owned()));
+    }
+    let slots = raw.slots.as_ref();
+    let slots = slots.map(|slots| number(slots, "slots", (1, MAX_SLOTS.into())));
+    let slots = slots
+        .transpose()?
+        .and_then(|slots| usize::try_from(slots).ok());
+    let slots = SlotCount::new(slots.unwrap_or(DEFAULT_SLOTS));
+    let settle = raw.settle.as_ref();
+    let settle = settle.map(|settle| number(settle, "settle", (0, MAX_SETTLE)));
+    Ok(Address {
+        mode: mode(raw, name.address, config)?,
+        name,
+        hash,
+        key,
+        slots: slots.ok_or_else(|| (spanned.span(), "there are no slots".to_owned()))?,
+        settle: settle.transpose()?.unwrap_or(DEFAULT_SETTLE),
+        device: word(&raw.device, values::device)?,
+        table: table(raw, text)?,
+        line: line(text, raw.ip.span().start),
+    })
+}
+
+fn name(raw: &RawAddress) -> Result<ClusterName, Found> {
+    let protocol = raw.protocol.as_ref().map(|word| {
+        let text = match word.get_ref() {
+            Word::Name(name) => name.clone(),
+            Word::Number(number) => number.to_string(),
+        };
+        values::protocol(&text).map_err(|reason| (word.span(), reason))
+    });
+    let protocol = protocol.transpose()?.unwrap_or(0);
+    let port = match &raw.port {
+        Some(port) if !values::has_ports(protocol) => {
+            let reason =
+                "a port belongs to a protocol that has ports: write protocol = \"tcp\" too";
+            return Err((port.span(), reason.to_owned()));
+        }
+        Some(port) => number(port, "port", (1, u16::MAX.into()))?,
+        None => 0,
+    };
+    Ok(ClusterName {
+        address: word(&raw.ip, values::unicast)?,
+        protocol,
+        port: u16::try_from(port).unwrap_or_default(),
+    })
+}
+
+fn mode(raw: &RawAddress, ip: IpAddr, config: &Config) -> Result<Mode, Found> {
+    let is_shared = maybe(raw.mode.as_ref(), values::is_shared)?.unwrap_or(true);
+    match (is_shared, &raw.mac, &raw.directors) {
+        (true, _, Some(directors)) => Err((
+            directors.span(),
+            "a shared address has no directors: remove them, or write mode = \"directed\""
+                .to_owned(),
+        )),
+        (true, mac, None) => {
+            let mac = maybe(mac.as_ref(), values::mac)?;
+            let mac = mac.unwrap_or_else(|| values::default_mac(ip));
+            Ok(Mode::Shared { mac })
+        }
+        (false, Some(mac), _) => Err((
+            mac.span(),
+            "only a shared address has a MAC address of its own: remove it".to_owned(),
+        )),
+        (false, None, None) => Err((
+            raw.ip.span(),
+            "a directed address needs directors: write directors = [\"NAME\"]".to_owned(),
+        )),
+        (false, None, Some(directors)) => directed(directors, ip, config),
+    }
+}
+
+fn directed(
+    directors: &Spanned<Vec<Spanned<String>>>,
+    ip: IpAddr,
+    config: &Config,
+) -> Result<Mode, Found> {
+    let list = directors.get_ref();
+    if list.is_empty() {
+        return Err((
+            directors.span(),
+            "there is no director: name one".to_owned(),
+        ));
+    }
+    unique(list.iter(), |name| {
+        format!("\"{name}\" is named twice: name it once")
+    })?;
+    let machines = config.machines();
+    let mut names = list.iter();
+    if let Some(name) = names.find(|name| !machines.contains(&name.get_ref().as_str())) {
+        let reason = format!(
+            "there is no machine \"{0}\": write [[director]] name = \"{0}\" for one that is no node",
+            name.get_ref()
+        );
+        return Err((name.span(), reason));
+    }
+    let is_cut_off =
+        |node: &&Node| node.way == ClusterWay::Neighbour && node.address.is_ipv4() != ip.is_ipv4();
+    if let Some(node) = config.nodes.iter().find(is_cut_off) {
+        let reason = format!(
+            "node \"{}\" has an address of another family than {ip}: give it way = \"tunnel\", or an \
+             address of this family",
+            node.name
+        );
+        return Err((directors.span(), reason));
+    }
+    let directors = list.iter().map(|name| name.get_ref().clone()).collect();
+    Ok(Mode::Directed { directors })
+}
+
+fn table(raw: &RawAddress, text: &str) -> Result<Option<Table>, Found> {
+    let (table, epoch) = match (&raw.table, &raw.epoch) {
+        (None, None) => return Ok(None),
+        (Some(table), Some(epoch)) => (table, number(epoch, "epoch", (1, u32::MAX.into()))?),
+        (Some(table), None) => {
+            let reason = "a table needs an epoch: remove the table, and \"sgctl cluster plan\" \
+                          makes both";
+            return Err((table.span(), reason.to_owned()));
+        }
+        (None, Some(epoch)) => {
+            let reason = "an epoch needs a table: remove the epoch, and \"sgctl cluster plan\" \
+                          makes both";
+            return Err((epoch.span(), reason.to_owned()));
+        }
+    };
+    let before = raw.before.as_ref().map(slots).transpose()?;
+    Ok(Some(Table {
+        epoch,
+        slots: slots(table)?,
+        before: before.unwrap_or_default(),
+        changed: raw.changed.as_ref().map(time).transpose()?,
+        line: line(text, table.span().start),
+    }))
+}
+
+fn slots(text: &Spanned<Text>) -> Result<Vec<Slot>, Found> {
+    runs::parse(&text.get_ref().joined()).map_err(|reason| (text.span(), reason))
+}
+
+fn time(time: &Spanned<toml::value::Datetime>) -> Result<SystemTime, Found> {
+    let text = time.get_ref().to_string();
+    humantime::parse_rfc3339(&text).map_err(|_| {
+        let reason = format!("{text} is no time in UTC, such as 2026-01-31T12:00:00Z: remove it");
+        (time.span(), reason)
+    })
+}
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The file that describes a cluster, the same on every machine.
+//!
+//! [`raw`] is the file as it is written, [`check`] makes of it what is here, or
+//! says which line is wrong and why. [`edit`] changes the text and leaves the rest
+//! of it as it is, [`store`] reads and replaces the file. Nothing here asks the
+//! kernel.
+
+mod check;
+pub mod edit;
+mod raw;
+pub mod runs;
+pub mod store;
+pub mod values;
+
+use std::net::IpAddr;
+use std::num::NonZeroU16;
+use std::time::SystemTime;
+
+use service_group::netlink::{ClusterHash, ClusterKey, ClusterName, ClusterWay};
+use service_group_logic::logic::cluster::hash::{Hash, Key, SlotCount};
+use service_group_logic::logic::cluster::slots::{self, NodeId, Slot, State};
+
+pub use check::read;
+
+/// A whole cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The machines that serve the addresses.
+    pub nodes: Vec<Node>,
+    /// The machines that only direct.
+    pub directors: Vec<Director>,
+    /// The addresses that they serve.
+    pub addresses: Vec<Address>,
+}
+
+/// A machine that serves the addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// Its id in tables.
+    pub id: NodeId,
+    /// How many slots it is to have, compared with others.
+    pub weight: NonZeroU16,
+    /// Whether it is there.
+    pub state: State,
+    /// Address to reach it by.
+    pub address: IpAddr,
+    /// How packets get to it.
+    pub way: ClusterWay,
+    /// Its own device, in place of an address's.
+    pub device: Option<String>,
+}
+
+/// A machine that only directs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Director {
+    /// Its name.
+    pub name: String,
+    /// Its own device, in place of an address's.
+    pub device: Option<String>,
+}
+
+/// How packets of an address come to the nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Every node receives every packet.
+    Shared {
+        /// At this MAC address.
+        mac: [u8; 6],
+    },
+    /// One of these machines gives each packet to its owner.
+    Directed {
+        /// Their names, the preferred one first.
+        directors: Vec<String>,
+    },
+}
+
+/// A cluster IP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// Address, protocol and port.
+    pub name: ClusterName,
+    /// How packets come to the nodes.
+    pub mode: Mode,
+    /// From which numbers the slot of a packet is computed.
+    pub hash: ClusterHash,
+    /// The secret of a keyed hash, once there is one.
+    pub key: Option<ClusterKey>,
+    /// Number of slots.
+    pub slots: SlotCount,
+    /// For how many seconds a change of the table is young.
+    pub settle: u32,
+    /// The device that packets come by.
+    pub device: String,
+    /// Who owns which slot, once that is planned.
+    pub table: Option<Table>,
+    /// The line that it begins at.
+    pub line: usize,
+}
+
+/// Who owns which slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Its number; goes up with each change.
+    pub epoch: u32,
+    /// The owner of each slot.
+    pub slots: Vec<Slot>,
+    /// Who owned those slots before that moved last.
+    pub before: Vec<Slot>,
+    /// When that was.
+    pub changed: Option<SystemTime>,
+    /// The line that it stands at.
+    pub line: usize,
+}
+
+impl Config {
+    /// The nodes, as far as it matters for their slots.
+    pub fn shares(&self) -> Vec<slots::Node> {
+        let nodes = self.nodes.iter();
+        nodes
+            .map(|node| slots::Node {
+                id: node.id,
+                weight: node.weight,
+                state: node.state,
+            })
+            .collect()
+    }
+
+    /// The name of a node; its number if it is none any more.
+    pub fn name_of(&self, slot: Slot) -> String {
+        let Some(id) = slot else {
+            return "nobody".to_owned();
+        };
+        let node = self.nodes.iter().find(|node| node.id == id);
+        node.map_or_else(|| format!("node {}", id.get()), |node| node.name.clone())
+    }
+
+    /// The node with this name.
+    pub fn node(&self, name: &str) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.name == name)
+    }
+
+    /// The machine that only directs with this name.
+    pub fn director(&self, name: &str) -> Option<&Director> {
+        self.directors.iter().find(|node| node.name == name)
+    }
+
+    /// The names of all machines.
+    pub fn machines(&self) -> Vec<&str> {
+        let nodes = self.nodes.iter().map(|node| node.name.as_str());
+        let directors = self.directors.iter().map(|one| one.name.as_str());
+        nodes.chain(directors).collect()
+    }
+}
+
+impl Address {
+    /// The hash as the decisions have it; nothing without a key that it needs.
+    pub fn hash(&self) -> Option<Hash> {
+        match self.hash {
+            ClusterHash::Sum3 => Some(Hash::Sum3),
+            ClusterHash::Sum5 => Some(Hash::Sum5),
+            _ => self.key.map(|key| Hash::Keyed(Key::from_bytes(key.0))),
+        }
+    }
+
+    /// Whether it has packets of this protocol for this port.
+    pub fn has(&self, address: IpAddr, protocol: u8, port: u16) -> bool {
+        let name = self.name;
+        name.address == address
+            && [0, protocol].contains(&name.protocol)
+            && [0, port].contains(&name.port)
+    }
+}
+
+/// A cluster IP in words.
+pub fn describe(name: &ClusterName) -> String {
+    let ClusterName {
+        address,
+        protocol,
+        port,
+    } = name;
+    let protocol_name = values::protocol_name(*protocol);
+    match (protocol, port) {
+        (0, _) => address.to_string(),
+        (_, 0) => format!("{address} {protocol_name}"),
+        _ => format!("{address} {protocol_name} port {port}"),
+    }
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The file as it is written: every value with its place, and nothing checked but
+//! that there is no key which nobody knows.
+
+use serde::Deserialize;
+use toml::value::Datetime;
+use toml::Spanned;
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawFile {
+    #[serde(default)]
+    pub node: Vec<Spanned<RawNode>>,
+    #[serde(default)]
+    pub director: Vec<Spanned<RawDirector>>,
+    #[serde(default)]
+    pub address: Vec<Spanned<RawAddress>>,
+}
+
+/// A machine that serves the addresses.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawNode {
+    pub name: Spanned<String>,
+    pub id: Spanned<i64>,
+    pub address: Spanned<String>,
+    pub weight: Option<Spanned<i64>>,
+    pub state: Option<Spanned<String>>,
+    pub way: Option<Spanned<String>>,
+    pub device: Option<Spanned<String>>,
+}
+
+/// A machine that only directs.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawDirector {
+    pub name: Spanned<String>,
+    pub device: Option<Spanned<String>>,
+}
+
+/// A cluster IP.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawAddress {
+    pub ip: Spanned<String>,
+    pub protocol: Option<Spanned<Word>>,
+    pub port: Option<Spanned<i64>>,
+    pub mode: Option<Spanned<String>>,
+    pub device: Spanned<String>,
+    pub directors: Option<Spanned<Vec<Spanned<String>>>>,
+    pub mac: Option<Spanned<String>>,
+    pub hash: Option<Spanned<String>>,
+    pub key: Option<Spanned<String>>,
+    pub slots: Option<Spanned<i64>>,
+    pub settle: Option<Spanned<i64>>,
+    pub epoch: Option<Spanned<i64>>,
+    pub table: Option<Spanned<Text>>,
+    pub before: Option<Spanned<Text>>,
+    pub changed: Option<Spanned<Datetime>>,
+}
+
+/// A name or a number.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a name or a number")]
+pub enum Word {
+    Name(String),
+    Number(i64),
+}
+
+/// A text, on one line or on several.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a text, or several in brackets")]
+pub enum Text {
+    Line(String),
+    Lines(Vec<String>),
+}
+
+impl Text {
+    /// All of it.
+    pub fn joined(&self) -> String {
+        match self {
+            Self::Line(line) => line.clone(),
+            Self::Lines(lines) => lines.join(" "),
+        }
+    }
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Reading the file, and replacing it at once.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::{read, Config};
+use crate::Failure;
+
+/// Who may read a new file: it may have a key.
+const MODE: u32 = 0o600;
+
+/// The text of a file.
+pub fn text(path: &Path) -> Result<String, Failure> {
+    fs::read_to_string(path).map_err(|error| {
+        let path = path.display();
+        match error.kind() {
+            io::ErrorKind::NotFound => Failure::usage(format!(
+                "there is no file {path}: name the one that describes the cluster, or begin one \
+                 with \"sgctl cluster node add\""
+            )),
+            _ => Failure::usage(format!("{path} cannot be read: {error}")),
+        }
+    })
+}
+
+/// The text of a file; nothing if there is none.
+pub fn text_or_nothing(path: &Path) -> Result<String, Failure> {
+    match path.try_exists() {
+        Ok(false) => Ok(String::new()),
+        _ => text(path),
+    }
+}
+
+/// What a text describes; `path` is what it is called.
+pub fn config(path: &Path, text: &str) -> Result<Config, Failure> {
+    read(text).map_err(|problem| at(path, problem.line, &problem.reason))
+}
+
+/// Something that is wrong with a line of a file.
+pub fn at(path: &Path, line: usize, reason: &str) -> Failure {
+    Failure::usage(format!("{}:{line}: {reason}", path.display()))
+}
+
+/// A text that is written, but not yet in the place of the file.
+#[derive(Debug)]
+pub struct Draft {
+    draft: PathBuf,
+    target: PathBuf,
+}
+
+impl Draft {
+    /// Writes the text beside the file.
+    pub fn write(path: &Path, text: &str) -> Result<Self, Failure> {
+        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let mut draft = target.clone().into_os_string();
+        draft.push(format!(".new.{}", std::process::id()));
+        let draft = Self {
+            draft: draft.into(),
+            target,
+        };
+        draft.fill(text).map_err(|error| failure(path, &error))?;
+        Ok(draft)
+    }
+
+    fn fill(&self, text: &str) -> io::Result<()> {
+        if let Some(folder) = self.target.parent().filter(|f| !f.as_os_str().is_empty()) {
+            fs::create_dir_all(folder)?;
+        }
+        let mut options = OpenOptions::new();
+        let mut file = options
+            .write(true)
+            .create_new(true)
+            .mode(MODE)
+            .open(&self.draft)?;
+        if let Ok(old) = fs::metadata(&self.target) {
+            file.set_permissions(fs::Permissions::from_mode(old.permissions().mode()))?;
+        }
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    }
+
+    /// Puts it into the file's place.
+    pub fn publish(self) -> Result<(), Failure> {
+        fs::rename(&self.draft, &self.target).map_err(|error| failure(&self.target, &error))?;
+        // What the disk says of the folder changes nothing any more.
+        let folder = self
+            .target
+            .parent()
+            .and_then(|folder| File::open(folder).ok());
+        let _ = folder.map(|folder| folder.sync_all());
+        Ok(())
+    }
+}
+
+impl Drop for Draft {
+    /// Removes it if it was not published.
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.draft);
+    }
+}
+
+fn failure(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(format!("{} cannot be written: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder of this test's own.
+    fn folder(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("sgctl-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("it can be made");
+        folder
+    }
+
+    #[test]
+    fn a_file_is_replaced_at_once_and_keeps_its_mode() {
+        let folder = folder("store");
+        let path = folder.join("new/cluster.toml");
+        assert_eq!(text_or_nothing(&path), Ok(String::new()));
+        let draft = Draft::write(&path, "one").expect("it can be written");
+        assert!(!path.exists());
+        draft.publish().expect("it can be renamed");
+        let mode = |path| {
+            fs::metadata(path)
+                .map(|it| it.permissions().mode() & 0o777)
+                .ok()
+        };
+        assert_eq!(
+            (text(&path), mode(&path)),
+            (Ok("one".to_owned()), Some(0o600))
+        );
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("it is ours");
+        drop(Draft::write(&path, "two").expect("it can be written"));
+        assert_eq!(text(&path), Ok("one".to_owned()));
+        let draft = Draft::write(&path, "three").expect("it can be written");
+        draft.publish().expect("it can be renamed");
+        assert_eq!(
+            (text(&path), mode(&path)),
+            (Ok("three".to_owned()), Some(0o640))
+        );
+        let left = fs::read_dir(folder.join("new"))
+            .expect("it is there")
+            .count();
+        assert_eq!(left, 1);
+        fs::remove_dir_all(folder).expect("it is ours");
+    }
+
+    #[test]
+    fn a_bad_file_is_told_with_its_line_and_status_2() {
+        let failure = config(Path::new("x.toml"), "\nnode = 7").expect_err("it is wrong");
+        assert!(failure.to_string().starts_with("x.toml:2: "), "{failure}");
+        assert_eq!(failure.status(), 2);
+        let missing = text(Path::new("/nonexistent/x.toml")).expect_err("it is missing");
+        assert!(missing.to_string().contains("node add"), "{missing}");
+        assert_eq!(missing.status(), 2);
+    }
+}

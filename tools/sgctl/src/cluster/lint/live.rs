@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The packets that pass a device of this machine, from now on.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use pnet_datalink::{channel, interfaces, Channel, ChannelType, Config, DataLinkReceiver};
+
+use super::flows::Flows;
+use super::progress::Progress;
+use crate::{output, Failure};
+
+/// Packets of all protocols, without their link header.
+const ALL: u16 = 3;
+/// Room for the largest packet, merged ones included.
+const BUFFER: usize = 1 << 18;
+/// How long to wait for a packet before looking at the clock.
+const WAIT: Duration = Duration::from_millis(100);
+
+/// Adds the flows of so many seconds.
+pub fn watch(device: &str, seconds: u32, flows: &mut Flows) -> Result<(), Failure> {
+    let mut receiver = open(device)?;
+    let mut progress = Progress::new();
+    let end = Instant::now() + Duration::from_secs(seconds.into());
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(());
+        }
+        match receiver.next() {
+            Ok(packet) => flows.add(packet, packet.len()),
+            Err(error) if is_idle(&error) => {}
+            Err(error) => return Err(Failure::new(format!("{device} cannot be read: {error}"))),
+        }
+        progress.tell(|| {
+            let flows = output::count(flows.len(), "flow");
+            format!("{} s left, {flows}", left.as_secs())
+        });
+    }
+}
+
+fn is_idle(error: &io::Error) -> bool {
+    use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
+    [Interrupted, TimedOut, WouldBlock].contains(&error.kind())
+}
+
+fn open(device: &str) -> Result<Box<dyn DataLinkReceiver>, Failure> {
+    let found = interfaces().into_iter().find(|one| one.name == device);
+    let interface = found.ok_or_else(|| {
+        Failure::new(format!(
+            "there is no device \"{device}\": look with \"ip link\""
+        ))
+    })?;
+    let config = Config {
+        channel_type: ChannelType::Layer3(ALL),
+        read_buffer_size: BUFFER,
+        read_timeout: Some(WAIT),
+        promiscuous: false,
+        ..Config::default()
+    };
+    match channel(&interface, config) {
+        Ok(Channel::Ethernet(_, receiver)) => Ok(receiver),
+        Ok(_) => Err(Failure::new(format!("{device} gives no packets"))),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(Failure::new(
+            "watching a device needs CAP_NET_RAW: run sgctl as root, or read a capture",
+        )),
+        Err(error) => Err(Failure::new(format!("{device} cannot be watched: {error}"))),
+    }
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `sgctl cluster`: cluster IPs, addresses that several machines serve.
+//!
+//! One [`file`](mod@file) describes the whole cluster. [`plan`] keeps its tables fit,
+//! [`apply`] has this machine do its part, [`change`] edits it. Which node owns a
+//! packet is decided by the same code as in the kernel; [`owner`] explains it, and
+//! [`lint`] tries it on traffic. It does not watch whether nodes live.
+
+mod apply;
+mod change;
+#[cfg(test)]
+mod docs_tests;
+pub mod file;
+mod keepalived;
+mod lint;
+mod moves;
+mod owner;
+mod plan;
+mod role;
+mod show;
+pub mod view;
+
+use crate::cli::{ClusterArgs, ClusterCommand};
+use crate::Failure;
+
+/// Runs the subcommand.
+pub fn run(args: &ClusterArgs) -> Result<(), Failure> {
+    match &args.command {
+        ClusterCommand::Show(args) => show::run(args),
+        ClusterCommand::Apply(args) => apply::run(args),
+        ClusterCommand::Plan(args) => plan::run(args),
+        ClusterCommand::Add(args) => change::add(args),
+        ClusterCommand::Set(args) => change::set(args),
+        ClusterCommand::Del(args) => change::del(args),
+        ClusterCommand::Node(command) => change::node(command),
+        ClusterCommand::Drain(args) => change::drain(args),
+        ClusterCommand::Owner(args) => owner::run(args),
+        ClusterCommand::Lint(args) => lint::run(args),
+        ClusterCommand::Keepalived(args) => keepalived::run(args),
+        ClusterCommand::Role(args) => role::run(args),
+    }
+}

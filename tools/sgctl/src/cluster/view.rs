@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Cluster IPs as JSON shows them. The shape is documented in the help of `show`,
+//! and a test holds it.
+
+use serde::{Serialize, Serializer};
+use service_group::netlink::{Cluster, ClusterCounters, ClusterNode};
+
+use super::file::{values, Config};
+
+/// What became of packets.
+#[derive(Debug)]
+pub struct CountersView(ClusterCounters);
+
+impl Serialize for CountersView {
+    /// Each counter by its name.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let counters = self.0.list();
+        serializer.collect_map(counters.iter().map(|counter| (counter.name, counter.value)))
+    }
+}
+
+/// A cluster IP.
+#[derive(Debug, Serialize)]
+pub struct ClusterView {
+    address: String,
+    protocol: u8,
+    port: u16,
+    role: &'static str,
+    device: String,
+    mac: Option<String>,
+    hash: &'static str,
+    slots: usize,
+    epoch: u32,
+    settle: u32,
+    node: Option<u32>,
+    nodes: Vec<NodeView>,
+    table: Vec<u32>,
+    counters: CountersView,
+}
+
+#[derive(Debug, Serialize)]
+struct NodeView {
+    id: u32,
+    name: Option<String>,
+    state: &'static str,
+    weight: u32,
+    address: Option<String>,
+    way: &'static str,
+    slots: u32,
+    forwarded: u64,
+}
+
+impl ClusterView {
+    /// A cluster IP whose device has this name; names of nodes are the file's, if
+    /// there is one.
+    pub fn new(cluster: &Cluster, device: String, config: Option<&Config>) -> Self {
+        let nodes = cluster.nodes.iter();
+        Self {
+            address: cluster.name.address.to_string(),
+            protocol: cluster.name.protocol,
+            port: cluster.name.port,
+            role: cluster.role.name(),
+            device,
+            mac: cluster.mac.map(values::mac_text),
+            hash: cluster.hash.name(),
+            slots: cluster.table.len(),
+            epoch: cluster.epoch,
+            settle: cluster.settle,
+            node: cluster.node,
+            nodes: nodes.map(|node| NodeView::new(node, config)).collect(),
+            table: cluster.table.clone(),
+            counters: CountersView(cluster.counters),
+        }
+    }
+}
+
+impl NodeView {
+    fn new(node: &ClusterNode, config: Option<&Config>) -> Self {
+        Self {
+            id: node.id,
+            name: config.and_then(|config| name(node.id, config)),
+            state: node.state.name(),
+            weight: node.weight,
+            address: node.address.map(|address| address.to_string()),
+            way: node.way.name(),
+            slots: node.slots,
+            forwarded: node.forwarded,
+        }
+    }
+}
+
+/// The name that the file has for a node.
+pub fn name(id: u32, config: &Config) -> Option<String> {
+    let node = config.nodes.iter().find(|node| node.id.get() == id)?;
+    Some(node.name.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::file::read;
+    use super::*;
+    use serde_json::{json, to_value};
+    use service_group::netlink::{ClusterHash, ClusterKey, ClusterName, ClusterRole};
+
+    #[test]
+    fn the_shape_is_the_documented_one_and_has_no_key() {
+        let name = ClusterName {
+            address: [198, 51, 100, 7].into(),
+            protocol: 6,
+            port: 80,
+        };
+        let cluster = Cluster {
+            role: ClusterRole::Director,
+            device: 2,
+            hash: ClusterHash::Keyed,
+            key: Some(ClusterKey([7; 16])),
+            settle: 60,
+            epoch: 3,
+            nodes: vec![ClusterNode {
+                id: 4,
+                address: Some([192, 0, 2, 1].into()),
+                slots: 2,
+                forwarded: 9,
+                ..ClusterNode::default()
+            }],
+            table: vec![4, 4],
+            ..Cluster::new(name)
+        };
+        let config = read("[[node]]\nname = \"a\"\nid = 4\naddress = \"192.0.2.1\"\n");
+        let config = config.expect("it is right");
+        let view = ClusterView::new(&cluster, "eth0".to_owned(), Some(&config));
+        let mut json = to_value(view).expect("it is JSON");
+        let counters = json["counters"].take();
+        let expected = json!({
+            "address": "198.51.100.7", "protocol": 6, "port": 80, "role": "director",
+            "device": "eth0", "mac": null, "hash": "keyed", "slots": 2, "epoch": 3, "settle": 60,
+            "node": null, "table": [4, 4], "counters": null, "nodes": [{
+                "id": 4, "name": "a", "state": "up", "weight": 1, "address": "192.0.2.1",
+                "way": "neighbour", "slots": 2, "forwarded": 9,
+            }],
+        });
+        assert_eq!(json, expected);
+        let names = ClusterCounters::default()
+            .list()
+            .map(|counter| counter.name);
+        for name in names {
+            assert_eq!(counters[name], 0, "{name}");
+        }
+        assert!(!json.to_string().contains("07070707"));
+    }
+}
