@@ -12,8 +12,9 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
-use service_group::netlink::{Counters, Group, Member, Stats};
+use service_group::netlink::{Cluster, Counter, Counters, Group, Member, Stats};
 
+use super::clusters;
 use crate::snapshot::Snapshot;
 use crate::Failure;
 
@@ -27,6 +28,8 @@ pub struct Figures {
     pub stats: Stats,
     /// Groups and members.
     pub snapshot: Snapshot,
+    /// Cluster IPs.
+    pub clusters: Vec<Cluster>,
     /// How many groups, and how many members, are told of.
     pub limit: usize,
 }
@@ -42,7 +45,7 @@ pub fn page(figures: Figures) -> Result<String, Failure> {
 }
 
 /// The name, the text and the value of a gauge.
-type Gauge<Of> = (&'static str, &'static str, fn(&Of) -> u32);
+pub(super) type Gauge<Of> = (&'static str, &'static str, fn(&Of) -> u32);
 
 const GROUP_GAUGES: [Gauge<Group>; 1] = [("group_members", "Members of the group", |group| {
     group.members
@@ -77,12 +80,12 @@ const MEMBER_GAUGES: [Gauge<Member>; 5] = [
     ),
 ];
 
-type Labels<const N: usize> = [(&'static str, String); N];
+pub(super) type Labels<const N: usize> = [(&'static str, String); N];
 
 /// Something that has labels, and what it is.
-struct Labelled<'figures, Of, const N: usize> {
-    labels: Labels<N>,
-    of: &'figures Of,
+pub(super) struct Labelled<'figures, Of, const N: usize> {
+    pub(super) labels: Labels<N>,
+    pub(super) of: &'figures Of,
 }
 
 fn group_labels(group: &Group) -> Labels<1> {
@@ -119,9 +122,15 @@ impl Collector for Figures {
         self.totals(&mut encoder)?;
         settings(&mut encoder, &groups)?;
         gauges(&mut encoder, &GROUP_GAUGES, &groups)?;
-        counters(&mut encoder, "group", &groups, |group| &group.counters)?;
+        let names = Counters::default().list();
+        counters(&mut encoder, "group", &groups, names, |it| {
+            it.counters.list()
+        })?;
         gauges(&mut encoder, &MEMBER_GAUGES, &members)?;
-        counters(&mut encoder, "member", &members, |member| &member.counters)
+        counters(&mut encoder, "member", &members, names, |it| {
+            it.counters.list()
+        })?;
+        clusters::encode(&mut encoder, &self.clusters)
     }
 }
 
@@ -186,7 +195,7 @@ fn settings(encoder: &mut DescriptorEncoder, groups: &[Labelled<Group, 1>]) -> f
     Ok(())
 }
 
-fn gauges<Of, const N: usize>(
+pub(super) fn gauges<Of, const N: usize>(
     encoder: &mut DescriptorEncoder,
     gauges: &[Gauge<Of>],
     all: &[Labelled<Of, N>],
@@ -201,14 +210,15 @@ fn gauges<Of, const N: usize>(
     Ok(())
 }
 
-fn counters<Of, const N: usize>(
+pub(super) fn counters<Of, const N: usize, const C: usize>(
     encoder: &mut DescriptorEncoder,
     prefix: &str,
     all: &[Labelled<Of, N>],
-    counters: fn(&Of) -> &Counters,
+    names: [Counter; C],
+    counters: fn(&Of) -> [Counter; C],
 ) -> fmt::Result {
-    let lists: Vec<_> = all.iter().map(|one| counters(one.of).list()).collect();
-    for (place, counter) in Counters::default().list().iter().enumerate() {
+    let lists: Vec<_> = all.iter().map(|one| counters(one.of)).collect();
+    for (place, counter) in names.iter().enumerate() {
         let name = format!("{prefix}_{}", counter.name);
         let mut family =
             encoder.encode_descriptor(&name, counter.text, None, MetricType::Counter)?;
@@ -261,11 +271,12 @@ pub mod tests {
                 ..Stats::default()
             },
             snapshot: Snapshot::new(vec![group(3), group(4)], vec![member(5), member(6)]),
+            clusters: vec![clusters::tests::cluster()],
             limit,
         }
     }
 
-    fn lines() -> Vec<String> {
+    pub fn lines() -> Vec<String> {
         let page = page(figures(1024)).expect("it can be written");
         page.lines().map(str::to_owned).collect()
     }

@@ -4,6 +4,7 @@
 //! [`metrics`] makes a page of what the kernel tells, [`http`] hands it out.
 //! Nothing is kept between two requests.
 
+mod clusters;
 #[cfg(test)]
 mod dashboard;
 mod http;
@@ -12,7 +13,7 @@ mod metrics;
 use std::net::TcpListener;
 
 use rustix::io::Errno;
-use service_group::netlink::Connection;
+use service_group::netlink::{Cluster, Connection, Error};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::cli::ExportArgs;
@@ -43,7 +44,18 @@ fn page(limit: usize) -> Result<String, Failure> {
     let figures = Figures {
         stats: kernel.stats()?,
         snapshot: Snapshot::read(&mut kernel, None)?,
+        clusters: clusters(&mut kernel)?,
         limit,
     };
     metrics::page(figures)
+}
+
+/// The cluster IPs; none of a module that knows none.
+fn clusters(kernel: &mut Connection) -> Result<Vec<Cluster>, Error> {
+    match kernel.clusters() {
+        Err(Error::Refused(number)) if Errno::from_raw_os_error(number) == Errno::OPNOTSUPP => {
+            Ok(Vec::new())
+        }
+        answer => answer,
+    }
 }

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Cluster IPs as metrics: their counters, and what their nodes are.
+
+use std::fmt;
+
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::MetricType;
+use service_group::netlink::{Cluster, ClusterCounters, ClusterNode};
+
+use super::metrics::{counters, gauges, Gauge, Labelled, Labels};
+
+const CLUSTER_GAUGES: [Gauge<Cluster>; 3] = [
+    (
+        "cluster_role",
+        "How packets come to this machine: 0 shared, 1 directed, 2 director, 3 standby",
+        |cluster| cluster.role.number(),
+    ),
+    (
+        "cluster_epoch",
+        "Number of the table; the same on all machines when all have the same file",
+        |cluster| cluster.epoch,
+    ),
+    (
+        "cluster_nodes",
+        "Machines that serve the address",
+        |cluster| u32::try_from(cluster.nodes.len()).unwrap_or(u32::MAX),
+    ),
+];
+
+const NODE_GAUGES: [Gauge<ClusterNode>; 3] = [
+    (
+        "cluster_node_state",
+        "Whether the node is there: 0 up, 1 draining, 2 down",
+        |node| node.state.number(),
+    ),
+    (
+        "cluster_node_weight",
+        "How many slots the node is to have, compared with others",
+        |node| node.weight,
+    ),
+    (
+        "cluster_node_slots",
+        "How many slots the node owns",
+        |node| node.slots,
+    ),
+];
+
+/// Tells of these cluster IPs.
+pub fn encode(encoder: &mut DescriptorEncoder, clusters: &[Cluster]) -> fmt::Result {
+    let all: Vec<_> = clusters
+        .iter()
+        .map(|of| Labelled {
+            labels: labels(of),
+            of,
+        })
+        .collect();
+    let nodes = clusters.iter().flat_map(|cluster| {
+        let of_node = |of| Labelled {
+            labels: node_labels(cluster, of),
+            of,
+        };
+        cluster.nodes.iter().map(of_node)
+    });
+    let nodes: Vec<_> = nodes.collect();
+    gauges(encoder, &CLUSTER_GAUGES, &all)?;
+    let names = ClusterCounters::default().list();
+    counters(encoder, "cluster", &all, names, |it| it.counters.list())?;
+    gauges(encoder, &NODE_GAUGES, &nodes)?;
+    let text = "Packets given to the node by this machine, second chances included";
+    let name = "cluster_node_forwarded";
+    let mut family = encoder.encode_descriptor(name, text, None, MetricType::Counter)?;
+    for node in &nodes {
+        let value = ConstCounter::new(node.of.forwarded);
+        value.encode(family.encode_family(&node.labels)?)?;
+    }
+    Ok(())
+}
+
+fn labels(cluster: &Cluster) -> Labels<3> {
+    [
+        ("address", cluster.name.address.to_string()),
+        ("protocol", cluster.name.protocol.to_string()),
+        ("port", cluster.name.port.to_string()),
+    ]
+}
+
+fn node_labels(cluster: &Cluster, node: &ClusterNode) -> Labels<4> {
+    let [address, protocol, port] = labels(cluster);
+    [address, protocol, port, ("node", node.id.to_string())]
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::super::metrics::tests::{lines, names};
+    use super::*;
+    use service_group::netlink::{ClusterName, ClusterRole, NodeState};
+
+    /// One with some of everything.
+    pub fn cluster() -> Cluster {
+        let name = ClusterName {
+            address: [198, 51, 100, 7].into(),
+            protocol: 6,
+            port: 80,
+        };
+        Cluster {
+            role: ClusterRole::Standby,
+            epoch: 9,
+            nodes: vec![ClusterNode {
+                id: 4,
+                state: NodeState::Draining,
+                slots: 84,
+                forwarded: 12,
+                ..ClusterNode::default()
+            }],
+            counters: ClusterCounters {
+                owned: 41,
+                ..ClusterCounters::default()
+            },
+            ..Cluster::new(name)
+        }
+    }
+
+    #[test]
+    fn cluster_ips_and_nodes_are_told_with_their_labels() {
+        let lines = lines();
+        let labels = r#"address="198.51.100.7",protocol="6",port="80""#;
+        for line in [
+            format!("service_group_cluster_role{{{labels}}} 3"),
+            format!("service_group_cluster_epoch{{{labels}}} 9"),
+            format!("service_group_cluster_nodes{{{labels}}} 1"),
+            format!("service_group_cluster_owned_total{{{labels}}} 41"),
+            format!("service_group_cluster_node_state{{{labels},node=\"4\"}} 1"),
+            format!("service_group_cluster_node_slots{{{labels},node=\"4\"}} 84"),
+            format!("service_group_cluster_node_forwarded_total{{{labels},node=\"4\"}} 12"),
+        ] {
+            assert!(lines.contains(&line), "{line} is not in {lines:#?}");
+        }
+    }
+
+    #[test]
+    fn every_counter_is_told() {
+        let names = names();
+        for counter in ClusterCounters::default().list() {
+            let name = format!("service_group_cluster_{}_total", counter.name);
+            assert!(names.contains(&name), "{name}");
+        }
+    }
+}
