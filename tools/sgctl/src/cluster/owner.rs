@@ -39,6 +39,8 @@ struct Decision {
 #[derive(Debug, Serialize)]
 struct Term {
     name: &'static str,
+    /// An address as it is written.
+    #[serde(skip)]
     text: String,
     value: u64,
 }

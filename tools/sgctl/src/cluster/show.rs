@@ -4,10 +4,11 @@
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
-use service_group::netlink::{Channel, Cluster, Connection};
+use service_group::netlink::{Cluster, Connection};
 
 use super::apply::facts::Facts;
-use super::apply::machine::{clusters, links};
+use super::apply::machine::clusters;
+use super::apply::route::Route;
 use super::file::{describe, store, Config};
 use super::view::{name, ClusterView};
 use crate::cli::ClusterShowArgs;
@@ -25,13 +26,12 @@ const HEADER: [&str; 8] = [
 ];
 /// Columns from this one on are numbers.
 const FIRST_NUMBER: usize = 5;
-const NETLINK_ROUTE: i32 = 0;
 
 /// Runs the subcommand.
 pub fn run(args: &ClusterShowArgs) -> Result<(), Failure> {
     let facts = Facts {
         clusters: clusters(&mut Connection::open()?)?,
-        links: links(&mut Channel::open(NETLINK_ROUTE)?)?,
+        links: Route::open()?.links()?,
         ..Facts::default()
     };
     // Names only: what is shown is the kernel's.

@@ -2,11 +2,12 @@
 //! `sgctl cluster apply`: has this machine do what the file says, all or nothing.
 //!
 //! [`target`] says what that is, [`facts`] how the machine is, [`steps`] how it gets
-//! there and back; [`machine`] does it, and [`report`] tells it.
+//! there and back; [`machine`] does it, with [`route`], and [`report`] tells it.
 
 pub mod facts;
 pub mod machine;
 mod report;
+pub mod route;
 mod steps;
 mod target;
 

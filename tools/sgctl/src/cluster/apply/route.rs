@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Devices and addresses, through rtnetlink.
+
+use std::net::IpAddr;
+
+use netlink_packet_core::{Emitable, NlasIterator, Parseable};
+use netlink_packet_route::address::{
+    AddressAttribute, AddressHeaderFlags, AddressMessage, AddressMessageBuffer,
+};
+use netlink_packet_route::link::LinkMessageBuffer;
+use netlink_packet_route::AddressFamily;
+use rustix::io::Errno;
+use service_group::netlink::{Channel, Error};
+
+use super::facts::{Link, Local};
+use super::target::whole;
+
+const NETLINK_ROUTE: i32 = 0;
+const RTM_GETLINK: u16 = 18;
+const RTM_NEWADDR: u16 = 20;
+const RTM_DELADDR: u16 = 21;
+const RTM_GETADDR: u16 = 22;
+const IFLA_IFNAME: u16 = 3;
+/// Length of `struct ifinfomsg`.
+const LINK_HEADER: usize = 16;
+
+/// A way to the devices of the network namespace.
+pub struct Route(Channel);
+
+impl Route {
+    /// Opens it.
+    pub fn open() -> Result<Self, Error> {
+        Ok(Self(Channel::open(NETLINK_ROUTE)?))
+    }
+
+    /// The devices.
+    pub fn links(&mut self) -> Result<Vec<Link>, Error> {
+        let messages = self.0.dump(RTM_GETLINK, &[0; LINK_HEADER])?;
+        let links = messages.iter().filter_map(|message| link(&message.payload));
+        Ok(links.collect())
+    }
+
+    /// Their addresses.
+    pub fn addresses(&mut self) -> Result<Vec<Local>, Error> {
+        let mut request = vec![0; AddressMessage::default().buffer_len()];
+        AddressMessage::default().emit(&mut request);
+        let messages = self.0.dump(RTM_GETADDR, &request)?;
+        let addresses = messages
+            .iter()
+            .filter_map(|message| local(&message.payload));
+        Ok(addresses.collect())
+    }
+
+    /// Gives a device an address, if it has it not.
+    pub fn add(&mut self, index: u32, address: IpAddr) -> Result<(), Error> {
+        self.change(RTM_NEWADDR, index, address, Errno::EXIST)
+    }
+
+    /// Takes an address from a device, if it has it.
+    pub fn remove(&mut self, index: u32, address: IpAddr) -> Result<(), Error> {
+        self.change(RTM_DELADDR, index, address, Errno::ADDRNOTAVAIL)
+    }
+
+    /// Changes an address; `nothing` is what the kernel says if that is done already.
+    fn change(
+        &mut self,
+        kind: u16,
+        index: u32,
+        address: IpAddr,
+        nothing: Errno,
+    ) -> Result<(), Error> {
+        match self.0.ask(kind, &change(index, address)) {
+            Err(Error::Refused(number)) if Errno::from_raw_os_error(number) == nothing => Ok(()),
+            answer => answer.map(|_| ()),
+        }
+    }
+}
+
+fn link(payload: &[u8]) -> Option<Link> {
+    let buffer = LinkMessageBuffer::new_checked(payload).ok()?;
+    let mut attributes = NlasIterator::new(payload.get(LINK_HEADER..)?).filter_map(Result::ok);
+    let name = attributes.find(|attribute| attribute.kind() == IFLA_IFNAME)?;
+    let name = name.value().strip_suffix(&[0])?;
+    Some(Link {
+        index: buffer.link_index(),
+        name: String::from_utf8_lossy(name).into_owned(),
+    })
+}
+
+fn local(payload: &[u8]) -> Option<Local> {
+    let buffer = AddressMessageBuffer::new_checked(&payload).ok()?;
+    let message = AddressMessage::parse(&buffer).ok()?;
+    let find = |wanted: fn(&AddressAttribute) -> Option<IpAddr>| {
+        message.attributes.iter().find_map(wanted)
+    };
+    // Of a peer-to-peer device the other one is that of the peer.
+    let own = find(|attribute| match attribute {
+        AddressAttribute::Local(address) => Some(*address),
+        _ => None,
+    });
+    let other = || {
+        find(|attribute| match attribute {
+            AddressAttribute::Address(address) => Some(*address),
+            _ => None,
+        })
+    };
+    Some(Local {
+        index: message.header.index,
+        address: own.or_else(other)?,
+        prefix: message.header.prefix_len,
+    })
+}
+
+/// The message that adds an address to a device, or removes it.
+fn change(index: u32, address: IpAddr) -> Vec<u8> {
+    let mut message = AddressMessage::default();
+    message.header.family = match address {
+        IpAddr::V4(_) => AddressFamily::Inet,
+        IpAddr::V6(_) => AddressFamily::Inet6,
+    };
+    message.header.prefix_len = whole(address);
+    message.header.index = index;
+    // Several machines have it: that is no mistake to look for.
+    message.header.flags = AddressHeaderFlags::Nodad;
+    message.attributes.push(AddressAttribute::Local(address));
+    message.attributes.push(AddressAttribute::Address(address));
+    let mut bytes = vec![0; message.buffer_len()];
+    message.emit(&mut bytes);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_have_the_bytes_that_the_kernel_knows() {
+        // struct ifaddrmsg, then IFA_LOCAL and IFA_ADDRESS, in the order of their numbers.
+        let mut expected = vec![2, 32, 2, 0];
+        expected.extend(7u32.to_ne_bytes());
+        for kind in [2u16, 1] {
+            expected.extend(8u16.to_ne_bytes());
+            expected.extend(kind.to_ne_bytes());
+            expected.extend([198, 51, 100, 7]);
+        }
+        let address = [198, 51, 100, 7].into();
+        let bytes = change(7, address);
+        assert_eq!(bytes, expected);
+        let read = local(&bytes).expect("it is one");
+        assert_eq!((read.index, read.address, read.prefix), (7, address, 32));
+        let v6 = change(1, "2001:db8::7".parse().expect("it is one"));
+        assert_eq!((&v6[..3], v6.len()), (&[10, 128, 2][..], 8 + 2 * 20));
+        assert_eq!(local(&[2, 32]), None);
+    }
+
+    #[test]
+    fn devices_are_read_by_name() {
+        let mut bytes = vec![0; LINK_HEADER];
+        bytes[4..8].copy_from_slice(&3u32.to_ne_bytes());
+        bytes.extend(9u16.to_ne_bytes());
+        bytes.extend(IFLA_IFNAME.to_ne_bytes());
+        bytes.extend(b"eth0\0\0\0\0");
+        let expected = Link {
+            index: 3,
+            name: "eth0".to_owned(),
+        };
+        assert_eq!(link(&bytes), Some(expected));
+        assert_eq!(link(&bytes[..LINK_HEADER]), None);
+    }
+
+    #[test]
+    fn the_namespace_can_be_read() {
+        let mut route = Route::open().expect("there is rtnetlink");
+        let links = route.links().expect("it answers");
+        assert!(links
+            .iter()
+            .any(|link| (link.index, &*link.name) == (1, "lo")));
+        assert!(route.addresses().is_ok());
+    }
+
+    #[test]
+    #[ignore = "changes addresses: run it with unshare --net"]
+    fn addresses_come_and_go() {
+        let mut route = Route::open().expect("there is rtnetlink");
+        for address in ["198.51.100.7", "2001:db8::7"] {
+            let address = address.parse().expect("it is one");
+            let is_there = |route: &mut Route| {
+                let all = route.addresses().expect("it answers");
+                let prefix = whole(address);
+                all.contains(&Local {
+                    index: 1,
+                    address,
+                    prefix,
+                })
+            };
+            for _ in 0..2 {
+                route.add(1, address).expect("it can be added");
+                assert!(is_there(&mut route));
+            }
+            for _ in 0..2 {
+                route.remove(1, address).expect("it can be removed");
+                assert!(!is_there(&mut route));
+            }
+        }
+    }
+}
