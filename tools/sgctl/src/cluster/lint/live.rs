@@ -2,9 +2,13 @@
 //! The packets that pass a device of this machine, from now on.
 
 use std::io;
+use std::os::fd::{IntoRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use pnet_datalink::{channel, interfaces, Channel, ChannelType, Config, DataLinkReceiver};
+
+use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_recv_buffer_size_force};
+use rustix::net::{socket_with, AddressFamily, SocketFlags, SocketType};
 
 use super::flows::Flows;
 use super::progress::Progress;
@@ -14,6 +18,8 @@ use crate::{output, Failure};
 const ALL: u16 = 3;
 /// Room for the largest packet, merged ones included.
 const BUFFER: usize = 1 << 18;
+/// Room for packets that have come and were not looked at yet.
+const QUEUE: usize = 1 << 24;
 /// How long to wait for a packet before looking at the clock.
 const WAIT: Duration = Duration::from_millis(100);
 
@@ -51,19 +57,39 @@ fn open(device: &str) -> Result<Box<dyn DataLinkReceiver>, Failure> {
             "there is no device \"{device}\": look with \"ip link\""
         ))
     })?;
+    let socket = socket().map_err(|error| refusal(device, &error))?;
     let config = Config {
         channel_type: ChannelType::Layer3(ALL),
         read_buffer_size: BUFFER,
         read_timeout: Some(WAIT),
         promiscuous: false,
+        // The channel closes it.
+        socket_fd: Some(socket.into_raw_fd()),
         ..Config::default()
     };
     match channel(&interface, config) {
         Ok(Channel::Ethernet(_, receiver)) => Ok(receiver),
         Ok(_) => Err(Failure::new(format!("{device} gives no packets"))),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(Failure::new(
+        Err(error) => Err(refusal(device, &error)),
+    }
+}
+
+/// A socket that gets no packets before it is bound.
+fn socket() -> io::Result<OwnedFd> {
+    let (family, kind) = (AddressFamily::PACKET, SocketType::DGRAM);
+    let socket = socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
+    // Beyond the limit it takes CAP_NET_ADMIN; with less room more packets are missed.
+    if set_socket_recv_buffer_size_force(&socket, QUEUE).is_err() {
+        set_socket_recv_buffer_size(&socket, QUEUE)?;
+    }
+    Ok(socket)
+}
+
+fn refusal(device: &str, error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => Failure::new(
             "watching a device needs CAP_NET_RAW: run sgctl as root, or read a capture",
-        )),
-        Err(error) => Err(Failure::new(format!("{device} cannot be watched: {error}"))),
+        ),
+        _ => Failure::new(format!("{device} cannot be watched: {error}")),
     }
 }
