@@ -55,6 +55,7 @@ pub fn apply(
     then: impl FnOnce() -> Result<(), Failure>,
 ) -> Result<Report, Failure> {
     check(path, config)?;
+    store::warn_if_open(path, config);
     let own = own_name(config, how.node)?;
     let addresses = config.addresses.iter();
     let devices: Vec<&str> = addresses

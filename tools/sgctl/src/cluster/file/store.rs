@@ -39,6 +39,16 @@ pub fn config(path: &Path, text: &str) -> Result<Config, Failure> {
     read(text).map_err(|problem| at(path, problem.line, &problem.reason))
 }
 
+/// Says so when others can read the keys of a file.
+pub fn warn_if_open(path: &Path, config: &Config) {
+    let has_key = config.addresses.iter().any(|address| address.key.is_some());
+    let mode = fs::metadata(path).map_or(0, |it| it.permissions().mode());
+    if has_key && mode & 0o077 != 0 {
+        let path = path.display();
+        eprintln!("sgctl: {path} has a key, and others can read it: chmod 600 {path}");
+    }
+}
+
 /// Something that is wrong with a line of a file.
 pub fn at(path: &Path, line: usize, reason: &str) -> Failure {
     Failure::usage(format!("{}:{line}: {reason}", path.display()))

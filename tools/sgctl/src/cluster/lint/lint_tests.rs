@@ -150,12 +150,16 @@ fn each_flow_counts_once_and_in_one_direction() {
 
 #[test]
 fn a_frame_that_was_cut_has_its_own_length() {
-    let frame = frame([192, 0, 2, 1], 4000);
+    let builder = PacketBuilder::ethernet2([2; 6], [4; 6])
+        .ipv4([192, 0, 2, 1], CLUSTER, 64)
+        .udp(4000, 80);
+    let mut frame = Vec::new();
+    builder.write(&mut frame, &[7; 100]).expect("it is short");
     let mut bytes = pcap(&[]);
-    let (given, length) = (54u32, 60u32);
-    for word in [0, 0, given, length] {
+    for word in [0, 0, 54, 142u32] {
         bytes.extend(word.to_le_bytes());
     }
+    assert_eq!(frame.len(), 142);
     bytes.extend(&frame[..54]);
     let flows = flows_of("short", &bytes, Wanted::any(Vec::new()), 1);
     assert_eq!((flows.len(), flows.left_out()), (1, 0));
