@@ -12,10 +12,10 @@ use service_group::netlink::ClusterName;
 use service_group_logic::logic::cluster::slots::NodeId;
 use toml_edit::{Array, Value};
 
-use super::apply::{apply, How, Report};
+use super::apply::{prepare, How, Report};
 use super::file::edit::{checked, Edit, Kind};
 use super::file::{describe, store, values, Config, Mode};
-use super::plan::{plan, sentences, Change};
+use super::plan::{plan, Change};
 use crate::cli::{
     AddressArgs, AddressName, ChangeArgs, ClusterAddArgs, ClusterDelArgs, ClusterSetArgs,
     DrainArgs, NodeAddArgs, NodeCommand, NodeDelArgs, NodeOptions, NodeSetArgs,
@@ -91,32 +91,33 @@ fn change(
         dry_run: args.dry_run,
     };
     let publish = || store::Draft::write(path, &plan.text)?.publish();
-    let report = match args.no_apply {
-        true => {
-            publish()?;
-            None
-        }
-        false => Some(apply(path, &config, how, publish)?),
+    let prepared = match args.no_apply {
+        true => None,
+        false => Some(prepare(path, &config, how)?),
+    };
+    if !args.json {
+        let mut text: String = plan.changes.iter().map(Change::words).collect();
+        text.extend(prepared.iter().map(|it| it.report.sentences()));
+        output::text(&text)?;
+    }
+    let report = match prepared {
+        Some(prepared) => Some(prepared.carry_out(publish)?),
+        None => publish().map(|()| None)?,
     };
     tell(args, plan.changes, report)
 }
 
+/// Says what is to be done next; or everything, as JSON.
 fn tell(args: &ChangeArgs, plan: Vec<Change>, apply: Option<Report>) -> Result<(), Failure> {
     let file = args.file.display().to_string();
-    if args.json {
-        return output::json(&Outcome { file, plan, apply });
+    match (args.json, args.dry_run) {
+        (true, _) => output::json(&Outcome { file, plan, apply }),
+        (false, true) => Ok(()),
+        (false, false) => output::text(&format!(
+            "{file} is written: copy it to the other machines, and run there: sgctl cluster apply \
+             {file}\n"
+        )),
     }
-    let mut text: String = match plan.is_empty() {
-        true => String::new(),
-        false => sentences(&plan, &args.file, args.dry_run),
-    };
-    text += &apply.map(|report| report.sentences()).unwrap_or_default();
-    if !args.dry_run {
-        text += &format!(
-            "now copy {file} to the other machines, and run there: sgctl cluster apply {file}\n"
-        );
-    }
-    output::text(&text)
 }
 
 fn cluster_name(name: AddressName) -> ClusterName {

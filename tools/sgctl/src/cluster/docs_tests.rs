@@ -66,3 +66,25 @@ fn the_owner_is_the_one_that_is_told() {
     let text = owner::explain(&config, &args, SystemTime::now()).expect("it has an owner");
     assert!(PAGE.contains(&text), "{text}");
 }
+
+#[test]
+fn the_unit_applies_the_file_that_is_the_default() {
+    let unit = include_str!("../../../systemd/service-group-cluster.service.in");
+    let commands = unit
+        .lines()
+        .filter_map(|line| line.split_once("@PREFIX@/sbin/"));
+    let commands: Vec<&str> = commands.map(|(_, command)| command).collect();
+    assert_eq!(commands.len(), 2);
+    let file = |line| match parsed(line).command {
+        Command::Cluster(args) => match args.command {
+            ClusterCommand::Apply(args) => args.file,
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    };
+    let default = file("sgctl cluster apply");
+    for command in commands {
+        assert_eq!(file(command), default);
+    }
+    assert!(unit.contains(&format!("ConditionPathExists={}\n", default.display())));
+}

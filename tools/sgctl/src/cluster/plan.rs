@@ -193,7 +193,7 @@ fn random_key() -> Result<ClusterKey, Failure> {
 }
 
 /// What was planned, in words.
-pub fn sentences(changes: &[Change], path: &Path, dry_run: bool) -> String {
+fn sentences(changes: &[Change], path: &Path, dry_run: bool) -> String {
     let path = path.display();
     if changes.is_empty() {
         return format!("the tables of {path} fit its nodes\n");

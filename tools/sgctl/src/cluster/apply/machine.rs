@@ -67,6 +67,9 @@ pub fn clusters(kernel: &mut Connection) -> Result<Vec<Cluster>, Failure> {
         found.extend(kernel.cluster(&cluster.name).map_err(refusal)?);
     }
     found.sort_by_key(|cluster| cluster.name);
+    for cluster in &mut found {
+        cluster.nodes.sort_by_key(|node| node.id);
+    }
     Ok(found)
 }
 

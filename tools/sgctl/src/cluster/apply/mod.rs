@@ -20,6 +20,7 @@ use crate::{output, Failure};
 use machine::Machine;
 
 pub use report::Report;
+use steps::Step;
 
 pub use target::{device, own_name, whole};
 
@@ -40,20 +41,25 @@ pub fn run(args: &ClusterApplyArgs) -> Result<(), Failure> {
         node: args.node.as_deref(),
         dry_run: args.dry_run,
     };
-    let report = apply(&args.file, &config, how, || Ok(()))?;
-    match args.json {
-        true => output::json(&report),
-        false => output::text(&report.sentences()),
+    let prepared = prepare(&args.file, &config, how)?;
+    if args.json {
+        return output::json(&prepared.carry_out(|| Ok(()))?);
     }
+    output::text(&prepared.report.sentences())?;
+    prepared.carry_out(|| Ok(())).map(|_| ())
 }
 
-/// Applies what a file describes, and does what is to follow; or neither.
-pub fn apply(
-    path: &Path,
-    config: &Config,
-    how: How<'_>,
-    then: impl FnOnce() -> Result<(), Failure>,
-) -> Result<Report, Failure> {
+/// What is to be done on this machine, and not done yet.
+pub struct Prepared {
+    machine: Machine,
+    steps: Vec<Step>,
+    dry_run: bool,
+    /// What it changes.
+    pub report: Report,
+}
+
+/// Checks everything, and prepares what a file describes.
+pub fn prepare(path: &Path, config: &Config, how: How<'_>) -> Result<Prepared, Failure> {
     check(path, config)?;
     store::warn_if_open(path, config);
     let own = own_name(config, how.node)?;
@@ -65,10 +71,25 @@ pub fn apply(
     let facts = machine.facts(&devices)?;
     let targets = target::targets(config, &own, &facts)?;
     let steps = steps::steps(&targets, &facts)?;
-    if !how.dry_run {
-        steps::carry_out(&steps, &mut machine, then)?;
+    Ok(Prepared {
+        machine,
+        dry_run: how.dry_run,
+        report: Report::new(&own, config, &facts, &steps, how.dry_run),
+        steps,
+    })
+}
+
+impl Prepared {
+    /// Does it, and what is to follow; or neither. In a dry run that is nothing.
+    pub fn carry_out(
+        mut self,
+        then: impl FnOnce() -> Result<(), Failure>,
+    ) -> Result<Report, Failure> {
+        if !self.dry_run {
+            steps::carry_out(&self.steps, &mut self.machine, then)?;
+        }
+        Ok(self.report)
     }
-    Ok(Report::new(&own, config, &facts, &steps, how.dry_run))
 }
 
 /// Refuses tables that do not fit.

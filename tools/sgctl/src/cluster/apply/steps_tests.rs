@@ -147,6 +147,14 @@ fn what_the_kernel_gets_is_what_the_file_says() {
 }
 
 #[test]
+fn the_order_of_the_nodes_is_of_no_matter() {
+    let after = settled(&config(SHARED), "a", &facts());
+    let mut other = config(SHARED);
+    other.nodes.reverse();
+    assert_eq!(kinds(&other, "a", &after), [""; 0]);
+}
+
+#[test]
 fn what_keepalived_decided_stays() {
     let two = directed("\"lb1\", \"lb2\"");
     let mut facts = facts();

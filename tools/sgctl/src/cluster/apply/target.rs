@@ -140,9 +140,10 @@ fn part(
     }
 }
 
+/// The nodes, in the order of their ids, as that of the file is of no matter.
 fn nodes(config: &Config) -> Vec<ClusterNode> {
     let nodes = config.nodes.iter();
-    nodes
+    let mut nodes: Vec<ClusterNode> = nodes
         .map(|node| ClusterNode {
             id: node.id.get(),
             weight: node.weight.get().into(),
@@ -155,7 +156,9 @@ fn nodes(config: &Config) -> Vec<ClusterNode> {
             way: node.way,
             ..ClusterNode::default()
         })
-        .collect()
+        .collect();
+    nodes.sort_by_key(|node| node.id);
+    nodes
 }
 
 /// The length of the prefix that is an address and nothing else.
