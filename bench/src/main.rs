@@ -5,7 +5,8 @@
 //!
 //! A benchmark has three parts: `guest/NAME` measures and writes raw results,
 //! one JSON object a line; a module of that name here makes rows of them; and
-//! `../run` knows how to start both. This program measures nothing and starts
+//! `../run` knows how to start both. Only what needs no guest, as it is nothing
+//! but computing, is measured here: `spread_measure` does. This program starts
 //! nothing.
 
 mod canvas;
@@ -16,11 +17,17 @@ mod latency_picture;
 mod load;
 mod members;
 mod members_picture;
+mod random;
 mod restart;
 mod restart_picture;
 mod rewrite;
 mod rewrite_picture;
 mod row;
+mod spread;
+mod spread_measure;
+mod spread_picture;
+mod spread_ports;
+mod spread_traffic;
 mod stall;
 mod stall_picture;
 mod stats;
@@ -33,7 +40,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: sg-bench demo RAW SVG
-       sg-bench hook|hung|members|restart|rewrite|stall|uneven RAW FOLDER";
+       sg-bench hook|hung|members|restart|rewrite|spread|stall|uneven RAW FOLDER
+       sg-bench measure spread RUNS RAW";
 
 type Outcome = Result<ExitCode, Box<dyn Error>>;
 
@@ -48,6 +56,8 @@ fn main() -> ExitCode {
         ["members", raw, folder] => members(Path::new(raw), Path::new(folder)),
         ["restart", raw, folder] => restart(Path::new(raw), Path::new(folder)),
         ["rewrite", raw, folder] => rewrite(Path::new(raw), Path::new(folder)),
+        ["spread", raw, folder] => spread(Path::new(raw), Path::new(folder)),
+        ["measure", "spread", runs, raw] => measure_spread(runs, Path::new(raw)),
         ["uneven", raw, folder] => uneven(Path::new(raw), Path::new(folder)),
         _ => Err(USAGE.into()),
     };
@@ -155,5 +165,19 @@ fn rewrite(raw: &Path, folder: &Path) -> Outcome {
     rewrite::report(&runs, &rows);
     write_json(folder, "rewrite", &rows)?;
     rewrite_picture::bars(&folder.join("rewrite.svg"), &runs)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn measure_spread(runs: &str, raw: &Path) -> Outcome {
+    let runs = runs.parse().map_err(|_| USAGE)?;
+    spread_measure::measure(runs, raw)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn spread(raw: &Path, folder: &Path) -> Outcome {
+    let runs: Vec<spread::Run> = read(raw)?;
+    spread::report(&runs);
+    write_json(folder, "spread", &spread::rows(&runs))?;
+    spread_picture::panels(&folder.join("spread.svg"), &runs)?;
     Ok(ExitCode::SUCCESS)
 }
