@@ -4,16 +4,19 @@
 A machine has one device, eth0, with the address 10.9.0.N and fd09::N.
 """
 
+import fcntl
 import gzip
 import ipaddress
 import os
 import socket
+import struct
 import subprocess
 
 from service_group import CLONE_NEWNET, PATIENCE, checkout
 
 SEGMENT = {4: "10.9.0.{}", 6: "fd09::{:x}"}
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+SIOCGIFHWADDR = 0x8927
 NAMESPACE = "/proc/thread-self/ns/net"
 
 
@@ -59,6 +62,12 @@ class Machine:
         """Index of its device."""
         with self:
             return socket.if_nametoindex("eth0")
+
+    def mac(self):
+        """The MAC address of its device."""
+        with self, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            answer = fcntl.ioctl(sock, SIOCGIFHWADDR, struct.pack("=16s24x", b"eth0"))
+        return answer[18:24].hex(":")
 
     def set(self, name, value):
         """Sets a sysctl."""

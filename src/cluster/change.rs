@@ -5,15 +5,16 @@
 #![forbid(unsafe_code)]
 
 use super::{
-    config::{Config, Name},
+    config::{Config, Name, NodeConfig},
     counters::Counters,
+    forward::Target,
+    peers::Peers,
     report::{self, Change},
     table::{Map, Table},
     view::View,
     Book,
     Cluster,
     Clusters,
-    Forwarded,
     Served, //
 };
 use crate::{
@@ -29,7 +30,7 @@ use crate::{
 use kernel::{
     prelude::*,
     sync::{
-        atomic::{Atomic, Relaxed},
+        atomic::Relaxed,
         Arc, //
     },
 };
@@ -229,20 +230,39 @@ impl Cluster {
             Some(old) => Table::after(&old.table, map, config.settle)?,
             None => Table::first(map)?,
         };
-        let mut forwarded = KVec::with_capacity(config.nodes.len(), GFP_KERNEL_ACCOUNT)?;
+        let mut targets = KVec::with_capacity(config.nodes.len(), GFP_KERNEL_ACCOUNT)?;
         for node in &config.nodes {
-            let known = old.and_then(|old| old.forwarded_of(node.id));
-            let count = match known {
-                Some(known) => known.clone(),
-                None => Arc::new(Forwarded(Atomic::new(0)), GFP_KERNEL_ACCOUNT)?,
-            };
-            forwarded.push(count, GFP_KERNEL_ACCOUNT)?;
+            let target = Self::target(old, node, &config)?;
+            targets.push(target, GFP_KERNEL_ACCOUNT)?;
         }
+        let peers = Peers::new(&config)?;
         Ok(Self {
             config,
             table,
-            forwarded,
+            targets,
+            peers,
             counters,
         })
+    }
+
+    /// The old one's way to the node if it is still the same; a new one goes on with its count.
+    fn target(old: Option<&Self>, node: &NodeConfig, config: &Config) -> Result<Arc<Target>> {
+        let known = old.and_then(|old| Some((old, old.node(node.id)?)));
+        let forwarded = match known {
+            Some((old, (before, target))) if old.leads_alike(before, config, node) => {
+                return Ok(target.clone());
+            }
+            Some((_, (_, target))) => target.forwarded(),
+            None => 0,
+        };
+        Ok(Arc::new(Target::new(node, forwarded)?, GFP_KERNEL_ACCOUNT)?)
+    }
+
+    /// Whether the way to a node is what it was.
+    fn leads_alike(&self, before: &NodeConfig, config: &Config, node: &NodeConfig) -> bool {
+        before.address == node.address
+            && before.way == node.way
+            && self.config.device == config.device
+            && self.config.own_address() == config.own_address()
     }
 }

@@ -189,14 +189,36 @@ impl Config {
 
     /// Whether there is a node with this id that is not down.
     pub(super) fn is_there(&self, id: NodeId) -> bool {
-        let index = self.nodes.binary_search_by_key(&id, |node| node.id);
-        let node = index.ok().and_then(|index| self.nodes.get(index));
-        node.is_some_and(|node| node.state != State::Down)
+        let node = self.node(id);
+        node.is_some_and(|(_, node)| node.state != State::Down)
+    }
+
+    /// The node with this id, and its place.
+    pub(super) fn node(&self, id: NodeId) -> Option<(usize, &NodeConfig)> {
+        let place = self.nodes.binary_search_by_key(&id, |node| node.id).ok()?;
+        Some((place, self.nodes.get(place)?))
+    }
+
+    /// The address that other nodes reach this machine by, if it is a node.
+    pub(super) fn own_address(&self) -> Option<Address> {
+        let (_, node) = self.node(self.this?)?;
+        Some(node.address)
+    }
+
+    /// Whether packets may come in tunnels.
+    pub(super) fn is_tunnelled(&self) -> bool {
+        self.role != Role::Shared
+    }
+
+    /// Whether what goes from the one address to the other one comes from another node to this one.
+    pub(super) fn joins(&self, from: &Address, to: &Address) -> bool {
+        let is_other = |node: &NodeConfig| Some(node.id) != self.this && node.address == *from;
+        self.own_address() == Some(*to) && self.nodes.iter().any(is_other)
     }
 
     /// Whether there is a node with this id.
     fn has(&self, id: NodeId) -> bool {
-        self.nodes.binary_search_by_key(&id, |node| node.id).is_ok()
+        self.node(id).is_some()
     }
 
     fn check(&self) -> Result {

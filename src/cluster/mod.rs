@@ -5,7 +5,9 @@
 //! A packet's way, all of it in the file named:
 //!
 //! ```text
-//!   packet ──> Clusters::may_serve ──> packet::incoming ──> this machine, another one, or nowhere
+//!   packet ──> Clusters::may_serve ──> packet::incoming ──> this machine, or nowhere
+//!                                        │         └──────> forward: another machine
+//!   packet in a packet ─────────────── tunnel
 //!   ARP, neighbour discovery ───────────────────────────> neighbour
 //!   netlink ──> change, report
 //! ```
@@ -22,10 +24,13 @@
 pub(crate) mod change;
 mod config;
 mod counters;
+mod forward;
 pub(crate) mod neighbour;
 pub(crate) mod packet;
+mod peers;
 pub(crate) mod report;
 mod table;
+mod tunnel;
 mod view;
 
 use crate::{
@@ -37,8 +42,9 @@ use crate::{
         rcu::RcuCell, //
     },
 };
-use config::{Config, Name};
+use config::{Config, Name, NodeConfig};
 use counters::{Counter, Counters};
+use forward::Target;
 use kernel::{
     new_mutex,
     prelude::*,
@@ -49,18 +55,17 @@ use kernel::{
         Mutex, //
     },
 };
+use peers::Peers;
 use table::Table;
 use view::View;
-
-/// What this machine has given to a node.
-struct Forwarded(Atomic<u64>);
 
 /// An address that several machines serve. It does not change; another one takes its place.
 struct Cluster {
     config: Config,
     table: Arc<Table>,
     /// Of each of the nodes, in their order.
-    forwarded: KVec<Arc<Forwarded>>,
+    targets: KVec<Arc<Target>>,
+    peers: Peers,
     counters: Arc<Counters>,
 }
 
@@ -69,11 +74,10 @@ impl Cluster {
         self.counters.count(counter);
     }
 
-    /// What was given to this node.
-    fn forwarded_of(&self, id: NodeId) -> Option<&Arc<Forwarded>> {
-        let nodes = &self.config.nodes;
-        let index = nodes.binary_search_by_key(&id, |node| node.id).ok()?;
-        self.forwarded.get(index)
+    /// The node with this id, and how packets get there.
+    fn node(&self, id: NodeId) -> Option<(&NodeConfig, &Arc<Target>)> {
+        let (place, node) = self.config.node(id)?;
+        Some((node, self.targets.get(place)?))
     }
 }
 

@@ -13,9 +13,11 @@
 #![forbid(unsafe_code)]
 
 use super::{
-    config::{Role, AF_INET, AF_INET6},
+    config::{Config, Role, AF_INET, AF_INET6},
     counters::Counter,
+    forward::{self, Reason},
     neighbour,
+    tunnel::{self, Opened},
     view::{most_specific, View},
     Cluster,
     Clusters, //
@@ -52,21 +54,39 @@ pub(crate) fn incoming(clusters: &Clusters, packet: Packet<'_>, guard: &Guard) -
     };
     let services = view.at(&destination);
     let device = packet.device();
-    if services
+    let is_service = services
         .iter()
-        .any(|cluster| cluster.config.device == device)
-    {
-        return Visit { clusters, services }.whole_or_fragment(packet);
-    }
-    match destination {
-        Address::V6(_) if services.is_empty() => solicitation(view, packet),
-        _ => packet.accept(),
+        .any(|cluster| cluster.config.device == device);
+    match (is_service, services.is_empty()) {
+        (true, _) => Visit {
+            clusters,
+            services,
+            came: Came::Alone,
+        }
+        .whole_or_fragment(packet),
+        (false, true) => for_no_cluster(clusters, view, packet, destination.is_ipv6()),
+        (false, false) => packet.accept(),
     }
 }
 
-/// A packet for none of the addresses, which may ask for one.
-fn solicitation(view: &View, packet: Packet<'_>) -> Verdict {
-    neighbour::solicitation(view, packet).unwrap_or_else(Packet::accept)
+/// A packet for none of the addresses, which may have one within, or ask for one.
+fn for_no_cluster(clusters: &Clusters, view: &View, packet: Packet<'_>, is_ipv6: bool) -> Verdict {
+    match tunnel::open(view, packet, clusters.net()) {
+        Opened::Unwrapped(unwrapped) => Visit {
+            clusters,
+            services: unwrapped.services,
+            came: match unwrapped.second_chance {
+                true => Came::SecondChance,
+                false => Came::Wrapped,
+            },
+        }
+        .whole_or_fragment(unwrapped.packet),
+        Opened::Other(packet) if is_ipv6 => {
+            neighbour::solicitation(view, packet).unwrap_or_else(Packet::accept)
+        }
+        Opened::Other(packet) => packet.accept(),
+        Opened::Gone(verdict) => verdict,
+    }
 }
 
 /// Where a packet goes to. Its IP header is in one piece.
@@ -88,11 +108,23 @@ fn contents(packet: &mut Packet<'_>) -> Result<Found, PacketError> {
     }
 }
 
+/// How a packet came.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Came {
+    /// By the device.
+    Alone,
+    /// In another node's packet.
+    Wrapped,
+    /// The same for its second chance.
+    SecondChance,
+}
+
 /// A packet meets the cluster IPs of its address.
 struct Visit<'a> {
     clusters: &'a Clusters,
     /// The most specific one last; there is one.
     services: &'a [Arc<Cluster>],
+    came: Came,
 }
 
 impl Visit<'_> {
@@ -130,39 +162,42 @@ impl Visit<'_> {
 
     fn serve(self, packet: Packet<'_>, contents: &Contents, gathered: bool) -> Verdict {
         let Some(cluster) = most_specific(self.services, &contents.flow) else {
-            return packet.accept();
+            return self.pass(packet);
         };
-        if cluster.config.device != packet.device() {
+        if self.came == Came::Alone && cluster.config.device != packet.device() {
             return packet.accept();
         }
         if gathered {
             cluster.count(Counter::Reassembled);
         }
+        if self.came == Came::SecondChance {
+            cluster.count(Counter::SecondChanceIn);
+        }
         if contents.kind == Kind::Other {
-            return neighbour::unicast_solicitation(cluster, packet).unwrap_or_else(Packet::accept);
+            return neighbour::unicast_solicitation(cluster, packet)
+                .unwrap_or_else(|packet| self.pass(packet));
         }
         let decision = self.decide(cluster, &packet, contents);
-        carry_out(cluster, packet, decision)
+        self.carry_out(cluster, packet, decision)
     }
 
     /// Decides whose packet it is. Connections are looked for only if that matters.
     fn decide(&self, cluster: &Cluster, packet: &Packet<'_>, contents: &Contents) -> Decision {
         let config = &cluster.config;
         let owners = cluster.table.owners(&contents.flow, config.settle);
-        let facts = Facts {
-            role: match config.role {
-                Role::Shared => owner::Role::Shared,
-                Role::Director => owner::Role::Director,
-                Role::Directed | Role::Standby => owner::Role::Directed,
-            },
+        let mut facts = Facts {
+            role: self.role(config),
             this: config.this,
             owner: owners.owner,
             previous: owners.previous.filter(|&id| config.is_there(id)),
             young: owners.young,
             known: false,
             begins: contents.begins(),
-            second_chance: false,
+            second_chance: self.came == Came::SecondChance,
         };
+        if matches!(decide(&facts), Decision::Forward(_)) && cluster.peers.sent(packet, config) {
+            facts.role = owner::Role::Directed;
+        }
         let unknown = decide(&facts);
         let known = decide(&Facts {
             known: true,
@@ -172,6 +207,15 @@ impl Visit<'_> {
             return unknown;
         }
         known
+    }
+
+    /// Who directs a packet that another node has directed here had better not.
+    fn role(&self, config: &Config) -> owner::Role {
+        match (config.role, self.came) {
+            (Role::Shared, _) => owner::Role::Shared,
+            (Role::Director, Came::Alone) => owner::Role::Director,
+            (Role::Director | Role::Directed | Role::Standby, _) => owner::Role::Directed,
+        }
     }
 
     /// Whether the packet fits a connection of this machine.
@@ -184,6 +228,53 @@ impl Visit<'_> {
             Connection::None => false,
             Connection::Whole => true,
             Connection::HalfOpen { sent, received } => fits(packet, contents, sent, received),
+        }
+    }
+
+    fn carry_out(self, cluster: &Cluster, packet: Packet<'_>, decision: Decision) -> Verdict {
+        let net = self.clusters.net();
+        let (to, reason) = match decision {
+            Decision::Take => return self.take(cluster, packet, Counter::Owned),
+            Decision::TakeKnown => return self.take(cluster, packet, Counter::Known),
+            Decision::Ignore => {
+                cluster.count(Counter::Ignored);
+                return packet.leave();
+            }
+            Decision::Silent => {
+                cluster.count(Counter::Silent);
+                return packet.leave();
+            }
+            Decision::Drop(DropReason::NoOwner) => {
+                cluster.count(Counter::DroppedNoOwner);
+                return packet.lose();
+            }
+            Decision::Drop(DropReason::SecondChanceSpent) => {
+                cluster.count(Counter::DroppedSpent);
+                return packet.lose();
+            }
+            Decision::Forward(to) => (to, Reason::Owner),
+            Decision::SecondChance(to) => (to, Reason::SecondChance),
+        };
+        forward::give(cluster, packet, to, reason, net)
+    }
+
+    fn take(self, cluster: &Cluster, packet: Packet<'_>, counter: Counter) -> Verdict {
+        // A packet that came in another one comes once more, alone, and is counted then, unless it
+        // comes by another device than the cluster IP has.
+        if self.came == Came::Alone || cluster.config.device != packet.device() {
+            cluster.count(counter);
+        }
+        match self.came {
+            Came::Alone => packet.take(),
+            Came::Wrapped | Came::SecondChance => self.pass(packet),
+        }
+    }
+
+    /// Lets this machine have the packet.
+    fn pass(self, packet: Packet<'_>) -> Verdict {
+        match self.came {
+            Came::Alone => packet.accept(),
+            Came::Wrapped | Came::SecondChance => packet.receive(self.clusters.net()),
         }
     }
 }
@@ -216,38 +307,5 @@ fn fits(packet: &Packet<'_>, contents: &Contents, sent: u32, received: u32) -> b
         Kind::Tcp { begins: true } => sequence == received,
         Kind::Tcp { begins: false } => acknowledged == sent.wrapping_add(1),
         _ => false,
-    }
-}
-
-fn carry_out(cluster: &Cluster, packet: Packet<'_>, decision: Decision) -> Verdict {
-    match decision {
-        Decision::Take => {
-            cluster.count(Counter::Owned);
-            packet.take()
-        }
-        Decision::TakeKnown => {
-            cluster.count(Counter::Known);
-            packet.take()
-        }
-        Decision::Ignore => {
-            cluster.count(Counter::Ignored);
-            packet.leave()
-        }
-        Decision::Silent => {
-            cluster.count(Counter::Silent);
-            packet.leave()
-        }
-        Decision::Forward(_) | Decision::SecondChance(_) => {
-            cluster.count(Counter::DroppedUnreachable);
-            packet.lose()
-        }
-        Decision::Drop(DropReason::NoOwner) => {
-            cluster.count(Counter::DroppedNoOwner);
-            packet.lose()
-        }
-        Decision::Drop(DropReason::SecondChanceSpent) => {
-            cluster.count(Counter::DroppedSpent);
-            packet.lose()
-        }
     }
 }

@@ -17,10 +17,7 @@ use crate::{
         uapi, //
     },
 };
-use kernel::{
-    prelude::*,
-    sync::atomic::Relaxed, //
-};
+use kernel::prelude::*;
 
 /// What happened to a cluster IP.
 pub(super) enum Change {
@@ -85,11 +82,11 @@ fn put_node(message: &mut Message, node: &NodeConfig, slots: u32, forwarded: u64
 
 fn put_nodes(message: &mut Message, cluster: &Cluster) -> Result {
     let slots = &cluster.table.map().slots;
-    for (node, forwarded) in cluster.config.nodes.iter().zip(&cluster.forwarded) {
+    for (node, target) in cluster.config.nodes.iter().zip(&cluster.targets) {
         let own = slots.iter().filter(|&&slot| slot == Some(node.id)).count();
         message.put_nest(uapi::SERVICE_GROUP_A_CLUSTER_NODES, |nest| {
             let slots = u32::try_from(own).unwrap_or(u32::MAX);
-            put_node(nest, node, slots, forwarded.0.load(Relaxed))
+            put_node(nest, node, slots, target.forwarded())
         })?;
     }
     Ok(())

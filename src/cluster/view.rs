@@ -51,6 +51,10 @@ impl View {
         let mut filter = Filter::default();
         for cluster in &clusters {
             filter.add(&cluster.config.name.address);
+            if let (Some(own), true) = (cluster.config.own_address(), cluster.config.is_tunnelled())
+            {
+                filter.add(&own);
+            }
         }
         Self { filter, clusters }
     }
@@ -68,6 +72,14 @@ impl View {
         let rest = self.clusters.get(begin..).unwrap_or(&[]);
         let len = rest.partition_point(|cluster| cluster.config.name.address == *address);
         rest.get(..len).unwrap_or(&[])
+    }
+
+    /// The cluster IPs whose packets may come in tunnels.
+    pub(super) fn tunnelled(&self) -> impl Iterator<Item = &Cluster> {
+        self.clusters
+            .iter()
+            .map(|cluster| &**cluster)
+            .filter(|cluster| cluster.config.is_tunnelled())
     }
 
     /// The first cluster IP with this address whose packets come by this device.

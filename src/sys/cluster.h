@@ -120,6 +120,12 @@ void sg_device_moved(const struct net *net, unsigned int index);
 
 /* ---- neighbour.c: ARP and neighbour discovery; RCU read section ---- */
 
+/* The MAC address that the packet was sent from, as a number; 0 if there is none. */
+unsigned long long sg_skb_source_mac(const struct sk_buff *skb);
+/* The same of a neighbour on the packet's device. */
+unsigned long long sg_skb_neighbour_mac(const struct sk_buff *skb,
+					const unsigned char *address,
+					_Bool ipv6);
 /* Answers an ARP request from @peer for @address with the device's own MAC. */
 void sg_arp_answer(const struct sk_buff *skb, const unsigned char *address,
 		   const unsigned char *peer, const unsigned char *peer_mac);
@@ -142,6 +148,79 @@ _Bool sg_nd_source(const struct sk_buff *skb, unsigned char *address);
  */
 _Bool sg_nd_write(struct sk_buff *skb, unsigned int at, const void *from,
 		  unsigned int len);
+
+/* ---- forward.c: to other nodes, and from them; bottom halves off ---- */
+
+/**
+ * struct sg_hop - where a packet is to go
+ * @device: index of the device to send it by, 0 for any
+ * @ipv6: of which family the addresses are
+ * @near: it is on the same segment
+ * @to: the node's address
+ * @from: this machine's, or zero
+ */
+struct sg_hop {
+	unsigned int	device;
+	_Bool		ipv6;
+	_Bool		near;
+	unsigned char	to[16];
+	unsigned char	from[16];
+};
+
+struct dst_entry;
+struct sg_route;
+
+/* Process context; NULL without memory. */
+struct sg_route *sg_route_new(void);
+/* Nobody uses it any more; any context. */
+void sg_route_free(struct sg_route *route);
+/*
+ * The path to always the same hop, with a reference, and this machine's address
+ * on it; or NULL if there is none to another machine.
+ */
+struct dst_entry *sg_route_find(struct sg_route *route, struct net *net,
+				const struct sg_hop *hop,
+				unsigned char *source);
+unsigned int sg_path_mtu(const struct dst_entry *dst);
+void sg_path_put(struct dst_entry *dst);
+
+/* Whether its sender allows routers to fragment it. */
+_Bool sg_skb_may_be_cut(const struct sk_buff *skb, _Bool ipv6);
+/* Whether it, or what it is to be cut into, is longer. */
+_Bool sg_skb_exceeds(const struct sk_buff *skb, _Bool ipv6, unsigned int mtu);
+/* Tells its sender so. */
+void sg_tell_too_big(struct sk_buff *skb, _Bool ipv6, unsigned int mtu);
+/* Sends it unchanged; the packet and the reference are gone. */
+void sg_send_near(struct net *net, struct sk_buff *skb, struct dst_entry *dst);
+
+/**
+ * struct sg_tunnel - what is put around a packet
+ * @ipv6: of which family the addresses are
+ * @marked: with a GRE header between the IP headers
+ * @whole: it is not to be fragmented on its way; IPv4
+ * @from: this machine's address
+ * @to: the node's
+ */
+struct sg_tunnel {
+	_Bool		ipv6;
+	_Bool		marked;
+	_Bool		whole;
+	unsigned char	from[16];
+	unsigned char	to[16];
+};
+
+/* Sends it in another packet; the packet and the reference are gone. */
+void sg_send_far(struct net *net, struct sk_buff *skb, struct dst_entry *dst,
+		 const struct sg_tunnel *tunnel);
+
+/*
+ * Takes so many bytes of headers off; false if what is in it is no IP packet, or
+ * without memory.
+ */
+_Bool sg_skb_unwrap(struct sk_buff *skb, unsigned int headers, _Bool outer6,
+		    _Bool inner6);
+/* Has this machine receive it, as if it had come by its device. */
+void sg_skb_receive(struct net *net, struct sk_buff *skb);
 
 /* ---- netns.c ---- */
 

@@ -11,6 +11,7 @@ mod callbacks;
 pub(crate) mod calls;
 mod commands;
 pub(crate) mod device;
+pub(crate) mod forward;
 pub(crate) mod hooks;
 pub(crate) mod listener;
 pub(crate) mod neighbour;

@@ -26,6 +26,36 @@ static void sg_learn(struct neigh_table *table, struct net_device *dev,
 		neigh_release(neigh);
 }
 
+unsigned long long sg_skb_source_mac(const struct sk_buff *skb)
+{
+	if (skb->dev->type != ARPHRD_ETHER || !skb_mac_header_was_set(skb) ||
+	    skb_network_header(skb) - skb_mac_header(skb) < ETH_HLEN)
+		return 0;
+	return ether_addr_to_u64(eth_hdr(skb)->h_source);
+}
+
+unsigned long long sg_skb_neighbour_mac(const struct sk_buff *skb,
+					const unsigned char *address,
+					_Bool ipv6)
+{
+	unsigned char mac[ETH_ALEN] __aligned(2);
+	struct neighbour *neigh;
+	struct in6_addr ip6;
+	__be32 ip;
+
+	if (ipv6) {
+		memcpy(&ip6, address, sizeof(ip6));
+		neigh = __ipv6_neigh_lookup_noref(skb->dev, &ip6);
+	} else {
+		memcpy(&ip, address, sizeof(ip));
+		neigh = __ipv4_neigh_lookup_noref(skb->dev, (__force u32)ip);
+	}
+	if (!neigh || !(READ_ONCE(neigh->nud_state) & NUD_VALID))
+		return 0;
+	neigh_ha_snapshot(mac, neigh, skb->dev);
+	return ether_addr_to_u64(mac);
+}
+
 void sg_arp_answer(const struct sk_buff *skb, const unsigned char *address,
 		   const unsigned char *peer, const unsigned char *peer_mac)
 {

@@ -6,6 +6,7 @@ use super::{
     bindings,
     packet::Packet, //
 };
+use crate::logic::cluster::flow::Address;
 use core::ptr;
 
 impl Packet<'_> {
@@ -29,6 +30,21 @@ impl Packet<'_> {
         unsafe {
             bindings::sg_nd_answer(self.as_ptr(), address.as_ptr(), peer.as_ptr(), peer_mac);
         }
+    }
+
+    /// The MAC address that it was sent from, as a number that is not 0.
+    pub(crate) fn source_mac(&self) -> Option<u64> {
+        // SAFETY: The packet is there.
+        let mac = unsafe { bindings::sg_skb_source_mac(self.as_ptr()) };
+        (mac != 0).then_some(mac)
+    }
+
+    /// The MAC address of a neighbour on the packet's device, if it is known.
+    pub(crate) fn neighbour_mac(&self, address: &Address) -> Option<u64> {
+        let (bytes, ipv6) = (address.to_bytes(), address.is_ipv6());
+        // SAFETY: The packet is there, and so are the bytes.
+        let mac = unsafe { bindings::sg_skb_neighbour_mac(self.as_ptr(), bytes.as_ptr(), ipv6) };
+        (mac != 0).then_some(mac)
     }
 
     /// The IPv4 addresses of the packet's device.

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Clusters of machines: what they are told, and how to see who has a packet."""
+
+import ipaddress
+import select
+import socket
+import struct
+
+from family import open_family
+from machines import FAMILIES, bound, has_arp_hooks, ip_commands, oracle, segment
+from service_group import PATIENCE, equal, expect
+
+CLUSTER = {4: "10.9.0.100", 6: "fd09::100"}
+MAC = bytes.fromhex("0300c0ffee01")
+PORT = 8080
+NODES = 3
+TCP, UDP = socket.SOCK_STREAM, socket.SOCK_DGRAM
+PROTOCOL = {TCP: 6, UDP: 17}
+VALUE = oracle()
+
+
+def node(number, version, **changes):
+    """A node as netlink has it."""
+    address = ipaddress.ip_address({4: f"10.9.0.{number}", 6: f"fd09::{number:x}"}[version])
+    return {"id": number, "weight": 1, "state": "up", "address": address.packed,
+            "way": "neighbour", **changes}
+
+
+def table(*owners):
+    """A table as netlink has it."""
+    return struct.pack(f"={len(owners)}I", *owners)
+
+
+def name_of(version, protocol=0, port=0):
+    """What a cluster IP is called."""
+    return {"family": FAMILIES[version], "protocol": protocol, "port": port,
+            "address": ipaddress.ip_address(CLUSTER[version]).packed}
+
+
+def config(version, device, this, **changes):
+    """A whole cluster IP: three nodes in shared mode, with one slot each."""
+    whole = {**name_of(version), "role": "shared", "device": device, "mac": MAC, "hash": "sum5",
+             "node": this, "settle": 60, "epoch": 1,
+             "nodes": [node(number, version) for number in range(1, NODES + 1)],
+             "table": table(1, 2, 3), **changes}
+    return {name: value for name, value in whole.items() if value is not None}
+
+
+class Cluster:
+    """Three nodes and a client, on one segment; the client is the last machine."""
+
+    def __init__(self, version, directors=0):
+        self.version = version
+        self.address = CLUSTER[version]
+        *machines, self.client = segment(NODES + directors + 1)
+        self.nodes, self.directors = machines[:NODES], machines[NODES:]
+        length = {4: 32, 6: 128}[version]
+        for machine in machines:
+            with machine:
+                ip_commands(f"addr add {self.address}/{length} dev lo")
+                machine.ynl = open_family()
+        # Without its hooks in ARP the module does not answer.
+        self.asks = version == 6 or has_arp_hooks()
+        self.told(MAC.hex(":"))
+
+    def told(self, mac):
+        """Tells the client who has the address, if it cannot ask."""
+        if not self.asks:
+            with self.client:
+                ip_commands(f"neigh replace {self.address} lladdr {mac} dev eth0")
+
+    def set(self, machines=None, **changes):
+        """Has all nodes, or these, serve it."""
+        for machine in machines or self.nodes:
+            machine.ynl.do("cluster-set", config(self.version, machine.device(), machine.number,
+                                                 **changes))
+
+    def counters(self, machine):
+        """What a machine counts."""
+        return machine.ynl.do("cluster-get", name_of(self.version))["counters"]
+
+    def owner(self, sock, kind, owners=(1, 2, 3), hash_name="sum5", key=b""):
+        """The machine that owns what a client's socket sends."""
+        source, port = sock.getsockname()[:2]
+        flow = (ipaddress.ip_address(source), port, ipaddress.ip_address(self.address), PORT,
+                PROTOCOL[kind])
+        return self.nodes[owners[VALUE(hash_name, key, flow) % len(owners)] - 1]
+
+    def listeners(self, kind=TCP):
+        """A service on each node."""
+        return {machine: bound(machine, kind, self.address, PORT) for machine in self.nodes}
+
+    def client_socket(self, kind=TCP):
+        """A client that knows where to send to."""
+        with self.client:
+            sock = socket.socket(FAMILIES[self.version], kind)
+        sock.settimeout(PATIENCE)
+        sock.connect((self.address, PORT))
+        return sock
+
+
+def ready(sockets):
+    """The machines whose sockets have something to read."""
+    seen = select.select(list(sockets.values()), [], [], PATIENCE)[0]
+    return [machine for machine, sock in sockets.items() if sock in seen]
+
+
+def exchange(client, server):
+    """Both ways, both ends."""
+    for one, other in ((client, server), (server, client)):
+        one.sendall(b"x" * 5000)
+        expect(len(other.recv(5000, socket.MSG_WAITALL)) == 5000, "bytes")
+
+
+def takes_connections(cluster, rounds, **how):
+    """Each connection is its owner's, and nobody else's; returns who had how many."""
+    listeners = cluster.listeners()
+    taken = {machine: 0 for machine in cluster.nodes}
+    for _ in range(rounds):
+        client = cluster.client_socket()
+        owner = cluster.owner(client, TCP, **how)
+        equal([owner.number], [machine.number for machine in ready(listeners)], "who took it")
+        server, _ = listeners[owner].accept()
+        server.settimeout(PATIENCE)
+        exchange(client, server)
+        taken[owner] += 1
+        server.close()
+        client.close()
+    for listener in listeners.values():
+        listener.close()
+    return taken
+
+
+def accepted(cluster, listeners, **how):
+    """A connection: its client's and its server's socket."""
+    client = cluster.client_socket()
+    owner = cluster.owner(client, TCP, **how)
+    equal([owner.number], [machine.number for machine in ready(listeners)], "who took it")
+    server, _ = listeners[owner].accept()
+    server.settimeout(PATIENCE)
+    return client, server
+
+
+class Directed(Cluster):
+    """The same with two machines more, of which the first one directs: 4 and 5, nodes without
+    slots."""
+
+    def __init__(self, version, way="neighbour", outer=None):
+        super().__init__(version, directors=2)
+        self.given = {"mac": None, "nodes": [node(number, outer or version, way=way)
+                                             for number in range(1, NODES + 3)]}
+        self.direct(0)
+
+    def direct(self, active, **changes):
+        """Has a machine direct, and all know the table."""
+        self.given.update(changes)
+        self.set(role="directed", **self.given)
+        for number, machine in enumerate(self.directors):
+            role = "director" if number == active else "standby"
+            self.set([machine], role=role, **self.given)
+        self.told(self.directors[active].mac())

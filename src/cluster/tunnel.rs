@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Packets for a cluster IP that come in another packet, from another node to this one.
+//!
+//! Both nodes are told by the addresses of the outer packet. From anybody else it is no matter of
+//! this module: there may be a tunnel device for it.
+
+#![forbid(unsafe_code)]
+
+use super::{
+    view::View,
+    Cluster, //
+};
+use crate::{
+    logic::cluster::flow::Address,
+    sys::{
+        netns::Net,
+        packet::{Gathered, Packet, Verdict}, //
+    },
+};
+use kernel::sync::Arc;
+
+const IPIP: u8 = 4;
+const IPV6: u8 = 41;
+const FRAGMENT: u8 = 44;
+const GRE: u8 = 47;
+const IPV6_HEADER: usize = 40;
+/// With nothing set: no checksum, key or sequence number.
+const GRE_HEADER: usize = 4;
+const FRAGMENT_HEADER: usize = 8;
+
+/// A packet that was in another one.
+pub(super) struct Unwrapped<'p, 'v> {
+    pub(super) packet: Packet<'p>,
+    /// The cluster IPs that it is for; the most specific one last.
+    pub(super) services: &'v [Arc<Cluster>],
+    /// Whether it came for its second chance.
+    pub(super) second_chance: bool,
+}
+
+/// What came of a packet for this machine.
+pub(super) enum Opened<'p, 'v> {
+    /// It was one of another node's.
+    Unwrapped(Unwrapped<'p, 'v>),
+    /// It is something else.
+    Other(Packet<'p>),
+    /// It is gone.
+    Gone(Verdict),
+}
+
+/// The outer packet.
+struct Outer {
+    source: Address,
+    destination: Address,
+    /// What is in it.
+    protocol: u8,
+    is_fragment: bool,
+    /// Length of its headers.
+    headers: usize,
+}
+
+impl Outer {
+    fn read(packet: &mut Packet<'_>) -> Option<Self> {
+        match packet.array::<1>(0)?[0] >> 4 {
+            4 => Self::read_ipv4(packet),
+            _ => Self::read_ipv6(packet),
+        }
+    }
+
+    fn read_ipv4(packet: &Packet<'_>) -> Option<Self> {
+        let [first] = packet.array(0)?;
+        let [f0, f1, _, protocol] = packet.array(6)?;
+        Some(Self {
+            source: Address::from_v4_bytes(packet.array(12)?),
+            destination: Address::from_v4_bytes(packet.array(16)?),
+            protocol,
+            is_fragment: u16::from_be_bytes([f0, f1]) & 0x3fff != 0,
+            headers: usize::from(first & 15).checked_mul(4)?,
+        })
+    }
+
+    fn read_ipv6(packet: &mut Packet<'_>) -> Option<Self> {
+        let [mut protocol] = packet.array(6)?;
+        let mut headers = IPV6_HEADER;
+        let mut is_fragment = false;
+        if protocol == FRAGMENT {
+            headers = IPV6_HEADER.checked_add(FRAGMENT_HEADER)?;
+            if !packet.pull(headers) {
+                return None;
+            }
+            let [next, _, f0, f1] = packet.array(IPV6_HEADER)?;
+            protocol = next;
+            is_fragment = u16::from_be_bytes([f0, f1]) & 0xfff9 != 0;
+        }
+        Some(Self {
+            source: Address::from_v6_bytes(packet.array(8)?),
+            destination: Address::from_v6_bytes(packet.array(24)?),
+            protocol,
+            is_fragment,
+            headers,
+        })
+    }
+}
+
+/// Looks into a packet that is for no cluster IP.
+pub(super) fn open<'p, 'v>(view: &'v View, mut packet: Packet<'p>, net: Net<'_>) -> Opened<'p, 'v> {
+    let Some(outer) = Outer::read(&mut packet).filter(|outer| is_ours(view, outer)) else {
+        return Opened::Other(packet);
+    };
+    if !outer.is_fragment {
+        return unwrap(view, packet, &outer);
+    }
+    let mut packet = match packet.gather(net, outer.destination.is_ipv6()) {
+        Gathered::Whole(packet) => packet,
+        Gathered::Gone(verdict) => return Opened::Gone(verdict),
+    };
+    match Outer::read(&mut packet).filter(|outer| !outer.is_fragment) {
+        Some(outer) => unwrap(view, packet, &outer),
+        None => Opened::Other(packet),
+    }
+}
+
+/// Whether it is a tunnel between this node and another one.
+fn is_ours(view: &View, outer: &Outer) -> bool {
+    matches!(outer.protocol, IPIP | IPV6 | GRE)
+        && view
+            .tunnelled()
+            .any(|cluster| cluster.config.joins(&outer.source, &outer.destination))
+}
+
+/// What stands in the outer packet.
+struct Inner {
+    /// Behind the headers that go.
+    headers: usize,
+    is_ipv6: bool,
+    destination: Address,
+    second_chance: bool,
+}
+
+impl Inner {
+    fn read(packet: &mut Packet<'_>, outer: &Outer) -> Option<Self> {
+        let second_chance = outer.protocol == GRE;
+        let headers = match second_chance {
+            true => outer.headers.checked_add(GRE_HEADER)?,
+            false => outer.headers,
+        };
+        let most = headers.checked_add(IPV6_HEADER)?;
+        if !packet.pull(most.min(packet.len())) {
+            return None;
+        }
+        let is_ipv6 = match outer.protocol {
+            IPIP => false,
+            IPV6 => true,
+            _ => match packet.array(outer.headers)? {
+                [0, 0, 0x08, 0x00] => false,
+                [0, 0, 0x86, 0xdd] => true,
+                _ => return None,
+            },
+        };
+        let destination = match is_ipv6 {
+            true => Address::from_v6_bytes(packet.array(headers.checked_add(24)?)?),
+            false => Address::from_v4_bytes(packet.array(headers.checked_add(16)?)?),
+        };
+        Some(Self {
+            headers,
+            is_ipv6,
+            destination,
+            second_chance,
+        })
+    }
+}
+
+fn unwrap<'p, 'v>(view: &'v View, mut packet: Packet<'p>, outer: &Outer) -> Opened<'p, 'v> {
+    let Some(inner) = Inner::read(&mut packet, outer) else {
+        return Opened::Other(packet);
+    };
+    let services = view.at(&inner.destination);
+    let is_known = services.iter().any(|cluster| {
+        let config = &cluster.config;
+        config.is_tunnelled() && config.joins(&outer.source, &outer.destination)
+    });
+    if !is_known {
+        return Opened::Other(packet);
+    }
+    let is_ipv6 = outer.destination.is_ipv6();
+    // It is one of the first bytes of the packet.
+    let headers = u32::try_from(inner.headers).unwrap_or(u32::MAX);
+    match packet.unwrapped(headers, is_ipv6, inner.is_ipv6) {
+        Ok(packet) => Opened::Unwrapped(Unwrapped {
+            packet,
+            services,
+            second_chance: inner.second_chance,
+        }),
+        Err(verdict) => Opened::Gone(verdict),
+    }
+}

@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Packets on their way to another node: to its MAC address, or in a tunnel.
+ */
+#include <linux/if_ether.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/netfilter.h>
+#include <linux/slab.h>
+#include <net/addrconf.h>
+#include <net/dst_cache.h>
+#include <net/gre.h>
+#include <net/gso.h>
+#include <net/icmp.h>
+#include <net/inet_ecn.h>
+#include <net/ip.h>
+#include <net/ip6_route.h>
+#include <net/ip_tunnels.h>
+#include <net/ipv6.h>
+#include <net/route.h>
+
+#include "shim.h"
+
+/**
+ * struct sg_route - the way to a node
+ * @cache: of each CPU, as long as the routing tables do not change
+ */
+struct sg_route {
+	struct dst_cache cache;
+};
+
+struct sg_route *sg_route_new(void)
+{
+	struct sg_route *route = kzalloc(sizeof(*route), GFP_KERNEL_ACCOUNT);
+
+	if (route && dst_cache_init(&route->cache, GFP_KERNEL_ACCOUNT)) {
+		kfree(route);
+		return NULL;
+	}
+	return route;
+}
+
+void sg_route_free(struct sg_route *route)
+{
+	dst_cache_destroy(&route->cache);
+	kfree(route);
+}
+
+static struct dst_entry *sg_route_ipv4(struct sg_route *route, struct net *net,
+				       const struct sg_hop *hop,
+				       unsigned char *source)
+{
+	struct flowi4 fl4 = {
+		.flowi4_oif = hop->device,
+		.flowi4_flags = hop->near ? FLOWI_FLAG_KNOWN_NH : 0,
+	};
+	struct rtable *rt = dst_cache_get_ip4(&route->cache, &fl4.saddr);
+
+	if (!rt) {
+		memcpy(&fl4.daddr, hop->to, sizeof(fl4.daddr));
+		memcpy(&fl4.saddr, hop->from, sizeof(fl4.saddr));
+		rt = ip_route_output_key(net, &fl4);
+		if (IS_ERR(rt))
+			return NULL;
+		if (rt->rt_flags & RTCF_LOCAL) {
+			ip_rt_put(rt);
+			return NULL;
+		}
+		dst_cache_set_ip4(&route->cache, &rt->dst, fl4.saddr);
+	}
+	memcpy(source, &fl4.saddr, sizeof(fl4.saddr));
+	return &rt->dst;
+}
+
+static struct dst_entry *sg_route_ipv6(struct sg_route *route, struct net *net,
+				       const struct sg_hop *hop,
+				       unsigned char *source)
+{
+	struct flowi6 fl6 = {
+		.flowi6_oif = hop->device,
+		.flowi6_flags = hop->near ? FLOWI_FLAG_KNOWN_NH : 0,
+	};
+	struct dst_entry *dst = dst_cache_get_ip6(&route->cache, &fl6.saddr);
+
+	if (!dst) {
+		memcpy(&fl6.daddr, hop->to, sizeof(fl6.daddr));
+		memcpy(&fl6.saddr, hop->from, sizeof(fl6.saddr));
+		dst = ip6_route_output(net, NULL, &fl6);
+		if (dst->error || dst_rt6_info(dst)->rt6i_flags & RTF_LOCAL ||
+		    (ipv6_addr_any(&fl6.saddr) &&
+		     ipv6_dev_get_saddr(net, dst->dev, &fl6.daddr, 0,
+					&fl6.saddr))) {
+			dst_release(dst);
+			return NULL;
+		}
+		dst_cache_set_ip6(&route->cache, dst, &fl6.saddr);
+	}
+	memcpy(source, &fl6.saddr, sizeof(fl6.saddr));
+	return dst;
+}
+
+struct dst_entry *sg_route_find(struct sg_route *route, struct net *net,
+				const struct sg_hop *hop, unsigned char *source)
+{
+	return hop->ipv6 ? sg_route_ipv6(route, net, hop, source) :
+			   sg_route_ipv4(route, net, hop, source);
+}
+
+unsigned int sg_path_mtu(const struct dst_entry *dst)
+{
+	return dst_mtu(dst);
+}
+
+void sg_path_put(struct dst_entry *dst)
+{
+	dst_release(dst);
+}
+
+_Bool sg_skb_may_be_cut(const struct sk_buff *skb, _Bool ipv6)
+{
+	return !ipv6 && !(ip_hdr(skb)->frag_off & htons(IP_DF));
+}
+
+_Bool sg_skb_exceeds(const struct sk_buff *skb, _Bool ipv6, unsigned int mtu)
+{
+	unsigned int max = ipv6 ? IP6CB(skb)->frag_max_size :
+				  IPCB(skb)->frag_max_size;
+
+	/* It was put together, and is cut again as it was. */
+	if (max)
+		return max > mtu;
+	if (skb_is_gso(skb))
+		return !skb_gso_validate_network_len(skb, mtu);
+	return skb->len > mtu;
+}
+
+void sg_tell_too_big(struct sk_buff *skb, _Bool ipv6, unsigned int mtu)
+{
+	const struct iphdr *iph = ip_hdr(skb);
+
+	if (ipv6) {
+		icmpv6_send(skb, ICMPV6_PKT_TOOBIG, 0, mtu);
+		return;
+	}
+	/* An error is sent from where the packet would have gone. */
+	if (!skb_dst(skb) &&
+	    ip_route_input_noref(skb, iph->daddr, iph->saddr, ip4h_dscp(iph),
+				 skb->dev))
+		return;
+	icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, htonl(mtu));
+}
+
+/* As a packet that is sent, and was not received. Consumes it without memory. */
+static _Bool sg_prepare(struct sk_buff *skb, const struct dst_entry *dst,
+			unsigned int headers)
+{
+	unsigned int room = LL_RESERVED_SPACE(dst->dev) + dst->header_len;
+
+	skb_orphan(skb);
+	skb_forward_csum(skb);
+	skb_clear_tstamp(skb);
+	if (!skb_cow_head(skb, room + headers))
+		return true;
+	kfree_skb_reason(skb, SKB_DROP_REASON_NOMEM);
+	return false;
+}
+
+void sg_send_near(struct net *net, struct sk_buff *skb, struct dst_entry *dst)
+{
+	if (!sg_prepare(skb, dst, 0)) {
+		dst_release(dst);
+		return;
+	}
+	skb_dst_drop(skb);
+	skb_dst_set(skb, dst);
+	/* Its sender was told if it is too big. */
+	skb->ignore_df = 1;
+	dst_output(net, NULL, skb);
+}
+
+static void sg_push_ipv6(struct sk_buff *skb, const struct sg_tunnel *tunnel,
+			 u8 protocol, u8 dsfield, u8 ttl)
+{
+	struct ipv6hdr *iph;
+
+	memset(IP6CB(skb), 0, sizeof(*IP6CB(skb)));
+	skb_push(skb, sizeof(*iph));
+	skb_reset_network_header(skb);
+	iph = ipv6_hdr(skb);
+	ip6_flow_hdr(iph, dsfield, 0);
+	iph->nexthdr = protocol;
+	iph->hop_limit = ttl;
+	memcpy(&iph->saddr, tunnel->from, sizeof(iph->saddr));
+	memcpy(&iph->daddr, tunnel->to, sizeof(iph->daddr));
+}
+
+static void sg_push_gre(struct sk_buff *skb)
+{
+	struct gre_base_hdr *gre = skb_push(skb, sizeof(*gre));
+
+	gre->flags = 0;
+	gre->protocol = skb->protocol;
+	skb_set_inner_protocol(skb, skb->protocol);
+}
+
+static int sg_gso_type(const struct sg_tunnel *tunnel)
+{
+	if (tunnel->marked)
+		return SKB_GSO_GRE;
+	return tunnel->ipv6 ? SKB_GSO_IPXIP6 : SKB_GSO_IPXIP4;
+}
+
+static void sg_tunnel_out(struct net *net, struct sk_buff *skb,
+			  struct dst_entry *dst, const struct sg_tunnel *tunnel,
+			  u8 protocol, u8 dsfield, u8 ttl)
+{
+	__be32 from, to;
+
+	/* Nobody counts it as a tunnel device's. */
+	skb->dev = NULL;
+	if (!tunnel->ipv6) {
+		memcpy(&from, tunnel->from, sizeof(from));
+		memcpy(&to, tunnel->to, sizeof(to));
+		iptunnel_xmit(NULL, dst_rtable(dst), skb, from, to, protocol,
+			      dsfield, ttl, tunnel->whole ? htons(IP_DF) : 0,
+			      false, 0);
+		return;
+	}
+	skb_scrub_packet(skb, false);
+	skb_clear_hash_if_not_l4(skb);
+	skb_dst_set(skb, dst);
+	sg_push_ipv6(skb, tunnel, protocol, dsfield, ttl);
+	skb->ignore_df = 1;
+	ip6_local_out(net, NULL, skb);
+}
+
+void sg_send_far(struct net *net, struct sk_buff *skb, struct dst_entry *dst,
+		 const struct sg_tunnel *tunnel)
+{
+	_Bool inner6 = skb->protocol == htons(ETH_P_IPV6);
+	u8 protocol = inner6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
+	u8 dsfield, ttl;
+
+	dsfield = inner6 ? ipv6_get_dsfield(ipv6_hdr(skb)) :
+			   ipv4_get_dsfield(ip_hdr(skb));
+	ttl = inner6 ? ipv6_hdr(skb)->hop_limit : ip_hdr(skb)->ttl;
+	if (!sg_prepare(skb, dst, sizeof(struct ipv6hdr) +
+				  sizeof(struct gre_base_hdr))) {
+		dst_release(dst);
+		return;
+	}
+	if (iptunnel_handle_offloads(skb, sg_gso_type(tunnel))) {
+		dst_release(dst);
+		kfree_skb_reason(skb, SKB_DROP_REASON_NOMEM);
+		return;
+	}
+	skb_set_inner_ipproto(skb, protocol);
+	skb_set_inner_mac_header(skb, skb_inner_network_offset(skb));
+	if (tunnel->marked) {
+		protocol = IPPROTO_GRE;
+		sg_push_gre(skb);
+	}
+	skb_reset_transport_header(skb);
+	sg_tunnel_out(net, skb, dst, tunnel, protocol,
+		      INET_ECN_encapsulate(dsfield, dsfield), ttl);
+}
+
+/* What ip_rcv() and ipv6_rcv() see to. */
+static _Bool sg_check_ipv4(struct sk_buff *skb)
+{
+	const struct iphdr *iph;
+
+	if (!pskb_network_may_pull(skb, sizeof(*iph)))
+		return false;
+	iph = ip_hdr(skb);
+	if (iph->version != 4 || iph->ihl < 5 ||
+	    !pskb_network_may_pull(skb, iph->ihl * 4))
+		return false;
+	iph = ip_hdr(skb);
+	if (ip_fast_csum(iph, iph->ihl) ||
+	    skb->len < ntohs(iph->tot_len) ||
+	    ntohs(iph->tot_len) < iph->ihl * 4 ||
+	    pskb_trim_rcsum(skb, ntohs(iph->tot_len)))
+		return false;
+	skb_set_transport_header(skb, ip_hdrlen(skb));
+	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
+	IPCB(skb)->iif = skb->dev->ifindex;
+	return true;
+}
+
+static _Bool sg_check_ipv6(struct sk_buff *skb)
+{
+	unsigned int len;
+
+	if (!pskb_network_may_pull(skb, sizeof(struct ipv6hdr)))
+		return false;
+	len = sizeof(struct ipv6hdr) + ntohs(ipv6_hdr(skb)->payload_len);
+	if (ipv6_hdr(skb)->version != 6 || skb->len < len ||
+	    pskb_trim_rcsum(skb, len))
+		return false;
+	skb_set_transport_header(skb, sizeof(struct ipv6hdr));
+	memset(IP6CB(skb), 0, sizeof(*IP6CB(skb)));
+	IP6CB(skb)->iif = skb->dev->ifindex;
+	IP6CB(skb)->nhoff = offsetof(struct ipv6hdr, nexthdr);
+	return true;
+}
+
+_Bool sg_skb_unwrap(struct sk_buff *skb, unsigned int headers, _Bool outer6,
+		    _Bool inner6)
+{
+	u8 outer = outer6 ? ipv6_get_dsfield(ipv6_hdr(skb)) :
+			    ipv4_get_dsfield(ip_hdr(skb));
+	u8 inner;
+
+	if (__iptunnel_pull_header(skb, headers,
+				   htons(inner6 ? ETH_P_IPV6 : ETH_P_IP), true,
+				   false))
+		return false;
+	skb_reset_mac_header(skb);
+	skb_reset_network_header(skb);
+	if (inner6 ? !sg_check_ipv6(skb) : !sg_check_ipv4(skb))
+		return false;
+	inner = inner6 ? ipv6_get_dsfield(ipv6_hdr(skb)) :
+			 ipv4_get_dsfield(ip_hdr(skb));
+	return INET_ECN_decapsulate(skb, outer, inner) <= 1;
+}
+
+static int sg_deliver_ipv4(struct net *net, struct sock *sk,
+			   struct sk_buff *skb)
+{
+	const struct iphdr *iph = ip_hdr(skb);
+	enum skb_drop_reason reason;
+
+	reason = ip_route_input_noref(skb, iph->daddr, iph->saddr,
+				      ip4h_dscp(iph), skb->dev);
+	if (reason) {
+		kfree_skb_reason(skb, reason);
+		return NET_RX_DROP;
+	}
+	return dst_input(skb);
+}
+
+static int sg_deliver_ipv6(struct net *net, struct sock *sk,
+			   struct sk_buff *skb)
+{
+	ip6_route_input(skb);
+	return dst_input(skb);
+}
+
+void sg_skb_receive(struct net *net, struct sk_buff *skb)
+{
+	if (skb->protocol == htons(ETH_P_IPV6))
+		NF_HOOK(NFPROTO_IPV6, NF_INET_PRE_ROUTING, net, NULL, skb,
+			skb->dev, NULL, sg_deliver_ipv6);
+	else
+		NF_HOOK(NFPROTO_IPV4, NF_INET_PRE_ROUTING, net, NULL, skb,
+			skb->dev, NULL, sg_deliver_ipv4);
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Packets to other nodes, and from them.
+
+use super::{
+    bindings,
+    netns::Net,
+    packet::{Packet, Verdict}, //
+};
+use crate::logic::cluster::flow::Address;
+use core::ptr::NonNull;
+use kernel::prelude::*;
+
+/// Where a packet is to go.
+pub(crate) struct Hop {
+    /// The node's address.
+    pub(crate) to: Address,
+    /// This machine's, of the same family, if it has to be a certain one.
+    pub(crate) from: Option<Address>,
+    /// The device, if the node is on its segment.
+    pub(crate) near: Option<u32>,
+}
+
+/// The way to a node, which is looked up anew when routing tables have changed.
+///
+/// # Invariants
+///
+/// The pointer comes from `sg_route_new()`, and is owned.
+pub(crate) struct Route(NonNull<bindings::sg_route>);
+
+// SAFETY: A route has memory of its own for each CPU.
+unsafe impl Send for Route {}
+// SAFETY: As above.
+unsafe impl Sync for Route {}
+
+impl Route {
+    /// Process context.
+    pub(crate) fn new() -> Result<Self> {
+        // SAFETY: Process context.
+        let route = unsafe { bindings::sg_route_new() };
+        // INVARIANT: It was just made.
+        NonNull::new(route).map(Self).ok_or(ENOMEM)
+    }
+
+    /// The path to the hop, always the same one; none if there is none to another machine. Where
+    /// packets come in.
+    pub(crate) fn find<'a>(&self, net: Net<'a>, hop: &Hop) -> Option<Path<'a>> {
+        let numbers = bindings::sg_hop {
+            device: hop.near.unwrap_or(0),
+            ipv6: hop.to.is_ipv6(),
+            near: hop.near.is_some(),
+            to: hop.to.to_bytes(),
+            from: hop.from.map_or([0; 16], |from| from.to_bytes()),
+        };
+        let mut from = [0; 16];
+        // SAFETY: By the invariant; bottom halves are off where packets come in. So many bytes
+        // are written.
+        let dst = unsafe {
+            bindings::sg_route_find(self.0.as_ptr(), net.as_ptr(), &numbers, from.as_mut_ptr())
+        };
+        // INVARIANT: The reference is ours.
+        Some(Path {
+            dst: NonNull::new(dst)?,
+            net,
+            from,
+            to: hop.to,
+        })
+    }
+}
+
+impl Drop for Route {
+    fn drop(&mut self) {
+        // SAFETY: By the invariant.
+        unsafe { bindings::sg_route_free(self.0.as_ptr()) };
+    }
+}
+
+/// How a packet is wrapped.
+#[derive(Clone, Copy)]
+pub(crate) struct Wrapping {
+    /// With a mark.
+    pub(crate) marked: bool,
+    /// It must not be fragmented on its way.
+    pub(crate) whole: bool,
+}
+
+/// A path to another machine.
+///
+/// # Invariants
+///
+/// `dst` is a reference that is owned.
+pub(crate) struct Path<'a> {
+    dst: NonNull<bindings::dst_entry>,
+    net: Net<'a>,
+    from: [u8; 16],
+    to: Address,
+}
+
+impl Path<'_> {
+    /// How long a packet may be.
+    pub(crate) fn mtu(&self) -> u32 {
+        // SAFETY: By the invariant.
+        unsafe { bindings::sg_path_mtu(self.dst.as_ptr()) }
+    }
+
+    /// Sends the packet unchanged.
+    pub(crate) fn send(self, packet: Packet<'_>) -> Verdict {
+        let (dst, net) = self.into_parts();
+        // SAFETY: Both references are given up.
+        unsafe { bindings::sg_send_near(net.as_ptr(), packet.into_raw(), dst.as_ptr()) };
+        Packet::stolen()
+    }
+
+    /// Sends the packet in another one.
+    pub(crate) fn send_wrapped(self, packet: Packet<'_>, wrapping: Wrapping) -> Verdict {
+        let tunnel = bindings::sg_tunnel {
+            ipv6: self.to.is_ipv6(),
+            marked: wrapping.marked,
+            whole: wrapping.whole,
+            from: self.from,
+            to: self.to.to_bytes(),
+        };
+        let (dst, net) = self.into_parts();
+        // SAFETY: Both references are given up.
+        unsafe { bindings::sg_send_far(net.as_ptr(), packet.into_raw(), dst.as_ptr(), &tunnel) };
+        Packet::stolen()
+    }
+
+    fn into_parts(self) -> (NonNull<bindings::dst_entry>, Net<'static>) {
+        let this = core::mem::ManuallyDrop::new(self);
+        // SAFETY: The namespace is there for the call that this is for.
+        (this.dst, unsafe { Net::from_ptr(this.net.as_ptr()) })
+    }
+}
+
+impl Drop for Path<'_> {
+    fn drop(&mut self) {
+        // SAFETY: By the invariant.
+        unsafe { bindings::sg_path_put(self.dst.as_ptr()) };
+    }
+}
+
+impl<'a> Packet<'a> {
+    /// Whether its sender allows it to be fragmented on its way.
+    pub(crate) fn may_be_cut(&self, ipv6: bool) -> bool {
+        // SAFETY: The packet is there.
+        unsafe { bindings::sg_skb_may_be_cut(self.as_ptr(), ipv6) }
+    }
+
+    /// Whether it, or what it is to be cut into, is longer than that.
+    pub(crate) fn exceeds(&self, ipv6: bool, mtu: u32) -> bool {
+        // SAFETY: The packet is there.
+        unsafe { bindings::sg_skb_exceeds(self.as_ptr(), ipv6, mtu) }
+    }
+
+    /// Tells its sender that it is too big, and loses it.
+    pub(crate) fn refuse_as_too_big(self, ipv6: bool, mtu: u32) -> Verdict {
+        // SAFETY: The packet is there.
+        unsafe { bindings::sg_tell_too_big(self.as_ptr(), ipv6, mtu) };
+        self.lose()
+    }
+
+    /// The packet that is in this one, behind so many bytes of headers. If there is no sound one,
+    /// or no memory, it is lost.
+    pub(crate) fn unwrapped(
+        self,
+        headers: u32,
+        outer6: bool,
+        inner6: bool,
+    ) -> Result<Self, Verdict> {
+        // SAFETY: The packet is there.
+        match unsafe { bindings::sg_skb_unwrap(self.as_ptr(), headers, outer6, inner6) } {
+            true => Ok(self),
+            false => Err(self.lose()),
+        }
+    }
+
+    /// Has this machine receive what was in another packet.
+    pub(crate) fn receive(self, net: Net<'_>) -> Verdict {
+        // SAFETY: Ownership is given up.
+        unsafe { bindings::sg_skb_receive(net.as_ptr(), self.into_raw()) };
+        Self::stolen()
+    }
+}
