@@ -127,6 +127,20 @@ def change_ipv6():
     change(6)
 
 
+def macvlan():
+    """The device is a macvlan, which receives no more than it was told to."""
+    cluster = Cluster(4, kind="macvlan mode bridge")
+    cluster.set()
+    takes_connections(cluster, 4)
+
+
+def vlan():
+    """The device is a VLAN."""
+    cluster = Cluster(6, kind="vlan id 5")
+    cluster.set()
+    takes_connections(cluster, 4)
+
+
 def one_machine():
     """A machine of its own with a device, and the family."""
     ip_commands("link add dummy0 type dummy", "link set dummy0 up")
@@ -299,5 +313,6 @@ def malformed():
 if __name__ == "__main__":
     sys.exit(run_tests("cluster", [
         refusals, told_again, limits, events, nothing_left, shared_ipv4, shared_ipv6,
-        other_hashes, echoes_ipv4, echoes_ipv6, change_ipv4, change_ipv6, other_services, malformed,
+        other_hashes, macvlan, vlan, echoes_ipv4, echoes_ipv6, change_ipv4, change_ipv6,
+        other_services, malformed,
     ]))

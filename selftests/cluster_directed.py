@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Cluster IPs whose packets a director gives to their owners."""
 
+import ipaddress
 import os
 import socket
+import struct
+import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -84,6 +87,63 @@ def tunnelled_crosswise_back():
     directed(6, "tunnel", 4)
 
 
+def checksum(data):
+    """The Internet checksum."""
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return total ^ 0xffff
+
+
+def path_mtu(version):
+    """A router that cannot send on what is in a tunnel is heard; the client is told, in turn."""
+    cluster = Directed(version, "tunnel")
+    director, target = cluster.directors[0], cluster.nodes[0]
+    ends = [ipaddress.ip_address(machine.address(version)).packed for machine in (director, target)]
+    with cluster.client:
+        if version == 4:
+            raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+            quoted = struct.pack("!BBHHHBBH4s4s8x", 0x45, 0, 1500, 0, 0x4000, 9, 4, 0, *ends)
+            error = struct.pack("!BBHHH", 3, 4, 0, 0, 1400) + quoted
+            error = error[:2] + checksum(error).to_bytes(2, "big") + error[4:]
+        else:
+            raw = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+            quoted = struct.pack("!IHBB16s16s8x", 6 << 28, 1460, 41, 9, *ends)
+            # The kernel sees to the checksum.
+            error = struct.pack("!BBHI", 2, 0, 0, 1400) + quoted
+        raw.sendto(error, (director.address(version), 0))
+
+    def route():
+        with director:
+            return subprocess.run(["ip", "route", "get", target.address(version)], check=True,
+                                  capture_output=True, text=True).stdout
+
+    wait_until(lambda: "mtu 1400" in route(), "the path's MTU")
+    listeners = cluster.listeners()
+    while True:
+        client, server = accepted(cluster, listeners)
+        exchange(client, server)
+        if cluster.owner(client, TCP) == target:
+            break
+    equal(1400 - {4: 20, 6: 40}[version], mtu_of(client, version), "MTU at the client")
+
+
+def mtu_of(sock, version):
+    """What a connected socket thinks of its path."""
+    level, name = {4: (socket.IPPROTO_IP, 14), 6: (socket.IPPROTO_IPV6, 24)}[version]
+    return sock.getsockopt(level, name)
+
+
+def path_mtu_ipv4():
+    """ICMP: fragmentation needed."""
+    path_mtu(4)
+
+
+def path_mtu_ipv6():
+    """ICMPv6: packet too big."""
+    path_mtu(6)
+
+
 def standby():
     """Another machine directs when the one that did is gone; the connections go on."""
     cluster = Directed(4)
@@ -141,5 +201,5 @@ def two_directors():
 if __name__ == "__main__":
     sys.exit(run_tests("cluster_directed", [
         directed_ipv4, directed_ipv6, tunnelled_ipv4, tunnelled_ipv6, tunnelled_crosswise,
-        tunnelled_crosswise_back, standby, two_directors,
+        tunnelled_crosswise_back, path_mtu_ipv4, path_mtu_ipv6, standby, two_directors,
     ]))

@@ -49,10 +49,10 @@ def config(version, device, this, **changes):
 class Cluster:
     """Three nodes and a client, on one segment; the client is the last machine."""
 
-    def __init__(self, version, directors=0):
+    def __init__(self, version, directors=0, kind=None):
         self.version = version
         self.address = CLUSTER[version]
-        *machines, self.client = segment(NODES + directors + 1)
+        *machines, self.client = segment(NODES + directors + 1, kind)
         self.nodes, self.directors = machines[:NODES], machines[NODES:]
         length = {4: 32, 6: 128}[version]
         for machine in machines:

@@ -48,12 +48,15 @@ class Machine:
         """Its own address."""
         return SEGMENT[version].format(self.number)
 
-    def plug_in(self):
-        """Connects it to the bridge."""
-        ip_commands(f"link add port{self.number} type veth peer name eth0 "
+    def plug_in(self, kind=None):
+        """Connects it to the bridge; with a device of that kind on the one that is plugged in."""
+        lower = "low0" if kind else "eth0"
+        ip_commands(f"link add port{self.number} type veth peer name {lower} "
                     f"netns /proc/{os.getpid()}/fd/{self.inside}",
                     f"link set port{self.number} master segment up")
         with self:
+            if kind:
+                ip_commands("link set low0 up", f"link add link low0 name eth0 type {kind}")
             ip_commands(f"addr add {self.address(4)}/24 dev eth0",
                         f"addr add {self.address(6)}/64 dev eth0 nodad",
                         "link set eth0 up")
@@ -82,12 +85,12 @@ class Machine:
         return words[words.index("lladdr") + 1] if "lladdr" in words else None
 
 
-def segment(count):
+def segment(count, kind=None):
     """So many machines on a bridge, numbered from 1."""
     ip_commands("link add segment type bridge mcast_snooping 0", "link set segment up")
     machines = [Machine(number) for number in range(1, count + 1)]
     for machine in machines:
-        machine.plug_in()
+        machine.plug_in(kind)
     return machines
 
 

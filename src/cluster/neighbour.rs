@@ -192,7 +192,7 @@ pub(super) fn unicast_solicitation<'p>(
 }
 
 fn answer(cluster: &Cluster, packet: Packet<'_>, asked: &Solicitation) -> Verdict {
-    if !packet.is_valid_icmpv6() {
+    if !packet.is_valid_icmp(true) {
         return packet.lose();
     }
     if cluster.config.role.answers() {

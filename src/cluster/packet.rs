@@ -81,10 +81,13 @@ fn for_no_cluster(clusters: &Clusters, view: &View, packet: Packet<'_>, is_ipv6:
             },
         }
         .whole_or_fragment(unwrapped.packet),
-        Opened::Other(packet) if is_ipv6 => {
-            neighbour::solicitation(view, packet).unwrap_or_else(Packet::accept)
+        Opened::Other(mut packet) => {
+            tunnel::learn_mtu(view, &mut packet, clusters.net());
+            match is_ipv6 {
+                true => neighbour::solicitation(view, packet).unwrap_or_else(Packet::accept),
+                false => packet.accept(),
+            }
         }
-        Opened::Other(packet) => packet.accept(),
         Opened::Gone(verdict) => verdict,
     }
 }

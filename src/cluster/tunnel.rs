@@ -4,6 +4,9 @@
 //!
 //! Both nodes are told by the addresses of the outer packet. From anybody else it is no matter of
 //! this module: there may be a tunnel device for it.
+//!
+//! And errors about such packets: without a tunnel device nobody else would learn from them how long
+//! a packet may be.
 
 #![forbid(unsafe_code)]
 
@@ -22,6 +25,14 @@ use kernel::sync::Arc;
 
 const IPIP: u8 = 4;
 const IPV6: u8 = 41;
+const ICMP: u8 = 1;
+const ICMPV6: u8 = 58;
+/// Type and code of the errors that tell how long a packet may be, and where they tell it.
+const FRAGMENTATION_NEEDED: [u8; 2] = [3, 4];
+const FRAGMENTATION_NEEDED_MTU: usize = 6;
+const TOO_BIG: [u8; 2] = [2, 0];
+const TOO_BIG_MTU: usize = 4;
+const ICMP_HEADER: usize = 8;
 const FRAGMENT: u8 = 44;
 const GRE: u8 = 47;
 const IPV6_HEADER: usize = 40;
@@ -192,5 +203,69 @@ fn unwrap<'p, 'v>(view: &'v View, mut packet: Packet<'p>, outer: &Outer) -> Open
             second_chance: inner.second_chance,
         }),
         Err(verdict) => Opened::Gone(verdict),
+    }
+}
+
+/// Learns from an error how long a packet in a tunnel may be, if this is one.
+pub(super) fn learn_mtu(view: &View, packet: &mut Packet<'_>, net: Net<'_>) {
+    let Some(error) = Outer::read(packet).filter(|outer| !outer.is_fragment) else {
+        return;
+    };
+    let is_ipv6 = error.destination.is_ipv6();
+    let learnt = TooBig::read(packet, &error).filter(|too_big| {
+        packet.is_valid_icmp(is_ipv6)
+            && view.tunnelled().any(|cluster| {
+                // It was sent from here: the error's receiver, to another node.
+                cluster.config.joins(&too_big.destination, &too_big.source)
+            })
+    });
+    if let Some(too_big) = learnt {
+        packet.note_mtu(net, too_big.at, is_ipv6, too_big.mtu);
+    }
+}
+
+/// An error that quotes a packet in a tunnel.
+struct TooBig {
+    mtu: u32,
+    /// Where the quoted packet is.
+    at: usize,
+    source: Address,
+    destination: Address,
+}
+
+impl TooBig {
+    fn read(packet: &mut Packet<'_>, error: &Outer) -> Option<Self> {
+        let is_ipv6 = error.destination.is_ipv6();
+        if error.protocol != if is_ipv6 { ICMPV6 } else { ICMP } {
+            return None;
+        }
+        let at = error.headers.checked_add(ICMP_HEADER)?;
+        let most = at.checked_add(IPV6_HEADER)?;
+        if !packet.pull(most.min(packet.len())) {
+            return None;
+        }
+        let mtu = match (packet.array(error.headers)?, is_ipv6) {
+            (FRAGMENTATION_NEEDED, false) => {
+                let place = error.headers.checked_add(FRAGMENTATION_NEEDED_MTU)?;
+                u32::from(u16::from_be_bytes(packet.array(place)?))
+            }
+            (TOO_BIG, true) => {
+                u32::from_be_bytes(packet.array(error.headers.checked_add(TOO_BIG_MTU)?)?)
+            }
+            _ => return None,
+        };
+        let places = if is_ipv6 { (6, 8, 24) } else { (9, 12, 16) };
+        let [protocol] = packet.array(at.checked_add(places.0)?)?;
+        let address = |place: usize| match is_ipv6 {
+            true => packet.array(place).map(Address::from_v6_bytes),
+            false => packet.array(place).map(Address::from_v4_bytes),
+        };
+        let quoted = Self {
+            mtu,
+            at,
+            source: address(at.checked_add(places.1)?)?,
+            destination: address(at.checked_add(places.2)?)?,
+        };
+        matches!(protocol, IPIP | IPV6 | GRE).then_some(quoted)
     }
 }

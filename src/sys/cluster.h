@@ -138,8 +138,11 @@ void sg_nd_answer(const struct sk_buff *skb, const unsigned char *address,
 /* An IPv4 address of the packet's device; false if it has no more. */
 _Bool sg_arp_source(const struct sk_buff *skb, unsigned int index,
 		    unsigned char *address);
-/* Whether the checksum of an ICMPv6 packet without extension headers is right. */
-_Bool sg_nd_valid(struct sk_buff *skb);
+/*
+ * Whether the checksum of an ICMP packet is right, or of an ICMPv6 packet without
+ * extension headers.
+ */
+_Bool sg_icmp_valid(struct sk_buff *skb, _Bool ipv6);
 /* A link-local address of the packet's device. */
 _Bool sg_nd_source(const struct sk_buff *skb, unsigned char *address);
 /*
@@ -212,6 +215,10 @@ struct sg_tunnel {
 /* Sends it in another packet; the packet and the reference are gone. */
 void sg_send_far(struct net *net, struct sk_buff *skb, struct dst_entry *dst,
 		 const struct sg_tunnel *tunnel);
+
+/* Notes what an ICMP error says of the path of the packet that stands there. */
+void sg_path_shrinks(struct net *net, struct sk_buff *skb, unsigned int at,
+		     _Bool ipv6, unsigned int mtu);
 
 /*
  * Takes so many bytes of headers off; false if what is in it is no IP packet, or

@@ -150,6 +150,19 @@ void sg_tell_too_big(struct sk_buff *skb, _Bool ipv6, unsigned int mtu)
 	icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, htonl(mtu));
 }
 
+void sg_path_shrinks(struct net *net, struct sk_buff *skb, unsigned int at,
+		     _Bool ipv6, unsigned int mtu)
+{
+	/* It is looked for where the packet begins. */
+	__skb_pull(skb, at);
+	if (ipv6)
+		ip6_update_pmtu(skb, net, htonl(mtu), 0, 0,
+				sock_net_uid(net, NULL));
+	else
+		ipv4_update_pmtu(skb, net, mtu, 0, IPPROTO_IPIP);
+	__skb_push(skb, at);
+}
+
 /* As a packet that is sent, and was not received. Consumes it without memory. */
 static _Bool sg_prepare(struct sk_buff *skb, const struct dst_entry *dst,
 			unsigned int headers)

@@ -175,6 +175,18 @@ impl<'a> Packet<'a> {
         }
     }
 
+    /// Notes that the path of the packet that this ICMP error quotes, there, is no wider.
+    pub(crate) fn note_mtu(&mut self, net: Net<'_>, at: usize, ipv6: bool, mtu: u32) {
+        let header = if ipv6 { 40 } else { 20 };
+        let is_there = at
+            .checked_add(header)
+            .is_some_and(|end| self.bytes().len() >= end);
+        if let (Ok(at), true) = (u32::try_from(at), is_there) {
+            // SAFETY: The packet is there, and the quoted IP header is in one piece.
+            unsafe { bindings::sg_path_shrinks(net.as_ptr(), self.as_ptr(), at, ipv6, mtu) };
+        }
+    }
+
     /// Has this machine receive what was in another packet.
     pub(crate) fn receive(self, net: Net<'_>) -> Verdict {
         // SAFETY: Ownership is given up.

@@ -7,9 +7,11 @@
 #include <linux/if_arp.h>
 #include <linux/inetdevice.h>
 #include <linux/ipv6.h>
+#include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6.h>
 #include <net/addrconf.h>
 #include <net/arp.h>
+#include <net/ip.h>
 #include <net/ndisc.h>
 #include <net/neighbour.h>
 
@@ -105,8 +107,11 @@ _Bool sg_arp_source(const struct sk_buff *skb, unsigned int index,
 	return false;
 }
 
-_Bool sg_nd_valid(struct sk_buff *skb)
+_Bool sg_icmp_valid(struct sk_buff *skb, _Bool ipv6)
 {
+	if (!ipv6)
+		return !nf_ip_checksum(skb, NF_INET_PRE_ROUTING,
+				       ip_hdrlen(skb), IPPROTO_ICMP);
 	return !nf_ip6_checksum(skb, NF_INET_PRE_ROUTING,
 				sizeof(struct ipv6hdr), IPPROTO_ICMPV6);
 }

@@ -55,10 +55,11 @@ impl Packet<'_> {
         }
     }
 
-    /// Whether the checksum of an ICMPv6 packet without extension headers is right.
-    pub(crate) fn is_valid_icmpv6(&self) -> bool {
-        // SAFETY: The packet is there, and has so much of an IPv6 header.
-        unsafe { bindings::sg_nd_valid(self.as_ptr()) }
+    /// Whether the checksum of an ICMP packet is right, or of an ICMPv6 packet without extension
+    /// headers.
+    pub(crate) fn is_valid_icmp(&self, ipv6: bool) -> bool {
+        // SAFETY: The packet is there, and its IP header in one piece.
+        unsafe { bindings::sg_icmp_valid(self.as_ptr(), ipv6) }
     }
 
     /// A link-local address of the packet's device.
