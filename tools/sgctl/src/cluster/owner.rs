@@ -316,8 +316,8 @@ slot 2 is node c's
             let now = now() + Duration::from_secs(seconds);
             decide(&config(lines), &example(), now).expect("it has an owner")
         };
-        assert!(at(59).young && at(59).sentences().contains("until a moment ago"));
-        assert!(!at(60).young && at(60).sentences().contains("settled"));
+        assert!(at(3599).young && at(3599).sentences().contains("until a moment ago"));
+        assert!(!at(3600).young && at(3600).sentences().contains("settled"));
         assert_eq!(at(0).previous.as_deref(), Some("a"));
         let json = serde_json::to_value(at(0)).expect("it is JSON");
         assert_eq!((&json["node"], &json["slot"]), (&"c".into(), &2.into()));

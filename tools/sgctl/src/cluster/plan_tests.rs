@@ -77,7 +77,7 @@ fn few_slots_move_when_a_node_comes_and_it_is_noted() {
         .text
         .contains("epoch = 3\ntable = \"(1 2)x3\"\nbefore = \"0x4 3x2\"\n"));
     // What is not young is forgotten.
-    let late = now() + Duration::from_secs(61);
+    let late = now() + Duration::from_secs(3601);
     let text = three.text.replace("id = 2\n", "id = 2\nstate = \"down\"\n");
     let down = plan(Path::new("x"), &text, late, 0).expect("it is right");
     assert!(

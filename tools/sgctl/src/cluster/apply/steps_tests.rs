@@ -200,7 +200,7 @@ fn changes_tell_what_moves() {
     let targets = targets(&new, "a", &after).expect("they can be");
     let steps = steps(&targets, &after).expect("they can be");
     let report = Report::new("a", &new, &after, &steps, false);
-    let expected = "198.51.100.7: changed, epoch 3 -> 4, settle 60s -> 5s\n  \
+    let expected = "198.51.100.7: changed, epoch 3 -> 4, settle 3600s -> 5s\n  \
                     2 slots from a to b\n";
     assert_eq!(report.sentences(), expected);
     let json = serde_json::to_value(&report).expect("it is JSON");

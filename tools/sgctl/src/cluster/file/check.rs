@@ -20,7 +20,7 @@ use super::{describe, runs, values, Address, Config, Director, Mode, Node, Table
 /// no pattern in common with it.
 pub const DEFAULT_SLOTS: usize = 251;
 /// For how many seconds a change is young if the file does not say.
-pub const DEFAULT_SETTLE: u32 = 60;
+pub const DEFAULT_SETTLE: u32 = 3600;
 const MAX_SETTLE: i64 = 86_400;
 
 /// What is wrong with a file.
