@@ -115,11 +115,11 @@ def accepted(services):
 
 
 def converse(client, server):
-    """Something goes there and back."""
-    client.sendall(b"there")
-    equal(b"there", server.recv(5), "what came")
-    server.sendall(b"back")
-    equal(b"back", client.recv(4), "answer")
+    """A byte goes there and back."""
+    client.sendall(b"?")
+    equal(b"?", server.recv(1), "what came")
+    server.sendall(b"!")
+    equal(b"!", client.recv(1), "answer")
 
 
 def conversations(cluster, services, count):
