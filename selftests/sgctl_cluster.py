@@ -127,12 +127,12 @@ def converse(client, server):
 
 
 def conversations(cluster, services, count):
-    """So many connections, each at its owner; the first ones' is asked for."""
+    """So many connections, each at its owner; the first one's is asked for."""
     pairs = []
     for number in range(count):
         client = cluster.connect()
         name, server = accepted(services)
-        if number < 3:
+        if not number:
             equal(cluster.owner(client), name, "owner")
         converse(client, server)
         pairs.append((client, name, server))
@@ -144,9 +144,8 @@ def life(text):
     cluster = Cluster(text)
     said = cluster.run("a", "plan", cluster.file)
     expect(ADDRESS in said, f"plan: {said}")
-    cluster.apply("--dry-run")
+    cluster.run("a", "apply", cluster.file, "--node", "a", "--dry-run")
     equal(None, cluster.shown("a"), "what a dry run leaves")
-    cluster.apply()
     cluster.apply()
     services = cluster.serve()
     pairs = conversations(cluster, services, 24)
@@ -166,9 +165,9 @@ def life(text):
 
     cluster.run("a", "del", ADDRESS, "--file", cluster.file, "--node", "a")
     cluster.apply()
-    for name in cluster.machines:
-        equal(None, cluster.shown(name), f"what is left on {name}")
-        with cluster.machines[name]:
+    equal(None, cluster.shown("c"), "what is left")
+    for name, machine in cluster.machines.items():
+        with machine:
             left = subprocess.run(["ip", "addr"], capture_output=True, text=True, check=True)
         expect(ADDRESS not in left.stdout, f"address on {name}")
     for sock in [sock for client, _, server in pairs + later for sock in (client, server)]:
