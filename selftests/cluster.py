@@ -310,9 +310,21 @@ def malformed():
                    "malformed packets")
 
 
+def own_messages():
+    """Neighbour messages that a program makes by itself; IPv6, though the cluster IP is not."""
+    cluster = Cluster(4)
+    cluster.set()
+    machine = cluster.nodes[0]
+    device = machine.device()
+    with machine, socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as raw:
+        for kind in (133, 135, 136):
+            raw.sendto(bytes([kind]) + bytes(23), ("ff02::2", 0, 0, device))
+    takes_connections(cluster, 3)
+
+
 if __name__ == "__main__":
     sys.exit(run_tests("cluster", [
         refusals, told_again, limits, events, nothing_left, shared_ipv4, shared_ipv6,
         other_hashes, macvlan, vlan, echoes_ipv4, echoes_ipv6, change_ipv4, change_ipv6,
-        other_services, malformed,
+        other_services, malformed, own_messages,
     ]))

@@ -28,9 +28,15 @@ static void sg_learn(struct neigh_table *table, struct net_device *dev,
 		neigh_release(neigh);
 }
 
+/* A cluster IP's device was one, but another one may have its index by now. */
+static bool sg_is_ethernet(const struct net_device *dev)
+{
+	return dev->type == ARPHRD_ETHER && dev->addr_len == ETH_ALEN;
+}
+
 unsigned long long sg_skb_source_mac(const struct sk_buff *skb)
 {
-	if (skb->dev->type != ARPHRD_ETHER || !skb_mac_header_was_set(skb) ||
+	if (!sg_is_ethernet(skb->dev) || !skb_mac_header_was_set(skb) ||
 	    skb_network_header(skb) - skb_mac_header(skb) < ETH_HLEN)
 		return 0;
 	return ether_addr_to_u64(eth_hdr(skb)->h_source);
@@ -45,6 +51,8 @@ unsigned long long sg_skb_neighbour_mac(const struct sk_buff *skb,
 	struct in6_addr ip6;
 	__be32 ip;
 
+	if (!sg_is_ethernet(skb->dev))
+		return 0;
 	if (ipv6) {
 		memcpy(&ip6, address, sizeof(ip6));
 		neigh = __ipv6_neigh_lookup_noref(skb->dev, &ip6);
@@ -64,6 +72,8 @@ void sg_arp_answer(const struct sk_buff *skb, const unsigned char *address,
 	struct net_device *dev = skb->dev;
 	__be32 ip, to;
 
+	if (!sg_is_ethernet(dev))
+		return;
 	memcpy(&ip, address, sizeof(ip));
 	memcpy(&to, peer, sizeof(to));
 	if (to)
@@ -85,7 +95,7 @@ void sg_nd_answer(const struct sk_buff *skb, const unsigned char *address,
 			      false, true, true);
 		return;
 	}
-	if (peer_mac)
+	if (peer_mac && sg_is_ethernet(dev))
 		sg_learn(&nd_tbl, dev, &to, peer_mac);
 	ndisc_send_na(dev, &to, &ip, false, true, true, true);
 }

@@ -49,10 +49,18 @@ static unsigned int sg_hook_ipv6(void *priv, struct sk_buff *skb,
 static unsigned int sg_hook_icmpv6_out(void *priv, struct sk_buff *skb,
 				       const struct nf_hook_state *state)
 {
+	struct net_device *dev = skb->dev;
+	enum sg_verdict verdict;
+
 	/* What mends an announcement needs to see nothing else. */
 	if (ipv6_hdr(skb)->nexthdr != IPPROTO_ICMPV6)
 		return NF_ACCEPT;
-	return sg_verdict(sg_icmpv6_out(priv, skb));
+	/* Not known before ip6_output(), unless the sender has told it. */
+	skb->dev = state->out;
+	verdict = sg_icmpv6_out(priv, skb);
+	if (verdict == SG_VERDICT_ACCEPT)
+		skb->dev = dev;
+	return sg_verdict(verdict);
 }
 
 #ifdef CONFIG_NETFILTER_FAMILY_ARP
@@ -195,6 +203,9 @@ int sg_gather_get(void)
 {
 	int err = 0;
 
+	/* With ipv6.disable=1 there is no routing of it either. */
+	if (!ipv6_mod_enabled())
+		return -EOPNOTSUPP;
 	mutex_lock(&sg_gather_mutex);
 	if (!sg_gather_users) {
 		typeof(&nf_ct_frag6_gather) gather;
