@@ -184,13 +184,6 @@ def directed():
     life(DIRECTED)
 
 
-def directed_by_tunnel():
-    """The same, in IP packets."""
-    node = '[[node]]\nname = "lb"\nid = 4\naddress = "10.9.0.4"\nstate = "draining"\n'
-    life(DIRECTED.replace('"10.9.0.3"', '"10.9.0.3"\nway = "tunnel"')
-         .replace('[[director]]\nname = "lb"\n', node))
-
-
 def what_is_wrong_is_told():
     """With the line, and nothing is changed."""
     cluster = Cluster(SHARED.replace('id = 3', 'id = 2'))
@@ -218,5 +211,5 @@ def an_older_file_is_refused():
 
 if __name__ == "__main__":
     sys.exit(run_tests("sgctl_cluster", [
-        shared, directed, directed_by_tunnel, what_is_wrong_is_told, an_older_file_is_refused,
+        shared, directed, what_is_wrong_is_told, an_older_file_is_refused,
     ]))
