@@ -23,15 +23,10 @@ from machines import FAMILIES, bound, ip_commands  # noqa: E402
 from service_group import PATIENCE, equal, expect, run_tests, wait_until  # noqa: E402
 
 
-def shared(version):
-    """TCP and UDP in shared mode."""
-    cluster = Cluster(version)
-    cluster.set()
-    taken = takes_connections(cluster, 12)
-    expect(all(taken.values()), f"all nodes: {taken.values()}")
-    equal(MAC.hex(":"), cluster.client.knows(cluster.address), "MAC address at the client")
+def takes_datagrams(cluster, *sizes):
+    """Each datagram is its owner's, and nobody else's."""
     services = cluster.listeners(UDP)
-    for size in (10, 10, 10, 4000):
+    for size in sizes:
         client = cluster.client_socket(UDP)
         client.send(b"d" * size)
         owner = cluster.owner(client, UDP)
@@ -41,6 +36,16 @@ def shared(version):
         services[owner].sendto(data, peer)
         equal(data, client.recv(8000), "answer")
         client.close()
+
+
+def shared(version):
+    """TCP and UDP in shared mode."""
+    cluster = Cluster(version)
+    cluster.set()
+    taken = takes_connections(cluster, 12)
+    expect(all(taken.values()), f"all nodes: {taken.values()}")
+    equal(MAC.hex(":"), cluster.client.knows(cluster.address), "MAC address at the client")
+    takes_datagrams(cluster, 10, 10, 10, 4000)
     for machine in cluster.nodes:
         counters = cluster.counters(machine)
         expect(counters["owned"] > 0 and counters["ignored"] > 0, f"counters: {counters}")
@@ -128,10 +133,14 @@ def change_ipv6():
 
 
 def macvlan():
-    """The device is a macvlan, which receives no more than it was told to."""
+    """The device is a macvlan, which receives no more than it was told to. What it is made on
+    receives the same, and neither answers nor serves."""
     cluster = Cluster(4, kind="macvlan mode bridge")
     cluster.set()
     takes_connections(cluster, 4)
+    takes_datagrams(cluster, 10, 10, 10, 10, 10, 4000)
+    if cluster.asks:
+        equal([MAC.hex(":")] * 3, cluster.client.asks(cluster.address, 3), "answers")
 
 
 def vlan():

@@ -68,7 +68,7 @@ class Cluster:
         """What the tool says on that machine."""
         with self.machines[name]:
             done = subprocess.run([SGCTL, "cluster", *words], capture_output=True, text=True,
-                                  check=False)
+                                  timeout=3 * PATIENCE, check=False)
         said = done.stdout + done.stderr
         equal(status, done.returncode, f"status of {words}: {said}")
         return said
@@ -115,7 +115,9 @@ def accepted(services):
     ready, _, _ = select.select(list(services.values()), [], [], PATIENCE)
     equal(1, len(ready), "who has got it")
     name = next(name for name, service in services.items() if service is ready[0])
-    return name, ready[0].accept()[0]
+    server = ready[0].accept()[0]
+    server.settimeout(PATIENCE)
+    return name, server
 
 
 def converse(client, server):

@@ -17,6 +17,8 @@ from service_group import CLONE_NEWNET, PATIENCE, checkout
 SEGMENT = {4: "10.9.0.{}", 6: "fd09::{:x}"}
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 SIOCGIFHWADDR = 0x8927
+ETH_P_ARP = 0x0806
+ARP_REPLY = b"\0\2"
 NAMESPACE = "/proc/thread-self/ns/net"
 
 
@@ -76,6 +78,23 @@ class Machine:
         """Sets a sysctl."""
         with self, open(f"/proc/sys/net/{name}", "w", encoding="ascii") as file:
             file.write(str(value))
+
+    def asks(self, address, count):
+        """The MAC addresses of the first answers when it asks for an IPv4 address."""
+        own = bytes.fromhex(self.mac().replace(":", ""))
+        request = struct.pack("!6s6sHHHBBH6s4s6s4s", b"\xff" * 6, own, ETH_P_ARP, 1, 0x0800, 6, 4,
+                              1, own, socket.inet_aton(self.address(4)), bytes(6),
+                              socket.inet_aton(address))
+        answers = []
+        with self, socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ARP)) as sock:
+            sock.bind(("eth0", ETH_P_ARP))
+            sock.settimeout(PATIENCE)
+            sock.send(request)
+            while len(answers) < count:
+                frame = sock.recv(100)
+                if frame[20:22] == ARP_REPLY:
+                    answers.append(frame[22:28].hex(":"))
+        return answers
 
     def knows(self, address):
         """The MAC address that it knows for an address."""

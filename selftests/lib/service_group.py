@@ -4,6 +4,7 @@
 Each test is run in a process and a network namespace of its own."""
 
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -19,6 +20,8 @@ CLONE_NEWNET = 0x40000000
 PORT = 8080
 # Seconds; a test that waits longer waits in vain.
 PATIENCE = 40
+# Seconds; a test that takes longer hangs.
+LIMIT = 600
 # The settings, in the order of the struct and of the bits that say which are given.
 SETTINGS = ("policy", "when_full", "stall", "weight", "rewrite")
 # The same of struct service_group_info.
@@ -151,6 +154,8 @@ def run_tests(suite, tests):
 
 def run_test(test):
     """Runs one test in its namespace; what its process is to end with."""
+    # Nobody catches it: it ends the process.
+    signal.alarm(LIMIT)
     try:
         enter_namespace()
         test()

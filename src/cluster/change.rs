@@ -157,29 +157,33 @@ fn view_with(
         Ok(index) => (index, index.saturating_add(1)),
         Err(index) => (index, index),
     };
-    let mut list = KVec::with_capacity(book.served.len().saturating_add(1), GFP_KERNEL_ACCOUNT)?;
-    for served in book.served.iter().take(before) {
-        list.push(served.cluster.clone(), GFP_KERNEL_ACCOUNT)?;
-    }
-    list.push(cluster.clone(), GFP_KERNEL_ACCOUNT)?;
-    for served in book.served.iter().skip(after) {
-        list.push(served.cluster.clone(), GFP_KERNEL_ACCOUNT)?;
-    }
-    Ok(RcuBox::new(View::new(list), GFP_KERNEL_ACCOUNT)?)
+    view_of(book, before, Some(cluster), after)
 }
 
 /// What packets are to find when one is served no more; nothing, if it was the last one.
 fn view_without(book: &Book, index: usize) -> Result<Option<RcuBox<View>>> {
-    let mut list = KVec::with_capacity(book.served.len(), GFP_KERNEL_ACCOUNT)?;
-    for (at, served) in book.served.iter().enumerate() {
-        if at != index {
-            list.push(served.cluster.clone(), GFP_KERNEL_ACCOUNT)?;
-        }
+    match book.served.len() {
+        0 | 1 => Ok(None),
+        _ => view_of(book, index, None, index.saturating_add(1)).map(Some),
     }
-    match list.is_empty() {
-        true => Ok(None),
-        false => Ok(Some(RcuBox::new(View::new(list), GFP_KERNEL_ACCOUNT)?)),
+}
+
+/// What packets are to find of those before the one index and from the other on, and of what comes
+/// between them.
+fn view_of(
+    book: &Book,
+    before: usize,
+    between: Option<&Arc<Cluster>>,
+    after: usize,
+) -> Result<RcuBox<View>> {
+    let mut list = KVec::with_capacity(book.served.len().saturating_add(1), GFP_KERNEL_ACCOUNT)?;
+    let clusters = |served: &'_ Served| served.cluster.clone();
+    let head = book.served.iter().take(before).map(clusters);
+    let tail = book.served.iter().skip(after).map(clusters);
+    for cluster in Iterator::chain(Iterator::chain(head, between.cloned()), tail) {
+        list.push(cluster, GFP_KERNEL_ACCOUNT)?;
     }
+    Ok(RcuBox::new(View::new(list), GFP_KERNEL_ACCOUNT)?)
 }
 
 impl Clusters {
@@ -255,7 +259,7 @@ impl Cluster {
             Some((_, (_, target))) => target.forwarded(),
             None => 0,
         };
-        Ok(Arc::new(Target::new(node, forwarded)?, GFP_KERNEL_ACCOUNT)?)
+        Ok(Arc::new(Target::new(forwarded)?, GFP_KERNEL_ACCOUNT)?)
     }
 
     /// Whether the way to a node is what it was.

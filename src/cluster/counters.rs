@@ -28,6 +28,7 @@ pub(super) enum Counter {
     DroppedSpent,
     DroppedMalformed,
     DroppedUnreachable,
+    DroppedHopLimit,
     TooBig,
     Reassembled,
     Answered,
@@ -35,7 +36,7 @@ pub(super) enum Counter {
 
 impl Counter {
     /// Number of counters.
-    const COUNT: usize = 14;
+    const COUNT: usize = 15;
 
     /// All of them, in the order of their attributes.
     pub(super) const ALL: [Self; Self::COUNT] = [
@@ -50,6 +51,7 @@ impl Counter {
         Self::DroppedSpent,
         Self::DroppedMalformed,
         Self::DroppedUnreachable,
+        Self::DroppedHopLimit,
         Self::TooBig,
         Self::Reassembled,
         Self::Answered,

@@ -48,21 +48,15 @@ const IPV6_MIN_MTU: u32 = 1280;
 
 /// How packets get to a node, and how many did.
 pub(super) struct Target {
-    /// If it is on this segment.
-    near: Option<Route>,
-    /// By its address.
+    /// By its address; to its MAC address needs no route.
     far: Route,
     forwarded: Atomic<u64>,
 }
 
 impl Target {
     /// One that counts on from there. Process context.
-    pub(super) fn new(node: &NodeConfig, forwarded: u64) -> Result<Self> {
+    pub(super) fn new(forwarded: u64) -> Result<Self> {
         Ok(Self {
-            near: match node.way {
-                Way::Neighbour => Some(Route::new()?),
-                Way::Tunnel => None,
-            },
             far: Route::new()?,
             forwarded: Atomic::new(forwarded),
         })
@@ -104,35 +98,78 @@ pub(super) fn give(
         cluster.count(Counter::DroppedUnreachable);
         return packet.lose();
     };
-    let near = target.near.as_ref().filter(|_| reason == Reason::Owner);
+    match (node.way, reason) {
+        (Way::Neighbour, Reason::Owner) => near(cluster, packet, node, target, net),
+        (Way::Tunnel, _) | (_, Reason::SecondChance) => {
+            far(cluster, packet, node, target, reason, net)
+        }
+    }
+}
+
+/// To the node's MAC address. It is a hop: directors whose tables name each other as owner pass a
+/// packet on only as often as its sender allows.
+fn near(
+    cluster: &Cluster,
+    packet: Packet<'_>,
+    node: &NodeConfig,
+    target: &Target,
+    net: Net<'_>,
+) -> Verdict {
+    let is_ipv6 = node.address.is_ipv6();
+    if packet.hops_left(is_ipv6) <= 1 {
+        cluster.count(Counter::DroppedHopLimit);
+        return packet.refuse_as_exceeded(is_ipv6);
+    }
+    let limit = packet.device_mtu();
+    let packet = match fitting(cluster, packet, limit) {
+        Ok(packet) => packet,
+        Err(verdict) => return verdict,
+    };
+    cluster.count(Counter::Forwarded);
+    target.forwarded.add(1, Relaxed);
+    packet.send_near(net, &node.address)
+}
+
+/// In a packet to the node's address.
+fn far(
+    cluster: &Cluster,
+    packet: Packet<'_>,
+    node: &NodeConfig,
+    target: &Target,
+    reason: Reason,
+    net: Net<'_>,
+) -> Verdict {
     let hop = Hop {
         to: node.address,
-        from: near.is_none().then(|| own_address(cluster, node)).flatten(),
-        near: near.map(|_| cluster.config.device),
+        from: own_address(cluster, node),
     };
-    let Some(path) = near.unwrap_or(&target.far).find(net, &hop) else {
+    let Some(path) = target.far.find(net, &hop) else {
         cluster.count(Counter::DroppedUnreachable);
         return packet.lose();
     };
     let is_ipv6 = cluster.config.name.address.is_ipv6();
-    let limit = match (near, reason) {
-        (Some(_), _) => Some(path.mtu()),
-        (None, Reason::Owner) => Some(room(&path, node, is_ipv6)),
-        (None, Reason::SecondChance) => None,
+    let marked = reason == Reason::SecondChance;
+    let packet = match marked {
+        true => packet,
+        false => match fitting(cluster, packet, room(&path, node, is_ipv6)) {
+            Ok(packet) => packet,
+            Err(verdict) => return verdict,
+        },
     };
-    let limit = limit.filter(|&limit| packet.exceeds(is_ipv6, limit));
-    if let Some(limit) = limit.filter(|_| !packet.may_be_cut(is_ipv6)) {
-        cluster.count(Counter::TooBig);
-        return packet.refuse_as_too_big(is_ipv6, limit);
-    }
     cluster.count(reason.counter());
     target.forwarded.add(1, Relaxed);
-    if near.is_some() {
-        return path.send(packet);
-    }
-    let marked = reason == Reason::SecondChance;
     let whole = !marked && !is_ipv6 && !packet.may_be_cut(is_ipv6);
     path.send_wrapped(packet, Wrapping { marked, whole })
+}
+
+/// The packet, if it is no longer than that, or may be cut; or else what became of it.
+fn fitting<'p>(cluster: &Cluster, packet: Packet<'p>, limit: u32) -> Result<Packet<'p>, Verdict> {
+    let is_ipv6 = cluster.config.name.address.is_ipv6();
+    if !packet.exceeds(is_ipv6, limit) || packet.may_be_cut(is_ipv6) {
+        return Ok(packet);
+    }
+    cluster.count(Counter::TooBig);
+    Err(packet.refuse_as_too_big(is_ipv6, limit))
 }
 
 /// This machine's address, by which the other one knows whose packet it is.

@@ -8,6 +8,10 @@
 //! | director | is told this machine's | this machine's |
 //! | directed, standby | is told nothing | nothing; it asks in another address's name |
 //!
+//! A device by which no packets of the cluster IP come is like one of a directed node, whatever the
+//! role is: Linux would answer there for every address of the machine, and who believed it would
+//! send this machine what is the cluster's. One such device is the one that a macvlan is made on.
+//!
 //! Answers and announcements are the kernel's own, with its own MAC address. They are mended on
 //! their way out, where those have to pass as well that the kernel makes by itself.
 
@@ -28,6 +32,30 @@ use kernel::{
     prelude::*,
     sync::rcu::Guard, //
 };
+
+/// What a segment is to see of a cluster IP.
+enum Face<'v> {
+    /// The MAC address that the nodes share.
+    Shared(&'v Cluster, [u8; 6]),
+    /// That of this machine.
+    Own(&'v Cluster),
+    /// Nothing.
+    Hidden,
+}
+
+impl<'v> Face<'v> {
+    /// By this device; none if the address is no cluster IP.
+    fn of(view: &'v View, address: &Address, device: u32) -> Option<Self> {
+        let Some(cluster) = view.on_device(address, device) else {
+            return (!view.at(address).is_empty()).then_some(Self::Hidden);
+        };
+        Some(match (cluster.config.role, cluster.config.mac) {
+            (Role::Shared, Some(mac)) => Self::Shared(cluster, mac),
+            (Role::Shared, None) | (Role::Director, _) => Self::Own(cluster),
+            (Role::Directed | Role::Standby, _) => Self::Hidden,
+        })
+    }
+}
 
 /// Places in an ARP packet of Ethernet and IPv4.
 mod arp {
@@ -89,13 +117,16 @@ pub(crate) fn arp_in(clusters: &Clusters, packet: Packet<'_>, guard: &Guard) -> 
     };
     let target = Address::from_v4_bytes(arp.target);
     let view = clusters.view(guard);
-    let Some(cluster) = view.and_then(|view| view.on_device(&target, packet.device())) else {
+    let Some(face) = view.and_then(|view| Face::of(view, &target, packet.device())) else {
         return packet.accept();
     };
-    // Who asks for its own address announces it: another machine of the cluster.
-    if cluster.config.role.answers() && arp.sender != arp.target {
-        packet.answer_arp(arp.target, arp.sender, arp.sender_mac);
-        cluster.count(Counter::Answered);
+    match face {
+        // Who asks for its own address announces it: another machine of the cluster.
+        Face::Own(cluster) | Face::Shared(cluster, _) if arp.sender != arp.target => {
+            packet.answer_arp(arp.target, arp.sender, arp.sender_mac);
+            cluster.count(Counter::Answered);
+        }
+        _ => (),
     }
     packet.leave()
 }
@@ -106,20 +137,20 @@ pub(crate) fn arp_out(clusters: &Clusters, mut packet: Packet<'_>, guard: &Guard
         return packet.accept();
     };
     let sender = Address::from_v4_bytes(arp.sender);
-    let Some(cluster) = view.on_device(&sender, packet.device()) else {
+    let Some(face) = Face::of(view, &sender, packet.device()) else {
         return packet.accept();
     };
-    let mended = match (cluster.config.role, cluster.config.mac) {
-        (Role::Shared, Some(mac)) => packet.write(arp::SENDER_MAC, &mac),
-        (Role::Director, _) | (Role::Shared, None) => true,
-        (Role::Directed | Role::Standby, _) if arp.is_request && arp.sender != arp.target => {
+    let mended = match face {
+        Face::Shared(_, mac) => packet.write(arp::SENDER_MAC, &mac),
+        Face::Own(_) => true,
+        Face::Hidden if arp.is_request && arp.sender != arp.target => {
             // Without another address it asks in nobody's name, as who probes does.
             let other = packet
                 .sources()
                 .find(|source| view.at(&Address::from_v4_bytes(*source)).is_empty());
             packet.write(arp::SENDER, &other.unwrap_or_default())
         }
-        (Role::Directed | Role::Standby, _) => return packet.leave(),
+        Face::Hidden => return packet.leave(),
     };
     match mended {
         true => packet.accept(),
@@ -170,32 +201,20 @@ pub(super) fn solicitation<'p>(view: &View, mut packet: Packet<'p>) -> Result<Ve
     let asked = Solicitation::read(&mut packet);
     let device = packet.device();
     let found = asked.and_then(|asked| {
-        let cluster = view.on_device(&Address::from_v6_bytes(asked.target), device)?;
-        Some((asked, cluster))
+        let face = Face::of(view, &Address::from_v6_bytes(asked.target), device)?;
+        Some((asked, face))
     });
     match found {
-        Some((asked, cluster)) => Ok(answer(cluster, packet, &asked)),
+        Some((asked, face)) => Ok(answer(&face, packet, &asked)),
         None => Err(packet),
     }
 }
 
-/// The same for a packet that is for a cluster IP.
-pub(super) fn unicast_solicitation<'p>(
-    cluster: &Cluster,
-    mut packet: Packet<'p>,
-) -> Result<Verdict, Packet<'p>> {
-    let target = cluster.config.name.address.to_bytes();
-    match Solicitation::read(&mut packet).filter(|asked| asked.target == target) {
-        Some(asked) => Ok(answer(cluster, packet, &asked)),
-        None => Err(packet),
-    }
-}
-
-fn answer(cluster: &Cluster, packet: Packet<'_>, asked: &Solicitation) -> Verdict {
+fn answer(face: &Face<'_>, packet: Packet<'_>, asked: &Solicitation) -> Verdict {
     if !packet.is_valid_icmp(true) {
         return packet.lose();
     }
-    if cluster.config.role.answers() {
+    if let Face::Own(cluster) | Face::Shared(cluster, _) = face {
         packet.answer_nd(asked.target, asked.source, asked.source_mac);
         cluster.count(Counter::Answered);
     }
@@ -215,36 +234,30 @@ pub(crate) fn icmpv6_out(clusters: &Clusters, packet: Packet<'_>, guard: &Guard)
     }
 }
 
-/// The cluster IP that stands there in the packet.
-fn named<'v>(view: &'v View, packet: &Packet<'_>, place: usize) -> Option<&'v Cluster> {
+/// What the segment is to see of the address that stands there in the packet.
+fn face_of<'v>(view: &'v View, packet: &Packet<'_>, place: usize) -> Option<Face<'v>> {
     let address = packet.array(place).map(Address::from_v6_bytes)?;
-    view.on_device(&address, packet.device())
+    Face::of(view, &address, packet.device())
 }
 
 fn advertisement_out(view: &View, packet: Packet<'_>) -> Verdict {
-    let Some(cluster) = named(view, &packet, nd::TARGET) else {
-        return packet.accept();
-    };
-    match cluster.config.role {
-        Role::Shared => with_mac(cluster, packet, nd::OPTIONS, nd::TARGET_MAC),
-        Role::Director => packet.accept(),
-        Role::Directed | Role::Standby => packet.leave(),
+    match face_of(view, &packet, nd::TARGET) {
+        Some(Face::Shared(_, mac)) => with_mac(mac, packet, nd::OPTIONS, nd::TARGET_MAC),
+        Some(Face::Own(_)) | None => packet.accept(),
+        Some(Face::Hidden) => packet.leave(),
     }
 }
 
 fn solicitation_out(view: &View, mut packet: Packet<'_>, options: usize) -> Verdict {
     let is_nobody = packet.array(nd::SOURCE) == Some([0; 16]);
-    if options == nd::OPTIONS && is_nobody && named(view, &packet, nd::TARGET).is_some() {
+    if options == nd::OPTIONS && is_nobody && face_of(view, &packet, nd::TARGET).is_some() {
         // Whether anybody else has the address: the others have, and would say so.
         return packet.leave();
     }
-    let Some(cluster) = named(view, &packet, nd::SOURCE) else {
-        return packet.accept();
-    };
-    let mended = match cluster.config.role {
-        Role::Shared => return with_mac(cluster, packet, options, nd::SOURCE_MAC),
-        Role::Director => true,
-        Role::Directed | Role::Standby => match packet.link_local_source() {
+    let mended = match face_of(view, &packet, nd::SOURCE) {
+        Some(Face::Shared(_, mac)) => return with_mac(mac, packet, options, nd::SOURCE_MAC),
+        Some(Face::Own(_)) | None => true,
+        Some(Face::Hidden) => match packet.link_local_source() {
             Some(source) => packet.write_icmpv6(nd::SOURCE, &source),
             None => false,
         },
@@ -256,11 +269,10 @@ fn solicitation_out(view: &View, mut packet: Packet<'_>, options: usize) -> Verd
 }
 
 /// Writes the shared MAC address into an option, if it is there.
-fn with_mac(cluster: &Cluster, mut packet: Packet<'_>, options: usize, kind: u8) -> Verdict {
-    let place = option(&packet, options, kind);
-    let mended = match (place, cluster.config.mac) {
-        (Some(place), Some(mac)) => packet.write_icmpv6(place, &mac),
-        _ => true,
+fn with_mac(mac: [u8; 6], mut packet: Packet<'_>, options: usize, kind: u8) -> Verdict {
+    let mended = match option(&packet, options, kind) {
+        Some(place) => packet.write_icmpv6(place, &mac),
+        None => true,
     };
     match mended {
         true => packet.accept(),

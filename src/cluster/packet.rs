@@ -60,11 +60,14 @@ pub(crate) fn incoming(clusters: &Clusters, packet: Packet<'_>, guard: &Guard) -
     match (is_service, services.is_empty()) {
         (true, _) => Visit {
             clusters,
+            view,
             services,
             came: Came::Alone,
         }
         .whole_or_fragment(packet),
         (false, true) => for_no_cluster(clusters, view, packet, destination.is_ipv6()),
+        // The nodes share it, and each decides about the one that comes by the service's device.
+        (false, false) if packet.is_for_many() => packet.leave(),
         (false, false) => packet.accept(),
     }
 }
@@ -74,6 +77,7 @@ fn for_no_cluster(clusters: &Clusters, view: &View, packet: Packet<'_>, is_ipv6:
     match tunnel::open(view, packet, clusters.net()) {
         Opened::Unwrapped(unwrapped) => Visit {
             clusters,
+            view,
             services: unwrapped.services,
             came: match unwrapped.second_chance {
                 true => Came::SecondChance,
@@ -125,6 +129,7 @@ enum Came {
 /// A packet meets the cluster IPs of its address.
 struct Visit<'a> {
     clusters: &'a Clusters,
+    view: &'a View,
     /// The most specific one last; there is one.
     services: &'a [Arc<Cluster>],
     came: Came,
@@ -177,11 +182,18 @@ impl Visit<'_> {
             cluster.count(Counter::SecondChanceIn);
         }
         if contents.kind == Kind::Other {
-            return neighbour::unicast_solicitation(cluster, packet)
-                .unwrap_or_else(|packet| self.pass(packet));
+            return self.other(packet);
         }
         let decision = self.decide(cluster, &packet, contents);
         self.carry_out(cluster, packet, decision)
+    }
+
+    /// It may ask for the address.
+    fn other(self, packet: Packet<'_>) -> Verdict {
+        match neighbour::solicitation(self.view, packet) {
+            Ok(verdict) => verdict,
+            Err(packet) => self.pass(packet),
+        }
     }
 
     /// Decides whose packet it is. Connections are looked for only if that matters.

@@ -46,6 +46,7 @@ fn attribute_of(counter: Counter) -> u32 {
         Counter::DroppedSpent => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_DROPPED_SPENT,
         Counter::DroppedMalformed => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_DROPPED_MALFORMED,
         Counter::DroppedUnreachable => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_DROPPED_UNREACHABLE,
+        Counter::DroppedHopLimit => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_DROPPED_HOP_LIMIT,
         Counter::TooBig => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_TOO_BIG,
         Counter::Reassembled => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_REASSEMBLED,
         Counter::Answered => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_ANSWERED,

@@ -110,7 +110,7 @@ impl Group {
         }
         let guard = rcu::read_lock();
         let mut members = self.members.iter(&guard);
-        members.any(|member| member.facts(&guard).can_spare())
+        members.any(|member| member.keeps_waiting(&guard) && member.facts(&guard).can_spare())
     }
 
     /// The socket of the first member from this index on that can be given a connection, as its
@@ -129,12 +129,18 @@ impl Group {
 }
 
 impl Member {
+    /// Whether connections wait while its program is busy: what costs little to know of what
+    /// `Facts::can_spare()` asks for.
+    pub(super) fn keeps_waiting(&self, guard: &Guard) -> bool {
+        self.pace.is_busy() && self.sock(guard).queued() > 0
+    }
+
+    /// Whether its program has nothing to do, and it can be given a connection.
     fn is_idle(&self, guard: &Guard) -> bool {
         let sock = self.sock(guard);
-        let facts = self.facts(guard);
-        facts.can_take()
-            && facts.load.queued == 0
+        sock.queued() == 0
             // One thread of several may be busy.
-            && (!facts.busy || sock.has_acceptor(guard))
+            && (!self.pace.is_busy() || sock.has_acceptor(guard))
+            && self.facts(guard).can_take()
     }
 }

@@ -132,16 +132,19 @@ pub(super) fn relieve(sock: &Sock) {
         return;
     };
     if let Some(member) = locked.attached_member() {
-        let many = locked.facts().load.queued;
-        move_some(&locked, member, many, Why::Select(Reason::Stalled));
+        move_some(
+            &locked,
+            member,
+            locked.queued(),
+            Why::Select(Reason::Stalled),
+        );
     }
 }
 
 /// Moves the waiting connections of a member that leaves to siblings, as far as they have room.
 /// Those that come meanwhile are not waited for.
 pub(super) fn drain(from: &Locked<'_>, member: &Member) {
-    let many = from.facts().load.queued;
-    move_some(from, member, many, Why::Select(Reason::Leaving));
+    move_some(from, member, from.queued(), Why::Select(Reason::Leaving));
 }
 
 /// Moves so many connections, the oldest first, each to the least loaded sibling that has room,

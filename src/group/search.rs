@@ -56,7 +56,7 @@ impl Group {
             .iter_from(self.start(guard), guard)
             .take(ENOUGH)
             .filter(move |member| !core::ptr::eq(*member, of))
-            .filter(|member| member.pace.is_busy() && member.sock(guard).queued() > 0)
+            .filter(|member| member.keeps_waiting(guard))
             .map(|member| {
                 let since = member.sock(guard).queued_since();
                 (member, member.facts(guard), since)

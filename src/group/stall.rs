@@ -240,7 +240,7 @@ impl Group {
             *index = index.saturating_add(1);
             let Some(member) = member else { continue };
             let sock = member.sock(&guard);
-            match member.pace.judge(sock.facts().load.queued, limit) {
+            match member.pace.judge(sock.queued(), limit) {
                 // It was woken for what was moved, and sleeps again without having looked.
                 Verdict::Idle if member.is_stalled() && sock.has_acceptor(&guard) => {
                     progress(member, sock);
@@ -266,7 +266,7 @@ impl Member {
             return;
         }
         // It may have accepted meanwhile, without having seen this; see `progress()`.
-        let queued = sock.facts().load.queued;
+        let queued = sock.queued();
         if self.pace.judge(queued, limit) != Verdict::Stalled {
             self.pace.stalled.store(false, Relaxed);
             return;

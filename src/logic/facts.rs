@@ -148,21 +148,50 @@ impl Facts {
     }
 }
 
+/// Listeners for the tests of the decisions.
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
-#[cfg_attr(CONFIG_KUNIT = "y", kernel::macros::kunit_tests(service_group_facts))]
-mod tests {
+pub(super) mod samples {
     use super::*;
 
-    fn loaded(queued: u32, weight: u32) -> Facts {
+    /// One of port 80 that serves IPv4, and takes ten.
+    pub(in super::super) fn listener(queued: u32, half_open: u32) -> Facts {
         Facts {
             listening: true,
             load: Load {
                 queued,
-                half_open: 0,
+                half_open,
                 backlog: 9,
             },
-            weight,
+            port: 80,
+            serves_ipv4: true,
             ..Facts::default()
+        }
+    }
+
+    pub(in super::super) fn stalled(facts: Facts) -> Facts {
+        Facts {
+            stalled: true,
+            ..facts
+        }
+    }
+
+    pub(in super::super) fn busy(facts: Facts) -> Facts {
+        Facts {
+            busy: true,
+            ..facts
+        }
+    }
+}
+
+#[cfg(any(test, CONFIG_KUNIT = "y"))]
+#[cfg_attr(CONFIG_KUNIT = "y", kernel::macros::kunit_tests(service_group_facts))]
+mod tests {
+    use super::{samples::*, *};
+
+    fn loaded(queued: u32, weight: u32) -> Facts {
+        Facts {
+            weight,
+            ..listener(queued, 0)
         }
     }
 
@@ -175,10 +204,6 @@ mod tests {
                 backlog: 9,
             },
             ..loaded(0, 1)
-        };
-        let stalled = |facts| Facts {
-            stalled: true,
-            ..facts
         };
         let table = [
             (loaded(9, 1), Some(Place::Free)),
@@ -225,13 +250,6 @@ mod tests {
         for ((queued, weight), (other, other_weight), less) in table {
             let facts = loaded(queued, weight);
             assert_eq!(facts.is_less_loaded(&loaded(other, other_weight)), less);
-        }
-    }
-
-    fn busy(facts: Facts) -> Facts {
-        Facts {
-            busy: true,
-            ..facts
         }
     }
 

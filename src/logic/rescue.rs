@@ -84,29 +84,7 @@ pub fn choose_giver<K: Copy>(
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 #[cfg_attr(CONFIG_KUNIT = "y", kernel::macros::kunit_tests(service_group_rescue))]
 mod tests {
-    use super::*;
-    use crate::logic::room::Load;
-
-    fn listener(queued: u32, half_open: u32) -> Facts {
-        Facts {
-            listening: true,
-            load: Load {
-                queued,
-                half_open,
-                backlog: 9,
-            },
-            port: 80,
-            serves_ipv4: true,
-            ..Facts::default()
-        }
-    }
-
-    fn stalled(facts: Facts) -> Facts {
-        Facts {
-            stalled: true,
-            ..facts
-        }
-    }
+    use super::{super::facts::samples::*, *};
 
     #[test]
     fn rescuer_needs_room_in_its_queue_only() {
@@ -152,10 +130,6 @@ mod tests {
 
     #[test]
     fn who_came_first_is_served_first() {
-        let busy = |facts| Facts {
-            busy: true,
-            ..facts
-        };
         let siblings = [
             (listener(9, 0), Some(10)),
             (busy(listener(2, 0)), Some(30)),

@@ -178,21 +178,7 @@ fn reason(home: &Facts) -> Reason {
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 #[cfg_attr(CONFIG_KUNIT = "y", kernel::macros::kunit_tests(service_group_select))]
 mod tests {
-    use super::*;
-
-    fn listener(queued: u32, half_open: u32) -> Facts {
-        Facts {
-            listening: true,
-            load: Load {
-                queued,
-                half_open,
-                backlog: 9,
-            },
-            port: 80,
-            serves_ipv4: true,
-            ..Facts::default()
-        }
-    }
+    use super::{super::facts::samples::*, *};
 
     fn decide(home: Facts, siblings: &[Facts]) -> Decision<usize> {
         decide_by(Policy::Overflow, home, siblings)
@@ -201,13 +187,6 @@ mod tests {
     fn decide_by(policy: Policy, home: Facts, siblings: &[Facts]) -> Decision<usize> {
         let siblings = siblings.iter().copied().enumerate();
         choose(policy, &home, Family::Ipv4, siblings)
-    }
-
-    fn stalled(facts: Facts) -> Facts {
-        Facts {
-            stalled: true,
-            ..facts
-        }
     }
 
     #[test]

@@ -52,6 +52,8 @@ _Bool sg_skb_write(struct sk_buff *skb, unsigned int at, const void *from,
 		   unsigned int len);
 /* Index of its device. */
 unsigned int sg_skb_device(const struct sk_buff *skb);
+/* Whether its frame was for many machines. */
+_Bool sg_skb_is_for_many(const struct sk_buff *skb);
 /* It is for this machine, whatever its MAC address. */
 void sg_skb_set_for_host(struct sk_buff *skb);
 void sg_skb_drop(struct sk_buff *skb);
@@ -156,16 +158,12 @@ _Bool sg_nd_write(struct sk_buff *skb, unsigned int at, const void *from,
 
 /**
  * struct sg_hop - where a packet is to go
- * @device: index of the device to send it by, 0 for any
  * @ipv6: of which family the addresses are
- * @near: it is on the same segment
  * @to: the node's address
  * @from: this machine's, or zero
  */
 struct sg_hop {
-	unsigned int	device;
 	_Bool		ipv6;
-	_Bool		near;
 	unsigned char	to[16];
 	unsigned char	from[16];
 };
@@ -193,8 +191,16 @@ _Bool sg_skb_may_be_cut(const struct sk_buff *skb, _Bool ipv6);
 _Bool sg_skb_exceeds(const struct sk_buff *skb, _Bool ipv6, unsigned int mtu);
 /* Tells its sender so. */
 void sg_tell_too_big(struct sk_buff *skb, _Bool ipv6, unsigned int mtu);
-/* Sends it unchanged; the packet and the reference are gone. */
-void sg_send_near(struct net *net, struct sk_buff *skb, struct dst_entry *dst);
+/* The same for one that had so many hops as it may. */
+void sg_tell_exceeded(struct sk_buff *skb, _Bool ipv6);
+/* How long a packet may be that is sent by the device that this one came by. */
+unsigned int sg_skb_device_mtu(const struct sk_buff *skb);
+/*
+ * Sends it by the device that it came by, to the MAC address of a neighbour,
+ * with one hop less. The packet is gone.
+ */
+void sg_send_near(struct net *net, struct sk_buff *skb, _Bool ipv6,
+		  const unsigned char *to);
 
 /**
  * struct sg_tunnel - what is put around a packet

@@ -46,53 +46,63 @@ void sg_route_free(struct sg_route *route)
 	kfree(route);
 }
 
+static struct dst_entry *sg_look_up_ipv4(struct net *net, struct flowi4 *fl4)
+{
+	struct rtable *rt = ip_route_output_key(net, fl4);
+
+	if (IS_ERR(rt))
+		return NULL;
+	if (!(rt->rt_flags & RTCF_LOCAL))
+		return &rt->dst;
+	ip_rt_put(rt);
+	return NULL;
+}
+
+static struct dst_entry *sg_look_up_ipv6(struct net *net, struct flowi6 *fl6)
+{
+	struct dst_entry *dst = ip6_route_output(net, NULL, fl6);
+
+	if (!dst->error && !(dst_rt6_info(dst)->rt6i_flags & RTF_LOCAL) &&
+	    (!ipv6_addr_any(&fl6->saddr) ||
+	     !ipv6_dev_get_saddr(net, dst->dev, &fl6->daddr, 0, &fl6->saddr)))
+		return dst;
+	dst_release(dst);
+	return NULL;
+}
+
 static struct dst_entry *sg_route_ipv4(struct sg_route *route, struct net *net,
 				       const struct sg_hop *hop,
 				       unsigned char *source)
 {
-	struct flowi4 fl4 = {
-		.flowi4_oif = hop->device,
-		.flowi4_flags = hop->near ? FLOWI_FLAG_KNOWN_NH : 0,
-	};
+	struct flowi4 fl4 = {};
 	struct rtable *rt = dst_cache_get_ip4(&route->cache, &fl4.saddr);
+	struct dst_entry *dst = rt ? &rt->dst : NULL;
 
-	if (!rt) {
+	if (!dst) {
 		memcpy(&fl4.daddr, hop->to, sizeof(fl4.daddr));
 		memcpy(&fl4.saddr, hop->from, sizeof(fl4.saddr));
-		rt = ip_route_output_key(net, &fl4);
-		if (IS_ERR(rt))
+		dst = sg_look_up_ipv4(net, &fl4);
+		if (!dst)
 			return NULL;
-		if (rt->rt_flags & RTCF_LOCAL) {
-			ip_rt_put(rt);
-			return NULL;
-		}
-		dst_cache_set_ip4(&route->cache, &rt->dst, fl4.saddr);
+		dst_cache_set_ip4(&route->cache, dst, fl4.saddr);
 	}
 	memcpy(source, &fl4.saddr, sizeof(fl4.saddr));
-	return &rt->dst;
+	return dst;
 }
 
 static struct dst_entry *sg_route_ipv6(struct sg_route *route, struct net *net,
 				       const struct sg_hop *hop,
 				       unsigned char *source)
 {
-	struct flowi6 fl6 = {
-		.flowi6_oif = hop->device,
-		.flowi6_flags = hop->near ? FLOWI_FLAG_KNOWN_NH : 0,
-	};
+	struct flowi6 fl6 = {};
 	struct dst_entry *dst = dst_cache_get_ip6(&route->cache, &fl6.saddr);
 
 	if (!dst) {
 		memcpy(&fl6.daddr, hop->to, sizeof(fl6.daddr));
 		memcpy(&fl6.saddr, hop->from, sizeof(fl6.saddr));
-		dst = ip6_route_output(net, NULL, &fl6);
-		if (dst->error || dst_rt6_info(dst)->rt6i_flags & RTF_LOCAL ||
-		    (ipv6_addr_any(&fl6.saddr) &&
-		     ipv6_dev_get_saddr(net, dst->dev, &fl6.daddr, 0,
-					&fl6.saddr))) {
-			dst_release(dst);
+		dst = sg_look_up_ipv6(net, &fl6);
+		if (!dst)
 			return NULL;
-		}
 		dst_cache_set_ip6(&route->cache, dst, &fl6.saddr);
 	}
 	memcpy(source, &fl6.saddr, sizeof(fl6.saddr));
@@ -134,20 +144,44 @@ _Bool sg_skb_exceeds(const struct sk_buff *skb, _Bool ipv6, unsigned int mtu)
 	return skb->len > mtu;
 }
 
-void sg_tell_too_big(struct sk_buff *skb, _Bool ipv6, unsigned int mtu)
+unsigned int sg_skb_device_mtu(const struct sk_buff *skb)
+{
+	return READ_ONCE(skb->dev->mtu);
+}
+
+/* Whether it leaves by its device as it is. */
+static _Bool sg_is_one_frame(const struct sk_buff *skb, _Bool ipv6)
+{
+	unsigned int max = ipv6 ? IP6CB(skb)->frag_max_size :
+				  IPCB(skb)->frag_max_size;
+
+	return !max && !sg_skb_exceeds(skb, ipv6, sg_skb_device_mtu(skb));
+}
+
+/* An error is sent from where the packet would have gone. */
+static _Bool sg_can_tell(struct sk_buff *skb)
 {
 	const struct iphdr *iph = ip_hdr(skb);
 
-	if (ipv6) {
+	return skb_dst(skb) ||
+	       !ip_route_input_noref(skb, iph->daddr, iph->saddr,
+				     ip4h_dscp(iph), skb->dev);
+}
+
+void sg_tell_too_big(struct sk_buff *skb, _Bool ipv6, unsigned int mtu)
+{
+	if (ipv6)
 		icmpv6_send(skb, ICMPV6_PKT_TOOBIG, 0, mtu);
-		return;
-	}
-	/* An error is sent from where the packet would have gone. */
-	if (!skb_dst(skb) &&
-	    ip_route_input_noref(skb, iph->daddr, iph->saddr, ip4h_dscp(iph),
-				 skb->dev))
-		return;
-	icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, htonl(mtu));
+	else if (sg_can_tell(skb))
+		icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, htonl(mtu));
+}
+
+void sg_tell_exceeded(struct sk_buff *skb, _Bool ipv6)
+{
+	if (ipv6)
+		icmpv6_send(skb, ICMPV6_TIME_EXCEED, ICMPV6_EXC_HOPLIMIT, 0);
+	else if (sg_can_tell(skb))
+		icmp_send(skb, ICMP_TIME_EXCEEDED, ICMP_EXC_TTL, 0);
 }
 
 void sg_path_shrinks(struct net *net, struct sk_buff *skb, unsigned int at,
@@ -164,24 +198,41 @@ void sg_path_shrinks(struct net *net, struct sk_buff *skb, unsigned int at,
 }
 
 /* As a packet that is sent, and was not received. Consumes it without memory. */
-static _Bool sg_prepare(struct sk_buff *skb, const struct dst_entry *dst,
-			unsigned int headers)
+static _Bool sg_prepare(struct sk_buff *skb, unsigned int headers)
 {
-	unsigned int room = LL_RESERVED_SPACE(dst->dev) + dst->header_len;
-
 	skb_orphan(skb);
 	skb_forward_csum(skb);
 	skb_clear_tstamp(skb);
-	if (!skb_cow_head(skb, room + headers))
+	if (!skb_cow_head(skb, headers))
 		return true;
 	kfree_skb_reason(skb, SKB_DROP_REASON_NOMEM);
 	return false;
 }
 
-void sg_send_near(struct net *net, struct sk_buff *skb, struct dst_entry *dst)
+/* It was put together, or may be cut: like a packet that is sent from here. */
+static void sg_send_near_cut(struct net *net, struct sk_buff *skb, _Bool ipv6,
+			     const unsigned char *to)
 {
-	if (!sg_prepare(skb, dst, 0)) {
-		dst_release(dst);
+	/* A route of this kind holds its device: it is not kept. */
+	struct flowi4 fl4 = {
+		.flowi4_oif = skb->dev->ifindex,
+		.flowi4_flags = FLOWI_FLAG_KNOWN_NH,
+	};
+	struct flowi6 fl6 = {
+		.flowi6_oif = skb->dev->ifindex,
+		.flowi6_flags = FLOWI_FLAG_KNOWN_NH,
+	};
+	struct dst_entry *dst;
+
+	if (ipv6) {
+		memcpy(&fl6.daddr, to, sizeof(fl6.daddr));
+		dst = sg_look_up_ipv6(net, &fl6);
+	} else {
+		memcpy(&fl4.daddr, to, sizeof(fl4.daddr));
+		dst = sg_look_up_ipv4(net, &fl4);
+	}
+	if (!dst) {
+		kfree_skb_reason(skb, SKB_DROP_REASON_IP_OUTNOROUTES);
 		return;
 	}
 	skb_dst_drop(skb);
@@ -189,6 +240,33 @@ void sg_send_near(struct net *net, struct sk_buff *skb, struct dst_entry *dst)
 	/* Its sender was told if it is too big. */
 	skb->ignore_df = 1;
 	dst_output(net, NULL, skb);
+}
+
+void sg_send_near(struct net *net, struct sk_buff *skb, _Bool ipv6,
+		  const unsigned char *to)
+{
+	_Bool one_frame = sg_is_one_frame(skb, ipv6);
+	struct in6_addr ip6;
+	__be32 ip;
+
+	if (!sg_prepare(skb, LL_RESERVED_SPACE(skb->dev)))
+		return;
+	if (ipv6)
+		ipv6_hdr(skb)->hop_limit--;
+	else
+		ip_decrease_ttl(ip_hdr(skb));
+	if (!one_frame) {
+		sg_send_near_cut(net, skb, ipv6, to);
+		return;
+	}
+	skb_dst_drop(skb);
+	if (ipv6) {
+		memcpy(&ip6, to, sizeof(ip6));
+		neigh_xmit(NEIGH_ND_TABLE, skb->dev, &ip6, skb);
+	} else {
+		memcpy(&ip, to, sizeof(ip));
+		neigh_xmit(NEIGH_ARP_TABLE, skb->dev, &ip, skb);
+	}
 }
 
 static void sg_push_ipv6(struct sk_buff *skb, const struct sg_tunnel *tunnel,
@@ -257,8 +335,9 @@ void sg_send_far(struct net *net, struct sk_buff *skb, struct dst_entry *dst,
 	dsfield = inner6 ? ipv6_get_dsfield(ipv6_hdr(skb)) :
 			   ipv4_get_dsfield(ip_hdr(skb));
 	ttl = inner6 ? ipv6_hdr(skb)->hop_limit : ip_hdr(skb)->ttl;
-	if (!sg_prepare(skb, dst, sizeof(struct ipv6hdr) +
-				  sizeof(struct gre_base_hdr))) {
+	if (!sg_prepare(skb, LL_RESERVED_SPACE(dst->dev) + dst->header_len +
+				     sizeof(struct ipv6hdr) +
+				     sizeof(struct gre_base_hdr))) {
 		dst_release(dst);
 		return;
 	}

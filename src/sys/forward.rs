@@ -17,8 +17,6 @@ pub(crate) struct Hop {
     pub(crate) to: Address,
     /// This machine's, of the same family, if it has to be a certain one.
     pub(crate) from: Option<Address>,
-    /// The device, if the node is on its segment.
-    pub(crate) near: Option<u32>,
 }
 
 /// The way to a node, which is looked up anew when routing tables have changed.
@@ -46,9 +44,7 @@ impl Route {
     /// packets come in.
     pub(crate) fn find<'a>(&self, net: Net<'a>, hop: &Hop) -> Option<Path<'a>> {
         let numbers = bindings::sg_hop {
-            device: hop.near.unwrap_or(0),
             ipv6: hop.to.is_ipv6(),
-            near: hop.near.is_some(),
             to: hop.to.to_bytes(),
             from: hop.from.map_or([0; 16], |from| from.to_bytes()),
         };
@@ -103,14 +99,6 @@ impl Path<'_> {
         unsafe { bindings::sg_path_mtu(self.dst.as_ptr()) }
     }
 
-    /// Sends the packet unchanged.
-    pub(crate) fn send(self, packet: Packet<'_>) -> Verdict {
-        let (dst, net) = self.into_parts();
-        // SAFETY: Both references are given up.
-        unsafe { bindings::sg_send_near(net.as_ptr(), packet.into_raw(), dst.as_ptr()) };
-        Packet::stolen()
-    }
-
     /// Sends the packet in another one.
     pub(crate) fn send_wrapped(self, packet: Packet<'_>, wrapping: Wrapping) -> Verdict {
         let tunnel = bindings::sg_tunnel {
@@ -158,6 +146,27 @@ impl<'a> Packet<'a> {
         // SAFETY: The packet is there.
         unsafe { bindings::sg_tell_too_big(self.as_ptr(), ipv6, mtu) };
         self.lose()
+    }
+
+    /// Tells its sender that it had as many hops as it may, and loses it.
+    pub(crate) fn refuse_as_exceeded(self, ipv6: bool) -> Verdict {
+        // SAFETY: The packet is there.
+        unsafe { bindings::sg_tell_exceeded(self.as_ptr(), ipv6) };
+        self.lose()
+    }
+
+    /// How long a packet may be that leaves by the device that this one came by.
+    pub(crate) fn device_mtu(&self) -> u32 {
+        // SAFETY: The packet is there.
+        unsafe { bindings::sg_skb_device_mtu(self.as_ptr()) }
+    }
+
+    /// Sends it to a neighbour on its device, with one hop less than it may still have.
+    pub(crate) fn send_near(self, net: Net<'_>, to: &Address) -> Verdict {
+        let (bytes, ipv6) = (to.to_bytes(), to.is_ipv6());
+        // SAFETY: Ownership is given up; the namespace and the bytes are there.
+        unsafe { bindings::sg_send_near(net.as_ptr(), self.into_raw(), ipv6, bytes.as_ptr()) };
+        Self::stolen()
     }
 
     /// The packet that is in this one, behind so many bytes of headers. If there is no sound one,

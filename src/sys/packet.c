@@ -176,6 +176,12 @@ unsigned int sg_skb_device(const struct sk_buff *skb)
 	return skb->dev->ifindex;
 }
 
+_Bool sg_skb_is_for_many(const struct sk_buff *skb)
+{
+	return skb->pkt_type == PACKET_MULTICAST ||
+	       skb->pkt_type == PACKET_BROADCAST;
+}
+
 void sg_skb_set_for_host(struct sk_buff *skb)
 {
 	skb->pkt_type = PACKET_HOST;

@@ -160,6 +160,18 @@ impl Packet<'_> {
         unsafe { bindings::sg_skb_device(self.0) }
     }
 
+    /// How many more hops its sender allows it.
+    pub(crate) fn hops_left(&self, ipv6: bool) -> u8 {
+        let place = if ipv6 { 7 } else { 8 };
+        self.array(place).map_or(0, |[hops]: [u8; 1]| hops)
+    }
+
+    /// Whether its frame was for many machines.
+    pub(crate) fn is_for_many(&self) -> bool {
+        // SAFETY: By the invariant.
+        unsafe { bindings::sg_skb_is_for_many(self.0) }
+    }
+
     /// What this machine has of the connection.
     pub(crate) fn connection(&self, net: Net<'_>, flow: &Flow) -> Connection {
         let (mut sent, mut received) = (0, 0);

@@ -98,6 +98,7 @@ counters! {
     dropped_spent "Packets dropped because their second chance brought nothing";
     dropped_malformed "Packets dropped because they contradict themselves";
     dropped_unreachable "Packets dropped because there was no way to their node";
+    dropped_hop_limit "Packets dropped as their sender allows no further hop; it was told";
     too_big "Packets dropped as too big for the way to their node; the sender was told";
     reassembled "Datagrams put together of fragments";
     answered "ARP requests and neighbour solicitations answered for the address";
@@ -121,6 +122,7 @@ impl ClusterCounters {
             self.dropped_spent,
             self.dropped_malformed,
             self.dropped_unreachable,
+            self.dropped_hop_limit,
             self.too_big,
         ])
     }

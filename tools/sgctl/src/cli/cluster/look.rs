@@ -16,7 +16,8 @@ machine, or null), \"nodes\": [{\"id\", \"name\" (or null), \"state\", \"weight\
 \"way\", \"slots\", \"forwarded\"}], \"table\" (the id of each slot's owner, or 0),
 \"counters\": {\"owned\", \"known\", \"ignored\", \"forwarded\", \"second_chance\",
 \"second_chance_in\", \"silent\", \"dropped_no_owner\", \"dropped_spent\",
-\"dropped_malformed\", \"dropped_unreachable\", \"too_big\", \"reassembled\", \"answered\"}}.
+\"dropped_malformed\", \"dropped_unreachable\", \"dropped_hop_limit\", \"too_big\",
+\"reassembled\", \"answered\"}}.
 The key is not shown.
 
 The counters are packets on this machine: OWNED it took as its slot is this node's, KNOWN
