@@ -222,7 +222,7 @@ mod tests {
         nest.extend(word(6, 84));
         nest.extend(wire::attribute(7, &1_000_000u64.to_ne_bytes()));
         let mut counters = wire::attribute(2, &41u64.to_ne_bytes());
-        counters.extend(word(15, 42));
+        counters.extend(word(16, 42));
         let mut bytes = wire::attribute(NESTED | 13, &nest);
         bytes.extend(wire::attribute(NESTED | 15, &counters));
         bytes.extend(wire::attribute(99, &[1]));

@@ -216,7 +216,7 @@ mod tests {
         }
         assert_eq!(counters.taken(), 0b11);
         assert_eq!(counters.sent(), 0b11 << 3);
-        assert_eq!(counters.dropped(), 0b1_1111 << 7);
+        assert_eq!(counters.dropped(), 0b11_1111 << 7);
     }
 
     #[test]
