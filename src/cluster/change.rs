@@ -123,7 +123,7 @@ fn check(config: &Config, map: &Map, book: &Book, old: Option<&Served>) -> Resul
     };
     let epoch = old.cluster.config.epoch;
     let stale =
-        config.epoch < epoch || (config.epoch == epoch && !map.same(old.cluster.table.map()));
+        config.epoch < epoch || (config.epoch == epoch && !map.owns_like(old.cluster.table.map()));
     match stale {
         true => Err(ESTALE),
         false => Ok(()),
@@ -183,7 +183,7 @@ fn view_of(
     for cluster in Iterator::chain(Iterator::chain(head, between.cloned()), tail) {
         list.push(cluster, GFP_KERNEL_ACCOUNT)?;
     }
-    Ok(RcuBox::new(View::new(list), GFP_KERNEL_ACCOUNT)?)
+    Ok(RcuBox::new(View::new(list)?, GFP_KERNEL_ACCOUNT)?)
 }
 
 impl Clusters {
@@ -231,7 +231,7 @@ impl Cluster {
             None => Arc::new(Counters::new(), GFP_KERNEL_ACCOUNT)?,
         };
         let table = match old {
-            Some(old) => Table::after(&old.table, map, config.settle)?,
+            Some(old) => Table::after(&old.table, map)?,
             None => Table::first(map)?,
         };
         let mut targets = KVec::with_capacity(config.nodes.len(), GFP_KERNEL_ACCOUNT)?;

@@ -157,6 +157,8 @@ pub(super) struct Config {
     pub(super) this: Option<NodeId>,
     /// Seconds.
     pub(super) settle: u32,
+    /// Whether nodes pass on what their groups have no room for.
+    pub(super) spill: bool,
     pub(super) epoch: u32,
     /// By their ids.
     pub(super) nodes: KVec<NodeConfig>,
@@ -179,11 +181,15 @@ impl Config {
                 .optional_u32(uapi::SERVICE_GROUP_A_CLUSTER_NODE)
                 .and_then(NodeId::new),
             settle: required(request, uapi::SERVICE_GROUP_A_CLUSTER_SETTLE)?,
+            spill: request.optional_u32(uapi::SERVICE_GROUP_A_CLUSTER_SPILL) == Some(1),
             epoch: required(request, uapi::SERVICE_GROUP_A_CLUSTER_EPOCH)?,
             nodes: nodes(request, &name)?,
         };
-        let map = Map::new(hash(request, key)?, config.table(request)?).ok_or(EINVAL)?;
+        let mut map = Map::new(hash(request, key)?, config.table(request)?).ok_or(EINVAL)?;
         config.check()?;
+        if config.spill {
+            map.let_spill(|id| config.is_up(id))?;
+        }
         Ok((config, map))
     }
 
@@ -191,6 +197,12 @@ impl Config {
     pub(super) fn is_there(&self, id: NodeId) -> bool {
         let node = self.node(id);
         node.is_some_and(|(_, node)| node.state != State::Down)
+    }
+
+    /// Whether there is a node with this id that takes connections.
+    fn is_up(&self, id: NodeId) -> bool {
+        let node = self.node(id);
+        node.is_some_and(|(_, node)| node.state == State::Up)
     }
 
     /// The node with this id, and its place.
@@ -207,7 +219,7 @@ impl Config {
 
     /// Whether packets may come in tunnels.
     pub(super) fn is_tunnelled(&self) -> bool {
-        self.role != Role::Shared
+        self.role != Role::Shared || self.spill
     }
 
     /// Whether what goes from the one address to the other one comes from another node to this one.

@@ -32,11 +32,13 @@ pub(super) enum Counter {
     TooBig,
     Reassembled,
     Answered,
+    SpilledOut,
+    SpilledIn,
 }
 
 impl Counter {
     /// Number of counters.
-    const COUNT: usize = 15;
+    const COUNT: usize = 17;
 
     /// All of them, in the order of their attributes.
     pub(super) const ALL: [Self; Self::COUNT] = [
@@ -55,6 +57,8 @@ impl Counter {
         Self::TooBig,
         Self::Reassembled,
         Self::Answered,
+        Self::SpilledOut,
+        Self::SpilledIn,
     ];
 }
 

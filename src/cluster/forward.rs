@@ -9,6 +9,7 @@
 //! A second chance goes in a packet of its own always, with a GRE header of four bytes between the
 //! IP headers: that is what it is known by, whatever the way there. It is never refused for its
 //! length, but fragmented, for its sender could not know: what it sends fitted before the change.
+//! What is spilled goes alike.
 //!
 //! ```text
 //!   +-------------------+---------------+----------------------+
@@ -28,7 +29,7 @@ use super::{
     Cluster, //
 };
 use crate::{
-    logic::cluster::{flow::Address, slots::NodeId},
+    logic::cluster::{flow::Address, others::Others, slots::NodeId},
     sys::{
         forward::{Hop, Path, Route, Wrapping},
         netns::Net,
@@ -75,6 +76,8 @@ pub(super) enum Reason {
     Owner,
     /// It may have the packet's connection.
     SecondChance,
+    /// The owner has no room for it.
+    Spill,
 }
 
 impl Reason {
@@ -82,6 +85,7 @@ impl Reason {
         match self {
             Self::Owner => Counter::Forwarded,
             Self::SecondChance => Counter::SecondChance,
+            Self::Spill => Counter::SpilledOut,
         }
     }
 }
@@ -100,9 +104,28 @@ pub(super) fn give(
     };
     match (node.way, reason) {
         (Way::Neighbour, Reason::Owner) => near(cluster, packet, node, target, net),
-        (Way::Tunnel, _) | (_, Reason::SecondChance) => {
-            far(cluster, packet, node, target, reason, net)
+        _ => far(cluster, packet, node, target, reason, net),
+    }
+}
+
+/// Gives a packet to each of some nodes. A copy for which there is no memory is lost.
+pub(super) fn give_copies(
+    cluster: &Cluster,
+    packet: Packet<'_>,
+    to: &Others,
+    reason: Reason,
+    net: Net<'_>,
+) -> Verdict {
+    let mut nodes = to.iter();
+    let last = nodes.next();
+    for node in nodes {
+        if let Some(copy) = packet.copy() {
+            give(cluster, copy, node, reason, net);
         }
+    }
+    match last {
+        Some(node) => give(cluster, packet, node, reason, net),
+        None => packet.lose(),
     }
 }
 
@@ -148,7 +171,11 @@ fn far(
         return packet.lose();
     };
     let is_ipv6 = cluster.config.name.address.is_ipv6();
-    let marked = reason == Reason::SecondChance;
+    if !packet.may_be_wrapped() {
+        cluster.count(Counter::TooBig);
+        return packet.lose();
+    }
+    let marked = reason != Reason::Owner;
     let packet = match marked {
         true => packet,
         false => match fitting(cluster, packet, room(&path, node, is_ipv6)) {

@@ -29,6 +29,7 @@ pub(crate) mod neighbour;
 pub(crate) mod packet;
 mod peers;
 pub(crate) mod report;
+pub(crate) mod spill;
 mod table;
 mod tunnel;
 mod view;
@@ -188,11 +189,13 @@ impl Clusters {
 
     /// A device's neighbours may have forgotten or mistaken who has its cluster IPs. Under RTNL.
     pub(crate) fn device_moved(&self, index: u32) {
-        let book = self.changes.lock();
-        for served in &book.served {
-            if served.cluster.config.device == index {
-                served.announce();
+        let mut book = self.changes.lock();
+        let here = |served: &&mut Served| served.cluster.config.device == index;
+        for served in book.served.iter_mut().filter(here) {
+            if let Some(device) = &mut served.device {
+                device.rejoin();
             }
+            served.announce();
         }
     }
 }

@@ -199,12 +199,14 @@ impl Visit<'_> {
     /// Decides whose packet it is. Connections are looked for only if that matters.
     fn decide(&self, cluster: &Cluster, packet: &Packet<'_>, contents: &Contents) -> Decision {
         let config = &cluster.config;
-        let owners = cluster.table.owners(&contents.flow, config.settle);
+        let table = &cluster.table;
+        let owners = table.owners(&contents.flow, config.settle, |id| config.is_there(id));
         let mut facts = Facts {
             role: self.role(config),
             this: config.this,
             owner: owners.owner,
-            previous: owners.previous.filter(|&id| config.is_there(id)),
+            others: owners.others,
+            spill: owners.spill,
             young: owners.young,
             known: false,
             begins: contents.begins(),
@@ -218,7 +220,7 @@ impl Visit<'_> {
             known: true,
             ..facts
         });
-        if !cluster.table.has_changed() || known == unknown || !self.knows(packet, contents) {
+        if !table.has_others() || known == unknown || !self.knows(packet, contents) {
             return unknown;
         }
         known
@@ -248,37 +250,37 @@ impl Visit<'_> {
 
     fn carry_out(self, cluster: &Cluster, packet: Packet<'_>, decision: Decision) -> Verdict {
         let net = self.clusters.net();
-        let (to, reason) = match decision {
-            Decision::Take => return self.take(cluster, packet, Counter::Owned),
-            Decision::TakeKnown => return self.take(cluster, packet, Counter::Known),
+        match decision {
+            Decision::Take => self.take(cluster, packet, Counter::Owned),
+            Decision::TakeKnown => self.take(cluster, packet, Counter::Known),
+            Decision::TakeSpilled => self.take(cluster, packet, Counter::SpilledIn),
+            // The kernel does it, as for any packet without a socket.
+            Decision::Refuse => self.take(cluster, packet, Counter::DroppedSpent),
             Decision::Ignore => {
                 cluster.count(Counter::Ignored);
-                return packet.leave();
+                packet.leave()
             }
             Decision::Silent => {
                 cluster.count(Counter::Silent);
-                return packet.leave();
+                packet.leave()
             }
             Decision::Drop(DropReason::NoOwner) => {
                 cluster.count(Counter::DroppedNoOwner);
-                return packet.lose();
+                packet.lose()
             }
             Decision::Drop(DropReason::SecondChanceSpent) => {
                 cluster.count(Counter::DroppedSpent);
-                return packet.lose();
+                packet.lose()
             }
-            Decision::Forward(to) => (to, Reason::Owner),
-            Decision::SecondChance(to) => (to, Reason::SecondChance),
-        };
-        forward::give(cluster, packet, to, reason, net)
+            Decision::Forward(to) => forward::give(cluster, packet, to, Reason::Owner, net),
+            Decision::SecondChance(others) => {
+                forward::give_copies(cluster, packet, &others, Reason::SecondChance, net)
+            }
+        }
     }
 
     fn take(self, cluster: &Cluster, packet: Packet<'_>, counter: Counter) -> Verdict {
-        // A packet that came in another one comes once more, alone, and is counted then, unless it
-        // comes by another device than the cluster IP has.
-        if self.came == Came::Alone || cluster.config.device != packet.device() {
-            cluster.count(counter);
-        }
+        cluster.count(counter);
         match self.came {
             Came::Alone => packet.take(),
             Came::Wrapped | Came::SecondChance => self.pass(packet),

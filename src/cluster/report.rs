@@ -50,6 +50,8 @@ fn attribute_of(counter: Counter) -> u32 {
         Counter::TooBig => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_TOO_BIG,
         Counter::Reassembled => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_REASSEMBLED,
         Counter::Answered => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_ANSWERED,
+        Counter::SpilledOut => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_SPILLED_OUT,
+        Counter::SpilledIn => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_SPILLED_IN,
     }
 }
 
@@ -124,6 +126,7 @@ fn put_cluster(message: &mut Message, cluster: &Cluster, also: Also) -> Result {
         message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_NODE, this.get())?;
     }
     message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_SETTLE, config.settle)?;
+    message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_SPILL, config.spill.into())?;
     message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_EPOCH, config.epoch)?;
     put_nodes(message, cluster)?;
     if also.table {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The table of a cluster IP: who owns a flow, and who did before.
+//! The table of a cluster IP: who owns a flow, and who else may have its connection.
 
 #![forbid(unsafe_code)]
 
@@ -8,7 +8,8 @@ use crate::{
     logic::cluster::{
         flow::Flow,
         hash::{Hash, SlotCount},
-        slots::{remember, Slot}, //
+        others::Others,
+        slots::{remember, spill, NodeId, Slot}, //
     },
     sys::ticker::now, //
 };
@@ -27,13 +28,35 @@ pub(super) struct Map {
     pub(super) count: SlotCount,
     /// `count` of them.
     pub(super) slots: KVec<Slot>,
+    /// To whom they spill; none if they must not.
+    spills: KVec<Slot>,
 }
 
 impl Map {
     /// None if there are too many slots, or none.
     pub(super) fn new(hash: Hash, slots: KVec<Slot>) -> Option<Self> {
         let count = SlotCount::new(slots.len())?;
-        Some(Self { hash, count, slots })
+        Some(Self {
+            hash,
+            count,
+            slots,
+            spills: KVec::new(),
+        })
+    }
+
+    /// Has slots spill to nodes that are up.
+    pub(super) fn let_spill(&mut self, is_up: impl Fn(NodeId) -> bool) -> Result<(), AllocError> {
+        self.spills = KVec::from_elem(None, self.slots.len(), GFP_KERNEL_ACCOUNT)?;
+        spill(&self.slots, is_up, &mut self.spills);
+        Ok(())
+    }
+
+    fn copy(&self) -> Result<Self, AllocError> {
+        Ok(Self {
+            slots: copy(&self.slots)?,
+            spills: copy(&self.spills)?,
+            ..*self
+        })
     }
 
     /// Who stands in a list of owners of slots for a flow.
@@ -47,32 +70,65 @@ impl Map {
         self.hash == other.hash && self.count == other.count
     }
 
-    pub(super) fn same(&self, other: &Self) -> bool {
+    /// Whether flows have the same owners.
+    pub(super) fn owns_like(&self, other: &Self) -> bool {
         self.divides_like(other) && *self.slots == *other.slots
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        self.owns_like(other) && *self.spills == *other.spills
     }
 }
 
-/// How many numbers of slots, or hashes, are remembered while changes are young.
+fn copy(slots: &KVec<Slot>) -> Result<KVec<Slot>, AllocError> {
+    let mut copy = KVec::with_capacity(slots.len(), GFP_KERNEL_ACCOUNT)?;
+    copy.extend_from_slice(slots, GFP_KERNEL_ACCOUNT)?;
+    Ok(copy)
+}
+
+/// What is to be remembered of slots, which had `old` and get `new`, beside what was remembered.
+fn remembered(
+    before: &KVec<Slot>,
+    old: &KVec<Slot>,
+    new: &KVec<Slot>,
+) -> Result<KVec<Slot>, AllocError> {
+    // Slots that may not spill have nobody.
+    let len = before.len().max(old.len()).max(new.len());
+    let widened = |slots: &KVec<Slot>| {
+        let mut wide = copy(slots)?;
+        wide.resize(len, None, GFP_KERNEL_ACCOUNT)?;
+        Ok::<_, AllocError>(wide)
+    };
+    let mut all = widened(before)?;
+    remember(&mut all, &widened(old)?, &widened(new)?);
+    Ok(all)
+}
+
+/// How many numbers of slots, or hashes, are remembered.
 const MOST_FORMER: u32 = 4;
 
-/// The table, and what it was before changes that were young when it was made.
+/// The table, and what it was before.
 pub(super) struct Table {
     map: Map,
     /// Who owned its slots before.
     previous: KVec<Slot>,
+    /// To whom they spilled before.
+    previous_spills: KVec<Slot>,
     /// What was there when flows had other slots.
     former: Option<Arc<Table>>,
     /// When it came to be in the place of another one; none if it is the first one.
     since: Option<u64>,
 }
 
-/// The owners of a flow.
+/// Who may have a flow.
 pub(super) struct Owners {
-    /// The present one, if the slot has one.
+    /// The present owner, if the slot has one.
     pub(super) owner: Slot,
-    /// The latest other one before changes that are young.
-    pub(super) previous: Slot,
-    /// Whether the change is young.
+    /// The others, the likeliest first.
+    pub(super) others: Others,
+    /// To whom the slot spills.
+    pub(super) spill: Slot,
+    /// Whether the latest change is young.
     pub(super) young: bool,
 }
 
@@ -80,46 +136,53 @@ impl Table {
     /// The first one.
     pub(super) fn first(map: Map) -> Result<Arc<Self>, AllocError> {
         let table = Self {
-            previous: KVec::from_elem(None, map.slots.len(), GFP_KERNEL_ACCOUNT)?,
             map,
+            previous: KVec::new(),
+            previous_spills: KVec::new(),
             former: None,
             since: None,
         };
         Arc::new(table, GFP_KERNEL_ACCOUNT)
     }
 
-    /// The one that comes after `old`, whose changes are young for `settle` seconds.
-    pub(super) fn after(old: &Arc<Self>, map: Map, settle: u32) -> Result<Arc<Self>, AllocError> {
+    /// The one that comes after `old`.
+    pub(super) fn after(old: &Arc<Self>, map: Map) -> Result<Arc<Self>, AllocError> {
         if old.map.same(&map) {
             return Ok(old.clone());
         }
-        let mut previous = KVec::from_elem(None, map.slots.len(), GFP_KERNEL_ACCOUNT)?;
-        let former = if old.map.divides_like(&map) {
-            if old.is_young(settle) {
-                previous.copy_from_slice(&old.previous);
+        let table = if old.map.divides_like(&map) {
+            Self {
+                previous: remembered(&old.previous, &old.map.slots, &map.slots)?,
+                previous_spills: remembered(&old.previous_spills, &old.map.spills, &map.spills)?,
+                former: old.former.clone(),
+                since: Some(now()),
+                map,
             }
-            remember(&mut previous, &old.map.slots, &map.slots);
-            old.former.clone().filter(|_| old.is_young(settle))
         } else {
-            Some(old.shortened(settle)?)
-        };
-        let table = Self {
-            map,
-            previous,
-            former,
-            since: Some(now()),
+            Self {
+                previous: KVec::new(),
+                previous_spills: KVec::new(),
+                former: Some(old.shortened()?),
+                since: Some(now()),
+                map,
+            }
         };
         Arc::new(table, GFP_KERNEL_ACCOUNT)
     }
 
     /// The same, as what is to be remembered of it.
-    fn shortened(self: &Arc<Self>, settle: u32) -> Result<Arc<Self>, AllocError> {
-        if self.is_young(settle) && self.depth() < MOST_FORMER {
+    fn shortened(self: &Arc<Self>) -> Result<Arc<Self>, AllocError> {
+        if self.depth() < MOST_FORMER {
             return Ok(self.clone());
         }
-        let mut slots = KVec::with_capacity(self.map.slots.len(), GFP_KERNEL_ACCOUNT)?;
-        slots.extend_from_slice(&self.map.slots, GFP_KERNEL_ACCOUNT)?;
-        Self::first(Map { slots, ..self.map })
+        let table = Self {
+            map: self.map.copy()?,
+            previous: copy(&self.previous)?,
+            previous_spills: copy(&self.previous_spills)?,
+            former: None,
+            since: None,
+        };
+        Arc::new(table, GFP_KERNEL_ACCOUNT)
     }
 
     fn depth(&self) -> u32 {
@@ -139,9 +202,9 @@ impl Table {
         &self.map
     }
 
-    /// Whether connections from before a change may be anywhere.
-    pub(super) fn has_changed(&self) -> bool {
-        self.since.is_some()
+    /// Whether connections may be with others than the owner.
+    pub(super) fn has_others(&self) -> bool {
+        self.since.is_some() || !self.map.spills.is_empty()
     }
 
     fn is_young(&self, settle: u32) -> bool {
@@ -151,29 +214,42 @@ impl Table {
         })
     }
 
-    /// Who owns a flow.
-    pub(super) fn owners(&self, flow: &Flow, settle: u32) -> Owners {
+    /// Who may have a flow, of the nodes that are there.
+    pub(super) fn owners(
+        &self,
+        flow: &Flow,
+        settle: u32,
+        is_there: impl Fn(NodeId) -> bool,
+    ) -> Owners {
         let owner = self.map.owner(&self.map.slots, flow);
-        let young = self.is_young(settle);
-        let previous = match young {
-            true => self.previous(flow, owner),
-            false => None,
-        };
         Owners {
             owner,
-            previous,
-            young,
+            others: self.others(flow, |node| Some(node) != owner && is_there(node)),
+            spill: self.map.owner(&self.map.spills, flow),
+            young: self.is_young(settle),
         }
     }
 
-    /// The latest one who owned a flow and does not own it now.
-    fn previous(&self, flow: &Flow, owner: Slot) -> Slot {
-        self.chain().find_map(|table| {
-            let then = table.map.owner(&table.map.slots, flow);
-            let before = table.map.owner(&table.previous, flow);
-            then.filter(|_| then != owner)
-                .or(before.filter(|_| before != owner))
-        })
+    /// All who owned a flow, or got it from who did, and are wanted.
+    fn others(&self, flow: &Flow, is_wanted: impl Fn(NodeId) -> bool) -> Others {
+        let mut others = Others::default();
+        if !self.has_others() {
+            return others;
+        }
+        for table in self.chain() {
+            let map = &table.map;
+            let slot = map.hash.slot(flow, map.count);
+            for slots in [
+                &map.slots,
+                &table.previous,
+                &map.spills,
+                &table.previous_spills,
+            ] {
+                let node = slots.get(slot).copied().flatten();
+                others.add(node.filter(|&node| is_wanted(node)));
+            }
+        }
+        others
     }
 }
 

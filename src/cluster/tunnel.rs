@@ -133,10 +133,7 @@ pub(super) fn open<'p, 'v>(view: &'v View, mut packet: Packet<'p>, net: Net<'_>)
 
 /// Whether it is a tunnel between this node and another one.
 fn is_ours(view: &View, outer: &Outer) -> bool {
-    matches!(outer.protocol, IPIP | IPV6 | GRE)
-        && view
-            .tunnelled()
-            .any(|cluster| cluster.config.joins(&outer.source, &outer.destination))
+    matches!(outer.protocol, IPIP | IPV6 | GRE) && view.joins(&outer.source, &outer.destination)
 }
 
 /// What stands in the outer packet.
@@ -213,11 +210,8 @@ pub(super) fn learn_mtu(view: &View, packet: &mut Packet<'_>, net: Net<'_>) {
     };
     let is_ipv6 = error.destination.is_ipv6();
     let learnt = TooBig::read(packet, &error).filter(|too_big| {
-        packet.is_valid_icmp(is_ipv6)
-            && view.tunnelled().any(|cluster| {
-                // It was sent from here: the error's receiver, to another node.
-                cluster.config.joins(&too_big.destination, &too_big.source)
-            })
+        // It was sent from here: the error's receiver, to another node.
+        view.joins(&too_big.destination, &too_big.source) && packet.is_valid_icmp(is_ipv6)
     });
     if let Some(too_big) = learnt {
         packet.note_mtu(net, too_big.at, is_ipv6, too_big.mtu);

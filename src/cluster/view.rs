@@ -8,6 +8,7 @@ use super::Cluster;
 use crate::logic::cluster::flow::{Address, Flow};
 use kernel::{
     prelude::*,
+    rbtree::RBTree,
     sync::Arc, //
 };
 
@@ -43,20 +44,26 @@ pub(super) struct View {
     filter: Filter,
     /// By their names: those of one address stand together, the most specific one last.
     clusters: KVec<Arc<Cluster>>,
+    /// This node's and another node's address, of those with a tunnel between them.
+    tunnels: RBTree<(Address, Address), ()>,
 }
 
 impl View {
     /// They are given by their names.
-    pub(super) fn new(clusters: KVec<Arc<Cluster>>) -> Self {
+    pub(super) fn new(clusters: KVec<Arc<Cluster>>) -> Result<Self> {
         let mut filter = Filter::default();
         for cluster in &clusters {
             filter.add(&cluster.config.name.address);
-            if let (Some(own), true) = (cluster.config.own_address(), cluster.config.is_tunnelled())
-            {
-                filter.add(&own);
-            }
         }
-        Self { filter, clusters }
+        let tunnels = tunnels(&clusters)?;
+        for (own, _) in tunnels.keys() {
+            filter.add(own);
+        }
+        Ok(Self {
+            filter,
+            clusters,
+            tunnels,
+        })
     }
 
     /// Whether there may be something for an address, of which this is the last word.
@@ -74,12 +81,9 @@ impl View {
         rest.get(..len).unwrap_or(&[])
     }
 
-    /// The cluster IPs whose packets may come in tunnels.
-    pub(super) fn tunnelled(&self) -> impl Iterator<Item = &Cluster> {
-        self.clusters
-            .iter()
-            .map(|cluster| &**cluster)
-            .filter(|cluster| cluster.config.is_tunnelled())
+    /// Whether there may be a tunnel from another node's address to this one's.
+    pub(super) fn joins(&self, from: &Address, to: &Address) -> bool {
+        self.tunnels.get(&(*to, *from)).is_some()
     }
 
     /// The first cluster IP with this address whose packets come by this device.
@@ -89,6 +93,20 @@ impl View {
             .find(|cluster| cluster.config.device == device)
             .map(|cluster| &**cluster)
     }
+}
+
+/// All pairs of this node's and another node's address.
+fn tunnels(clusters: &[Arc<Cluster>]) -> Result<RBTree<(Address, Address), ()>> {
+    let mut tunnels = RBTree::new();
+    for config in clusters.iter().map(|cluster| &cluster.config) {
+        let Some(own) = config.own_address().filter(|_| config.is_tunnelled()) else {
+            continue;
+        };
+        for node in config.nodes.iter().filter(|node| node.address != own) {
+            tunnels.try_create_and_insert((own, node.address), (), GFP_KERNEL_ACCOUNT)?;
+        }
+    }
+    Ok(tunnels)
 }
 
 /// The most specific of the cluster IPs of one address that the flow is for.

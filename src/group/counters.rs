@@ -36,11 +36,12 @@ pub(crate) enum Counter {
     Accepted,
     Stalls,
     Rewritten,
+    Spilled,
 }
 
 impl Counter {
     /// Number of counters.
-    const COUNT: usize = 21;
+    const COUNT: usize = 22;
 
     /// Why siblings took SYNs of a member.
     pub(super) const REDIRECTED_OUT: [Self; 5] = [
@@ -82,6 +83,7 @@ impl Counter {
         Self::Accepted,
         Self::Stalls,
         Self::Rewritten,
+        Self::Spilled,
     ];
 }
 

@@ -32,6 +32,7 @@ pub(crate) enum Done {
     Rescued,
     Dropped,
     Reset,
+    Spilled,
 }
 
 impl Done {
@@ -42,6 +43,7 @@ impl Done {
             Self::Rescued => uapi::service_group_outcome_SERVICE_GROUP_OUTCOME_RESCUED,
             Self::Dropped => uapi::service_group_outcome_SERVICE_GROUP_OUTCOME_DROPPED,
             Self::Reset => uapi::service_group_outcome_SERVICE_GROUP_OUTCOME_RESET,
+            Self::Spilled => uapi::service_group_outcome_SERVICE_GROUP_OUTCOME_SPILLED,
         }
     }
 }

@@ -10,6 +10,7 @@ use super::{
     Member, //
 };
 use crate::{
+    cluster::spill::spill,
     logic::{
         room::Load,
         select::{self, Decision, Reason},
@@ -34,6 +35,8 @@ pub(crate) enum Outcome<'g> {
     Drop,
     /// It is answered with a reset.
     Reset,
+    /// Another machine of the cluster has it.
+    Spilled,
 }
 
 /// Decides about a SYN that was looked up for `home`, the socket of `member`, which is so full.
@@ -80,6 +83,9 @@ fn choose<'g>(
             sibling.counters.count(Counter::RedirectedIn);
             (counter_of(reason), Outcome::Taker(sibling.sock(guard)))
         }
+        Decision::DropFull | Decision::DropUnfit if spill(home.net().clusters(), packet, guard) => {
+            (Counter::Spilled, Outcome::Spilled)
+        }
         Decision::DropFull | Decision::DropUnfit
             if group.settings.when_full() == WhenFull::Reset =>
         {
@@ -111,6 +117,7 @@ fn note(
         Outcome::Taker(taker) => (Done::Redirected, Some(*taker)),
         Outcome::Drop => (Done::Dropped, None),
         Outcome::Reset => (Done::Reset, None),
+        Outcome::Spilled => (Done::Spilled, None),
     };
     member.group.note(&packet.flow(), done, why, home, to);
 }

@@ -80,6 +80,7 @@ fn attribute_of(counter: Counter) -> u32 {
         Counter::Accepted => uapi::SERVICE_GROUP_A_COUNTERS_ACCEPTED,
         Counter::Stalls => uapi::SERVICE_GROUP_A_COUNTERS_STALLS,
         Counter::Rewritten => uapi::SERVICE_GROUP_A_COUNTERS_REWRITTEN,
+        Counter::Spilled => uapi::SERVICE_GROUP_A_COUNTERS_SPILLED,
     }
 }
 

@@ -41,6 +41,7 @@ unsafe extern "C" fn sg_conn_request(
     unsafe {
         let taker = match outcome {
             Outcome::Taker(taker) => taker,
+            Outcome::Spilled => return 0,
             Outcome::Drop => {
                 bindings::sg_count_drop(sk);
                 return 0;

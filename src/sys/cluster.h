@@ -82,10 +82,21 @@ enum sg_connection {
 	SG_CONNECTION_WHOLE,	/* TIME-WAIT included */
 };
 
-/* Of a half-open one it tells the first sequence numbers, here and there. */
-enum sg_connection sg_connection(struct net *net, const struct sg_flow *flow,
-				 unsigned int device, unsigned int *sent,
-				 unsigned int *received);
+/*
+ * What the packet's flow has here. Of a half-open one it tells the first
+ * sequence numbers, here and there; one that a SYN cookie stands for is whole.
+ */
+enum sg_connection sg_connection(struct net *net, struct sk_buff *skb,
+				 const struct sg_flow *flow,
+				 unsigned int *sent, unsigned int *received);
+
+/* One more of a packet that is not written to; NULL without memory. */
+struct sk_buff *sg_skb_copy(struct sk_buff *skb);
+/*
+ * The same for one that is at its TCP header; this one is at its IP header.
+ * Also NULL if the device that it came by is gone. RCU read section.
+ */
+struct sk_buff *sg_skb_copy_syn(struct net *net, struct sk_buff *skb);
 
 /* ---- device.c: what a device does for a cluster IP; process context ---- */
 
@@ -101,6 +112,8 @@ void sg_device_put(struct sg_device *device);
 /* Has it receive a multicast MAC address; RTNL, as for the others. */
 int sg_device_join_mac(struct sg_device *device, const unsigned char *mac);
 /* Has it receive solicitations for an IPv6 address of 16 bytes. */
+/* Makes good what the device has forgotten of that. */
+void sg_device_rejoin(struct sg_device *device);
 int sg_device_join_solicited(struct sg_device *device,
 			     const unsigned char *address);
 /* Tells the segment who has the address. */
@@ -187,6 +200,8 @@ void sg_path_put(struct dst_entry *dst);
 
 /* Whether its sender allows routers to fragment it. */
 _Bool sg_skb_may_be_cut(const struct sk_buff *skb, _Bool ipv6);
+/* Whether it fits into another packet, which may be fragmented. */
+_Bool sg_skb_may_be_wrapped(const struct sk_buff *skb);
 /* Whether it, or what it is to be cut into, is longer. */
 _Bool sg_skb_exceeds(const struct sk_buff *skb, _Bool ipv6, unsigned int mtu);
 /* Tells its sender so. */

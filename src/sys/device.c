@@ -19,12 +19,14 @@
  * @tracker: of the reference to it
  * @mac: the multicast MAC address that it was made to receive; zero if none
  * @group: the solicited-node group that it was made to join; zero if none
+ * @lost: it is no more in that group
  */
 struct sg_device {
 	struct net_device *dev;
 	netdevice_tracker tracker;
 	unsigned char mac[ETH_ALEN];
 	struct in6_addr group;
+	_Bool lost;
 };
 
 void sg_rtnl_lock(void)
@@ -55,7 +57,7 @@ struct sg_device *sg_device_get(struct net *net, unsigned int index)
 
 void sg_device_put(struct sg_device *device)
 {
-	if (!ipv6_addr_any(&device->group))
+	if (!ipv6_addr_any(&device->group) && !device->lost)
 		ipv6_dev_mc_dec(device->dev, &device->group);
 	if (!is_zero_ether_addr(device->mac))
 		dev_mc_del(device->dev, device->mac);
@@ -84,6 +86,18 @@ int sg_device_join_solicited(struct sg_device *device,
 	if (!err)
 		device->group = solicited;
 	return err;
+}
+
+void sg_device_rejoin(struct sg_device *device)
+{
+	if (ipv6_addr_any(&device->group))
+		return;
+	/* Then the device loses its IPv6, and with it its groups. */
+	if (device->dev->mtu < IPV6_MIN_MTU)
+		device->lost = true;
+	else if (device->lost &&
+		 !ipv6_dev_mc_inc(device->dev, &device->group))
+		device->lost = false;
 }
 
 void sg_device_announce_ipv4(const struct sg_device *device,
@@ -117,6 +131,7 @@ static int sg_device_event(struct notifier_block *block, unsigned long event,
 		sg_device_gone(dev_net(dev), dev->ifindex);
 		break;
 	case NETDEV_UP:
+	case NETDEV_CHANGEMTU:
 	case NETDEV_CHANGEADDR:
 	case NETDEV_NOTIFY_PEERS:
 		sg_device_moved(dev_net(dev), dev->ifindex);

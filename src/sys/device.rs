@@ -65,6 +65,12 @@ impl Device {
         to_result(unsafe { bindings::sg_device_join_solicited(self.0.as_ptr(), address.as_ptr()) })
     }
 
+    /// Has it receive again what it does not since its IPv6 was off. Under RTNL.
+    pub(crate) fn rejoin(&mut self) {
+        // SAFETY: By the invariant.
+        unsafe { bindings::sg_device_rejoin(self.0.as_ptr()) };
+    }
+
     /// Tells the segment that the address is to be sent to this machine.
     pub(crate) fn announce(&self, address: &Address) {
         match address {

@@ -20,6 +20,7 @@
 #include <net/route.h>
 
 #include "shim.h"
+#include "sys.h"
 
 /**
  * struct sg_route - the way to a node
@@ -129,6 +130,14 @@ void sg_path_put(struct dst_entry *dst)
 _Bool sg_skb_may_be_cut(const struct sk_buff *skb, _Bool ipv6)
 {
 	return !ipv6 && !(ip_hdr(skb)->frag_off & htons(IP_DF));
+}
+
+_Bool sg_skb_may_be_wrapped(const struct sk_buff *skb)
+{
+	unsigned int headers = sizeof(struct ipv6hdr) +
+			       sizeof(struct gre_base_hdr);
+
+	return skb_is_gso(skb) || skb->len + headers <= IP_MAX_MTU;
 }
 
 _Bool sg_skb_exceeds(const struct sk_buff *skb, _Bool ipv6, unsigned int mtu)
@@ -408,6 +417,8 @@ _Bool sg_skb_unwrap(struct sk_buff *skb, unsigned int headers, _Bool outer6,
 				   htons(inner6 ? ETH_P_IPV6 : ETH_P_IP), true,
 				   false))
 		return false;
+	/* It still is a packet of the device that it came by. */
+	skb->skb_iif = skb->dev->ifindex;
 	skb_reset_mac_header(skb);
 	skb_reset_network_header(skb);
 	if (inner6 ? !sg_check_ipv6(skb) : !sg_check_ipv4(skb))
@@ -441,10 +452,14 @@ static int sg_deliver_ipv6(struct net *net, struct sock *sk,
 
 void sg_skb_receive(struct net *net, struct sk_buff *skb)
 {
-	if (skb->protocol == htons(ETH_P_IPV6))
+	/* Others are to see it; this module saw it in its tunnel. */
+	if (skb->protocol == htons(ETH_P_IPV6)) {
+		IP6CB(skb)->flags |= SG_SKB_DECIDED;
 		NF_HOOK(NFPROTO_IPV6, NF_INET_PRE_ROUTING, net, NULL, skb,
 			skb->dev, NULL, sg_deliver_ipv6);
-	else
+	} else {
+		IPCB(skb)->flags |= SG_SKB_DECIDED;
 		NF_HOOK(NFPROTO_IPV4, NF_INET_PRE_ROUTING, net, NULL, skb,
 			skb->dev, NULL, sg_deliver_ipv4);
+	}
 }

@@ -135,6 +135,12 @@ impl<'a> Packet<'a> {
         unsafe { bindings::sg_skb_may_be_cut(self.as_ptr(), ipv6) }
     }
 
+    /// Whether it fits into another packet, which may be fragmented.
+    pub(crate) fn may_be_wrapped(&self) -> bool {
+        // SAFETY: The packet is there.
+        unsafe { bindings::sg_skb_may_be_wrapped(self.as_ptr()) }
+    }
+
     /// Whether it, or what it is to be cut into, is longer than that.
     pub(crate) fn exceeds(&self, ipv6: bool, mtu: u32) -> bool {
         // SAFETY: The packet is there.

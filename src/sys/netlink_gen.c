@@ -81,7 +81,7 @@ static const struct nla_policy service_group_cluster_get_nl_policy[SERVICE_GROUP
 };
 
 /* SERVICE_GROUP_CMD_CLUSTER_SET - do */
-static const struct nla_policy service_group_cluster_set_nl_policy[SERVICE_GROUP_A_CLUSTER_TABLE + 1] = {
+static const struct nla_policy service_group_cluster_set_nl_policy[SERVICE_GROUP_A_CLUSTER_SPILL + 1] = {
 	[SERVICE_GROUP_A_CLUSTER_FAMILY] = { .type = NLA_U16, },
 	[SERVICE_GROUP_A_CLUSTER_ADDRESS] = NLA_POLICY_MAX_LEN(16),
 	[SERVICE_GROUP_A_CLUSTER_PROTOCOL] = NLA_POLICY_MAX(NLA_U32, 255),
@@ -93,6 +93,7 @@ static const struct nla_policy service_group_cluster_set_nl_policy[SERVICE_GROUP
 	[SERVICE_GROUP_A_CLUSTER_KEY] = NLA_POLICY_EXACT_LEN(16),
 	[SERVICE_GROUP_A_CLUSTER_NODE] = NLA_POLICY_MIN(NLA_U32, 1),
 	[SERVICE_GROUP_A_CLUSTER_SETTLE] = { .type = NLA_U32, },
+	[SERVICE_GROUP_A_CLUSTER_SPILL] = NLA_POLICY_MAX(NLA_U32, 1),
 	[SERVICE_GROUP_A_CLUSTER_EPOCH] = NLA_POLICY_MIN(NLA_U32, 1),
 	[SERVICE_GROUP_A_CLUSTER_NODES] = NLA_POLICY_NESTED(service_group_node_nl_policy),
 	[SERVICE_GROUP_A_CLUSTER_TABLE] = NLA_POLICY_MAX_LEN(16384),
@@ -169,7 +170,7 @@ static const struct genl_split_ops service_group_nl_ops[] = {
 		.cmd		= SERVICE_GROUP_CMD_CLUSTER_SET,
 		.doit		= service_group_nl_cluster_set_doit,
 		.policy		= service_group_cluster_set_nl_policy,
-		.maxattr	= SERVICE_GROUP_A_CLUSTER_TABLE,
+		.maxattr	= SERVICE_GROUP_A_CLUSTER_SPILL,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{

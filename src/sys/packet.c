@@ -21,6 +21,7 @@
 #include <net/tcp.h>
 
 #include "shim.h"
+#include "sys.h"
 
 /* Behind NF_IP_PRI_CONNTRACK_DEFRAG, before NF_IP_PRI_RAW; the same for IPv6. */
 #define SG_PRIORITY	(-350)
@@ -35,6 +36,10 @@ static unsigned int sg_verdict(enum sg_verdict verdict)
 static unsigned int sg_hook_ipv4(void *priv, struct sk_buff *skb,
 				 const struct nf_hook_state *state)
 {
+	if (unlikely(IPCB(skb)->flags & SG_SKB_DECIDED)) {
+		IPCB(skb)->flags &= ~SG_SKB_DECIDED;
+		return NF_ACCEPT;
+	}
 	return sg_verdict(sg_packet_in(priv, skb, ntohl(ip_hdr(skb)->daddr)));
 }
 
@@ -43,6 +48,10 @@ static unsigned int sg_hook_ipv6(void *priv, struct sk_buff *skb,
 {
 	__be32 tail = ipv6_hdr(skb)->daddr.s6_addr32[3];
 
+	if (unlikely(IP6CB(skb)->flags & SG_SKB_DECIDED)) {
+		IP6CB(skb)->flags &= ~SG_SKB_DECIDED;
+		return NF_ACCEPT;
+	}
 	return sg_verdict(sg_packet_in(priv, skb, ntohl(tail)));
 }
 
@@ -281,15 +290,37 @@ static struct sock *sg_established(struct net *net, const struct sg_flow *flow,
 					 local, flow->local_port, device, 0);
 }
 
-enum sg_connection sg_connection(struct net *net, const struct sg_flow *flow,
-				 unsigned int device, unsigned int *sent,
-				 unsigned int *received)
+/*
+ * Whether it acknowledges a SYN cookie of this machine's; of those the kernel
+ * remembers nothing else. A packet of 2^23 others does by chance.
+ */
+static _Bool sg_has_cookie(struct sk_buff *skb, const struct sg_flow *flow)
 {
-	struct sock *sk = sg_established(net, flow, device);
+	unsigned int at = flow->family == AF_INET ? ip_hdrlen(skb) :
+						    sizeof(struct ipv6hdr);
+	struct tcphdr _th;
+	const struct tcphdr *th = skb_header_pointer(
+		skb, skb_network_offset(skb) + at, sizeof(_th), &_th);
+
+	if (!th || !th->ack || th->syn || th->rst)
+		return false;
+	if (flow->family == AF_INET)
+		return __cookie_v4_check(ip_hdr(skb), th) > 0;
+	/* Behind extension headers there is something else. */
+	return ipv6_hdr(skb)->nexthdr == IPPROTO_TCP &&
+	       __cookie_v6_check(ipv6_hdr(skb), th) > 0;
+}
+
+enum sg_connection sg_connection(struct net *net, struct sk_buff *skb,
+				 const struct sg_flow *flow,
+				 unsigned int *sent, unsigned int *received)
+{
+	struct sock *sk = sg_established(net, flow, skb->dev->ifindex);
 	enum sg_connection connection = SG_CONNECTION_WHOLE;
 
 	if (!sk)
-		return SG_CONNECTION_NONE;
+		return sg_has_cookie(skb, flow) ? SG_CONNECTION_WHOLE :
+						  SG_CONNECTION_NONE;
 	if (sk->sk_state == TCP_NEW_SYN_RECV) {
 		const struct tcp_request_sock *req = tcp_rsk(inet_reqsk(sk));
 
@@ -299,4 +330,25 @@ enum sg_connection sg_connection(struct net *net, const struct sg_flow *flow,
 	}
 	sock_gen_put(sk);
 	return connection;
+}
+
+struct sk_buff *sg_skb_copy_syn(struct net *net, struct sk_buff *skb)
+{
+	struct net_device *dev = dev_get_by_index_rcu(net, skb->skb_iif);
+	struct sk_buff *copy = dev ? skb_clone(skb, GFP_ATOMIC) : NULL;
+
+	if (!copy)
+		return NULL;
+	/* TCP has it at its own header, and has forgotten the device. */
+	copy->dev = dev;
+	__skb_push(copy, -skb_network_offset(copy));
+	memset(copy->cb, 0, sizeof(copy->cb));
+	skb_dst_drop(copy);
+	nf_reset_ct(copy);
+	return copy;
+}
+
+struct sk_buff *sg_skb_copy(struct sk_buff *skb)
+{
+	return skb_clone(skb, GFP_ATOMIC);
 }

@@ -5,9 +5,16 @@
 use super::{
     bindings,
     netns::Net,
-    trail::Flow, //
+    trail::{
+        self,
+        Flow, //
+    },
 };
-use core::marker::PhantomData;
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
+use kernel::sync::rcu::Guard;
 
 /// What became of a packet. Only the packet itself makes one.
 pub(crate) struct Verdict(bindings::sg_verdict);
@@ -166,6 +173,23 @@ impl Packet<'_> {
         self.array(place).map_or(0, |[hops]: [u8; 1]| hops)
     }
 
+    /// One more of it; none without memory.
+    pub(crate) fn copy(&self) -> Option<Self> {
+        // SAFETY: By the invariant.
+        let copy = NonNull::new(unsafe { bindings::sg_skb_copy(self.0) })?;
+        // SAFETY: It is new, and begins where this one does.
+        Some(unsafe { Self::from_ptr(copy.as_ptr()) })
+    }
+
+    /// A copy of a SYN that a listener has got; none without memory, or its device.
+    pub(crate) fn of_syn(syn: &trail::Packet<'_>, net: Net<'_>, _guard: &Guard) -> Option<Self> {
+        // SAFETY: It is there, at its TCP header; the guard shows that this is a read section.
+        let copy = unsafe { bindings::sg_skb_copy_syn(net.as_ptr(), syn.as_ptr()) };
+        let copy = NonNull::new(copy)?;
+        // SAFETY: It is new, and begins with its IP header, in one piece as TCP has seen it.
+        Some(unsafe { Self::from_ptr(copy.as_ptr()) })
+    }
+
     /// Whether its frame was for many machines.
     pub(crate) fn is_for_many(&self) -> bool {
         // SAFETY: By the invariant.
@@ -175,9 +199,9 @@ impl Packet<'_> {
     /// What this machine has of the connection.
     pub(crate) fn connection(&self, net: Net<'_>, flow: &Flow) -> Connection {
         let (mut sent, mut received) = (0, 0);
-        // SAFETY: The namespace is there, and so is the flow.
+        // SAFETY: By the invariant. The namespace is there, and so is the flow.
         let found = unsafe {
-            bindings::sg_connection(net.as_ptr(), flow, self.device(), &mut sent, &mut received)
+            bindings::sg_connection(net.as_ptr(), self.0, flow, &mut sent, &mut received)
         };
         match found {
             bindings::sg_connection_SG_CONNECTION_NONE => Connection::None,

@@ -9,6 +9,15 @@
 struct proto_ops;
 struct tcp_ulp_ops;
 
+/* ---- packet.c ---- */
+
+/*
+ * In the flags of the control block of IPv4 and IPv6: this module has decided
+ * about the packet. The kernel's own flags are below, and it clears all of them
+ * when a packet comes.
+ */
+#define SG_SKB_DECIDED	BIT(15)
+
 /* ---- listener.c ---- */
 
 /**

@@ -17,6 +17,9 @@ void sg_trace_decision(const struct sg_record *record, unsigned long long from)
 	case SERVICE_GROUP_OUTCOME_RESCUED:
 		trace_service_group_rescue(record, from);
 		break;
+	case SERVICE_GROUP_OUTCOME_SPILLED:
+		trace_service_group_spill(record, from);
+		break;
 	default:
 		trace_service_group_drop(record, from);
 	}

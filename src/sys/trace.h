@@ -105,6 +105,11 @@ DEFINE_EVENT(service_group_decision, service_group_rescue,
 	TP_PROTO(const struct sg_record *record, unsigned long long from),
 	TP_ARGS(record, from));
 
+/* Another machine of the cluster was given a SYN. */
+DEFINE_EVENT(service_group_decision, service_group_spill,
+	TP_PROTO(const struct sg_record *record, unsigned long long from),
+	TP_ARGS(record, from));
+
 /* A SYN was dropped, or answered with a reset. */
 DEFINE_EVENT(service_group_decision, service_group_drop,
 	TP_PROTO(const struct sg_record *record, unsigned long long from),

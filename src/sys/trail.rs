@@ -99,6 +99,10 @@ impl Packet<'_> {
         Self(skb, PhantomData)
     }
 
+    pub(super) fn as_ptr(&self) -> *mut bindings::sk_buff {
+        self.0
+    }
+
     /// Its network protocol.
     pub(crate) fn family(&self) -> Family {
         // SAFETY: By the invariant.

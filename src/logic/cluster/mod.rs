@@ -15,6 +15,7 @@ mod cursor;
 pub mod flow;
 pub mod hash;
 mod header;
+pub mod others;
 pub mod owner;
 pub mod packet;
 pub mod place;

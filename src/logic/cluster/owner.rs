@@ -2,26 +2,35 @@
 
 //! What becomes of a packet for a cluster IP.
 //!
-//! The table names the owner. While a change of the table is *young*, connections that were begun
-//! before it are still somewhere else, and no connection may break:
+//! The table names the owner. A connection may be elsewhere all the same: with the slot's previous
+//! owner, if it was begun before a change of the table, or with the node that the slot *spills* to,
+//! if its owner had no room when it was begun. No such connection may break:
 //!
 //! - A node that has the connection's socket keeps it, whatever the table says.
 //! - An owner that does not know the connection answers nothing, for that would be a reset. If
-//!   packets are directed it passes the packet to the slot's previous owner, its *second chance*;
-//!   if they are shared, the previous owner has received it as well.
+//!   packets are directed it passes the packet to those that may know it, its *second chance*; if
+//!   they are shared, these have received it as well.
 //!
 //! A second chance is given once: a packet that came for it is taken or dropped, and so no packet
 //! goes in circles, whatever the nodes' tables are.
 //!
-//! A packet that begins a connection belongs to the owner at once. If packets are shared nobody
-//! else takes it, also not a node which knows the connection, so that it is answered once.
+//! Who sends the reset that a connection without any socket deserves? While a change is *young*, or
+//! if slots may spill, nobody who could be mistaken: if packets are directed, the last one that was
+//! asked if there was nobody else to ask; if they are shared, the owner once the change is not young.
 //!
-//! It does not know whether a node lives, nor how long a change is young. Connections from before
-//! the change that are not with the owner last no longer than that: then the owner resets them.
+//! A packet that begins a connection belongs to the owner at once. If packets are shared nobody
+//! else takes it, also not a node which knows the connection, so that it is answered once. But an
+//! owner without room gives it to the node that the slot spills to, as a second chance: that node
+//! takes it. All know whom a slot spills to, and so nobody need remember who has the connection.
+//!
+//! It does not know whether a node lives, nor how long a change is young.
 
 #![forbid(unsafe_code)]
 
-use super::slots::NodeId;
+use super::{
+    others::Others,
+    slots::{NodeId, Slot}, //
+};
 
 /// How packets come to this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,9 +52,11 @@ pub struct Facts {
     pub this: Option<NodeId>,
     /// The owner of the packet's slot; none if no node is there for it.
     pub owner: Option<NodeId>,
-    /// The slot's owner before the change, if it was another one and still is a node.
-    pub previous: Option<NodeId>,
-    /// Whether the change is young.
+    /// Who else may have the connection and still is a node; not the owner.
+    pub others: Others,
+    /// To whom the slot spills, if that is allowed and there is one.
+    pub spill: Slot,
+    /// Whether the latest change is young.
     pub young: bool,
     /// Whether there is a socket of the connection here that the packet fits. A half-open request
     /// fits its SYN, and an ACK that acknowledges its SYN-ACK, no other: that one belongs to
@@ -73,14 +84,18 @@ pub enum Decision {
     Take,
     /// It is another node's, but its connection is here.
     TakeKnown,
+    /// It begins a connection that its owner has no room for.
+    TakeSpilled,
     /// It is another node's, which has received it as well.
     Ignore,
     /// It is another node's, to which it is to be sent unchanged.
     Forward(NodeId),
-    /// Its connection may be known to that node, to which it is to be sent as a second chance.
-    SecondChance(NodeId),
+    /// Its connection may be known to these, each of which is to be sent it as a second chance.
+    SecondChance(Others),
     /// Its connection may be known to another node, which has received it as well: no reset.
     Silent,
+    /// Nobody has its connection: it is to be reset.
+    Refuse,
     /// Nobody gets it: no reset.
     Drop(DropReason),
 }
@@ -89,29 +104,58 @@ pub enum Decision {
 pub fn decide(facts: &Facts) -> Decision {
     let own = facts.owner.is_some() && facts.owner == facts.this;
     // Of a connection that another node may have.
-    let foreign = facts.young && !facts.begins && !facts.known;
+    let foreign = !facts.begins && !facts.known;
     match (facts.owner, facts.role) {
         _ if own && foreign => pass_on(facts),
         _ if own => Decision::Take,
+        _ if is_spilled_here(facts) => Decision::TakeSpilled,
         (Some(_), Role::Shared) if facts.begins => Decision::Ignore,
         _ if facts.known => Decision::TakeKnown,
         (None, _) => Decision::Drop(DropReason::NoOwner),
         (Some(_), Role::Shared) => Decision::Ignore,
-        _ if facts.second_chance => Decision::Drop(DropReason::SecondChanceSpent),
+        _ if facts.second_chance => last_resort(facts),
         (Some(owner), Role::Director) => Decision::Forward(owner),
         // The director's table is another one than this node's.
-        (Some(owner), Role::Directed) => Decision::SecondChance(owner),
+        (Some(_), Role::Directed) => Decision::SecondChance(Others::only(facts.owner)),
     }
 }
 
 /// What its owner does with a packet that another node's connection may be waiting for.
 fn pass_on(facts: &Facts) -> Decision {
-    match facts.previous.filter(|_| facts.previous != facts.this) {
-        None => Decision::Take,
-        Some(_) if facts.role == Role::Shared => Decision::Silent,
-        Some(_) if facts.second_chance => Decision::Drop(DropReason::SecondChanceSpent),
-        Some(previous) => Decision::SecondChance(previous),
+    let elsewhere = elsewhere(facts);
+    match facts.role {
+        _ if elsewhere.is_empty() => Decision::Take,
+        Role::Shared if may_be_mistaken(facts) => Decision::Silent,
+        Role::Shared => Decision::Take,
+        _ if !facts.second_chance => Decision::SecondChance(elsewhere),
+        _ if may_be_mistaken(facts) => Decision::Drop(DropReason::SecondChanceSpent),
+        _ => Decision::Take,
     }
+}
+
+/// What becomes of a packet whose second chance brought nothing.
+fn last_resort(facts: &Facts) -> Decision {
+    let asked = facts.this.is_some() && facts.others == Others::only(facts.this);
+    // Of what begins a connection the owner alone knows what it deserves.
+    match asked && !facts.young && !facts.begins {
+        true => Decision::Refuse,
+        false => Decision::Drop(DropReason::SecondChanceSpent),
+    }
+}
+
+/// Who may have the connection, but for this node.
+fn elsewhere(facts: &Facts) -> Others {
+    facts.others.filter(|node| Some(node) != facts.this)
+}
+
+/// Whether a reset could break a connection that is somewhere else.
+fn may_be_mistaken(facts: &Facts) -> bool {
+    facts.young || facts.spill.is_some()
+}
+
+/// Whether the owner had no room for it, and this node is the one to have it.
+fn is_spilled_here(facts: &Facts) -> bool {
+    facts.begins && facts.second_chance && facts.spill.is_some() && facts.spill == facts.this
 }
 
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
@@ -135,17 +179,20 @@ mod tests {
             for role in ROLES {
                 for this in [None, HERE] {
                     for owner in nodes {
-                        for previous in nodes {
-                            check(Facts {
-                                role,
-                                this,
-                                owner,
-                                previous,
-                                young: flag(1),
-                                known: flag(2),
-                                begins: flag(4),
-                                second_chance: flag(8),
-                            });
+                        for other in nodes {
+                            for spill in nodes {
+                                check(Facts {
+                                    role,
+                                    this,
+                                    owner,
+                                    others: others(owner, other, spill),
+                                    spill: spill.filter(|_| spill != owner),
+                                    young: flag(1),
+                                    known: flag(2),
+                                    begins: flag(4),
+                                    second_chance: flag(8),
+                                });
+                            }
                         }
                     }
                 }
@@ -153,12 +200,40 @@ mod tests {
         }
     }
 
-    fn is_sent(decision: Decision) -> bool {
-        matches!(decision, Decision::Forward(_) | Decision::SecondChance(_))
+    /// As they follow from a table.
+    fn others(owner: Slot, previous: Slot, spill: Slot) -> Others {
+        let mut others = Others::only(previous);
+        others.add(spill);
+        others.filter(|node| Some(node) != owner)
+    }
+
+    fn sent_to(decision: Decision) -> Others {
+        match decision {
+            Decision::Forward(node) => Others::only(Some(node)),
+            Decision::SecondChance(others) => others,
+            _ => Others::default(),
+        }
     }
 
     fn is_taken(decision: Decision) -> bool {
-        matches!(decision, Decision::Take | Decision::TakeKnown)
+        matches!(
+            decision,
+            Decision::Take | Decision::TakeKnown | Decision::TakeSpilled
+        )
+    }
+
+    fn facts_of(owner: Option<NodeId>, role: Role, flags: u8) -> Facts {
+        Facts {
+            role,
+            this: HERE,
+            owner,
+            others: Others::only(ELSEWHERE),
+            spill: None,
+            young: flags & 8 != 0,
+            known: flags & 4 != 0,
+            begins: flags & 2 != 0,
+            second_chance: flags & 1 != 0,
+        }
     }
 
     /// What each role does with a packet for a slot of this owner, whose previous owner is
@@ -168,32 +243,20 @@ mod tests {
         assert_eq!(N, 16);
         for (flags, decisions) in rows {
             for (role, decision) in ROLES.into_iter().zip(decisions) {
-                let facts = Facts {
-                    role,
-                    this: HERE,
-                    owner,
-                    previous: ELSEWHERE,
-                    young: flags & 8 != 0,
-                    known: flags & 4 != 0,
-                    begins: flags & 2 != 0,
-                    second_chance: flags & 1 != 0,
-                };
-                assert_eq!(decide(&facts), decision);
+                assert_eq!(decide(&facts_of(owner, role, flags)), decision);
             }
         }
     }
 
-    use Decision::{Drop, Forward, Ignore, SecondChance, Silent, Take, TakeKnown};
+    use Decision::{Drop, Forward, Ignore, Refuse, SecondChance, Silent, Take, TakeKnown};
     use DropReason::{NoOwner, SecondChanceSpent};
 
     #[test]
     fn packets_its_own() {
-        assert!(ELSEWHERE.is_some());
-        let Some(elsewhere) = ELSEWHERE else { return };
-        let pass = SecondChance(elsewhere);
+        let pass = SecondChance(Others::only(ELSEWHERE));
         let spent = Drop(SecondChanceSpent);
         let rows = [
-            (0b0000, [Take, Take, Take]),
+            (0b0000, [Take, pass, pass]),
             (0b0001, [Take, Take, Take]),
             (0b0010, [Take, Take, Take]),
             (0b0011, [Take, Take, Take]),
@@ -217,7 +280,7 @@ mod tests {
     fn packets_of_another_node() {
         assert!(THERE.is_some());
         let Some(there) = THERE else { return };
-        let (forward, back) = (Forward(there), SecondChance(there));
+        let (forward, back) = (Forward(there), SecondChance(Others::only(THERE)));
         let spent = Drop(SecondChanceSpent);
         let rows = [
             (0b0000, [Ignore, forward, back]),
@@ -265,15 +328,80 @@ mod tests {
     }
 
     #[test]
+    fn the_last_one_that_could_know_refuses() {
+        for role in [Role::Director, Role::Directed] {
+            let lost = Facts {
+                others: Others::only(HERE),
+                ..facts_of(THERE, role, 0b0001)
+            };
+            assert_eq!(decide(&lost), Refuse);
+            // A change is young; a SYN; there is another one, or this is not one of them.
+            let spent = [
+                Facts {
+                    young: true,
+                    ..lost
+                },
+                Facts {
+                    begins: true,
+                    ..lost
+                },
+                Facts {
+                    others: others(THERE, HERE, ELSEWHERE),
+                    ..lost
+                },
+                Facts {
+                    others: Others::only(ELSEWHERE),
+                    ..lost
+                },
+            ];
+            for facts in spent {
+                assert_eq!(decide(&facts), Drop(SecondChanceSpent));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_spilled_is_taken_and_stays() {
+        for role in ROLES {
+            let spilled = Facts {
+                others: Others::only(HERE),
+                spill: HERE,
+                ..facts_of(THERE, role, 0b0011)
+            };
+            assert_eq!(decide(&spilled), Decision::TakeSpilled);
+            let elsewhere = Facts {
+                spill: ELSEWHERE,
+                ..spilled
+            };
+            assert!(!is_taken(decide(&elsewhere)));
+            // Its owner asks who may have it, or is silent, however old the table is.
+            let owner = Facts {
+                others: Others::only(ELSEWHERE),
+                spill: ELSEWHERE,
+                ..facts_of(HERE, role, 0b0000)
+            };
+            let expected = match role {
+                Role::Shared => Silent,
+                Role::Director | Role::Directed => SecondChance(Others::only(ELSEWHERE)),
+            };
+            assert_eq!(decide(&owner), expected);
+        }
+    }
+
+    #[test]
     fn no_packet_goes_in_circles() {
         each(|facts| {
             let decision = decide(&facts);
+            let sent = sent_to(decision);
             // Nothing is sent twice, when packets are shared, or to oneself.
-            assert!(!is_sent(decision) || !facts.second_chance);
-            assert!(!is_sent(decision) || facts.role != Role::Shared);
-            if let Decision::Forward(node) | Decision::SecondChance(node) = decision {
+            assert!(sent.is_empty() || !facts.second_chance);
+            assert!(sent.is_empty() || facts.role != Role::Shared);
+            for node in sent.iter() {
                 assert!(Some(node) != facts.this);
-                assert!(Some(node) == facts.owner || Some(node) == facts.previous);
+                assert!(
+                    Some(node) == facts.owner
+                        || Iterator::any(&mut facts.others.iter(), |other| other == node)
+                );
             }
             // Only a director forwards, and only to the owner.
             if let Decision::Forward(node) = decision {
@@ -287,17 +415,19 @@ mod tests {
     fn no_connection_breaks() {
         each(|facts| {
             let decision = decide(&facts);
+            let is_reset = is_taken(decision) || decision == Refuse;
             // Whoever has the connection keeps it; what begins one may be the owner's.
             if facts.known && !facts.begins {
                 assert!(is_taken(decision));
             }
             // Taking what is not known would reset it.
-            let moved = facts.previous.is_some() && facts.previous != facts.this;
-            if facts.young && moved && !facts.known && !facts.begins {
-                assert!(!is_taken(decision));
+            let foreign = !facts.known && !facts.begins;
+            let elsewhere = !elsewhere(&facts).is_empty();
+            if foreign && elsewhere && (facts.young || facts.spill.is_some()) {
+                assert!(!is_reset);
             }
-            // Nobody but the owner takes what he does not know.
-            if !facts.known && is_taken(decision) {
+            // Nobody but the owner takes what he does not know, but for what is spilled.
+            if !facts.known && is_taken(decision) && decision != Decision::TakeSpilled {
                 assert_eq!((decision, facts.this), (Decision::Take, facts.owner));
                 assert!(facts.this.is_some());
             }

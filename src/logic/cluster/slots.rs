@@ -68,6 +68,28 @@ pub fn remember(previous: &mut [Slot], old: &[Slot], new: &[Slot]) {
     }
 }
 
+/// To whom the owner of each slot passes what it has no room for: to the owner of the next slot that
+/// is another node and is up, from the first slot on again behind the last one.
+///
+/// `spill` is as long as `slots`. Whoever knows the table knows it, and neighbouring slots of one
+/// node spill to different nodes as far as its neighbours are different.
+pub fn spill(slots: &[Slot], is_up: impl Fn(NodeId) -> bool, spill: &mut [Slot]) {
+    // The nearest node that is up behind the slot, and the nearest one that is another one.
+    let (mut nearest, mut next): (Slot, Slot) = (None, None);
+    // Twice round: what stands behind the last slot is known the second time.
+    for _ in 0..2 {
+        for (spill, &owner) in spill.iter_mut().zip(slots).rev() {
+            *spill = match nearest == owner {
+                true => next,
+                false => nearest,
+            };
+            if owner.is_some_and(&is_up) && owner != nearest {
+                (nearest, next) = (owner, nearest);
+            }
+        }
+    }
+}
+
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 #[cfg_attr(
     CONFIG_KUNIT = "y",
@@ -75,6 +97,26 @@ pub fn remember(previous: &mut [Slot], old: &[Slot], new: &[Slot]) {
 )]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spills_go_to_the_next_other_node_that_is_up() {
+        // The owners, and to whom they spill; node 9 is not up, slot 0 has no owner.
+        let cases = [
+            ([1, 2, 3, 1], [2, 3, 1, 2]),
+            ([1, 1, 1, 2], [2, 2, 2, 1]),
+            ([1, 1, 1, 1], [0, 0, 0, 0]),
+            ([1, 9, 9, 2], [2, 2, 2, 1]),
+            ([9, 9, 9, 1], [1, 1, 1, 0]),
+            ([0, 1, 0, 2], [1, 2, 2, 1]),
+            ([2, 1, 2, 2], [1, 2, 1, 1]),
+            ([0, 0, 0, 0], [0, 0, 0, 0]),
+        ];
+        for (owners, expected) in cases {
+            let mut found = [None; 4];
+            spill(&owners.map(NodeId::new), |node| node.get() != 9, &mut found);
+            assert_eq!(found, expected.map(NodeId::new));
+        }
+    }
 
     #[test]
     fn previous_owners() {

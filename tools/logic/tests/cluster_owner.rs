@@ -2,6 +2,7 @@
 //! What the nodes of a cluster do with one packet, all of them together.
 
 use proptest::prelude::*;
+use service_group_logic::logic::cluster::others::Others;
 use service_group_logic::logic::cluster::owner::{decide, Decision, Facts, Role};
 use service_group_logic::logic::cluster::slots::NodeId;
 use std::ops::RangeInclusive;
@@ -13,8 +14,22 @@ const NODES: u32 = 4;
 struct View {
     owner: Option<NodeId>,
     previous: Option<NodeId>,
+    spill: Option<NodeId>,
     young: bool,
     known: bool,
+}
+
+impl View {
+    fn others(&self) -> Others {
+        let mut others = Others::only(self.previous);
+        others.add(self.spill);
+        others
+    }
+
+    /// Whether only the owner can have a connection that it does not know, as far as it knows.
+    fn may_reset(&self) -> bool {
+        self.others().is_empty() || !self.young && self.spill.is_none()
+    }
 }
 
 fn view() -> impl Strategy<Value = View> {
@@ -31,14 +46,15 @@ fn director_or_not() -> impl Strategy<Value = Role> {
 }
 
 fn view_of(owners: RangeInclusive<u32>) -> impl Strategy<Value = View> {
-    let (owner, previous) = (
-        owners.prop_map(NodeId::new),
-        (0..=NODES).prop_map(NodeId::new),
-    );
-    (owner, previous, any::<bool>(), prop::bool::weighted(0.2)).prop_map(
-        |(owner, previous, young, known)| View {
+    let node = || (0..=NODES).prop_map(NodeId::new);
+    let owner = owners.prop_map(NodeId::new);
+    let spill = prop_oneof![Just(None), node()];
+    let known = prop::bool::weighted(0.2);
+    (owner, node(), spill, any::<bool>(), known).prop_map(
+        |(owner, previous, spill, young, known)| View {
             owner,
             previous: previous.filter(|_| previous != owner),
+            spill: spill.filter(|_| spill != owner),
             young,
             known,
         },
@@ -68,7 +84,8 @@ fn ask(views: &Views, node: u32, role: Role, begins: bool, second_chance: bool) 
         role,
         this: NodeId::new(node),
         owner: view.owner,
-        previous: view.previous,
+        others: view.others(),
+        spill: view.spill,
         young: view.young,
         known: view.known,
         begins,
@@ -77,27 +94,63 @@ fn ask(views: &Views, node: u32, role: Role, begins: bool, second_chance: bool) 
 }
 
 fn is_taken(decision: Decision) -> bool {
-    matches!(decision, Decision::Take | Decision::TakeKnown)
+    matches!(
+        decision,
+        Decision::Take | Decision::TakeKnown | Decision::TakeSpilled
+    )
 }
 
-/// Lets a packet run from a director, or a node that it reached without one; who decided what last,
-/// and how often it was sent.
-fn run(views: &Views, mut at: u32, mut role: Role, begins: bool) -> (u32, Decision, u32) {
-    let mut second_chance = false;
-    for hops in 0.. {
+/// What became of a packet, and of its copies.
+#[derive(Debug, Default)]
+struct Run {
+    /// Who decided what last.
+    ends: Vec<(u32, Decision)>,
+    /// How often one was sent, at most.
+    hops: u32,
+}
+
+impl Run {
+    /// Lets a packet run from a director, or a node that it reached without one.
+    fn of(views: &Views, at: u32, role: Role, begins: bool) -> Self {
+        let mut run = Self::default();
+        run.go(views, at, (role, begins, false), 0);
+        run
+    }
+
+    fn go(&mut self, views: &Views, at: u32, how: (Role, bool, bool), hops: u32) {
+        assert!(hops < 9, "the packet goes in circles");
+        self.hops = self.hops.max(hops);
+        let (role, begins, second_chance) = how;
         let decision = ask(views, at, role, begins, second_chance);
         match decision {
-            Decision::Forward(next) => at = next.get(),
-            Decision::SecondChance(next) => {
-                at = next.get();
-                second_chance = true;
+            Decision::Forward(next) => {
+                self.go(
+                    views,
+                    next.get(),
+                    (Role::Directed, begins, second_chance),
+                    hops + 1,
+                );
             }
-            _ => return (at, decision, hops),
+            Decision::SecondChance(others) => {
+                for next in others.iter() {
+                    self.go(views, next.get(), (Role::Directed, begins, true), hops + 1);
+                }
+            }
+            _ => self.ends.push((at, decision)),
         }
-        role = Role::Directed;
-        assert!(hops < 9, "the packet goes in circles");
     }
-    unreachable!()
+
+    /// Those that took it.
+    fn takers(&self) -> Vec<Option<NodeId>> {
+        let taken = self.ends.iter().filter(|(_, decision)| is_taken(*decision));
+        taken.map(|&(node, _)| NodeId::new(node)).collect()
+    }
+}
+
+/// Who has the connection, if anybody has.
+fn knower(views: &Views) -> Option<NodeId> {
+    let (_, node) = views.iter().zip(1..).find(|(view, _)| view.known)?;
+    NodeId::new(node)
 }
 
 proptest! {
@@ -105,10 +158,9 @@ proptest! {
 
     #[test]
     fn shared_packets_have_one_taker(views in agreeing(), begins: bool) {
-        let View { owner, previous, young, .. } = views[0];
-        let knower = views.iter().zip(1..).find(|(view, _)| view.known);
-        let knower = knower.and_then(|(_, node)| NodeId::new(node));
-        let owner_takes = begins || knower == owner || !young || previous.is_none();
+        let owner = views[0].owner;
+        let knower = knower(&views);
+        let owner_takes = begins || knower == owner || views[0].may_reset();
         let takers = (1..=NODES)
             .filter(|&node| is_taken(ask(&views, node, Role::Shared, begins, false)))
             .map(NodeId::new);
@@ -118,39 +170,59 @@ proptest! {
             node == owner && owner_takes || node == knower && (!begins || owner.is_none())
         });
         let takers: Vec<_> = takers.collect();
-        prop_assert!(!young || previous.is_none() || owner.is_none() || takers.len() <= 1);
+        prop_assert!(views[0].may_reset() || owner.is_none() || takers.len() <= 1);
         prop_assert_eq!(takers, expected.collect::<Vec<_>>());
     }
 
     #[test]
-    fn a_settled_table_has_one_taker(view in owned(), begins: bool, start in 1..=NODES, role in director_or_not()) {
-        let views = [View { young: false, known: false, ..view }; NODES as usize];
+    fn a_first_table_has_one_taker(view in owned(), begins: bool, start in 1..=NODES, role in director_or_not()) {
+        let view = View { previous: None, spill: None, young: false, known: false, ..view };
+        let views = [view; NODES as usize];
         let takers = (1..=NODES).filter(|&node| is_taken(ask(&views, node, Role::Shared, begins, false)));
         prop_assert_eq!(takers.map(NodeId::new).collect::<Vec<_>>(), vec![view.owner]);
-        let (taker, decision, _) = run(&views, start, role, begins);
-        prop_assert_eq!((NodeId::new(taker), decision), (view.owner, Decision::Take));
+        prop_assert_eq!(Run::of(&views, start, role, begins).takers(), vec![view.owner]);
     }
 
     #[test]
-    fn a_directed_packet_finds_its_connection(view in owned(), start in 1..=NODES, moved: bool) {
-        // It is with the owner, or with the one before.
-        let previous = view.previous.filter(|_| moved && view.young);
-        let holder = previous.or(view.owner);
+    fn a_directed_packet_finds_its_connection(view in owned(), start in 1..=NODES, at in 0..3usize) {
+        // It is with the owner, the one before, or the one that the slot spills to; and however
+        // long ago that was.
+        let holders = [view.owner, view.previous, view.spill];
+        let holder = holders[at].or(view.owner);
         let mut views = [View { known: false, ..view }; NODES as usize];
         views[holder.unwrap().get() as usize - 1].known = true;
-        let (taker, decision, hops) = run(&views, start, Role::Director, false);
-        prop_assert!(is_taken(decision));
-        prop_assert_eq!(NodeId::new(taker), holder);
-        prop_assert!(hops <= 2);
+        let run = Run::of(&views, start, Role::Director, false);
+        prop_assert_eq!(run.takers(), vec![holder]);
+        prop_assert!(!run.ends.iter().any(|(_, decision)| *decision == Decision::Refuse) || !view.young);
+        prop_assert!(run.hops <= 2);
+    }
+
+    #[test]
+    fn a_connection_that_nobody_has_is_reset_once_at_most(view in owned(), start in 1..=NODES) {
+        let views = [View { known: false, ..view }; NODES as usize];
+        let run = Run::of(&views, start, Role::Director, false);
+        let resets = run.ends.iter().filter(|(_, decision)| matches!(decision, Decision::Take | Decision::Refuse));
+        let one_to_ask = view.others().filter(|node| Some(node) != view.owner).iter().count() <= 1;
+        let expected = usize::from(view.others().is_empty() || one_to_ask && !view.young);
+        prop_assert_eq!(resets.count(), expected, "{:?}", run);
+    }
+
+    #[test]
+    fn what_is_spilled_is_taken_by_one(view in owned(), begins in Just(true)) {
+        let views = [View { known: false, ..view }; NODES as usize];
+        for node in (1..=NODES).filter(|&node| NodeId::new(node) != view.owner) {
+            let decision = ask(&views, node, Role::Directed, begins, true);
+            prop_assert_eq!(decision == Decision::TakeSpilled, NodeId::new(node) == view.spill);
+        }
     }
 
     #[test]
     fn no_packet_goes_in_circles(views in [view(), view(), view(), view()], begins: bool, start in 1..=NODES) {
         // Whatever each node's table is: forwarded once, and one second chance.
-        let (_, decision, hops) = run(&views, start, Role::Director, begins);
-        prop_assert!(hops <= 2);
-        prop_assert!(!matches!(decision, Decision::Ignore | Decision::Silent));
-        let (_, _, hops) = run(&views, start, Role::Directed, begins);
-        prop_assert!(hops <= 1);
+        let run = Run::of(&views, start, Role::Director, begins);
+        prop_assert!(run.hops <= 2);
+        prop_assert!(run.ends.len() <= Others::MOST);
+        prop_assert!(!run.ends.iter().any(|(_, decision)| matches!(decision, Decision::Ignore | Decision::Silent)));
+        prop_assert!(Run::of(&views, start, Role::Directed, begins).hops <= 1);
     }
 }

@@ -217,7 +217,7 @@ mod tests {
             "redirected_leaving": 0, "dropped_full": 0, "dropped_unfit": 0, "reset": 0,
             "rescued_in": 0, "rescued_overflow": 0, "rescued_stalled": 0, "rescued_balanced": 0,
             "rescued_leaving": 0, "handed_in": 0, "handed_out": 0, "accepted": 0, "stalls": 0,
-            "rewritten": 0, "rescued_out": 0,
+            "rewritten": 0, "spilled": 0, "rescued_out": 0,
         });
         let mut totals = counters.clone();
         totals["rescued_overflow"] = 1.into();

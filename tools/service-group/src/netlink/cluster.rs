@@ -117,6 +117,8 @@ pub struct Cluster {
     pub node: Option<u32>,
     /// For how many seconds a change of the table is young.
     pub settle: u32,
+    /// Whether nodes pass on SYNs that their groups have no room for.
+    pub spill: bool,
     /// Number of the table.
     pub epoch: u32,
     /// The machines that serve it.
@@ -140,6 +142,7 @@ impl Cluster {
             key: None,
             node: None,
             settle: 0,
+            spill: false,
             epoch: 0,
             nodes: Vec::new(),
             table: Vec::new(),

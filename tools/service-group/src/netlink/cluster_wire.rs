@@ -46,6 +46,9 @@ pub(super) fn all(of: &Cluster) -> Vec<u8> {
         bytes.extend(word(cluster::NODE, node));
     }
     bytes.extend(word(cluster::SETTLE, of.settle));
+    if of.spill {
+        bytes.extend(word(cluster::SPILL, 1));
+    }
     bytes.extend(word(cluster::EPOCH, of.epoch));
     for node in &of.nodes {
         bytes.extend(wire::attribute(
@@ -105,6 +108,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Cluster, Error> {
         cluster::KEY => record.key = Some(ClusterKey(array(value))),
         cluster::NODE => record.node = Some(wire::word(value)),
         cluster::SETTLE => record.settle = wire::word(value),
+        cluster::SPILL => record.spill = wire::word(value) != 0,
         cluster::EPOCH => record.epoch = wire::word(value),
         cluster::NODES => nests.push(read_node(value)),
         cluster::TABLE => record.table = value.chunks_exact(4).map(wire::word).collect(),

@@ -82,6 +82,7 @@ counters! {
     accepted "Connections that the program accepted";
     stalls "How many times the member was found stalled";
     rewritten "Connections accepted with the member's address in place of the one asked for";
+    spilled "SYNs given to another machine of the cluster because no member had room";
 }
 
 counters! {
@@ -102,17 +103,19 @@ counters! {
     too_big "Packets dropped as too big for the way to their node; the sender was told";
     reassembled "Datagrams put together of fragments";
     answered "ARP requests and neighbour solicitations answered for the address";
+    spilled_out "SYNs given to the node that their slot spills to, as no local member had room";
+    spilled_in "SYNs taken as their slot spills to this node";
 }
 
 impl ClusterCounters {
     /// Packets taken, whatever the reason.
     pub fn taken(&self) -> u64 {
-        sum(&[self.owned, self.known])
+        sum(&[self.owned, self.known, self.spilled_in])
     }
 
     /// Packets sent to other nodes, whatever the reason.
     pub fn sent(&self) -> u64 {
-        sum(&[self.forwarded, self.second_chance])
+        sum(&[self.forwarded, self.second_chance, self.spilled_out])
     }
 
     /// Packets that nobody got from here, though somebody was to.
@@ -214,8 +217,8 @@ mod tests {
         for (attribute, bit) in (FIRST..).zip(0..ClusterCounters::COUNT) {
             counters.set(attribute, 1 << bit);
         }
-        assert_eq!(counters.taken(), 0b11);
-        assert_eq!(counters.sent(), 0b11 << 3);
+        assert_eq!(counters.taken(), 0b11 | 1 << 16);
+        assert_eq!(counters.sent(), 0b11 << 3 | 1 << 15);
         assert_eq!(counters.dropped(), 0b11_1111 << 7);
     }
 

@@ -16,6 +16,7 @@ kernel_enum! {
     Rescued "rescued" "a sibling took over the complete connection";
     Dropped "dropped" "its SYN was dropped";
     Reset "reset" "its SYN was answered with a reset";
+    Spilled "spilled" "its SYN was given to another machine of the cluster";
 }
 
 kernel_enum! {
@@ -139,8 +140,8 @@ mod tests {
     #[test]
     fn numbers_that_are_not_known_are_kept() {
         assert_eq!(Outcome::from_number(2), Outcome::Rescued);
-        assert_eq!(Outcome::from_number(5), Outcome::Unknown(5));
-        assert_eq!(Outcome::Unknown(5).number(), 5);
+        assert_eq!(Outcome::from_number(6), Outcome::Unknown(6));
+        assert_eq!(Outcome::Unknown(6).number(), 6);
         assert_eq!(Outcome::Rescued.number(), 2);
         assert_eq!(Reason::from_number(8), Reason::Unknown(8));
         assert_eq!(Reason::Unknown(8).to_string(), "unknown");

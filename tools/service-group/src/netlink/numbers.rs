@@ -106,6 +106,7 @@ pub(super) mod cluster {
     pub const NODES: u16 = 13;
     pub const TABLE: u16 = 14;
     pub const COUNTERS: u16 = 15;
+    pub const SPILL: u16 = 17;
 }
 
 /// The number that an enum of the header gives to this name, which is told
@@ -228,6 +229,7 @@ mod tests {
             ("CLUSTER_NODES", cluster::NODES),
             ("CLUSTER_TABLE", cluster::TABLE),
             ("CLUSTER_COUNTERS", cluster::COUNTERS),
+            ("CLUSTER_SPILL", cluster::SPILL),
         ] {
             assert_eq!(of_header(&format!("A_{name}")), Some(number), "{name}");
         }

@@ -109,8 +109,8 @@ COUNTERS is {\"home\", \"home_unpromised\", \"redirected_in\", \"redirected_queu
 \"redirected_promised\", \"redirected_stalled\", \"redirected_balanced\",
 \"redirected_leaving\", \"dropped_full\", \"dropped_unfit\", \"reset\", \"rescued_in\",
 \"rescued_overflow\", \"rescued_stalled\", \"rescued_balanced\", \"rescued_leaving\",
-\"handed_in\", \"handed_out\", \"accepted\", \"stalls\", \"rewritten\", \"rescued_out\"}; the
-last is the sum of \"rescued_overflow\", \"rescued_stalled\", \"rescued_balanced\" and
+\"handed_in\", \"handed_out\", \"accepted\", \"stalls\", \"rewritten\", \"spilled\",
+\"rescued_out\"}; the last is the sum of \"rescued_overflow\", \"rescued_stalled\", \"rescued_balanced\" and
 \"rescued_leaving\".
 
 The table sums up: HOME, IN and OUT are SYNs taken as the listener that was looked up,

@@ -17,7 +17,7 @@ machine, or null), \"nodes\": [{\"id\", \"name\" (or null), \"state\", \"weight\
 \"counters\": {\"owned\", \"known\", \"ignored\", \"forwarded\", \"second_chance\",
 \"second_chance_in\", \"silent\", \"dropped_no_owner\", \"dropped_spent\",
 \"dropped_malformed\", \"dropped_unreachable\", \"dropped_hop_limit\", \"too_big\",
-\"reassembled\", \"answered\"}}.
+\"reassembled\", \"answered\", \"spilled_out\", \"spilled_in\"}}.
 The key is not shown.
 
 The counters are packets on this machine: OWNED it took as its slot is this node's, KNOWN

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! SYNs that a group has no room for: another node may have some.
+//!
+//! ```text
+//!   client --SYN--> owner: every member is full --SYN in a tunnel--> the node that the slot spills to
+//!   client --ACK, data--> owner: not known here --second chance--> that node
+//! ```
+//!
+//! Whom a slot spills to follows from the table, so the owner need not remember what it has spilled:
+//! it gives that node, and those that the slot spilled to or belonged to before, every packet of a
+//! connection that it does not know. In shared mode they have received it as well.
+
+#![forbid(unsafe_code)]
+
+use super::{
+    forward::{self, Reason},
+    view::most_specific,
+    Cluster,
+    Clusters, //
+};
+use crate::{
+    logic::cluster::{
+        flow::{Address, Flow},
+        slots::NodeId, //
+    },
+    sys::{packet::Packet, trail}, //
+};
+use kernel::sync::rcu::Guard;
+
+const TCP: u8 = 6;
+const AF_INET: u16 = super::config::AF_INET;
+
+/// Gives a SYN for which there is no room here to the node that its slot spills to; false if there
+/// is none. Softirq context.
+pub(crate) fn spill(clusters: &Clusters, syn: &trail::Packet<'_>, guard: &Guard) -> bool {
+    let flow = flow_of(&syn.flow());
+    let Some(view) = clusters.view(guard) else {
+        return false;
+    };
+    let Some(cluster) = most_specific(view.at(&flow.destination), &flow) else {
+        return false;
+    };
+    let Some(to) = target(cluster, &flow) else {
+        return false;
+    };
+    let Some(copy) = Packet::of_syn(syn, clusters.net(), guard) else {
+        return false;
+    };
+    // What came by another device never sees the owner again.
+    if copy.device() != cluster.config.device {
+        copy.leave();
+        return false;
+    }
+    forward::give(cluster, copy, to, Reason::Spill, clusters.net());
+    true
+}
+
+/// To whom this node may spill what is its own.
+fn target(cluster: &Cluster, flow: &Flow) -> Option<NodeId> {
+    let config = &cluster.config;
+    let owners = cluster
+        .table
+        .owners(flow, config.settle, |id| config.is_there(id));
+    let is_own = config.this.is_some() && owners.owner == config.this;
+    owners.spill.filter(|_| is_own)
+}
+
+/// As a cluster knows it.
+fn flow_of(flow: &trail::Flow) -> Flow {
+    let address = |bytes: &[u8; 16]| match (flow.family, bytes.first_chunk()) {
+        (AF_INET, Some(&v4)) => Address::from_v4_bytes(v4),
+        _ => Address::from_v6_bytes(*bytes),
+    };
+    Flow {
+        source: address(&flow.peer),
+        destination: address(&flow.local),
+        source_port: flow.peer_port,
+        destination_port: flow.local_port,
+        protocol: TCP,
+    }
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Nodes that may have a connection which the owner of its slot does not know.
+
+#![forbid(unsafe_code)]
+
+use super::slots::{NodeId, Slot};
+
+/// A few nodes, each once, the likeliest first. What does not fit is forgotten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Others([Slot; Others::MOST]);
+
+impl Others {
+    /// How many there may be: so many copies of a packet may be sent for it.
+    pub const MOST: usize = 3;
+
+    /// This node, if it is one, and no other.
+    pub fn only(node: Slot) -> Self {
+        let mut others = Self::default();
+        others.add(node);
+        others
+    }
+
+    /// One more, if it is one.
+    pub fn add(&mut self, node: Slot) {
+        let Some(node) = node else { return };
+        for place in &mut self.0 {
+            match *place {
+                Some(known) if known == node => return,
+                Some(_) => (),
+                None => {
+                    *place = Some(node);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Those that are wanted.
+    pub fn filter(self, mut is_wanted: impl FnMut(NodeId) -> bool) -> Self {
+        let mut others = Self::default();
+        for node in self.iter() {
+            others.add(Some(node).filter(|&node| is_wanted(node)));
+        }
+        others
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.0.iter().filter_map(|&node| node)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[cfg(any(test, CONFIG_KUNIT = "y"))]
+#[cfg_attr(
+    CONFIG_KUNIT = "y",
+    kernel::macros::kunit_tests(service_group_cluster_others)
+)]
+mod tests {
+    use super::*;
+
+    fn of(numbers: [u32; 5]) -> Others {
+        let mut others = Others::default();
+        for number in numbers {
+            others.add(NodeId::new(number));
+        }
+        others
+    }
+
+    #[test]
+    fn each_is_there_once_and_the_first_ones_stay() {
+        let cases = [
+            ([0, 0, 0, 0, 0], [0, 0, 0]),
+            ([0, 4, 0, 4, 0], [4, 0, 0]),
+            ([1, 2, 1, 3, 2], [1, 2, 3]),
+            ([4, 3, 2, 1, 4], [4, 3, 2]),
+        ];
+        for (given, expected) in cases {
+            let others = of(given);
+            assert!(Iterator::eq(
+                others.iter(),
+                expected.iter().filter_map(|&number| NodeId::new(number))
+            ));
+            assert_eq!(others.is_empty(), given == [0; 5]);
+        }
+    }
+
+    #[test]
+    fn some_are_not_wanted() {
+        let wanted = of([1, 2, 3, 0, 0]).filter(|node| node.get() != 2);
+        assert_eq!(wanted, of([1, 3, 0, 0, 0]));
+        assert_eq!(Others::only(None), Others::default());
+        assert_eq!(Others::only(NodeId::new(7)), of([7, 0, 0, 0, 0]));
+    }
+}
