@@ -24,23 +24,36 @@ ADDRESS = "198.51.100.7"
 PORT = 80
 # The one that the nodes share, if the file does not say otherwise.
 MAC = "03:53:c6:33:64:07"
-NODES = "".join(f'[[node]]\nname = "{name}"\nid = {number}\naddress = "10.9.0.{number}"\n'
-                for number, name in enumerate("abc", 1))
+MACHINES = ["a", "b", "c", "lb"]
+
+
+def node(name, more=""):
+    """The entry of a node."""
+    number = 1 + MACHINES.index(name)
+    return f'[[node]]\nname = "{name}"\nid = {number}\naddress = "10.9.0.{number}"\n{more}\n'
+
+
+NODES = "".join(node(name) for name in "abc")
 SHARED = f"""{NODES}
 [[address]]
 ip = "{ADDRESS}"
 device = "eth0"
 """
-DIRECTED = f"""{NODES}
-[[director]]
-name = "lb"
-
+DIRECTS = f"""
 [[address]]
 ip = "{ADDRESS}"
 mode = "directed"
 directors = ["lb"]
 device = "eth0"
 """
+DIRECTED = f"""{NODES}
+[[director]]
+name = "lb"
+{DIRECTS}"""
+TUNNEL = 'way = "tunnel"'
+TUNNELLED = f"""{"".join(node(name, TUNNEL) for name in "abc")}
+{node("lb", 'state = "draining"')}
+{DIRECTS}"""
 
 
 class Cluster:
@@ -52,7 +65,7 @@ class Cluster:
         with open(self.file, "w", encoding="utf-8") as file:
             file.write(text)
         os.chmod(self.file, 0o600)
-        names = "abc" if "director" not in text else ["a", "b", "c", "lb"]
+        names = [name for name in MACHINES if f'"{name}"' in text]
         *machines, self.client = segment(len(names) + 1)
         self.machines = dict(zip(names, machines))
         self.nodes = {name: self.machines[name] for name in "abc"}
@@ -186,6 +199,42 @@ def directed():
     life(DIRECTED)
 
 
+def tunnelled():
+    """A director that is a node without slots, so that nodes take what it sends in tunnels."""
+    life(TUNNELLED)
+
+
+def a_director_of_tunnels_is_a_node():
+    """Or the tool refuses it, whatever is done with the file, and the file stays."""
+    cluster = Cluster(DIRECTED.replace("id = 2", f"id = 2\n{TUNNEL}"))
+    for words in (["apply", cluster.file], ["plan", cluster.file],
+                  ["node", "set", "a", "--weight", "2", "--file", cluster.file],
+                  ["lint", "--pcap", "/dev/null", "--file", cluster.file]):
+        said = cluster.run("lb", *words, status=2)
+        expect("cluster.toml:24: " in said and "[[node]]" in said, f"{words}: {said}")
+    equal(None, cluster.shown("lb"), "what is served")
+
+
+def another_hash_is_applied():
+    """It has another epoch, or the kernel would refuse it."""
+    cluster = Cluster(SHARED)
+    cluster.run("a", "plan", cluster.file)
+    cluster.apply()
+    for epoch, words in enumerate((["--hash", "sum3"], ["--hash", "keyed"], ["--slots", "502"]), 2):
+        cluster.run("a", "set", ADDRESS, *words, "--file", cluster.file, "--node", "a")
+        cluster.apply()
+        equal(epoch, cluster.shown("b")["epoch"], f"epoch after {words}")
+    with open(cluster.file, encoding="utf-8") as file:
+        text = file.read().replace('"keyed"', '"sum5"')
+    with open(cluster.file, "w", encoding="utf-8") as file:
+        file.writelines(line for line in text.splitlines(True) if not line.startswith("key ="))
+    said = cluster.run("a", "apply", cluster.file, "--node", "a", status=2)
+    expect("another hash or key" in said, f"apply: {said}")
+    cluster.run("a", "plan", cluster.file)
+    cluster.apply()
+    equal("sum5", cluster.shown("c")["hash"], "hash")
+
+
 def what_is_wrong_is_told():
     """With the line, and nothing is changed."""
     cluster = Cluster(SHARED.replace('id = 3', 'id = 2'))
@@ -213,5 +262,6 @@ def an_older_file_is_refused():
 
 if __name__ == "__main__":
     sys.exit(run_tests("sgctl_cluster", [
-        shared, directed, what_is_wrong_is_told, an_older_file_is_refused,
+        shared, directed, tunnelled, a_director_of_tunnels_is_a_node, another_hash_is_applied,
+        what_is_wrong_is_told, an_older_file_is_refused,
     ]))

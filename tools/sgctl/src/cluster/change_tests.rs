@@ -69,6 +69,7 @@ ip = "198.51.100.7"
 device = "eth0"
 slots = 4
 epoch = 1
+hashed = "sum5"
 table = "1 2 9 2"
 "#;
     assert_eq!(all(&THREE), expected);

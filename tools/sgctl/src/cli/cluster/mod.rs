@@ -110,7 +110,7 @@ slots move as can, and that is why it stands in the file. Run it once after an e
 one machine; comments and order stay. A hash \"keyed\" without a key is given one.
 
 With --json it prints an array of {\"address\", \"old_epoch\" (or null), \"epoch\", \"slots\",
-\"moves\": [{\"from\" (or null), \"to\" (or null), \"slots\"}], \"new_key\"}.";
+\"moves\": [{\"from\" (or null), \"to\" (or null), \"slots\"}], \"new_key\", \"new_hash\"}.";
 
 /// Arguments of `cluster plan`.
 #[derive(Args, Debug)]

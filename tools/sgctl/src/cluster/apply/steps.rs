@@ -121,9 +121,18 @@ fn check_epoch(old: &Cluster, new: &Cluster) -> Result<(), Failure> {
             old.epoch, new.epoch
         )));
     }
-    if old.epoch == new.epoch && old.table != new.table {
+    let differs = if old.table != new.table {
+        "table"
+    } else if old.hash != new.hash {
+        "hash"
+    } else if old.key != new.key {
+        "key"
+    } else {
+        return Ok(());
+    };
+    if old.epoch == new.epoch {
         return Err(Failure::new(format!(
-            "{name} has another table with epoch {} on this machine: {remedy}",
+            "{name} has another {differs} with epoch {} on this machine: {remedy}",
             old.epoch
         )));
     }

@@ -222,6 +222,10 @@ fn an_older_or_a_different_table_is_refused() {
             SHARED.replace("(1 2)x2", "2x4"),
             "another table with epoch 3",
         ),
+        (
+            format!("{SHARED}hash = \"sum3\"\n"),
+            "another hash with epoch 3",
+        ),
     ] {
         let targets = targets(&config(&text), "a", &after).expect("they can be");
         let failure = steps(&targets, &after)
