@@ -76,6 +76,9 @@ class Cluster:
         for machine in machines:
             machine.set("ipv4/conf/all/rp_filter", 0)
             machine.set("ipv4/conf/eth0/rp_filter", 0)
+            if not has_arp_hooks():
+                machine.set("ipv4/conf/all/arp_ignore", 1)
+                machine.set("ipv4/conf/all/arp_announce", 2)
 
     def run(self, name, *words, status=0):
         """What the tool says on that machine."""
@@ -165,6 +168,8 @@ def life(text):
     services = cluster.serve()
     pairs = conversations(cluster, services, 24)
     equal(set("abc"), {name for _, name, _ in pairs}, "nodes that serve")
+    if "lb" in cluster.machines:
+        equal(cluster.machines["lb"].mac(), cluster.client.knows(ADDRESS), "MAC address")
 
     cluster.run("b", "drain", "b", "--file", cluster.file, "--node", "b")
     cluster.apply()
@@ -182,8 +187,9 @@ def life(text):
     cluster.apply()
     equal(None, cluster.shown("c"), "what is left")
     for name, machine in cluster.machines.items():
-        with machine:
+        with machine, open("/proc/sys/net/ipv4/conf/eth0/arp_ignore", encoding="ascii") as setting:
             left = subprocess.run(["ip", "addr"], capture_output=True, text=True, check=True)
+            equal("0", setting.read().strip(), f"arp_ignore on {name}")
         expect(ADDRESS not in left.stdout, f"address on {name}")
     for sock in [sock for client, _, server in pairs + later for sock in (client, server)]:
         sock.close()
@@ -235,6 +241,24 @@ def another_hash_is_applied():
     equal("sum5", cluster.shown("c")["hash"], "hash")
 
 
+def changes_at_once():
+    """None is lost: one waits for the other."""
+    cluster = Cluster(SHARED)
+    numbers = range(10, 26)
+    with cluster.machines["a"]:
+        running = [subprocess.Popen([SGCTL, "cluster", "node", "add", f"n{number}", "--no-apply",
+                                     "--address", f"10.9.0.{number}", "--file", cluster.file],
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+                   for number in numbers]
+    for one in running:
+        said = one.communicate(timeout=3 * PATIENCE)[1]
+        equal(0, one.returncode, f"status: {said}")
+    with open(cluster.file, encoding="utf-8") as file:
+        text = file.read()
+    equal(3 + len(numbers), text.count("[[node]]"), "nodes")
+    expect(f"epoch = {len(numbers)}\n" in text, f"one epoch for each: {text}")
+
+
 def what_is_wrong_is_told():
     """With the line, and nothing is changed."""
     cluster = Cluster(SHARED.replace('id = 3', 'id = 2'))
@@ -263,5 +287,6 @@ def an_older_file_is_refused():
 if __name__ == "__main__":
     sys.exit(run_tests("sgctl_cluster", [
         shared, directed, tunnelled, a_director_of_tunnels_is_a_node, another_hash_is_applied,
+        changes_at_once,
         what_is_wrong_is_told, an_older_file_is_refused,
     ]))

@@ -14,6 +14,7 @@ use toml_edit::{Array, Value};
 
 use super::apply::{prepare, How, Report};
 use super::file::edit::{checked, Edit, Kind};
+use super::file::lock::Lock;
 use super::file::{describe, store, values, Config, Mode};
 use super::plan::{plan, Change};
 use crate::cli::{
@@ -85,6 +86,10 @@ fn change(
     edit: impl FnOnce(&Config, &mut Edit) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let path = &args.file;
+    let _lock = match args.dry_run {
+        true => None,
+        false => Some(Lock::wait(path)?),
+    };
     let (config, plan) = planned(path, &store::text_or_nothing(path)?, edit)?;
     let how = How {
         node: args.node.as_deref(),

@@ -15,6 +15,7 @@ use service_group_logic::logic::cluster::place::{place, Share};
 use service_group_logic::logic::cluster::slots::{remember, Slot};
 
 use super::file::edit::{self, Edit, Kind};
+use super::file::lock::Lock;
 use super::file::{describe, store, values, Address, Config, Table};
 use super::moves::{moves, Move};
 use crate::cli::ClusterPlanArgs;
@@ -51,6 +52,10 @@ pub struct Change {
 /// Runs the subcommand.
 pub fn run(args: &ClusterPlanArgs) -> Result<(), Failure> {
     let path = &args.file;
+    let _lock = match args.dry_run || !path.exists() {
+        true => None,
+        false => Some(Lock::wait(path)?),
+    };
     let text = store::text(path)?;
     let plan = plan(path, &text, SystemTime::now(), args.epoch)?;
     if !args.dry_run && plan.text != text {

@@ -78,9 +78,8 @@ pub enum ClusterCommand {
 const APPLY_NOTES: &str = "\
 It refuses a file whose tables do not fit its nodes, and one that is older than what this
 machine does already. It sets the cluster IPs of the kernel, and removes those that the
-file does not have; gives the address itself to the loopback device, or to the device of
-the only director; and has the device neither answer nor ask by ARP for addresses of
-others (arp_ignore 1, arp_announce 2). If a step fails, those before it are undone.
+file does not have; and gives the address itself to the loopback device, or to the device
+of the only director. If a step fails, those before it are undone.
 
 With --json it prints {\"machine\", \"dry_run\", \"clusters\": [{\"address\", \"action\" (\"added\",
 \"changed\" or \"removed\"), \"changes\", \"moves\": [{\"from\", \"to\", \"slots\"}]}],

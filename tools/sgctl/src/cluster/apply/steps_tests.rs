@@ -58,7 +58,6 @@ fn settled(config: &Config, own: &str, facts: &Facts) -> Facts {
     let mut facts = facts.clone();
     for step in steps(&targets, &facts.clone()).expect("they can be") {
         match step {
-            Step::Setting { name, to, .. } => drop(facts.settings.insert(name, to)),
             Step::AddAddress { index, address } => facts.addresses.push(Local {
                 index,
                 address,
@@ -83,7 +82,6 @@ fn kinds(config: &Config, own: &str, facts: &Facts) -> Vec<&'static str> {
     let targets = targets(config, own, facts).expect("they can be");
     let steps = steps(&targets, facts).expect("they can be");
     let kind = |step: &Step| match step {
-        Step::Setting { .. } => "setting",
         Step::AddAddress { index: 1, .. } => "add to lo",
         Step::AddAddress { .. } => "add to device",
         Step::RemoveAddress { .. } => "remove",
@@ -95,13 +93,13 @@ fn kinds(config: &Config, own: &str, facts: &Facts) -> Vec<&'static str> {
 
 #[test]
 fn each_machine_has_its_part() {
-    let quiet = ["setting", "setting", "serve", "add to lo"];
+    let node = ["serve", "add to lo"];
     let (one, two) = (directed("\"lb1\""), directed("\"lb1\", \"b\""));
     let shared = config(SHARED);
     for (config, own, role, kinds_of) in [
-        (&shared, "a", Some(ClusterRole::Shared), &quiet[..]),
+        (&shared, "a", Some(ClusterRole::Shared), &node[..]),
         (&shared, "lb1", None, &[]),
-        (&one, "a", Some(ClusterRole::Directed), &quiet),
+        (&one, "a", Some(ClusterRole::Directed), &node),
         (
             &one,
             "lb1",
@@ -109,9 +107,9 @@ fn each_machine_has_its_part() {
             &["serve", "add to device"],
         ),
         (&one, "lb2", None, &[]),
-        (&two, "lb1", Some(ClusterRole::Standby), &quiet[..3]),
-        (&two, "b", Some(ClusterRole::Standby), &quiet),
-        (&two, "a", Some(ClusterRole::Directed), &quiet),
+        (&two, "lb1", Some(ClusterRole::Standby), &node[..1]),
+        (&two, "b", Some(ClusterRole::Standby), &node),
+        (&two, "a", Some(ClusterRole::Directed), &node),
     ] {
         assert_eq!(kinds(config, own, &facts()), kinds_of, "{own}");
         let after = settled(config, own, &facts());
@@ -136,14 +134,6 @@ fn what_the_kernel_gets_is_what_the_file_says() {
     assert_eq!(cluster.mac, Some([3, 0x53, 198, 51, 100, 7]));
     assert_eq!((cluster.nodes[1].id, cluster.nodes[1].weight), (2, 1));
     assert!(after.has(LOOPBACK, ip()));
-    let names: Vec<&str> = after.settings.keys().map(String::as_str).collect();
-    assert_eq!(
-        names,
-        [
-            "net/ipv4/conf/ens5/arp_announce",
-            "net/ipv4/conf/ens5/arp_ignore"
-        ]
-    );
 }
 
 #[test]
@@ -278,15 +268,6 @@ impl Mock {
 }
 
 impl System for Mock {
-    fn set(&mut self, name: &str, value: u32) -> Result<(), Failure> {
-        self.act(|it| {
-            it.state.retain(|own| !own.starts_with(name));
-            if value > 0 {
-                it.state.insert(format!("{name}={value}"));
-            }
-        })
-    }
-
     fn add_address(&mut self, index: u32, address: IpAddr) -> Result<(), Failure> {
         self.act(|it| {
             it.state.insert(format!("{address} on {index}"));
@@ -333,12 +314,12 @@ fn whichever_step_fails_nothing_has_changed() {
     let more = config(&format!("{new}{more}"));
     let targets = targets(&more, "a", &before).expect("they can be");
     let steps = steps(&targets, &before).expect("they can be");
-    assert_eq!(steps.len(), 5);
+    assert_eq!(steps.len(), 3);
     let start = || {
         let state = ["198.51.100.7: epoch 3", "198.51.100.7 on 1"].map(str::to_owned);
         state.into_iter().collect()
     };
-    for fails_at in (1..=5).map(Some).chain([None]) {
+    for fails_at in (1..=3).map(Some).chain([None]) {
         let mut mock = Mock {
             fails_at,
             lower_is_refused: true,
@@ -354,30 +335,24 @@ fn whichever_step_fails_nothing_has_changed() {
     }
     let mut mock = Mock::default();
     assert_eq!(carry_out(&steps, &mut mock, || Ok(())), Ok(()));
-    assert_eq!((mock.state.len(), mock.calls), (5, 5));
+    assert_eq!((mock.state.len(), mock.calls), (3, 3));
 }
 
 #[test]
 fn what_cannot_be_undone_is_told() {
     struct Broken;
     impl System for Broken {
-        fn set(&mut self, _: &str, value: u32) -> Result<(), Failure> {
-            match value {
-                0 => Err(Failure::new("no way back")),
-                _ => Ok(()),
-            }
-        }
         fn add_address(&mut self, _: u32, _: IpAddr) -> Result<(), Failure> {
-            Ok(())
+            Err(Failure::new("it broke"))
         }
         fn remove_address(&mut self, _: u32, _: IpAddr) -> Result<(), Failure> {
             Ok(())
         }
         fn serve(&mut self, _: &Cluster) -> Result<(), Failure> {
-            Err(Failure::new("it broke"))
+            Ok(())
         }
         fn forget(&mut self, _: &Cluster) -> Result<(), Failure> {
-            Ok(())
+            Err(Failure::new("no way back"))
         }
     }
     let targets = targets(&config(SHARED), "a", &facts()).expect("they can be");

@@ -3,11 +3,13 @@
 //!
 //! [`raw`] is the file as it is written, [`check`] makes of it what is here, or
 //! says which line is wrong and why, with [`mode`](mod@mode). [`edit`] changes the text and leaves the rest
-//! of it as it is, [`store`] reads and replaces the file. Nothing here asks the
+//! of it as it is, [`store`] reads and replaces the file, [`lock`] has others wait
+//! meanwhile. Nothing here asks the
 //! kernel.
 
 mod check;
 pub mod edit;
+pub mod lock;
 mod mode;
 mod raw;
 pub mod runs;
