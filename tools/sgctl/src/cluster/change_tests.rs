@@ -154,6 +154,11 @@ fn what_makes_no_sense_is_refused() {
             "no node to serve it",
         ),
         (&String::new(), "node set a --weight 2", "it has none"),
+        (
+            &text,
+            "node set a --address 192.0.2.12",
+            "x was not changed: 192.0.2.12 is the address",
+        ),
     ] {
         let failure = after(text, line).expect_err(line);
         assert!(failure.to_string().contains(told), "{line}: {failure}");

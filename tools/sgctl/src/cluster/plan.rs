@@ -122,7 +122,7 @@ fn give_key(config: &mut Config, at: usize, edit: &mut Edit) -> Result<bool, Fai
 /// with a higher epoch has one: other owners, another number of slots, another hash or key.
 fn new(config: &Config, address: &Address, least: u32) -> Result<Option<New>, &'static str> {
     if config.nodes.is_empty() {
-        return Err("there is no node to serve it: write a [[node]] first");
+        return Err("there is no node to serve it: write a [[node]], or add one with \"sgctl cluster node add\"");
     }
     let slots = slots(config, address);
     let old = address.table.as_ref();

@@ -203,7 +203,7 @@ proptest! {
         let file = |states: &[(usize, u16)], address: &str| {
             let node = |(id, (state, weight)): (usize, &(usize, u16))| {
                 let state = ["up", "draining", "down"][*state];
-                format!("[[node]]\nname = \"n{id}\"\nid = {id}\naddress = \"10.0.0.1\"\n\
+                format!("[[node]]\nname = \"n{id}\"\nid = {id}\naddress = \"10.0.0.{id}\"\n\
                          weight = {weight}\nstate = \"{state}\"\n")
             };
             (1..).zip(states).map(node).collect::<String>() + address

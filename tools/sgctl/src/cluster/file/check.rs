@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Whether a file makes sense, and which line does not.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::ops::Range;
 use std::time::SystemTime;
@@ -82,6 +83,7 @@ fn check(raw: &RawFile, text: &str) -> Result<Config, Found> {
     unique(ids, |id| {
         format!("there are two nodes with id {id}: number each differently")
     })?;
+    own_addresses(raw, &config)?;
     for one in &raw.address {
         let address = address(one, &config, text)?;
         let mut others = config.addresses.iter();
@@ -93,6 +95,31 @@ fn check(raw: &RawFile, text: &str) -> Result<Config, Found> {
         config.addresses.push(address);
     }
     Ok(config)
+}
+
+/// Refuses nodes that would be reached by the address of another one, or of all.
+fn own_addresses(raw: &RawFile, config: &Config) -> Result<(), Found> {
+    let mut seen: HashMap<IpAddr, &str> = HashMap::new();
+    for (one, node) in raw.node.iter().zip(&config.nodes) {
+        let (span, address) = (one.get_ref().address.span(), node.address);
+        if let Some(other) = seen.insert(address, &node.name) {
+            let reason =
+                format!("{address} is the address of node \"{other}\": give each node its own, or remove one");
+            return Err((span, reason));
+        }
+    }
+    for one in &raw.address {
+        let ip = &one.get_ref().ip;
+        let node = ip.get_ref().parse().ok().and_then(|ip| seen.get(&ip));
+        if let Some(node) = node {
+            let reason = format!(
+                "{} is the address of node \"{node}\": give the node one that it alone has",
+                ip.get_ref()
+            );
+            return Err((ip.span(), reason));
+        }
+    }
+    Ok(())
 }
 
 fn limit<T>(list: &[Spanned<T>], most: usize, things: &str) -> Result<(), Found> {

@@ -108,6 +108,7 @@ fn nodes_that_are_wrong_are_refused_with_their_line() {
         ("\"tunnel\"", "\"bridge\"", 13, "neighbour, tunnel"),
         ("way =", "wya =", 13, "unknown field `wya`"),
         ("id = 2", "id = 1", 9, "two nodes with id 1"),
+        ("192.0.2.12", "192.0.2.11", 10, "the address of node \"a\""),
         ("\"b\"", "\"a\"", 8, "two machines \"a\""),
         ("name = \"a\"\n", "", 2, "missing field `name`"),
         ("way = \"tunnel\"", "way = ", 13, ""),
@@ -180,6 +181,11 @@ fn addresses_that_are_wrong_are_refused_with_their_line() {
         16,
         "of one machine",
     );
+    refused(
+        &file("ip = \"192.0.2.12\"\ndevice = \"eth0\""),
+        16,
+        "the address of node \"b\"",
+    );
     refused(&file("ip = \"198.51.100.7\""), 15, "missing field `device`");
     refused(
         &file("ip = \"198.51.100.7\"\ndevice = \"a/b\""),
@@ -191,7 +197,7 @@ fn addresses_that_are_wrong_are_refused_with_their_line() {
 #[test]
 fn there_are_limits() {
     let node =
-        |id: usize| format!("[[node]]\nname = \"n{id}\"\nid = {id}\naddress = \"10.0.0.1\"\n");
+        |id: usize| format!("[[node]]\nname = \"n{id}\"\nid = {id}\naddress = \"fd00::{id:x}\"\n");
     let nodes: String = (1..=MAX_NODES).map(node).collect();
     assert!(read(&nodes).is_ok());
     refused(&(nodes + &node(257)), 4 * 256 + 1, "more than 256 nodes");

@@ -30,7 +30,7 @@ pub(super) fn mode(raw: &RawAddress, ip: IpAddr, config: &Config) -> Result<Mode
         )),
         (false, None, None) => Err((
             raw.ip.span(),
-            "a directed address needs directors: write directors = [\"NAME\"]".to_owned(),
+            "a directed address needs directors: write directors = [\"NAME\"], or give --director NAME".to_owned(),
         )),
         (false, None, Some(directors)) => directed(directors, ip, config),
     }
