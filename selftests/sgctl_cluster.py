@@ -6,10 +6,12 @@ import contextlib
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # The checkout stays as it is.
@@ -17,7 +19,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(HERE, "lib"))
 # pylint: disable=wrong-import-position
 from machines import bound, has_arp_hooks, ip_commands, segment  # noqa: E402
-from service_group import PATIENCE, checkout, equal, expect, run_tests  # noqa: E402
+from service_group import PATIENCE, checkout, equal, expect, run_tests, wait_until  # noqa: E402
 
 SGCTL = os.environ.get("SG_BIN", f"{checkout()}/build/bin") + "/sgctl"
 ADDRESS = "198.51.100.7"
@@ -259,6 +261,30 @@ def changes_at_once():
     expect(f"epoch = {len(numbers)}\n" in text, f"one epoch for each: {text}")
 
 
+def watched_traffic_is_told_early():
+    """An interrupt ends the watch, and what has come is told."""
+    cluster = Cluster(SHARED)
+    machine = cluster.machines["a"]
+    with machine:
+        command = [SGCTL, "cluster", "lint", "--live", "eth0", "--seconds", "3600", "--nodes", "2",
+                   "--json"]
+        watch = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    def is_bound():
+        with machine, open("/proc/thread-self/net/packet", encoding="ascii") as file:
+            return any(line.split()[3] == "0003" for line in file)
+
+    wait_until(is_bound, "the watch has begun")
+    with cluster.client, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        for port in range(1, 9):
+            client.sendto(b"?", (machine.address(4), port))
+    time.sleep(1)
+    watch.send_signal(signal.SIGINT)
+    told = json.loads(watch.communicate(timeout=PATIENCE)[0])
+    equal(0, watch.returncode, "status")
+    expect(told["addresses"][0]["flows"] >= 8, f"flows: {told}")
+
+
 def what_is_wrong_is_told():
     """With the line, and nothing is changed."""
     cluster = Cluster(SHARED.replace('id = 3', 'id = 2'))
@@ -287,6 +313,6 @@ def an_older_file_is_refused():
 if __name__ == "__main__":
     sys.exit(run_tests("sgctl_cluster", [
         shared, directed, tunnelled, a_director_of_tunnels_is_a_node, another_hash_is_applied,
-        changes_at_once,
+        changes_at_once, watched_traffic_is_told_early,
         what_is_wrong_is_told, an_older_file_is_refused,
     ]))

@@ -118,7 +118,7 @@ pub struct LintArgs {
     /// Watch this device.
     #[arg(long, value_name = "DEVICE", requires = "seconds", value_parser = values::device)]
     pub live: Option<String>,
-    /// For how long.
+    /// For how long; Ctrl-C ends it before.
     #[arg(long, value_name = "S", conflicts_with = "pcap",
           value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub seconds: Option<u32>,
