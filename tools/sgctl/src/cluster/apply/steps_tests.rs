@@ -5,30 +5,17 @@ use super::super::facts::{Link, Local};
 use super::super::report::Report;
 use super::super::target::{own_name, targets};
 use super::*;
-use crate::cluster::file::{read, Config};
+use crate::cluster::file::{read, samples::node, Config};
 use service_group::netlink::ClusterRole;
 
-const NODES: &str = r#"
-[[node]]
-name = "a"
-id = 1
-address = "192.0.2.11"
-[[node]]
-name = "b"
-id = 2
-address = "192.0.2.12"
-device = "ens5"
-[[director]]
-name = "lb1"
-[[director]]
-name = "lb2"
-"#;
+const DIRECTORS: &str = "[[director]]\nname = \"lb1\"\n[[director]]\nname = \"lb2\"\n";
 
 const SHARED: &str = "[[address]]\nip = \"198.51.100.7\"\ndevice = \"eth0\"\nslots = 4\n\
                       epoch = 3\ntable = \"(1 2)x2\"\n";
 
 fn config(address: &str) -> Config {
-    read(&format!("{NODES}{address}")).expect("it is right")
+    let nodes = node("a", 1, "") + &node("b", 2, "device = \"ens5\"");
+    read(&format!("{nodes}{DIRECTORS}{address}")).expect("it is right")
 }
 
 fn directed(directors: &str) -> Config {

@@ -27,6 +27,16 @@ use service_group_logic::logic::cluster::slots::{self, NodeId, Slot, State};
 
 pub use check::read;
 
+/// What tests write into files.
+#[cfg(test)]
+pub mod samples {
+    /// The entry of a node, at 192.0.2.10 and its id, with more lines.
+    pub fn node(name: &str, id: u8, more: &str) -> String {
+        let last = 10 + id;
+        format!("[[node]]\nname = \"{name}\"\nid = {id}\naddress = \"192.0.2.{last}\"\n{more}\n")
+    }
+}
+
 /// A whole cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
