@@ -84,7 +84,12 @@ fn planned(
 /// The plan of a text that is no file yet, so that nobody knows its lines.
 fn outcome(path: &Path, text: &str) -> Result<Plan, String> {
     read(text).map_err(|problem| problem.reason)?;
-    plan(path, text, SystemTime::now(), 0).map_err(|failure| failure.to_string())
+    plan(path, text, SystemTime::now(), 0).map_err(|failure| {
+        let text = failure.to_string();
+        let place = format!("{}:", path.display());
+        let reason = text.strip_prefix(&place).and_then(|it| it.split_once(": "));
+        reason.map_or(text.clone(), |(_, reason)| reason.to_owned())
+    })
 }
 
 /// Changes the file with `edit`, and does all that follows.

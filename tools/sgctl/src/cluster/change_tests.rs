@@ -151,7 +151,7 @@ fn what_makes_no_sense_is_refused() {
         (
             &String::new(),
             "add 198.51.100.7 --device eth1",
-            "no node to serve it",
+            "x was not changed: there is no node to serve it",
         ),
         (&String::new(), "node set a --weight 2", "it has none"),
         (

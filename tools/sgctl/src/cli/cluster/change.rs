@@ -238,12 +238,13 @@ pub struct NodeDelArgs {
 }
 
 const DRAIN_NOTES: &str = "\
-The same as \"node set NAME --state draining\"; \"node set NAME --state up\" gives the slots
-back. Its connections go on until they end by themselves; \"sgctl cluster show\" on it
-tells when no more packets are known. Then \"node del NAME\" removes it.
+The same as \"node set NAME --state draining\"; \"node set NAME --state up\" gives
+the slots back. Its connections go on until they end by themselves; \"sgctl
+cluster show\" on it tells when no more packets are known. Then \"node del NAME\"
+removes it.
 
-The file is changed and planned, and applied on this machine. Then copy the file to the
-other machines, and run there: sgctl cluster apply";
+The file is changed and planned, and applied on this machine. Then copy the file
+to the other machines, and run there: sgctl cluster apply";
 
 /// Arguments of `cluster drain`.
 #[derive(Args, Debug)]

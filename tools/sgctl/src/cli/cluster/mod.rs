@@ -53,7 +53,7 @@ pub enum ClusterCommand {
     Show(ClusterShowArgs),
     /// Have this machine do what the file says, all or nothing.
     Apply(ClusterApplyArgs),
-    /// Write tables that fit the nodes into the file; as few slots move as can.
+    /// Write tables into the file that fit its nodes; few slots move.
     Plan(ClusterPlanArgs),
     /// Add an address to the file, and apply it here.
     Add(ClusterAddArgs),

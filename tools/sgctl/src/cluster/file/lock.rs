@@ -5,7 +5,7 @@
 //! each change. It stays there, empty: were it removed, two could have it at once.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,9 @@ impl Lock {
     pub fn wait(path: &Path) -> Result<Self, Failure> {
         Self::take(path, || {
             let path = path.display();
-            eprintln!("sgctl: another sgctl changes {path}: waiting until it is done");
+            let text = format!("sgctl: another sgctl changes {path}: waiting until it is done\n");
+            // At once, as others may say the same; that it cannot be seen is of no matter.
+            let _ = io::stderr().write_all(text.as_bytes());
         })
     }
 
