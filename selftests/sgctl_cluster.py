@@ -6,10 +6,12 @@ import contextlib
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # The checkout stays as it is.
@@ -17,30 +19,43 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(HERE, "lib"))
 # pylint: disable=wrong-import-position
 from machines import bound, has_arp_hooks, ip_commands, segment  # noqa: E402
-from service_group import PATIENCE, checkout, equal, expect, run_tests  # noqa: E402
+from service_group import PATIENCE, checkout, equal, expect, run_tests, wait_until  # noqa: E402
 
 SGCTL = os.environ.get("SG_BIN", f"{checkout()}/build/bin") + "/sgctl"
 ADDRESS = "198.51.100.7"
 PORT = 80
 # The one that the nodes share, if the file does not say otherwise.
 MAC = "03:53:c6:33:64:07"
-NODES = "".join(f'[[node]]\nname = "{name}"\nid = {number}\naddress = "10.9.0.{number}"\n'
-                for number, name in enumerate("abc", 1))
+MACHINES = ["a", "b", "c", "lb"]
+
+
+def node(name, more=""):
+    """The entry of a node."""
+    number = 1 + MACHINES.index(name)
+    return f'[[node]]\nname = "{name}"\nid = {number}\naddress = "10.9.0.{number}"\n{more}\n'
+
+
+NODES = "".join(node(name) for name in "abc")
 SHARED = f"""{NODES}
 [[address]]
 ip = "{ADDRESS}"
 device = "eth0"
 """
-DIRECTED = f"""{NODES}
-[[director]]
-name = "lb"
-
+DIRECTS = f"""
 [[address]]
 ip = "{ADDRESS}"
 mode = "directed"
 directors = ["lb"]
 device = "eth0"
 """
+DIRECTED = f"""{NODES}
+[[director]]
+name = "lb"
+{DIRECTS}"""
+TUNNEL = 'way = "tunnel"'
+TUNNELLED = f"""{"".join(node(name, TUNNEL) for name in "abc")}
+{node("lb", 'state = "draining"')}
+{DIRECTS}"""
 
 
 class Cluster:
@@ -52,7 +67,7 @@ class Cluster:
         with open(self.file, "w", encoding="utf-8") as file:
             file.write(text)
         os.chmod(self.file, 0o600)
-        names = "abc" if "director" not in text else ["a", "b", "c", "lb"]
+        names = [name for name in MACHINES if f'"{name}"' in text]
         *machines, self.client = segment(len(names) + 1)
         self.machines = dict(zip(names, machines))
         self.nodes = {name: self.machines[name] for name in "abc"}
@@ -63,6 +78,9 @@ class Cluster:
         for machine in machines:
             machine.set("ipv4/conf/all/rp_filter", 0)
             machine.set("ipv4/conf/eth0/rp_filter", 0)
+            if not has_arp_hooks():
+                machine.set("ipv4/conf/all/arp_ignore", 1)
+                machine.set("ipv4/conf/all/arp_announce", 2)
 
     def run(self, name, *words, status=0):
         """What the tool says on that machine."""
@@ -152,6 +170,8 @@ def life(text):
     services = cluster.serve()
     pairs = conversations(cluster, services, 24)
     equal(set("abc"), {name for _, name, _ in pairs}, "nodes that serve")
+    if "lb" in cluster.machines:
+        equal(cluster.machines["lb"].mac(), cluster.client.knows(ADDRESS), "MAC address")
 
     cluster.run("b", "drain", "b", "--file", cluster.file, "--node", "b")
     cluster.apply()
@@ -169,8 +189,9 @@ def life(text):
     cluster.apply()
     equal(None, cluster.shown("c"), "what is left")
     for name, machine in cluster.machines.items():
-        with machine:
+        with machine, open("/proc/sys/net/ipv4/conf/eth0/arp_ignore", encoding="ascii") as setting:
             left = subprocess.run(["ip", "addr"], capture_output=True, text=True, check=True)
+            equal("0", setting.read().strip(), f"arp_ignore on {name}")
         expect(ADDRESS not in left.stdout, f"address on {name}")
     for sock in [sock for client, _, server in pairs + later for sock in (client, server)]:
         sock.close()
@@ -184,6 +205,83 @@ def shared():
 def directed():
     """A director that is no node."""
     life(DIRECTED)
+
+
+def tunnelled():
+    """A director that is a node without slots, so that nodes take what it sends in tunnels."""
+    life(TUNNELLED)
+
+
+def a_director_of_tunnels_is_a_node():
+    """Or the tool refuses it, whatever is done with the file, and the file stays."""
+    cluster = Cluster(DIRECTED.replace("id = 2", f"id = 2\n{TUNNEL}"))
+    for words in (["apply", cluster.file], ["plan", cluster.file],
+                  ["node", "set", "a", "--weight", "2", "--file", cluster.file],
+                  ["lint", "--pcap", "/dev/null", "--file", cluster.file]):
+        said = cluster.run("lb", *words, status=2)
+        expect("cluster.toml:24: " in said and "[[node]]" in said, f"{words}: {said}")
+    equal(None, cluster.shown("lb"), "what is served")
+
+
+def another_hash_is_applied():
+    """It has another epoch, or the kernel would refuse it."""
+    cluster = Cluster(SHARED)
+    cluster.run("a", "plan", cluster.file)
+    cluster.run("a", "apply", cluster.file, "--node", "a")
+    for epoch, words in enumerate((["--hash", "sum3"], ["--hash", "keyed"], ["--slots", "502"]), 2):
+        cluster.run("a", "set", ADDRESS, *words, "--file", cluster.file, "--node", "a")
+        equal(epoch, cluster.shown("a")["epoch"], f"epoch after {words}")
+    with open(cluster.file, encoding="utf-8") as file:
+        text = file.read().replace('"keyed"', '"sum5"')
+    with open(cluster.file, "w", encoding="utf-8") as file:
+        file.writelines(line for line in text.splitlines(True) if not line.startswith("key ="))
+    said = cluster.run("a", "apply", cluster.file, "--node", "a", status=2)
+    expect("another hash or key" in said, f"apply: {said}")
+    cluster.run("a", "plan", cluster.file)
+    cluster.run("a", "apply", cluster.file, "--node", "a")
+    equal("sum5", cluster.shown("a")["hash"], "hash")
+
+
+def changes_at_once():
+    """None is lost: one waits for the other."""
+    cluster = Cluster(SHARED)
+    numbers = range(10, 18)
+    with cluster.machines["a"]:
+        running = [subprocess.Popen([SGCTL, "cluster", "node", "add", f"n{number}", "--no-apply",
+                                     "--address", f"10.9.0.{number}", "--file", cluster.file],
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+                   for number in numbers]
+    for one in running:
+        said = one.communicate(timeout=3 * PATIENCE)[1]
+        equal(0, one.returncode, f"status: {said}")
+    with open(cluster.file, encoding="utf-8") as file:
+        text = file.read()
+    equal(3 + len(numbers), text.count("[[node]]"), "nodes")
+    expect(f"epoch = {len(numbers)}\n" in text, f"one epoch for each: {text}")
+
+
+def watched_traffic_is_told_early():
+    """An interrupt ends the watch, and what has come is told."""
+    cluster = Cluster(SHARED)
+    machine = cluster.machines["a"]
+    with machine:
+        command = [SGCTL, "cluster", "lint", "--live", "eth0", "--seconds", "3600", "--nodes", "2",
+                   "--json"]
+        watch = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    def is_bound():
+        with machine, open("/proc/thread-self/net/packet", encoding="ascii") as file:
+            return any(line.split()[3] == "0003" for line in file)
+
+    wait_until(is_bound, "the watch has begun")
+    with cluster.client, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        for port in range(1, 9):
+            client.sendto(b"?", (machine.address(4), port))
+    time.sleep(1)
+    watch.send_signal(signal.SIGINT)
+    told = json.loads(watch.communicate(timeout=PATIENCE)[0])
+    equal(0, watch.returncode, "status")
+    expect(told["addresses"][0]["flows"] >= 8, f"flows: {told}")
 
 
 def what_is_wrong_is_told():
@@ -213,5 +311,7 @@ def an_older_file_is_refused():
 
 if __name__ == "__main__":
     sys.exit(run_tests("sgctl_cluster", [
-        shared, directed, what_is_wrong_is_told, an_older_file_is_refused,
+        shared, directed, tunnelled, a_director_of_tunnels_is_a_node, another_hash_is_applied,
+        changes_at_once, watched_traffic_is_told_early,
+        what_is_wrong_is_told, an_older_file_is_refused,
     ]))

@@ -12,10 +12,11 @@ use service_group::netlink::ClusterName;
 use service_group_logic::logic::cluster::slots::NodeId;
 use toml_edit::{Array, Value};
 
-use super::apply::{prepare, How, Report};
+use super::apply::{own_name, prepare, How, Report};
 use super::file::edit::{checked, Edit, Kind};
-use super::file::{describe, store, values, Config, Mode};
-use super::plan::{plan, Change};
+use super::file::lock::Lock;
+use super::file::{describe, read, store, values, Config, Mode};
+use super::plan::{plan, Change, Plan};
 use crate::cli::{
     AddressArgs, AddressName, ChangeArgs, ClusterAddArgs, ClusterDelArgs, ClusterSetArgs,
     DrainArgs, NodeAddArgs, NodeCommand, NodeDelArgs, NodeOptions, NodeSetArgs,
@@ -71,12 +72,24 @@ fn planned(
     path: &Path,
     text: &str,
     edit: impl FnOnce(&Config, &mut Edit) -> Result<(), Failure>,
-) -> Result<(Config, super::plan::Plan), Failure> {
+) -> Result<(Config, Plan), Failure> {
     let (config, mut document) = checked(path, text)?;
     edit(&config, &mut document)?;
-    let new = document.text();
-    let plan = plan(path, &new, SystemTime::now(), 0)?;
+    let plan = outcome(path, &document.text()).map_err(|reason| {
+        Failure::usage(format!("{} was not changed: {reason}", path.display()))
+    })?;
     Ok((store::config(path, &plan.text)?, plan))
+}
+
+/// The plan of a text that is no file yet, so that nobody knows its lines.
+fn outcome(path: &Path, text: &str) -> Result<Plan, String> {
+    read(text).map_err(|problem| problem.reason)?;
+    plan(path, text, SystemTime::now(), 0).map_err(|failure| {
+        let text = failure.to_string();
+        let place = format!("{}:", path.display());
+        let reason = text.strip_prefix(&place).and_then(|it| it.split_once(": "));
+        reason.map_or(text.clone(), |(_, reason)| reason.to_owned())
+    })
 }
 
 /// Changes the file with `edit`, and does all that follows.
@@ -85,15 +98,27 @@ fn change(
     edit: impl FnOnce(&Config, &mut Edit) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let path = &args.file;
+    let _lock = match args.dry_run {
+        true => None,
+        false => Some(Lock::wait(path)?),
+    };
     let (config, plan) = planned(path, &store::text_or_nothing(path)?, edit)?;
     let how = How {
         node: args.node.as_deref(),
         dry_run: args.dry_run,
     };
-    let publish = || store::Draft::write(path, &plan.text)?.publish();
+    let publish = || match args.dry_run {
+        true => Ok(()),
+        false => store::Draft::write(path, &plan.text)?.publish(),
+    };
     let prepared = match args.no_apply {
         true => None,
-        false => Some(prepare(path, &config, how)?),
+        false => {
+            own_name(&config, how.node).map_err(|failure| {
+                Failure::usage(format!("{failure}, or leave it out with --no-apply"))
+            })?;
+            Some(prepare(path, &config, how)?)
+        }
     };
     if !args.json {
         let mut text: String = plan.changes.iter().map(Change::words).collect();
@@ -112,11 +137,18 @@ fn tell(args: &ChangeArgs, plan: Vec<Change>, apply: Option<Report>) -> Result<(
     let file = args.file.display().to_string();
     match (args.json, args.dry_run) {
         (true, _) => output::json(&Outcome { file, plan, apply }),
+        (false, true) if args.no_apply => output::text("nothing was written\n"),
         (false, true) => Ok(()),
-        (false, false) => output::text(&format!(
-            "{file} is written: copy it to the other machines, and run there: sgctl cluster apply \
-             {file}\n"
-        )),
+        (false, false) => {
+            let others = match args.no_apply {
+                true => "",
+                false => "other ",
+            };
+            output::text(&format!(
+                "{file} is written: copy it to the {others}machines, and run there: sgctl cluster \
+                 apply {file}\n"
+            ))
+        }
     }
 }
 

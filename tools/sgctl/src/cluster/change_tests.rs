@@ -69,6 +69,7 @@ ip = "198.51.100.7"
 device = "eth0"
 slots = 4
 epoch = 1
+hashed = "sum5"
 table = "1 2 9 2"
 "#;
     assert_eq!(all(&THREE), expected);
@@ -150,9 +151,14 @@ fn what_makes_no_sense_is_refused() {
         (
             &String::new(),
             "add 198.51.100.7 --device eth1",
-            "no node to serve it",
+            "x was not changed: there is no node to serve it",
         ),
         (&String::new(), "node set a --weight 2", "it has none"),
+        (
+            &text,
+            "node set a --address 192.0.2.12",
+            "x was not changed: 192.0.2.12 is the address",
+        ),
     ] {
         let failure = after(text, line).expect_err(line);
         assert!(failure.to_string().contains(told), "{line}: {failure}");

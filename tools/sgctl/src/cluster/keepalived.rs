@@ -133,8 +133,12 @@ name = "a"
 id = 1
 address = "192.0.2.11"
 way = "tunnel"
-[[director]]
+[[node]]
 name = "lb"
+id = 2
+address = "192.0.2.10"
+state = "draining"
+way = "tunnel"
 device = "ens5"
 [[address]]
 ip = "198.51.100.7"

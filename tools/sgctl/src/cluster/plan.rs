@@ -10,12 +10,13 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use serde::Serialize;
-use service_group::netlink::{ClusterHash, ClusterKey};
+use service_group::netlink::ClusterKey;
 use service_group_logic::logic::cluster::place::{place, Share};
 use service_group_logic::logic::cluster::slots::{remember, Slot};
 
 use super::file::edit::{self, Edit, Kind};
-use super::file::{describe, store, values, Address, Config};
+use super::file::lock::Lock;
+use super::file::{describe, store, values, Address, Config, Table};
 use super::moves::{moves, Move};
 use crate::cli::ClusterPlanArgs;
 use crate::{output, Failure};
@@ -44,11 +45,17 @@ pub struct Change {
     pub moves: Vec<Move>,
     /// Whether a key was made.
     pub new_key: bool,
+    /// Whether packets have other slots than before.
+    pub new_hash: bool,
 }
 
 /// Runs the subcommand.
 pub fn run(args: &ClusterPlanArgs) -> Result<(), Failure> {
     let path = &args.file;
+    let _lock = match args.dry_run || !path.exists() {
+        true => None,
+        false => Some(Lock::wait(path)?),
+    };
     let text = store::text(path)?;
     let plan = plan(path, &text, SystemTime::now(), args.epoch)?;
     if !args.dry_run && plan.text != text {
@@ -62,47 +69,79 @@ pub fn run(args: &ClusterPlanArgs) -> Result<(), Failure> {
 
 /// Computes what is to be written into this file. Epochs are at least `least`.
 pub fn plan(path: &Path, text: &str, now: SystemTime, least: u32) -> Result<Plan, Failure> {
-    let (config, mut edit) = edit::checked(path, text)?;
+    let (mut config, mut edit) = edit::checked(path, text)?;
     let mut changes = Vec::new();
-    for (at, address) in config.addresses.iter().enumerate() {
-        if config.nodes.is_empty() {
-            let reason = "there is no node to serve it: write a [[node]] first";
-            return Err(store::at(path, address.line, reason));
-        }
-        let new_key = address.hash == ClusterHash::Keyed && address.key.is_none();
-        if new_key {
-            let key = values::key_text(&random_key()?);
-            edit.put(Kind::Address, at, "key", key.into());
-        }
-        let old = address.table.as_ref().map(|table| table.epoch);
-        let new = slots(&config, address);
-        let fits = address
-            .table
-            .as_ref()
-            .is_some_and(|table| table.slots == new);
-        if fits && !new_key && old >= Some(least) {
-            continue;
-        }
-        let next = old.map_or(Some(1), |epoch| epoch.checked_add(1));
-        let epoch = next.map(|epoch| epoch.max(least)).ok_or_else(|| {
-            let reason = "there is no higher epoch: serve the address anew with epoch 1";
-            store::at(path, address.line, reason)
-        })?;
+    for at in 0..config.addresses.len() {
+        let new_key = give_key(&mut config, at, &mut edit)?;
+        let Some(address) = config.addresses.get(at) else {
+            break;
+        };
+        let New { epoch, slots } = match new(&config, address, least) {
+            Ok(Some(new)) => new,
+            Ok(None) => continue,
+            Err(reason) => return Err(store::at(path, address.line, reason)),
+        };
         let was = stretched(address);
+        let is_known = |table: &Table| table.hashed.is_some();
         changes.push(Change {
             address: describe(&address.name),
-            old_epoch: old,
+            old_epoch: address.table.as_ref().map(|table| table.epoch),
             epoch,
-            slots: new.len(),
-            moves: moves(&was, &new, &config),
+            slots: slots.len(),
+            moves: moves(&was, &slots, &config),
             new_key,
+            new_hash: address.table.as_ref().is_some_and(is_known) && !is_counted_alike(address),
         });
-        write(&mut edit, at, address, (epoch, &was, &new), now);
+        write(&mut edit, at, address, (epoch, &was, &slots), now);
     }
     Ok(Plan {
         text: edit.text(),
         changes,
     })
+}
+
+/// A table that is to take the place of the one that is there.
+struct New {
+    epoch: u32,
+    slots: Vec<Slot>,
+}
+
+/// Makes a key if the address at this place needs one and has none.
+fn give_key(config: &mut Config, at: usize, edit: &mut Edit) -> Result<bool, Failure> {
+    let keyless = |address: &&mut Address| address.hash().is_none();
+    let Some(address) = config.addresses.get_mut(at).filter(keyless) else {
+        return Ok(false);
+    };
+    let key = random_key()?;
+    address.key = Some(key);
+    edit.put(Kind::Address, at, "key", values::key_text(&key).into());
+    Ok(true)
+}
+
+/// The table that an address is to have, if it is to have another one. What the kernel takes only
+/// with a higher epoch has one: other owners, another number of slots, another hash or key.
+fn new(config: &Config, address: &Address, least: u32) -> Result<Option<New>, &'static str> {
+    if config.nodes.is_empty() {
+        return Err("there is no node to serve it: write a [[node]], or add one with \"sgctl cluster node add\"");
+    }
+    let slots = slots(config, address);
+    let old = address.table.as_ref();
+    if is_counted_alike(address) && old.is_some_and(|old| old.slots == slots && old.epoch >= least)
+    {
+        return Ok(None);
+    }
+    let next = old.map_or(Some(1), |old| old.epoch.checked_add(1));
+    let epoch = next.ok_or("there is no higher epoch: serve the address anew with epoch 1")?;
+    Ok(Some(New {
+        epoch: epoch.max(least),
+        slots,
+    }))
+}
+
+/// Whether the table is known to be one for this hash and key.
+fn is_counted_alike(address: &Address) -> bool {
+    let table = address.table.as_ref();
+    table.is_some_and(|table| table.hashed.is_some() && table.hashed == address.mark())
 }
 
 /// The table that fits, with as few changes as can be.
@@ -123,6 +162,9 @@ pub fn misfit(config: &Config, address: &Address) -> Option<&'static str> {
         Some(_) if address.hash().is_none() => Some("it has no key yet"),
         Some(table) if table.slots.len() != address.slots.get() => {
             Some("its table has another number of slots")
+        }
+        Some(table) if table.hashed.is_some() && !is_counted_alike(address) => {
+            Some("its table was made for another hash or key")
         }
         Some(table) if table.slots != slots(config, address) => {
             Some("its table does not fit the nodes")
@@ -153,9 +195,15 @@ fn write(
     now: SystemTime,
 ) {
     edit.put(Kind::Address, at, "epoch", i64::from(epoch).into());
+    if let Some(mark) = address.mark() {
+        edit.put(Kind::Address, at, "hashed", mark.into());
+    }
     edit.put(Kind::Address, at, "table", edit::table(new));
     let mut before = earlier(address, new.len(), now);
-    remember(&mut before, was, new);
+    // By another hash the slots of before were those of other packets.
+    if is_counted_alike(address) {
+        remember(&mut before, was, new);
+    }
     if before.iter().all(Option::is_none) {
         edit.clear(Kind::Address, at, "before");
         edit.clear(Kind::Address, at, "changed");
@@ -171,7 +219,8 @@ fn write(
 /// What the last change noted, if that is young still and of so many slots.
 fn earlier(address: &Address, slots: usize, now: SystemTime) -> Vec<Slot> {
     let table = address.table.as_ref();
-    let young = table.filter(|table| {
+    let young = table.filter(|_| is_counted_alike(address));
+    let young = young.filter(|table| {
         let age = table
             .changed
             .and_then(|changed| now.duration_since(changed).ok());
@@ -225,6 +274,9 @@ impl Change {
         };
         if self.new_key {
             text += "  a key was made: the file is a secret now\n";
+        }
+        if self.new_hash {
+            text += "  another hash or key: nearly all connections get another slot\n";
         }
         text + &self.moves.iter().map(Move::line).collect::<String>()
     }

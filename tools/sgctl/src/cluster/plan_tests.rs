@@ -47,7 +47,7 @@ fn moved(plan: &Plan) -> Vec<(Option<&str>, Option<&str>, usize)> {
 #[test]
 fn a_first_table_is_written_and_all_else_stays() {
     let first = planned(TEXT);
-    let added = "epoch = 1\ntable = \"(1 2)x3\"\n";
+    let added = "epoch = 1\nhashed = \"sum5\"\ntable = \"(1 2)x3\"\n";
     assert_eq!(first.text, format!("{TEXT}{added}"));
     assert_eq!(moved(&first), [(None, Some("a"), 3), (None, Some("b"), 3)]);
     let again = planned(&first.text);
@@ -61,7 +61,7 @@ fn few_slots_move_when_a_node_comes_and_it_is_noted() {
         moved(&three),
         [(Some("a"), Some("c"), 1), (Some("b"), Some("c"), 1)]
     );
-    let table = "epoch = 2\ntable = \"(1 2)x2 3x2\"\nbefore = \"0x4 1 2\"\n\
+    let table = "epoch = 2\nhashed = \"sum5\"\ntable = \"(1 2)x2 3x2\"\nbefore = \"0x4 1 2\"\n\
                  changed = 2026-01-31T12:00:00Z\n";
     assert_eq!(three.text, format!("{TEXT}{table}{C}"));
     assert!(three.changes[0]
@@ -75,7 +75,7 @@ fn few_slots_move_when_a_node_comes_and_it_is_noted() {
     );
     assert!(drained
         .text
-        .contains("epoch = 3\ntable = \"(1 2)x3\"\nbefore = \"0x4 3x2\"\n"));
+        .contains("epoch = 3\nhashed = \"sum5\"\ntable = \"(1 2)x3\"\nbefore = \"0x4 3x2\"\n"));
     // What is not young is forgotten.
     let late = now() + Duration::from_secs(3601);
     let text = three.text.replace("id = 2\n", "id = 2\nstate = \"down\"\n");
@@ -93,7 +93,9 @@ fn more_slots_keep_their_owners_if_they_can() {
     let twice = planned(&text.replace("slots = 6", "slots = 12"));
     assert_eq!(moved(&twice), []);
     assert!(
-        twice.text.contains("epoch = 2\ntable = \"(1 2)x6\"\n"),
+        twice
+            .text
+            .contains("epoch = 2\nhashed = \"sum5\"\ntable = \"(1 2)x6\"\n"),
         "{}",
         twice.text
     );
@@ -139,6 +141,43 @@ fn what_does_not_fit_is_told_apart() {
     assert!(of(&(text.clone() + C)).contains("fit the nodes"));
     assert!(of(&text.replace("id = 2", "id = 9")).contains("fit the nodes"));
     assert!(of(&format!("{text}hash = \"keyed\"\n")).contains("no key"));
+    assert!(of(&format!("{text}hash = \"sum3\"\n")).contains("another hash"));
+}
+
+#[test]
+fn another_hash_or_key_is_another_epoch() {
+    let sum5 = planned(&(planned(TEXT).text + C)).text;
+    assert!(sum5.contains("before = "), "{sum5}");
+    let change = |plan: &Plan| {
+        assert_eq!(planned(&plan.text).changes, []);
+        let [change] = &plan.changes[..] else {
+            panic!("{plan:?}");
+        };
+        assert!(change.words().contains("another hash or key"));
+        (change.epoch, change.new_hash, change.moves.len())
+    };
+    let sum3 = planned(&sum5.replace("slots = 6", "hash = \"sum3\"\nslots = 6"));
+    assert_eq!(change(&sum3), (3, true, 0));
+    assert!(!sum3.text.contains("before = "), "{}", sum3.text);
+    let keyed = planned(&sum3.text.replacen("\"sum3\"", "\"keyed\"", 1));
+    assert_eq!(change(&keyed), (4, true, 0));
+    // A key of the operator's own.
+    let (start, _) = keyed.text.split_once("key = \"").expect("it has one");
+    let at = start.len() + "key = \"".len();
+    let own = "000102030405060708090a0b0c0d0e0f";
+    let mut text = keyed.text.clone();
+    text.replace_range(at..at + 32, own);
+    let config = read(&text).expect("it is right");
+    let misfit = misfit(&config, &config.addresses[0]).unwrap_or_default();
+    assert!(misfit.contains("hash or key"), "{misfit}");
+    let other = planned(&text);
+    assert_eq!(change(&other), (5, true, 0));
+    // Of a table that does not say so it is not known.
+    let unmarked = planned(&sum5.replace("hashed = \"sum5\"\n", ""));
+    assert_eq!(
+        (unmarked.changes[0].epoch, unmarked.changes[0].new_hash),
+        (3, false)
+    );
 }
 
 #[test]
@@ -164,7 +203,7 @@ proptest! {
         let file = |states: &[(usize, u16)], address: &str| {
             let node = |(id, (state, weight)): (usize, &(usize, u16))| {
                 let state = ["up", "draining", "down"][*state];
-                format!("[[node]]\nname = \"n{id}\"\nid = {id}\naddress = \"10.0.0.1\"\n\
+                format!("[[node]]\nname = \"n{id}\"\nid = {id}\naddress = \"10.0.0.{id}\"\n\
                          weight = {weight}\nstate = \"{state}\"\n")
             };
             (1..).zip(states).map(node).collect::<String>() + address

@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 
+use serde::Serialize;
 use service_group::netlink::{Cluster, ClusterRole, Connection};
 
 use super::apply::machine::{clusters, refusal};
@@ -21,15 +22,39 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
         RoleArg::Standby => ClusterRole::Standby,
     };
     let changes = changes(&clusters(&mut kernel)?, role, &args.addresses)?;
-    let mut text = String::new();
-    for cluster in changes {
-        kernel.set_cluster(&cluster).map_err(|error| {
+    for cluster in &changes {
+        kernel.set_cluster(cluster).map_err(|error| {
             let name = describe(&cluster.name);
             Failure::new(format!("{name} has its role still: {}", refusal(error)))
         })?;
-        text += &format!("{}: {role}\n", describe(&cluster.name));
     }
-    output::text(&text)
+    let changed = changes.iter().map(|cluster| Changed {
+        address: describe(&cluster.name),
+        role: role.name(),
+    });
+    let changed: Vec<Changed> = changed.collect();
+    match args.json {
+        true => output::json(&changed),
+        false => output::text(&sentences(&changed, role)),
+    }
+}
+
+/// A cluster IP that has another role now, as `--json` tells it.
+#[derive(Debug, Serialize)]
+struct Changed {
+    address: String,
+    role: &'static str,
+}
+
+fn sentences(changed: &[Changed], role: ClusterRole) -> String {
+    let lines = changed.iter();
+    let lines: Vec<String> = lines
+        .map(|one| format!("{}: {}\n", one.address, one.role))
+        .collect();
+    match lines.is_empty() {
+        true => format!("this machine is the {role} already\n"),
+        false => lines.concat(),
+    }
 }
 
 /// The cluster IPs that are to have the other role, as they are to be.
@@ -109,5 +134,11 @@ mod tests {
             assert!(failure.contains("sgctl cluster apply"), "{failure}");
         }
         assert!(changes(&served[2..], Director, &[]).is_err());
+        let changed = [Changed {
+            address: "198.51.100.2".to_owned(),
+            role: Director.name(),
+        }];
+        assert_eq!(sentences(&changed, Director), "198.51.100.2: director\n");
+        assert!(sentences(&[], Standby).contains("the standby already"));
     }
 }

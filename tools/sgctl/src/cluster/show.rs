@@ -119,7 +119,7 @@ fn counters(cluster: &Cluster) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::apply::facts::Link;
-    use super::super::file::read;
+    use super::super::file::{read, samples};
     use super::*;
     use service_group::netlink::{ClusterCounters, ClusterName, ClusterNode};
 
@@ -159,7 +159,7 @@ mod tests {
             links: vec![link],
             ..Facts::default()
         };
-        let config = read("[[node]]\nname = \"a\"\nid = 1\naddress = \"192.0.2.1\"\n").ok();
+        let config = read(&samples::node("a", 1, "")).ok();
         let expected = "\
 198.51.100.7 tcp port 80: shared on eth0, sum5, 4 slots, epoch 3, settle 60s
  NODE      ID  STATE  ADDRESS    WAY        WEIGHT  SLOTS  FORWARDED

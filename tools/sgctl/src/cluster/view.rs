@@ -97,7 +97,7 @@ pub fn name(id: u32, config: &Config) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::file::read;
+    use super::super::file::{read, samples::node};
     use super::*;
     use serde_json::{json, to_value};
     use service_group::netlink::{ClusterHash, ClusterKey, ClusterName, ClusterRole};
@@ -126,7 +126,7 @@ mod tests {
             table: vec![4, 4],
             ..Cluster::new(name)
         };
-        let config = read("[[node]]\nname = \"a\"\nid = 4\naddress = \"192.0.2.1\"\n");
+        let config = read(&node("a", 4, ""));
         let config = config.expect("it is right");
         let view = ClusterView::new(&cluster, "eth0".to_owned(), Some(&config));
         let mut json = to_value(view).expect("it is JSON");

@@ -10,9 +10,9 @@ use super::FILE;
 use crate::cluster::file::values;
 
 const CHANGE_NOTES: &str = "\
-The file is changed, its tables are planned anew, and it is applied on this machine; if
-one of these fails, the file and the machine stay as they are. Then copy the file to the
-other machines, and run there: sgctl cluster apply";
+The file is changed, its tables are planned anew, and it is applied on this
+machine; if one of these fails, the file and the machine stay as they are. Then
+copy the file to the other machines, and run there: sgctl cluster apply";
 
 /// Options that all changes have.
 #[derive(Args, Debug)]
@@ -27,7 +27,7 @@ pub struct ChangeArgs {
     #[arg(long)]
     pub no_apply: bool,
     /// Tell what would be done, and change nothing.
-    #[arg(long, conflicts_with = "no_apply")]
+    #[arg(long)]
     pub dry_run: bool,
     /// Print JSON instead of sentences: {"file", "plan", "apply" (or null)}, which are
     /// what "plan" and "apply" print.
@@ -85,7 +85,7 @@ pub struct AddressArgs {
     /// Number of slots; 251 if it is new.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub slots: Option<u16>,
-    /// For how many seconds a change of the table is young; 60 if it is new.
+    /// For how many seconds a change of the table is young; 3600 if it is new.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=86_400))]
     pub settle: Option<u32>,
 }
@@ -238,12 +238,13 @@ pub struct NodeDelArgs {
 }
 
 const DRAIN_NOTES: &str = "\
-The same as \"node set NAME --state draining\"; \"node set NAME --state up\" gives the slots
-back. Its connections go on until they end by themselves; \"sgctl cluster show\" on it
-tells when no more packets are known. Then \"node del NAME\" removes it.
+The same as \"node set NAME --state draining\"; \"node set NAME --state up\" gives
+the slots back. Its connections go on until they end by themselves; \"sgctl
+cluster show\" on it tells when no more packets are known. Then \"node del NAME\"
+removes it.
 
-The file is changed and planned, and applied on this machine. Then copy the file to the
-other machines, and run there: sgctl cluster apply";
+The file is changed and planned, and applied on this machine. Then copy the file
+to the other machines, and run there: sgctl cluster apply";
 
 /// Arguments of `cluster drain`.
 #[derive(Args, Debug)]

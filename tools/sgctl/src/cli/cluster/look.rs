@@ -10,20 +10,22 @@ use super::FILE;
 use crate::cluster::file::values;
 
 const SHOW_JSON: &str = "\
-With --json it prints an array of {\"address\", \"protocol\" and \"port\" (0: any), \"role\",
-\"device\", \"mac\" (or null), \"hash\", \"slots\", \"epoch\", \"settle\", \"node\" (the id of this
-machine, or null), \"nodes\": [{\"id\", \"name\" (or null), \"state\", \"weight\", \"address\",
-\"way\", \"slots\", \"forwarded\"}], \"table\" (the id of each slot's owner, or 0),
+With --json it prints an array of {\"address\", \"protocol\" and \"port\" (0: any),
+\"role\", \"device\", \"mac\" (or null), \"hash\", \"slots\", \"epoch\", \"settle\", \"node\"
+(the id of this machine, or null), \"nodes\": [{\"id\", \"name\" (or null),
+\"state\", \"weight\", \"address\", \"way\", \"slots\", \"forwarded\"}], \"table\" (the id
+of each slot's owner, or 0),
 \"counters\": {\"owned\", \"known\", \"ignored\", \"forwarded\", \"second_chance\",
 \"second_chance_in\", \"silent\", \"dropped_no_owner\", \"dropped_spent\",
 \"dropped_malformed\", \"dropped_unreachable\", \"dropped_hop_limit\", \"too_big\",
 \"reassembled\", \"answered\", \"spilled_out\", \"spilled_in\"}}.
 The key is not shown.
 
-The counters are packets on this machine: OWNED it took as its slot is this node's, KNOWN
-as the connection is here, IGNORED are left to their owner, who has received them as well,
-FORWARDED given to it. A SECOND CHANCE is given by the new owner to the one before, which
-may know the connection; SILENT are not answered, as the one before has them as well.";
+The counters are packets on this machine: OWNED it took as its slot is this
+node's, KNOWN as the connection is here, IGNORED are left to their owner, who
+has received them as well, FORWARDED given to it. A SECOND CHANCE is given by
+the new owner to the one before, which may know the connection; SILENT are not
+answered, as the one before has them as well.";
 
 /// Arguments of `cluster show`.
 #[derive(Args, Debug)]
@@ -38,13 +40,13 @@ pub struct ClusterShowArgs {
 }
 
 const OWNER_NOTES: &str = "\
-SRC is the client and DST the cluster IP. Where a protocol has no ports they are 0, and of
-an ICMP echo the source port is the identifier.
+SRC is the client and DST the cluster IP. Where a protocol has no ports they
+are 0, and of an ICMP echo the source port is the identifier.
 
-With --json it prints {\"source\", \"destination\", \"protocol\", \"address\" (which of the
-file), \"hash\", \"terms\": [{\"name\", \"value\"}] or \"message\" (what is hashed with the key),
-\"value\" (the sum or the hash), \"slots\", \"slot\", \"node\" (or null), \"previous\" (or null),
-\"young\"}.";
+With --json it prints {\"source\", \"destination\", \"protocol\", \"address\" (which of
+the file), \"hash\", \"terms\": [{\"name\", \"value\"}] or \"message\" (what is hashed
+with the key), \"value\" (the sum or the hash), \"slots\", \"slot\", \"node\" (or
+null), \"previous\" (or null), \"young\"}.";
 
 /// Arguments of `cluster owner`.
 #[derive(Args, Debug)]
@@ -87,20 +89,23 @@ fn endpoint(text: &str) -> Result<SocketAddr, String> {
 }
 
 const LINT_NOTES: &str = "\
-It counts flows, by addresses, ports and protocol, and says how many of them each node
-would get with each hash. With --file these are packets for the addresses of the file, and
-its slots and nodes; with --nodes all packets, or those for --to, and nodes of equal weight
-that take turns, with as many slots as nodes unless --slots says otherwise. Of packets in
-both directions of a flow those count that came first.
+It counts flows, by addresses, ports and protocol, and says how many of them
+each node would get with each hash. With --file these are packets for the
+addresses of the file, and its slots and nodes; with --nodes all packets, or
+those for --to, and nodes of equal weight that take turns, with as many slots
+as nodes unless --slots says otherwise. Of packets in both directions of a flow
+those count that came first.
 
-Captures are pcap or pcapng files, with Ethernet, VLANs, raw IP or Linux cooked headers.
---live needs CAP_NET_RAW. What cannot be placed (fragments but not whole packets, what is
-no IP, what is cut off or malformed) is counted and left out. The keyed hash is computed
-with the key of the file, or with one that is made up.
+Captures are pcap or pcapng files, with Ethernet, VLANs, raw IP or Linux cooked
+headers. --live needs CAP_NET_RAW. What cannot be placed (fragments but not
+whole packets, what is no IP, what is cut off or malformed) is counted and left
+out. The keyed hash is computed with the key of the file, or with one that is
+made up.
 
-With --json it prints {\"packets\", \"left_out\", \"addresses\": [{\"address\" (or null), \"flows\",
-\"slots\", \"hashes\": [{\"hash\", \"nodes\": [{\"node\", \"flows\", \"packets\", \"share\", \"ideal\"}],
-\"worst\" (the largest share by its ideal one), \"hint\" (or null)}]}]}.";
+With --json it prints {\"packets\", \"left_out\", \"addresses\": [{\"address\" (or
+null), \"flows\", \"slots\", \"hashes\": [{\"hash\", \"nodes\": [{\"node\", \"flows\",
+\"packets\", \"share\", \"ideal\"}], \"worst\" (the largest share by its ideal one),
+\"hint\" (or null)}]}]}.";
 
 /// Arguments of `cluster lint`.
 #[derive(Args, Debug)]
@@ -113,7 +118,7 @@ pub struct LintArgs {
     /// Watch this device.
     #[arg(long, value_name = "DEVICE", requires = "seconds", value_parser = values::device)]
     pub live: Option<String>,
-    /// For how long.
+    /// For how long; Ctrl-C ends it before.
     #[arg(long, value_name = "S", conflicts_with = "pcap",
           value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub seconds: Option<u32>,

@@ -20,19 +20,20 @@ pub use look::{ClusterShowArgs, Count, LintArgs, OwnerArgs};
 const FILE: &str = "/etc/service_group/cluster.toml";
 
 const CLUSTER_NOTES: &str = "\
-One file describes the whole cluster and is the same on every machine; \"apply\" has a
-machine do its part. Which machine it is, the host name says, or --node. add, set, del,
-node and drain change the file and apply it on this machine; on the others copy the
-file, and run \"sgctl cluster apply\". The order does not matter, and no connection is
-lost meanwhile.
+One file describes the whole cluster and is the same on every machine; \"apply\"
+has a machine do its part. Which machine it is, the host name says, or --node.
+add, set, del, node and drain change the file and apply it on this machine; on
+the others copy the file, and run \"sgctl cluster apply\". The order does not
+matter, and no connection is lost meanwhile.
 
-The file has a [[node]] for each machine that serves the addresses, with name, id and
-address, and maybe weight (1), state (up, draining or down), way (neighbour or tunnel)
-and device; a [[director]] with a name for each machine that only directs; and an
-[[address]] for each address that they serve, with ip and device, and maybe protocol,
-port, mode (shared or directed), directors, mac, hash (sum3, sum5 or keyed), key, slots
-(251) and settle (3600 seconds). \"plan\" writes epoch, table, before and changed, which
-are not to be edited. docs/cluster.md explains all of them.
+The file has a [[node]] for each machine that serves the addresses, with name,
+id and address, and maybe weight (1), state (up, draining or down), way
+(neighbour or tunnel) and device; a [[director]] with a name for each machine
+that only directs; and an [[address]] for each address that they serve, with ip
+and device, and maybe protocol, port, mode (shared or directed), directors,
+mac, hash (sum3, sum5 or keyed), key, slots (251) and settle (3600 seconds).
+\"plan\" writes epoch, hashed, table, before and changed, which are not to be
+edited. docs/cluster.md explains all of them.
 
 A file that is wrong is told with its line, and ends with status 2.";
 
@@ -48,11 +49,11 @@ pub struct ClusterArgs {
 /// The subcommands of `cluster`.
 #[derive(Debug, Subcommand)]
 pub enum ClusterCommand {
-    /// Show the cluster IPs that this machine serves, their nodes and counters.
+    /// Show the cluster IPs of this machine, their nodes and counters.
     Show(ClusterShowArgs),
     /// Have this machine do what the file says, all or nothing.
     Apply(ClusterApplyArgs),
-    /// Write tables into the file that fit its nodes, moving as few slots as can be.
+    /// Write tables into the file that fit its nodes; few slots move.
     Plan(ClusterPlanArgs),
     /// Add an address to the file, and apply it here.
     Add(ClusterAddArgs),
@@ -63,28 +64,28 @@ pub enum ClusterCommand {
     /// Add, change or remove a node in the file, and apply it here.
     #[command(subcommand)]
     Node(NodeCommand),
-    /// Give the slots of a node to the others; it keeps the connections that it has.
+    /// Give the slots of a node to others; its connections stay.
     Drain(DrainArgs),
     /// Say which node owns a packet, and how that is computed.
     Owner(OwnerArgs),
-    /// Say how evenly each hash would spread traffic, of a capture or of a device.
+    /// Say how evenly each hash would spread traffic.
     Lint(LintArgs),
     /// Print a configuration of keepalived for this director.
     Keepalived(KeepalivedArgs),
-    /// Make this machine the director, or the standby; keepalived runs this.
+    /// Make this machine the director or the standby, as keepalived does.
     Role(RoleArgs),
 }
 
 const APPLY_NOTES: &str = "\
-It refuses a file whose tables do not fit its nodes, and one that is older than what this
-machine does already. It sets the cluster IPs of the kernel, and removes those that the
-file does not have; gives the address itself to the loopback device, or to the device of
-the only director; and has the device neither answer nor ask by ARP for addresses of
-others (arp_ignore 1, arp_announce 2). If a step fails, those before it are undone.
+It refuses a file whose tables do not fit its nodes, and one that is older than
+what this machine does already. It sets the cluster IPs of the kernel, and
+removes those that the file does not have; and gives the address itself to the
+loopback device, or to the device of the only director. If a step fails, those
+before it are undone.
 
-With --json it prints {\"machine\", \"dry_run\", \"clusters\": [{\"address\", \"action\" (\"added\",
-\"changed\" or \"removed\"), \"changes\", \"moves\": [{\"from\", \"to\", \"slots\"}]}],
-\"device_changes\"}.";
+With --json it prints {\"machine\", \"dry_run\", \"clusters\": [{\"address\", \"action\"
+(\"added\", \"changed\" or \"removed\"), \"changes\", \"moves\": [{\"from\", \"to\",
+\"slots\"}]}], \"device_changes\"}.";
 
 /// Arguments of `cluster apply`.
 #[derive(Args, Debug)]
@@ -105,12 +106,14 @@ pub struct ClusterApplyArgs {
 }
 
 const PLAN_NOTES: &str = "\
-A table says which node owns which slot. It depends on the one before, so that as few
-slots move as can, and that is why it stands in the file. Run it once after an edit, on
-one machine; comments and order stay. A hash \"keyed\" without a key is given one.
+A table says which node owns which slot. It depends on the one before, so that
+as few slots move as can, and that is why it stands in the file. Run it once
+after an edit, on one machine; comments and order stay. A hash \"keyed\" without
+a key is given one.
 
-With --json it prints an array of {\"address\", \"old_epoch\" (or null), \"epoch\", \"slots\",
-\"moves\": [{\"from\" (or null), \"to\" (or null), \"slots\"}], \"new_key\"}.";
+With --json it prints an array of {\"address\", \"old_epoch\" (or null), \"epoch\",
+\"slots\", \"moves\": [{\"from\" (or null), \"to\" (or null), \"slots\"}], \"new_key\",
+\"new_hash\"}.";
 
 /// Arguments of `cluster plan`.
 #[derive(Args, Debug)]
@@ -131,15 +134,15 @@ pub struct ClusterPlanArgs {
 }
 
 const KEEPALIVED_NOTES: &str = "\
-Of several directors one directs, the others stand by; keepalived decides which, and gives
-it the address. On each director:
+Of several directors one directs, the others stand by; keepalived decides
+which, and gives it the address. On each director:
 
   sgctl cluster keepalived > /etc/keepalived/keepalived.conf
   systemctl restart keepalived
 
-It runs \"sgctl cluster role\" when it has decided. There is one VRRP instance for each
-device and family, numbered from --router-id on, which has to be the same on all directors,
-and no other's on the segment.";
+It runs \"sgctl cluster role\" when it has decided. There is one VRRP instance
+for each device and family, numbered from --router-id on, which has to be the
+same on all directors, and no other's on the segment.";
 
 /// Arguments of `cluster keepalived`.
 #[derive(Args, Debug)]
@@ -176,6 +179,10 @@ pub struct RoleArgs {
     /// none is given.
     #[arg(value_name = "ADDRESS")]
     pub addresses: Vec<IpAddr>,
+    /// Print JSON instead of sentences: an array of {"address", "role"}, of those that
+    /// had another role.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[cfg(test)]

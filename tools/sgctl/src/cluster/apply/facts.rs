@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //! How this machine is at present.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use service_group::netlink::{Cluster, ClusterName, ClusterRole};
@@ -38,8 +37,6 @@ pub struct Facts {
     pub links: Vec<Link>,
     /// Its addresses.
     pub addresses: Vec<Local>,
-    /// Settings of its devices, by their names below /proc/sys.
-    pub settings: BTreeMap<String, u32>,
 }
 
 impl Facts {

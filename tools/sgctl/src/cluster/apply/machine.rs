@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! This machine: the module, rtnetlink, and the settings below /proc/sys.
+//! This machine: the module and rtnetlink.
 
-use std::fs;
 use std::net::IpAddr;
 
 use rustix::io::Errno;
@@ -28,35 +27,14 @@ impl Machine {
         })
     }
 
-    /// How it is; of settings, those of these devices.
-    pub fn facts(&mut self, devices: &[&str]) -> Result<Facts, Failure> {
-        let mut settings = std::collections::BTreeMap::new();
-        for device in devices {
-            for setting in ["arp_ignore", "arp_announce"] {
-                let name = format!("net/ipv4/conf/{}/{setting}", device.replace('.', "/"));
-                let value = fs::read_to_string(path(&name)).ok();
-                let value = value.and_then(|text| text.trim().parse().ok());
-                settings.extend(value.map(|value| (name, value)));
-            }
-        }
+    /// How it is.
+    pub fn facts(&mut self) -> Result<Facts, Failure> {
         Ok(Facts {
             clusters: clusters(&mut self.kernel)?,
             links: self.route.links()?,
             addresses: self.route.addresses()?,
-            settings,
         })
     }
-}
-
-/// The file of a setting: a dot in a device's name is a slash in that of the
-/// setting, as with sysctl, and here it is a dot again.
-fn path(name: &str) -> String {
-    let (folder, setting) = name.rsplit_once('/').unwrap_or_default();
-    let device = folder.strip_prefix("net/ipv4/conf/").unwrap_or(folder);
-    format!(
-        "/proc/sys/net/ipv4/conf/{}/{setting}",
-        device.replace('/', ".")
-    )
 }
 
 /// Every cluster IP that is served here, with its table.
@@ -95,11 +73,6 @@ fn told(what: &str, error: Error) -> Failure {
 }
 
 impl System for Machine {
-    fn set(&mut self, name: &str, value: u32) -> Result<(), Failure> {
-        fs::write(path(name), value.to_string())
-            .map_err(|error| Failure::new(format!("{name} was not set to {value}: {error}")))
-    }
-
     fn add_address(&mut self, index: u32, address: IpAddr) -> Result<(), Failure> {
         let added = self.route.add(index, address);
         added.map_err(|error| told(&format!("{address} was not added"), error))
@@ -128,12 +101,6 @@ impl System for Machine {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn settings_of_vlan_devices_have_their_dot() {
-        let name = "net/ipv4/conf/eth0/100/arp_ignore";
-        assert_eq!(path(name), "/proc/sys/net/ipv4/conf/eth0.100/arp_ignore");
-    }
 
     #[test]
     fn refusals_say_what_to_do() {

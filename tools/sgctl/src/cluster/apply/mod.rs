@@ -63,12 +63,8 @@ pub fn prepare(path: &Path, config: &Config, how: How<'_>) -> Result<Prepared, F
     check(path, config)?;
     store::warn_if_open(path, config);
     let own = own_name(config, how.node)?;
-    let addresses = config.addresses.iter();
-    let devices: Vec<&str> = addresses
-        .map(|address| device(config, address, &own))
-        .collect();
     let mut machine = Machine::open()?;
-    let facts = machine.facts(&devices)?;
+    let facts = machine.facts()?;
     let targets = target::targets(config, &own, &facts)?;
     let steps = steps::steps(&targets, &facts)?;
     Ok(Prepared {

@@ -17,7 +17,7 @@ pub struct Report {
     machine: String,
     dry_run: bool,
     clusters: Vec<ClusterReport>,
-    /// Changes of addresses and settings of devices, in words.
+    /// Changes of addresses of devices, in words.
     device_changes: Vec<String>,
 }
 
@@ -142,7 +142,6 @@ fn differences(old: &Cluster, new: &Cluster, facts: &Facts) -> Vec<String> {
 
 fn device_change(step: &Step, facts: &Facts) -> Option<String> {
     match step {
-        Step::Setting { name, from, to } => Some(format!("{name}: {from} -> {to}")),
         Step::AddAddress { index, address } => {
             Some(format!("{address} added to {}", facts.link_name(*index)))
         }

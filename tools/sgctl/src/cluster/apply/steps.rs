@@ -2,9 +2,9 @@
 //! What is to be done, one step after the other, and how each is undone.
 //!
 //! A machine that has a cluster IP must not tell its neighbours so, or they would
-//! send to it alone: ARP for it is turned off first. Addresses are removed before
-//! what selects their packets, and added behind it, so that no node ever answers
-//! for packets of others.
+//! send to it alone; while the module serves the address, it sees to that. So
+//! addresses are removed before what selects their packets, and added behind it:
+//! no node ever answers for packets of others.
 
 use std::net::IpAddr;
 
@@ -18,15 +18,6 @@ use crate::Failure;
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Change a setting of a device.
-    Setting {
-        /// Its name below /proc/sys.
-        name: String,
-        /// What it is.
-        from: u32,
-        /// What it is to be.
-        to: u32,
-    },
     /// Give a device an address.
     AddAddress {
         /// The device's index.
@@ -54,8 +45,6 @@ pub enum Step {
 
 /// What carries steps out.
 pub trait System {
-    /// Changes a setting.
-    fn set(&mut self, name: &str, value: u32) -> Result<(), Failure>;
     /// Gives a device an address.
     fn add_address(&mut self, index: u32, address: IpAddr) -> Result<(), Failure>;
     /// Takes it away.
@@ -73,8 +62,7 @@ pub fn steps(targets: &[Target], facts: &Facts) -> Result<Vec<Step>, Failure> {
         .iter()
         .filter(|old| !targets.iter().any(|target| target.cluster.name == old.name))
         .collect();
-    let mut steps = settings(targets, facts);
-    steps.extend(removals(targets, &gone, facts));
+    let mut steps = removals(targets, &gone, facts);
     steps.extend(
         gone.into_iter()
             .map(|old| Step::Forget(Box::new(old.clone()))),
@@ -121,35 +109,22 @@ fn check_epoch(old: &Cluster, new: &Cluster) -> Result<(), Failure> {
             old.epoch, new.epoch
         )));
     }
-    if old.epoch == new.epoch && old.table != new.table {
+    let differs = if old.table != new.table {
+        "table"
+    } else if old.hash != new.hash {
+        "hash"
+    } else if old.key != new.key {
+        "key"
+    } else {
+        return Ok(());
+    };
+    if old.epoch == new.epoch {
         return Err(Failure::new(format!(
-            "{name} has another table with epoch {} on this machine: {remedy}",
+            "{name} has another {differs} with epoch {} on this machine: {remedy}",
             old.epoch
         )));
     }
     Ok(())
-}
-
-/// Whoever has the address on the loopback device neither answers nor asks with it.
-fn settings(targets: &[Target], facts: &Facts) -> Vec<Step> {
-    let mut steps = Vec::new();
-    let quiet = targets
-        .iter()
-        .filter(|target| target.place != Place::Device);
-    for target in quiet.filter(|target| target.cluster.name.address.is_ipv4()) {
-        for (setting, to) in [("arp_ignore", 1), ("arp_announce", 2)] {
-            let name = format!(
-                "net/ipv4/conf/{}/{setting}",
-                target.device.replace('.', "/")
-            );
-            let from = facts.settings.get(&name).copied().unwrap_or_default();
-            let step = Step::Setting { name, from, to };
-            if from < to && !steps.contains(&step) {
-                steps.push(step);
-            }
-        }
-    }
-    steps
 }
 
 fn removals(targets: &[Target], gone: &[&Cluster], facts: &Facts) -> Vec<Step> {
@@ -236,7 +211,6 @@ pub fn carry_out(
 impl Step {
     fn act(&self, system: &mut impl System) -> Result<(), Failure> {
         match self {
-            Self::Setting { name, to, .. } => system.set(name, *to),
             Self::AddAddress { index, address } => system.add_address(*index, *address),
             Self::RemoveAddress { index, address } => system.remove_address(*index, *address),
             Self::Serve { new, .. } => system.serve(new),
@@ -246,7 +220,6 @@ impl Step {
 
     fn undo(&self, system: &mut impl System) -> Result<(), Failure> {
         match self {
-            Self::Setting { name, from, .. } => system.set(name, *from),
             Self::AddAddress { index, address } => system.remove_address(*index, *address),
             Self::RemoveAddress { index, address } => system.add_address(*index, *address),
             Self::Serve { old: None, new } => system.forget(new),

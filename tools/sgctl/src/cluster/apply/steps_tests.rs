@@ -5,30 +5,17 @@ use super::super::facts::{Link, Local};
 use super::super::report::Report;
 use super::super::target::{own_name, targets};
 use super::*;
-use crate::cluster::file::{read, Config};
+use crate::cluster::file::{read, samples::node, Config};
 use service_group::netlink::ClusterRole;
 
-const NODES: &str = r#"
-[[node]]
-name = "a"
-id = 1
-address = "192.0.2.11"
-[[node]]
-name = "b"
-id = 2
-address = "192.0.2.12"
-device = "ens5"
-[[director]]
-name = "lb1"
-[[director]]
-name = "lb2"
-"#;
+const DIRECTORS: &str = "[[director]]\nname = \"lb1\"\n[[director]]\nname = \"lb2\"\n";
 
 const SHARED: &str = "[[address]]\nip = \"198.51.100.7\"\ndevice = \"eth0\"\nslots = 4\n\
                       epoch = 3\ntable = \"(1 2)x2\"\n";
 
 fn config(address: &str) -> Config {
-    read(&format!("{NODES}{address}")).expect("it is right")
+    let nodes = node("a", 1, "") + &node("b", 2, "device = \"ens5\"");
+    read(&format!("{nodes}{DIRECTORS}{address}")).expect("it is right")
 }
 
 fn directed(directors: &str) -> Config {
@@ -58,7 +45,6 @@ fn settled(config: &Config, own: &str, facts: &Facts) -> Facts {
     let mut facts = facts.clone();
     for step in steps(&targets, &facts.clone()).expect("they can be") {
         match step {
-            Step::Setting { name, to, .. } => drop(facts.settings.insert(name, to)),
             Step::AddAddress { index, address } => facts.addresses.push(Local {
                 index,
                 address,
@@ -83,7 +69,6 @@ fn kinds(config: &Config, own: &str, facts: &Facts) -> Vec<&'static str> {
     let targets = targets(config, own, facts).expect("they can be");
     let steps = steps(&targets, facts).expect("they can be");
     let kind = |step: &Step| match step {
-        Step::Setting { .. } => "setting",
         Step::AddAddress { index: 1, .. } => "add to lo",
         Step::AddAddress { .. } => "add to device",
         Step::RemoveAddress { .. } => "remove",
@@ -95,13 +80,13 @@ fn kinds(config: &Config, own: &str, facts: &Facts) -> Vec<&'static str> {
 
 #[test]
 fn each_machine_has_its_part() {
-    let quiet = ["setting", "setting", "serve", "add to lo"];
+    let node = ["serve", "add to lo"];
     let (one, two) = (directed("\"lb1\""), directed("\"lb1\", \"b\""));
     let shared = config(SHARED);
     for (config, own, role, kinds_of) in [
-        (&shared, "a", Some(ClusterRole::Shared), &quiet[..]),
+        (&shared, "a", Some(ClusterRole::Shared), &node[..]),
         (&shared, "lb1", None, &[]),
-        (&one, "a", Some(ClusterRole::Directed), &quiet),
+        (&one, "a", Some(ClusterRole::Directed), &node),
         (
             &one,
             "lb1",
@@ -109,9 +94,9 @@ fn each_machine_has_its_part() {
             &["serve", "add to device"],
         ),
         (&one, "lb2", None, &[]),
-        (&two, "lb1", Some(ClusterRole::Standby), &quiet[..3]),
-        (&two, "b", Some(ClusterRole::Standby), &quiet),
-        (&two, "a", Some(ClusterRole::Directed), &quiet),
+        (&two, "lb1", Some(ClusterRole::Standby), &node[..1]),
+        (&two, "b", Some(ClusterRole::Standby), &node),
+        (&two, "a", Some(ClusterRole::Directed), &node),
     ] {
         assert_eq!(kinds(config, own, &facts()), kinds_of, "{own}");
         let after = settled(config, own, &facts());
@@ -136,14 +121,6 @@ fn what_the_kernel_gets_is_what_the_file_says() {
     assert_eq!(cluster.mac, Some([3, 0x53, 198, 51, 100, 7]));
     assert_eq!((cluster.nodes[1].id, cluster.nodes[1].weight), (2, 1));
     assert!(after.has(LOOPBACK, ip()));
-    let names: Vec<&str> = after.settings.keys().map(String::as_str).collect();
-    assert_eq!(
-        names,
-        [
-            "net/ipv4/conf/ens5/arp_announce",
-            "net/ipv4/conf/ens5/arp_ignore"
-        ]
-    );
 }
 
 #[test]
@@ -222,6 +199,10 @@ fn an_older_or_a_different_table_is_refused() {
             SHARED.replace("(1 2)x2", "2x4"),
             "another table with epoch 3",
         ),
+        (
+            format!("{SHARED}hash = \"sum3\"\n"),
+            "another hash with epoch 3",
+        ),
     ] {
         let targets = targets(&config(&text), "a", &after).expect("they can be");
         let failure = steps(&targets, &after)
@@ -274,15 +255,6 @@ impl Mock {
 }
 
 impl System for Mock {
-    fn set(&mut self, name: &str, value: u32) -> Result<(), Failure> {
-        self.act(|it| {
-            it.state.retain(|own| !own.starts_with(name));
-            if value > 0 {
-                it.state.insert(format!("{name}={value}"));
-            }
-        })
-    }
-
     fn add_address(&mut self, index: u32, address: IpAddr) -> Result<(), Failure> {
         self.act(|it| {
             it.state.insert(format!("{address} on {index}"));
@@ -329,12 +301,12 @@ fn whichever_step_fails_nothing_has_changed() {
     let more = config(&format!("{new}{more}"));
     let targets = targets(&more, "a", &before).expect("they can be");
     let steps = steps(&targets, &before).expect("they can be");
-    assert_eq!(steps.len(), 5);
+    assert_eq!(steps.len(), 3);
     let start = || {
         let state = ["198.51.100.7: epoch 3", "198.51.100.7 on 1"].map(str::to_owned);
         state.into_iter().collect()
     };
-    for fails_at in (1..=5).map(Some).chain([None]) {
+    for fails_at in (1..=3).map(Some).chain([None]) {
         let mut mock = Mock {
             fails_at,
             lower_is_refused: true,
@@ -350,30 +322,24 @@ fn whichever_step_fails_nothing_has_changed() {
     }
     let mut mock = Mock::default();
     assert_eq!(carry_out(&steps, &mut mock, || Ok(())), Ok(()));
-    assert_eq!((mock.state.len(), mock.calls), (5, 5));
+    assert_eq!((mock.state.len(), mock.calls), (3, 3));
 }
 
 #[test]
 fn what_cannot_be_undone_is_told() {
     struct Broken;
     impl System for Broken {
-        fn set(&mut self, _: &str, value: u32) -> Result<(), Failure> {
-            match value {
-                0 => Err(Failure::new("no way back")),
-                _ => Ok(()),
-            }
-        }
         fn add_address(&mut self, _: u32, _: IpAddr) -> Result<(), Failure> {
-            Ok(())
+            Err(Failure::new("it broke"))
         }
         fn remove_address(&mut self, _: u32, _: IpAddr) -> Result<(), Failure> {
             Ok(())
         }
         fn serve(&mut self, _: &Cluster) -> Result<(), Failure> {
-            Err(Failure::new("it broke"))
+            Ok(())
         }
         fn forget(&mut self, _: &Cluster) -> Result<(), Failure> {
-            Ok(())
+            Err(Failure::new("no way back"))
         }
     }
     let targets = targets(&config(SHARED), "a", &facts()).expect("they can be");

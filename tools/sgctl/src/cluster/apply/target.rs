@@ -27,8 +27,6 @@ pub enum Place {
 pub struct Target {
     /// As the kernel is to have it.
     pub cluster: Cluster,
-    /// The device that its packets come by.
-    pub device: String,
     /// Where the machine is to have the address.
     pub place: Place,
 }
@@ -110,11 +108,7 @@ fn target(
             .collect(),
         ..Cluster::new(address.name)
     };
-    Ok(Some(Target {
-        cluster,
-        device: device.to_owned(),
-        place,
-    }))
+    Ok(Some(Target { cluster, place }))
 }
 
 /// The role of a machine, and where it has the address; nothing if it has no part.

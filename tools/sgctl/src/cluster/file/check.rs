@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Whether a file makes sense, and which line does not.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::ops::Range;
@@ -13,8 +13,9 @@ use service_group_logic::logic::cluster::place::MAX_NODES;
 use service_group_logic::logic::cluster::slots::{NodeId, Slot, State};
 use toml::Spanned;
 
+use super::mode::mode;
 use super::raw::{RawAddress, RawDirector, RawFile, RawNode, Text, Word};
-use super::{describe, runs, values, Address, Config, Director, Mode, Node, Table};
+use super::{describe, runs, values, Address, Config, Director, Node, Table};
 
 /// Slots of an address that does not say how many: a prime, so that the sums have
 /// no pattern in common with it.
@@ -33,7 +34,7 @@ pub struct Problem {
 }
 
 /// What is wrong, and at which bytes.
-type Found = (Range<usize>, String);
+pub(super) type Found = (Range<usize>, String);
 
 /// Reads a file.
 pub fn read(text: &str) -> Result<Config, Problem> {
@@ -82,6 +83,7 @@ fn check(raw: &RawFile, text: &str) -> Result<Config, Found> {
     unique(ids, |id| {
         format!("there are two nodes with id {id}: number each differently")
     })?;
+    own_addresses(raw, &config)?;
     for one in &raw.address {
         let address = address(one, &config, text)?;
         let mut others = config.addresses.iter();
@@ -95,6 +97,31 @@ fn check(raw: &RawFile, text: &str) -> Result<Config, Found> {
     Ok(config)
 }
 
+/// Refuses nodes that would be reached by the address of another one, or of all.
+fn own_addresses(raw: &RawFile, config: &Config) -> Result<(), Found> {
+    let mut seen: HashMap<IpAddr, &str> = HashMap::new();
+    for (one, node) in raw.node.iter().zip(&config.nodes) {
+        let (span, address) = (one.get_ref().address.span(), node.address);
+        if let Some(other) = seen.insert(address, &node.name) {
+            let reason =
+                format!("{address} is the address of node \"{other}\": give each node its own, or remove one");
+            return Err((span, reason));
+        }
+    }
+    for one in &raw.address {
+        let ip = &one.get_ref().ip;
+        let node = ip.get_ref().parse().ok().and_then(|ip| seen.get(&ip));
+        if let Some(node) = node {
+            let reason = format!(
+                "{} is the address of node \"{node}\": give the node one that it alone has",
+                ip.get_ref()
+            );
+            return Err((ip.span(), reason));
+        }
+    }
+    Ok(())
+}
+
 fn limit<T>(list: &[Spanned<T>], most: usize, things: &str) -> Result<(), Found> {
     match list.get(most) {
         Some(one) => Err((one.span(), format!("there are more than {most} {things}"))),
@@ -103,7 +130,7 @@ fn limit<T>(list: &[Spanned<T>], most: usize, things: &str) -> Result<(), Found>
 }
 
 /// Refuses the second of two that are equal.
-fn unique<'a, T: Eq + std::hash::Hash + 'a>(
+pub(super) fn unique<'a, T: Eq + std::hash::Hash + 'a>(
     all: impl Iterator<Item = &'a Spanned<T>>,
     reason: impl Fn(&T) -> String,
 ) -> Result<(), Found> {
@@ -122,7 +149,7 @@ fn word<T>(text: &Spanned<String>, read: impl Fn(&str) -> Result<T, String>) -> 
 }
 
 /// The same, if it is there.
-fn maybe<T>(
+pub(super) fn maybe<T>(
     text: Option<&Spanned<String>>,
     read: impl Fn(&str) -> Result<T, String>,
 ) -> Result<Option<T>, Found> {
@@ -222,69 +249,6 @@ fn name(raw: &RawAddress) -> Result<ClusterName, Found> {
     })
 }
 
-fn mode(raw: &RawAddress, ip: IpAddr, config: &Config) -> Result<Mode, Found> {
-    let is_shared = maybe(raw.mode.as_ref(), values::is_shared)?.unwrap_or(true);
-    match (is_shared, &raw.mac, &raw.directors) {
-        (true, _, Some(directors)) => Err((
-            directors.span(),
-            "a shared address has no directors: remove them, or write mode = \"directed\""
-                .to_owned(),
-        )),
-        (true, mac, None) => {
-            let mac = maybe(mac.as_ref(), values::mac)?;
-            let mac = mac.unwrap_or_else(|| values::default_mac(ip));
-            Ok(Mode::Shared { mac })
-        }
-        (false, Some(mac), _) => Err((
-            mac.span(),
-            "only a shared address has a MAC address of its own: remove it".to_owned(),
-        )),
-        (false, None, None) => Err((
-            raw.ip.span(),
-            "a directed address needs directors: write directors = [\"NAME\"]".to_owned(),
-        )),
-        (false, None, Some(directors)) => directed(directors, ip, config),
-    }
-}
-
-fn directed(
-    directors: &Spanned<Vec<Spanned<String>>>,
-    ip: IpAddr,
-    config: &Config,
-) -> Result<Mode, Found> {
-    let list = directors.get_ref();
-    if list.is_empty() {
-        return Err((
-            directors.span(),
-            "there is no director: name one".to_owned(),
-        ));
-    }
-    unique(list.iter(), |name| {
-        format!("\"{name}\" is named twice: name it once")
-    })?;
-    let machines = config.machines();
-    let mut names = list.iter();
-    if let Some(name) = names.find(|name| !machines.contains(&name.get_ref().as_str())) {
-        let reason = format!(
-            "there is no machine \"{0}\": write [[director]] name = \"{0}\" for one that is no node",
-            name.get_ref()
-        );
-        return Err((name.span(), reason));
-    }
-    let is_cut_off =
-        |node: &&Node| node.way == ClusterWay::Neighbour && node.address.is_ipv4() != ip.is_ipv4();
-    if let Some(node) = config.nodes.iter().find(is_cut_off) {
-        let reason = format!(
-            "node \"{}\" has an address of another family than {ip}: give it way = \"tunnel\", or an \
-             address of this family",
-            node.name
-        );
-        return Err((directors.span(), reason));
-    }
-    let directors = list.iter().map(|name| name.get_ref().clone()).collect();
-    Ok(Mode::Directed { directors })
-}
-
 fn table(raw: &RawAddress, text: &str) -> Result<Option<Table>, Found> {
     let (table, epoch) = match (&raw.table, &raw.epoch) {
         (None, None) => return Ok(None),
@@ -303,6 +267,7 @@ fn table(raw: &RawAddress, text: &str) -> Result<Option<Table>, Found> {
     let before = raw.before.as_ref().map(slots).transpose()?;
     Ok(Some(Table {
         epoch,
+        hashed: raw.hashed.clone(),
         slots: slots(table)?,
         before: before.unwrap_or_default(),
         changed: raw.changed.as_ref().map(time).transpose()?,
@@ -324,4 +289,4 @@ fn time(time: &Spanned<toml::value::Datetime>) -> Result<SystemTime, Found> {
 
 #[cfg(test)]
 #[path = "check_tests.rs"]
-mod tests;
+pub(super) mod tests;

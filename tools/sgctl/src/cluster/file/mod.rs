@@ -2,12 +2,15 @@
 //! The file that describes a cluster, the same on every machine.
 //!
 //! [`raw`] is the file as it is written, [`check`] makes of it what is here, or
-//! says which line is wrong and why. [`edit`] changes the text and leaves the rest
-//! of it as it is, [`store`] reads and replaces the file. Nothing here asks the
+//! says which line is wrong and why, with [`mode`](mod@mode). [`edit`] changes the text and leaves the rest
+//! of it as it is, [`store`] reads and replaces the file, [`lock`] has others wait
+//! meanwhile. Nothing here asks the
 //! kernel.
 
 mod check;
 pub mod edit;
+pub mod lock;
+mod mode;
 mod raw;
 pub mod runs;
 pub mod store;
@@ -18,10 +21,21 @@ use std::num::NonZeroU16;
 use std::time::SystemTime;
 
 use service_group::netlink::{ClusterHash, ClusterKey, ClusterName, ClusterWay};
+use service_group_logic::logic::cluster::flow::{self, Flow};
 use service_group_logic::logic::cluster::hash::{Hash, Key, SlotCount};
 use service_group_logic::logic::cluster::slots::{self, NodeId, Slot, State};
 
 pub use check::read;
+
+/// What tests write into files.
+#[cfg(test)]
+pub mod samples {
+    /// The entry of a node, at 192.0.2.10 and its id, with more lines.
+    pub fn node(name: &str, id: u8, more: &str) -> String {
+        let last = 10 + id;
+        format!("[[node]]\nname = \"{name}\"\nid = {id}\naddress = \"192.0.2.{last}\"\n{more}\n")
+    }
+}
 
 /// A whole cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +119,9 @@ pub struct Address {
 pub struct Table {
     /// Its number; goes up with each change.
     pub epoch: u32,
+    /// By which hash its slots are counted, as [`Address::mark`] tells it, if the file
+    /// says so.
+    pub hashed: Option<String>,
     /// The owner of each slot.
     pub slots: Vec<Slot>,
     /// Who owned those slots before that moved last.
@@ -163,6 +180,24 @@ impl Address {
             ClusterHash::Sum5 => Some(Hash::Sum5),
             _ => self.key.map(|key| Hash::Keyed(Key::from_bytes(key.0))),
         }
+    }
+
+    /// The hash, and for one with a key a check sum of it: what a table belongs to.
+    /// Nothing without a key that it needs.
+    pub fn mark(&self) -> Option<String> {
+        let nowhere = || flow::Address::from_v4_bytes([0; 4]);
+        let nothing = Flow {
+            source: nowhere(),
+            destination: nowhere(),
+            source_port: 0,
+            destination_port: 0,
+            protocol: 0,
+        };
+        let hash = self.hash()?;
+        Some(match self.hash {
+            ClusterHash::Keyed => format!("keyed {:016x}", hash.value(&nothing)),
+            sum => sum.name().to_owned(),
+        })
     }
 
     /// Whether it has packets of this protocol for this port.

@@ -55,6 +55,7 @@ pub struct RawAddress {
     pub slots: Option<Spanned<i64>>,
     pub settle: Option<Spanned<i64>>,
     pub epoch: Option<Spanned<i64>>,
+    pub hashed: Option<String>,
     pub table: Option<Spanned<Text>>,
     pub before: Option<Spanned<Text>>,
     pub changed: Option<Spanned<Datetime>>,

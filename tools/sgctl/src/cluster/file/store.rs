@@ -10,7 +10,7 @@ use super::{read, Config};
 use crate::Failure;
 
 /// Who may read a new file: it may have a key.
-const MODE: u32 = 0o600;
+pub(super) const MODE: u32 = 0o600;
 
 /// The text of a file.
 pub fn text(path: &Path) -> Result<String, Failure> {
@@ -54,6 +54,11 @@ pub fn at(path: &Path, line: usize, reason: &str) -> Failure {
     Failure::usage(format!("{}:{line}: {reason}", path.display()))
 }
 
+/// The file itself, where the path is a link to it.
+pub(super) fn target(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
 /// A text that is written, but not yet in the place of the file.
 #[derive(Debug)]
 pub struct Draft {
@@ -64,7 +69,7 @@ pub struct Draft {
 impl Draft {
     /// Writes the text beside the file.
     pub fn write(path: &Path, text: &str) -> Result<Self, Failure> {
-        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let target = target(path);
         let mut draft = target.clone().into_os_string();
         draft.push(format!(".new.{}", std::process::id()));
         let draft = Self {
@@ -117,11 +122,11 @@ fn failure(path: &Path, error: &io::Error) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// A folder of this test's own.
-    fn folder(name: &str) -> PathBuf {
+    pub(in super::super) fn folder(name: &str) -> PathBuf {
         let folder = std::env::temp_dir().join(format!("sgctl-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("it can be made");
         folder

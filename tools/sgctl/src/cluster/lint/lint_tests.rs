@@ -2,7 +2,7 @@
 //! Captures that are made here, and what becomes of them.
 
 use super::*;
-use crate::cluster::file::read;
+use crate::cluster::file::{read, samples::node};
 use etherparse::PacketBuilder;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -215,13 +215,12 @@ fn a_chart_shows_shares_beside_the_ideal() {
 
 #[test]
 fn the_addresses_of_a_file_are_told_apart() {
-    let text = "[[node]]\nname = \"a\"\nid = 1\naddress = \"192.0.2.11\"\n\
-                [[node]]\nname = \"b\"\nid = 2\naddress = \"192.0.2.12\"\n\
-                [[address]]\nip = \"198.51.100.7\"\ndevice = \"eth0\"\nslots = 4\nepoch = 1\n\
+    let text = "[[address]]\nip = \"198.51.100.7\"\ndevice = \"eth0\"\nslots = 4\nepoch = 1\n\
                 table = \"1x3 0\"\n\
                 [[address]]\nip = \"198.51.100.7\"\nprotocol = \"tcp\"\nport = 80\n\
                 device = \"eth0\"\nslots = 3\nepoch = 1\ntable = \"1 2 2\"\n";
-    let config = read(text).expect("it is right");
+    let nodes = node("a", 1, "") + &node("b", 2, "");
+    let config = read(&(nodes + text)).expect("it is right");
     let args = LintArgs {
         pcap: None,
         live: None,

@@ -3,12 +3,15 @@
 
 use std::io;
 use std::os::fd::{IntoRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pnet_datalink::{channel, interfaces, Channel, ChannelType, Config, DataLinkReceiver};
 
 use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_recv_buffer_size_force};
 use rustix::net::{socket_with, AddressFamily, SocketFlags, SocketType};
+use signal_hook::consts::SIGINT;
 
 use super::flows::Flows;
 use super::progress::Progress;
@@ -23,14 +26,17 @@ const QUEUE: usize = 1 << 24;
 /// How long to wait for a packet before looking at the clock.
 const WAIT: Duration = Duration::from_millis(100);
 
-/// Adds the flows of so many seconds.
+/// Adds the flows of so many seconds, or until SIGINT comes.
 pub fn watch(device: &str, seconds: u32, flows: &mut Flows) -> Result<(), Failure> {
+    let stopped = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGINT, stopped.clone())
+        .map_err(|error| Failure::new(format!("signals could not be caught: {error}")))?;
     let mut receiver = open(device)?;
     let mut progress = Progress::new();
     let end = Instant::now() + Duration::from_secs(seconds.into());
     loop {
         let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+        if left.is_zero() || stopped.load(Ordering::Relaxed) {
             return Ok(());
         }
         match receiver.next() {
@@ -40,7 +46,7 @@ pub fn watch(device: &str, seconds: u32, flows: &mut Flows) -> Result<(), Failur
         }
         progress.tell(|| {
             let flows = output::count(flows.len(), "flow");
-            format!("{} s left, {flows}", left.as_secs())
+            format!("{} s left, {flows}; Ctrl-C ends it", left.as_secs())
         });
     }
 }
