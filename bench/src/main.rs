@@ -17,6 +17,8 @@ mod latency_picture;
 mod load;
 mod members;
 mod members_picture;
+mod owner;
+mod owner_picture;
 mod random;
 mod restart;
 mod restart_picture;
@@ -40,7 +42,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: sg-bench demo RAW SVG
-       sg-bench hook|hung|members|restart|rewrite|spread|stall|uneven RAW FOLDER
+       sg-bench hook|hung|members|owner|restart|rewrite|spread|stall|uneven RAW FOLDER
        sg-bench measure spread RUNS RAW";
 
 type Outcome = Result<ExitCode, Box<dyn Error>>;
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         ["hook", raw, folder] => hook(Path::new(raw), Path::new(folder)),
         ["hung", raw, folder] => hung(Path::new(raw), Path::new(folder)),
         ["members", raw, folder] => members(Path::new(raw), Path::new(folder)),
+        ["owner", raw, folder] => owner(Path::new(raw), Path::new(folder)),
         ["restart", raw, folder] => restart(Path::new(raw), Path::new(folder)),
         ["rewrite", raw, folder] => rewrite(Path::new(raw), Path::new(folder)),
         ["spread", raw, folder] => spread(Path::new(raw), Path::new(folder)),
@@ -156,6 +159,15 @@ fn members(raw: &Path, folder: &Path) -> Outcome {
     members::report(&runs, &rows);
     write_json(folder, "members", &rows)?;
     members_picture::curve(&folder.join("members.svg"), &members::sizes(&runs), &rows)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn owner(raw: &Path, folder: &Path) -> Outcome {
+    let runs: Vec<owner::Run> = read(raw)?;
+    let rows = owner::rows(&runs);
+    owner::report(&runs, &rows);
+    write_json(folder, "owner", &rows)?;
+    owner_picture::bars(&folder.join("owner.svg"), &runs)?;
     Ok(ExitCode::SUCCESS)
 }
 
