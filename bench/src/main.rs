@@ -10,6 +10,8 @@
 //! nothing.
 
 mod canvas;
+mod forward;
+mod forward_picture;
 mod hook;
 mod hook_picture;
 mod hung;
@@ -42,7 +44,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: sg-bench demo RAW SVG
-       sg-bench hook|hung|members|owner|restart|rewrite|spread|stall|uneven RAW FOLDER
+       sg-bench forward|hook|hung|members|owner|restart|rewrite|spread|stall|uneven RAW FOLDER
        sg-bench measure spread RUNS RAW";
 
 type Outcome = Result<ExitCode, Box<dyn Error>>;
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
     let outcome = match words[..] {
         ["demo", raw, svg] => demo(Path::new(raw), Path::new(svg)),
         ["stall", raw, folder] => stall(Path::new(raw), Path::new(folder)),
+        ["forward", raw, folder] => forward(Path::new(raw), Path::new(folder)),
         ["hook", raw, folder] => hook(Path::new(raw), Path::new(folder)),
         ["hung", raw, folder] => hung(Path::new(raw), Path::new(folder)),
         ["members", raw, folder] => members(Path::new(raw), Path::new(folder)),
@@ -114,6 +117,15 @@ fn stall(raw: &Path, folder: &Path) -> Outcome {
     row::print("New connections while one of the workers hangs", &rows);
     write_json(folder, "stall", &rows)?;
     stall_picture::shares(&folder.join("stall.svg"), &runs)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn forward(raw: &Path, folder: &Path) -> Outcome {
+    let runs: Vec<forward::Run> = read(raw)?;
+    let rows = forward::rows(&runs);
+    forward::report(&runs, &rows);
+    write_json(folder, "forward", &rows)?;
+    forward_picture::curves(&folder.join("forward.svg"), &runs)?;
     Ok(ExitCode::SUCCESS)
 }
 
