@@ -10,6 +10,8 @@
 //! nothing.
 
 mod canvas;
+mod change;
+mod change_picture;
 mod forward;
 mod forward_picture;
 mod hook;
@@ -44,7 +46,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: sg-bench demo RAW SVG
-       sg-bench forward|hook|hung|members|owner|restart|rewrite|spread|stall|uneven RAW FOLDER
+       sg-bench change|forward|hook|hung|members|owner|restart|rewrite|spread|stall|uneven RAW FOLDER
        sg-bench measure spread RUNS RAW";
 
 type Outcome = Result<ExitCode, Box<dyn Error>>;
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
     let outcome = match words[..] {
         ["demo", raw, svg] => demo(Path::new(raw), Path::new(svg)),
         ["stall", raw, folder] => stall(Path::new(raw), Path::new(folder)),
+        ["change", raw, folder] => change(Path::new(raw), Path::new(folder)),
         ["forward", raw, folder] => forward(Path::new(raw), Path::new(folder)),
         ["hook", raw, folder] => hook(Path::new(raw), Path::new(folder)),
         ["hung", raw, folder] => hung(Path::new(raw), Path::new(folder)),
@@ -117,6 +120,15 @@ fn stall(raw: &Path, folder: &Path) -> Outcome {
     row::print("New connections while one of the workers hangs", &rows);
     write_json(folder, "stall", &rows)?;
     stall_picture::shares(&folder.join("stall.svg"), &runs)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn change(raw: &Path, folder: &Path) -> Outcome {
+    let runs: Vec<change::Run> = read(raw)?;
+    let rows = change::rows(&runs);
+    change::report(&rows);
+    write_json(folder, "change", &rows)?;
+    change_picture::bars(&folder.join("change.svg"), &runs)?;
     Ok(ExitCode::SUCCESS)
 }
 
