@@ -13,6 +13,14 @@ fetch() {
 	cp "$checkout/build/bench/bin/$1" "$checkout/build/stock/service_group.ko" /run/
 }
 
+# The tool: in a cluster, this machine has the name that is said.
+sgctl_cluster() {
+	"$checkout/build/bin/sgctl" cluster "$@" >/run/sgctl-says || {
+		cat /run/sgctl-says >&2
+		return 1
+	}
+}
+
 insert() {
 	insmod /run/service_group.ko
 }
@@ -38,6 +46,26 @@ prepare_wire() {
 	sysctl -qw net.ipv6.conf.wire0.disable_ipv6=1
 	ip link set wire0 up
 	ip route add 10.77.1.0/24 dev wire0
+}
+
+# For `owner` and `forward`: the machine on a segment with three nodes that a program
+# plays, and a router, behind which the clients are. Nobody is asked for a MAC address.
+prepare_segment() {
+	local number
+	modprobe tun
+	ip tuntap add dev wire0 mode tap
+	ip link set wire0 address 02:77:00:00:00:01
+	sysctl -qw net.ipv6.conf.wire0.disable_ipv6=1 net.ipv4.ip_forward=1 \
+		net.ipv4.conf.{all,wire0}.{send_redirects,rp_filter}=0
+	tc qdisc replace dev wire0 root noqueue
+	ip address add 10.77.0.9/24 dev wire0
+	ip link set wire0 up
+	for number in 1 2 3; do
+		ip neighbour add 10.77.0.1$number lladdr 02:77:00:00:01:0$number dev wire0
+	done
+	ip neighbour add 10.77.0.21 lladdr 02:77:00:00:02:01 dev wire0
+	ip route add 10.128.0.0/16 via 10.77.0.21
+	ip route add 10.78.0.0/24 via 10.77.0.11
 }
 
 # begin_loads NAME RUNS MILLISECONDS RAW - for what measures with `load`. What is

@@ -28,8 +28,6 @@
  * whose time stamp counter counts instructions, and prints one JSON object.
  */
 #include <err.h>
-#include <fcntl.h>
-#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,13 +39,13 @@
 #include "counts.h"
 #include "lib.h"
 #include "service.h"
+#include "slab.h"
 #include "wire.h"
 
 /* The first segments are acknowledged at once; windows and buffers grow. */
 #define WARM_UP		200
 /* For a connection or data that do not come. */
 #define PATIENCE_S	10
-#define SETTLE_US	500000
 
 #define TRACKED		"/proc/sys/net/netfilter/nf_conntrack_count"
 
@@ -167,45 +165,6 @@ static void count_segments(struct scene *scene, uint64_t *received, uint64_t *se
 		sent[place] = count_sent(&client, fd);
 	}
 	close(fd);
-}
-
-/*
- * Each processor keeps some free objects at hand, which count as used. A cache that
- * is told to shrink gives them up.
- */
-static void shrink_caches(void)
-{
-	glob_t files;
-
-	if (glob("/sys/kernel/slab/*/shrink", 0, NULL, &files))
-		errx(1, "no slab cache can be shrunk");
-	for (size_t i = 0; i < files.gl_pathc; i++) {
-		int fd = open(files.gl_pathv[i], O_WRONLY | O_CLOEXEC);
-
-		if (fd < 0 || write(fd, "1", 1) != 1)
-			err(1, "%s", files.gl_pathv[i]);
-		close(fd);
-	}
-	globfree(&files);
-}
-
-/* Bytes of all objects in use, once what waits to be freed is. */
-static uint64_t slab_bytes(void)
-{
-	FILE *info = fopen("/proc/slabinfo", "r");
-	unsigned long long objects, size;
-	uint64_t bytes = 0;
-	char line[512];
-
-	if (!info)
-		err(1, "/proc/slabinfo");
-	usleep(SETTLE_US);
-	shrink_caches();
-	while (fgets(line, sizeof(line), info))
-		if (sscanf(line, "%*s %llu %*u %llu", &objects, &size) == 2)
-			bytes += objects * size;
-	fclose(info);
-	return bytes;
 }
 
 /* Bytes for each of @n connections; they stay open. */

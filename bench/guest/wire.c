@@ -58,9 +58,9 @@ static void bring_up_link(void)
 	close(file);
 }
 
-int wire_open(void)
+static int open_device(short mode)
 {
-	struct ifreq request = { .ifr_name = WIRE_DEVICE, .ifr_flags = IFF_TUN | IFF_NO_PI };
+	struct ifreq request = { .ifr_name = WIRE_DEVICE, .ifr_flags = (short)(mode | IFF_NO_PI) };
 	int wire = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 
 	if (wire < 0)
@@ -69,6 +69,16 @@ int wire_open(void)
 		err(1, "TUNSETIFF");
 	bring_up_link();
 	return wire;
+}
+
+int wire_open(void)
+{
+	return open_device(IFF_TUN);
+}
+
+int wire_open_ethernet(void)
+{
+	return open_device(IFF_TAP);
 }
 
 static uint32_t add(uint32_t sum, const void *data, size_t length)

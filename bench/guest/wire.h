@@ -18,6 +18,9 @@
 
 int wire_open(void);
 
+/* The same for a device that takes Ethernet frames. */
+int wire_open_ethernet(void);
+
 /*
  * A connection as its client sees it. Whoever connects sets the first four; the
  * addresses and ports are in host order.

@@ -10,6 +10,10 @@
 //! nothing.
 
 mod canvas;
+mod change;
+mod change_picture;
+mod forward;
+mod forward_picture;
 mod hook;
 mod hook_picture;
 mod hung;
@@ -17,6 +21,8 @@ mod latency_picture;
 mod load;
 mod members;
 mod members_picture;
+mod owner;
+mod owner_picture;
 mod random;
 mod restart;
 mod restart_picture;
@@ -40,7 +46,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: sg-bench demo RAW SVG
-       sg-bench hook|hung|members|restart|rewrite|spread|stall|uneven RAW FOLDER
+       sg-bench change|forward|hook|hung|members|owner|restart|rewrite|spread|stall|uneven RAW FOLDER
        sg-bench measure spread RUNS RAW";
 
 type Outcome = Result<ExitCode, Box<dyn Error>>;
@@ -51,9 +57,12 @@ fn main() -> ExitCode {
     let outcome = match words[..] {
         ["demo", raw, svg] => demo(Path::new(raw), Path::new(svg)),
         ["stall", raw, folder] => stall(Path::new(raw), Path::new(folder)),
+        ["change", raw, folder] => change(Path::new(raw), Path::new(folder)),
+        ["forward", raw, folder] => forward(Path::new(raw), Path::new(folder)),
         ["hook", raw, folder] => hook(Path::new(raw), Path::new(folder)),
         ["hung", raw, folder] => hung(Path::new(raw), Path::new(folder)),
         ["members", raw, folder] => members(Path::new(raw), Path::new(folder)),
+        ["owner", raw, folder] => owner(Path::new(raw), Path::new(folder)),
         ["restart", raw, folder] => restart(Path::new(raw), Path::new(folder)),
         ["rewrite", raw, folder] => rewrite(Path::new(raw), Path::new(folder)),
         ["spread", raw, folder] => spread(Path::new(raw), Path::new(folder)),
@@ -114,6 +123,24 @@ fn stall(raw: &Path, folder: &Path) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
+fn change(raw: &Path, folder: &Path) -> Outcome {
+    let runs: Vec<change::Run> = read(raw)?;
+    let rows = change::rows(&runs);
+    change::report(&rows);
+    write_json(folder, "change", &rows)?;
+    change_picture::bars(&folder.join("change.svg"), &runs)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn forward(raw: &Path, folder: &Path) -> Outcome {
+    let runs: Vec<forward::Run> = read(raw)?;
+    let rows = forward::rows(&runs);
+    forward::report(&runs, &rows);
+    write_json(folder, "forward", &rows)?;
+    forward_picture::curves(&folder.join("forward.svg"), &runs)?;
+    Ok(ExitCode::SUCCESS)
+}
+
 fn hook(raw: &Path, folder: &Path) -> Outcome {
     let runs: Vec<hook::Run> = read(raw)?;
     let rows = hook::rows(&runs);
@@ -156,6 +183,15 @@ fn members(raw: &Path, folder: &Path) -> Outcome {
     members::report(&runs, &rows);
     write_json(folder, "members", &rows)?;
     members_picture::curve(&folder.join("members.svg"), &members::sizes(&runs), &rows)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn owner(raw: &Path, folder: &Path) -> Outcome {
+    let runs: Vec<owner::Run> = read(raw)?;
+    let rows = owner::rows(&runs);
+    owner::report(&runs, &rows);
+    write_json(folder, "owner", &rows)?;
+    owner_picture::bars(&folder.join("owner.svg"), &runs)?;
     Ok(ExitCode::SUCCESS)
 }
 
