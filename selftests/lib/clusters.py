@@ -6,7 +6,7 @@ import select
 import socket
 import struct
 
-from family import open_family
+from family import another, open_family
 from machines import FAMILIES, bound, has_arp_hooks, ip_commands, oracle, segment
 from service_group import PATIENCE, equal, expect
 
@@ -58,10 +58,18 @@ class Cluster:
         for machine in machines:
             with machine:
                 ip_commands(f"addr add {self.address}/{length} dev lo")
-                machine.ynl = open_family()
+        self.open(machines)
         # Without its hooks in ARP the module does not answer.
         self.asks = version == 6 or has_arp_hooks()
         self.told(MAC.hex(":"))
+
+    @staticmethod
+    def open(machines):
+        """Opens the family on each machine."""
+        ynl = open_family()
+        for machine in machines:
+            with machine:
+                machine.ynl = another(ynl)
 
     def told(self, mac):
         """Tells the client who has the address, if it cannot ask."""
