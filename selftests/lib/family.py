@@ -36,6 +36,11 @@ def open_family(**options):
     return YnlFamily(SPEC, schema="", **options)
 
 
+def forget_family():
+    """Has the family looked up again, which has another number when the module was away."""
+    sys.modules[YnlFamily.__module__].GenlProtocol.genl_family_name_to_id = {}
+
+
 def another(ynl):
     """The same once more, for the namespace that the caller is in; the spec is not read again."""
     other = copy.copy(ynl)
