@@ -18,12 +18,12 @@ sys.path.insert(0, os.path.join(HERE, "lib"))
 # pylint: disable=wrong-import-position
 from clusters import MAC, NODES, Cluster, config, node, table  # noqa: E402
 from load import Load  # noqa: E402
-from machines import ip_commands  # noqa: E402
+from machines import switch  # noqa: E402
 from service_group import expect, run_tests, wait_until  # noqa: E402
 
 SEED = os.environ.get("SG_SEED") or str(random.SystemRandom().randrange(1 << 32))
 IS_SLOW = os.path.exists("/sys/kernel/debug/kmemleak")
-EVENTS = int(os.environ.get("SG_CHAOS_EVENTS") or (6 if IS_SLOW else 10))
+EVENTS = int(os.environ.get("SG_CHAOS_EVENTS") or (5 if IS_SLOW else 10))
 STEPS = 12
 HASHES = ("sum5", "sum5", "keyed", "sum3")
 ACTIVE, STANDBY = "director", "standby"
@@ -124,7 +124,7 @@ class Chaos:
     def move(machine, state):
         """Sets a machine's device up or down."""
         with machine:
-            ip_commands(f"link set eth0 {state}")
+            switch("eth0", state == "up")
 
     # What can happen; each returns what it was, or nothing if it cannot be now.
 
@@ -169,9 +169,9 @@ class Chaos:
             self.go_on()
             self.move(machine, "up")
         else:
-            ip_commands(f"link set port{number} down")
+            switch(f"port{number}", False)
             self.go_on()
-            ip_commands(f"link set port{number} up")
+            switch(f"port{number}", True)
         return f"{number} was frozen"
 
     def drain(self):
@@ -238,7 +238,7 @@ class Chaos:
 
         wait_until(over, "the end of all connections")
         before = len(load.datagrams)
-        for _ in range(20):
+        for _ in range(10):
             load.send()
             load.begin()
         wait_until(over, "the end of new connections")
@@ -247,28 +247,27 @@ class Chaos:
 
     def spoil(self):
         """Makes the network a bad one."""
-        load = subprocess.run(["modprobe", "sch_netem"], capture_output=True, check=False)
         kinds = {"delay": f"{self.rng.randrange(1, 6)}ms {self.rng.randrange(1, 4)}ms",
                  "loss": f"{self.rng.randrange(1, 4)}%", "duplicate": "2%", "reorder": "20%"}
         chosen = set(self.rng.sample(list(kinds), self.rng.randrange(1, 4)))
         if "reorder" in chosen:
             chosen.add("delay")
         words = " ".join(f"{kind} {kinds[kind]}" for kind in kinds if kind in chosen)
-        for machine in [*self.cluster.nodes, self.cluster.client]:
+        for machine in [self.cluster.client, *self.cluster.nodes][:2 if IS_SLOW else None]:
             with machine:
                 done = subprocess.run(["tc", "qdisc", "add", "dev", "eth0", "root", "netem",
                                        *words.split()], capture_output=True, text=True, check=False)
             if done.returncode:
-                return f"no netem: {done.stderr.strip()} {load.stderr.decode().strip()}"
+                print("# SKIP netem: this kernel has no sch_netem")
+                return f"no netem: {done.stderr.strip()}"
         self.load.duplicates = "duplicate" in chosen
         return f"netem {words}"
 
     def repair(self):
-        """Makes it a good one again. What waits there is sent on by and by."""
-        for machine in [*self.cluster.nodes, self.cluster.client]:
-            with machine:
-                subprocess.run(["tc", "qdisc", "del", "dev", "eth0", "root"], capture_output=True,
-                               check=False)
+        """The client's is a good one again. What waits there is lost."""
+        with self.cluster.client:
+            subprocess.run(["tc", "qdisc", "del", "dev", "eth0", "root"], capture_output=True,
+                           check=False)
 
 
 def shared_ipv4():

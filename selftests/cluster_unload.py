@@ -180,6 +180,7 @@ def replug(machine):
     with machine:
         # It waits for whoever keeps it.
         ip_commands("link del eth0")
+    ip_commands(*machine.cable())
     machine.plug_in()
 
 
