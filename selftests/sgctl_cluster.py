@@ -5,6 +5,7 @@
 import contextlib
 import json
 import os
+import re
 import select
 import socket
 import subprocess
@@ -52,7 +53,7 @@ class Cluster:
         with open(self.file, "w", encoding="utf-8") as file:
             file.write(text)
         os.chmod(self.file, 0o600)
-        names = "abc" if "director" not in text else ["a", "b", "c", "lb"]
+        names = [*"abc", *re.findall(r'director..\nname = "(\w+)"', text)]
         *machines, self.client = segment(len(names) + 1)
         self.machines = dict(zip(names, machines))
         self.nodes = {name: self.machines[name] for name in "abc"}
