@@ -360,13 +360,8 @@ def failures_ipv4():
     failures(4)
 
 
-def failures_ipv6():
-    """IPv6."""
-    failures(6)
-
-
 if __name__ == "__main__":
     sys.exit(run_tests("cluster_unload", [
         module_shared, module_directed, module_tunnelled, namespace_shared, namespace_neighbours,
-        namespace_tunnelled, device_shared, device_directed, failures_ipv4, failures_ipv6,
+        namespace_tunnelled, device_shared, device_directed, failures_ipv4,
     ]))

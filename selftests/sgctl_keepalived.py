@@ -41,12 +41,13 @@ class Keepalived:
         self.machine = cluster.machines[name]
         path = f"{folder}/{name}"
         with open(f"{path}.conf", "w", encoding="utf-8") as file:
-            file.write(cluster.run(name, "keepalived", "--file", cluster.file, "--node", name))
+            file.write(cluster.run(name, "keepalived", cluster.file, "--node", name))
         os.chmod(f"{path}.conf", 0o600)
         with self.machine, open(f"{path}.log", "w", encoding="utf-8") as self.log:
             self.process = subprocess.Popen(
                 ["keepalived", "--dont-fork", "--log-console", "--vrrp",
-                 f"--use-file={path}.conf", f"--pid={path}.pid", f"--vrrp_pid={path}.vrrp"],
+                 f"--use-file={path}.conf", f"--pid={path}.pid", f"--vrrp_pid={path}.vrrp",
+                 f"--checkers_pid={path}.checkers", f"--bfd_pid={path}.bfd"],
                 stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
                 start_new_session=True)
 
