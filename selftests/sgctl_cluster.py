@@ -5,6 +5,7 @@
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -67,7 +68,7 @@ class Cluster:
         with open(self.file, "w", encoding="utf-8") as file:
             file.write(text)
         os.chmod(self.file, 0o600)
-        names = [name for name in MACHINES if f'"{name}"' in text]
+        names = [*"abc", *re.findall(r'director..\nname = "(\w+)"', text)]
         *machines, self.client = segment(len(names) + 1)
         self.machines = dict(zip(names, machines))
         self.nodes = {name: self.machines[name] for name in "abc"}

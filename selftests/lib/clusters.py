@@ -6,11 +6,12 @@ import select
 import socket
 import struct
 
-from family import open_family
+from family import another, open_family
 from machines import FAMILIES, bound, has_arp_hooks, ip_commands, oracle, segment
 from service_group import PATIENCE, equal, expect
 
 CLUSTER = {4: "10.9.0.100", 6: "fd09::100"}
+LENGTH = {4: 32, 6: 128}
 MAC = bytes.fromhex("0300c0ffee01")
 PORT = 8080
 NODES = 3
@@ -52,16 +53,22 @@ class Cluster:
     def __init__(self, version, directors=0, kind=None):
         self.version = version
         self.address = CLUSTER[version]
-        *machines, self.client = segment(NODES + directors + 1, kind)
+        serves = NODES + directors
+        *machines, self.client = segment(serves + 1, kind, serves,
+                                         f"{self.address}/{LENGTH[version]}")
         self.nodes, self.directors = machines[:NODES], machines[NODES:]
-        length = {4: 32, 6: 128}[version]
-        for machine in machines:
-            with machine:
-                ip_commands(f"addr add {self.address}/{length} dev lo")
-                machine.ynl = open_family()
+        self.open(machines)
         # Without its hooks in ARP the module does not answer.
         self.asks = version == 6 or has_arp_hooks()
         self.told(MAC.hex(":"))
+
+    @staticmethod
+    def open(machines):
+        """Opens the family on each machine."""
+        ynl = open_family()
+        for machine in machines:
+            with machine:
+                machine.ynl = another(ynl)
 
     def told(self, mac):
         """Tells the client who has the address, if it cannot ask."""

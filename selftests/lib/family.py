@@ -4,6 +4,7 @@
 KSRC is the kernel's source; its library is there, unless SG_PYYNL names its folder.
 """
 
+import copy
 import errno
 import os
 import socket
@@ -33,6 +34,21 @@ from lib import NlError, YnlFamily  # noqa: E402
 def open_family(**options):
     """The family; the spec's form is checked where it is generated from."""
     return YnlFamily(SPEC, schema="", **options)
+
+
+def forget_family():
+    """Has the family looked up again, which has another number when the module was away."""
+    sys.modules[YnlFamily.__module__].GenlProtocol.genl_family_name_to_id = {}
+
+
+def another(ynl):
+    """The same once more, for the namespace that the caller is in; the spec is not read again."""
+    other = copy.copy(ynl)
+    other.sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, ynl.nlproto.proto_num)
+    level, capped, extended, strict = 270, 10, 11, 12
+    for option in (capped, extended, strict):
+        other.sock.setsockopt(level, option, 1)
+    return other
 
 
 def refused(error, function, *arguments):

@@ -16,7 +16,8 @@ from service_group import CLONE_NEWNET, PATIENCE, checkout
 
 SEGMENT = {4: "10.9.0.{}", 6: "fd09::{:x}"}
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
-SIOCGIFHWADDR = 0x8927
+SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCGIFHWADDR = 0x8913, 0x8914, 0x8927
+IFF_UP = 1
 ETH_P_ARP = 0x0806
 ARP_REPLY = b"\0\2"
 NAMESPACE = "/proc/thread-self/ns/net"
@@ -28,6 +29,15 @@ def ip_commands(*lines):
     subprocess.run(["ip", "-batch", "-"], input=text, text=True, check=True)
 
 
+def switch(name, on):
+    """Sets a device of the present namespace up or down; a program of its own takes long."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        asked = struct.pack("=16sh22x", name.encode(), 0)
+        flags, = struct.unpack_from("=16xh", fcntl.ioctl(sock, SIOCGIFFLAGS, asked))
+        flags = flags | IFF_UP if on else flags & ~IFF_UP
+        fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("=16sh22x", name.encode(), flags))
+
+
 class Machine:
     """A network namespace; `with` it, what is made is made there."""
 
@@ -36,7 +46,7 @@ class Machine:
         self.outside = os.open(NAMESPACE, os.O_RDONLY)
         os.unshare(CLONE_NEWNET)
         self.inside = os.open(NAMESPACE, os.O_RDONLY)
-        ip_commands("link set lo up")
+        switch("lo", True)
         os.setns(self.outside, CLONE_NEWNET)
 
     def __enter__(self):
@@ -50,18 +60,19 @@ class Machine:
         """Its own address."""
         return SEGMENT[version].format(self.number)
 
-    def plug_in(self, kind=None):
-        """Connects it to the bridge; with a device of that kind on the one that is plugged in."""
-        lower = "low0" if kind else "eth0"
-        ip_commands(f"link add port{self.number} type veth peer name {lower} "
-                    f"netns /proc/{os.getpid()}/fd/{self.inside}",
-                    f"link set port{self.number} master segment up")
+    def cable(self, kind=None):
+        """The commands that connect it to the bridge."""
+        return (f"link add port{self.number} type veth peer name {'low0' if kind else 'eth0'} "
+                f"netns /proc/{os.getpid()}/fd/{self.inside}",
+                f"link set port{self.number} master segment up")
+
+    def plug_in(self, kind=None, *more):
+        """Has it use its device, one of that kind on the one that the cable is in, if one is
+        given; and runs more commands there."""
+        lower = ("link set low0 up", f"link add link low0 name eth0 type {kind}") if kind else ()
         with self:
-            if kind:
-                ip_commands("link set low0 up", f"link add link low0 name eth0 type {kind}")
-            ip_commands(f"addr add {self.address(4)}/24 dev eth0",
-                        f"addr add {self.address(6)}/64 dev eth0 nodad",
-                        "link set eth0 up")
+            ip_commands(*lower, f"addr add {self.address(4)}/24 dev eth0",
+                        f"addr add {self.address(6)}/64 dev eth0 nodad", "link set eth0 up", *more)
 
     def device(self):
         """Index of its device."""
@@ -104,12 +115,15 @@ class Machine:
         return words[words.index("lladdr") + 1] if "lladdr" in words else None
 
 
-def segment(count, kind=None):
-    """So many machines on a bridge, numbered from 1."""
-    ip_commands("link add segment type bridge mcast_snooping 0", "link set segment up")
+def segment(count, kind=None, serves=None, address=None):
+    """So many machines on a bridge, numbered from 1. The first ones have another address as well,
+    which they do not tell."""
     machines = [Machine(number) for number in range(1, count + 1)]
+    cables = [line for machine in machines for line in machine.cable(kind)]
+    ip_commands("link add segment type bridge mcast_snooping 0", "link set segment up", *cables)
     for machine in machines:
-        machine.plug_in(kind)
+        own = [f"addr add {address} dev lo"] if machine.number <= (serves or 0) else []
+        machine.plug_in(kind, *own)
     return machines
 
 

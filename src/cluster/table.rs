@@ -80,28 +80,14 @@ impl Map {
     }
 }
 
+fn at(slots: &KVec<Slot>, slot: usize) -> Slot {
+    slots.get(slot).copied().flatten()
+}
+
 fn copy(slots: &KVec<Slot>) -> Result<KVec<Slot>, AllocError> {
     let mut copy = KVec::with_capacity(slots.len(), GFP_KERNEL_ACCOUNT)?;
     copy.extend_from_slice(slots, GFP_KERNEL_ACCOUNT)?;
     Ok(copy)
-}
-
-/// What is to be remembered of slots, which had `old` and get `new`, beside what was remembered.
-fn remembered(
-    before: &KVec<Slot>,
-    old: &KVec<Slot>,
-    new: &KVec<Slot>,
-) -> Result<KVec<Slot>, AllocError> {
-    // Slots that may not spill have nobody.
-    let len = before.len().max(old.len()).max(new.len());
-    let widened = |slots: &KVec<Slot>| {
-        let mut wide = copy(slots)?;
-        wide.resize(len, None, GFP_KERNEL_ACCOUNT)?;
-        Ok::<_, AllocError>(wide)
-    };
-    let mut all = widened(before)?;
-    remember(&mut all, &widened(old)?, &widened(new)?);
-    Ok(all)
 }
 
 /// How many numbers of slots, or hashes, are remembered.
@@ -110,10 +96,8 @@ const MOST_FORMER: u32 = 4;
 /// The table, and what it was before.
 pub(super) struct Table {
     map: Map,
-    /// Who owned its slots before.
-    previous: KVec<Slot>,
-    /// To whom they spilled before.
-    previous_spills: KVec<Slot>,
+    /// Who may have connections of its slots from before; none if it is the first one.
+    history: KVec<Others>,
     /// What was there when flows had other slots.
     former: Option<Arc<Table>>,
     /// When it came to be in the place of another one; none if it is the first one.
@@ -137,8 +121,7 @@ impl Table {
     pub(super) fn first(map: Map) -> Result<Arc<Self>, AllocError> {
         let table = Self {
             map,
-            previous: KVec::new(),
-            previous_spills: KVec::new(),
+            history: KVec::new(),
             former: None,
             since: None,
         };
@@ -152,16 +135,14 @@ impl Table {
         }
         let table = if old.map.divides_like(&map) {
             Self {
-                previous: remembered(&old.previous, &old.map.slots, &map.slots)?,
-                previous_spills: remembered(&old.previous_spills, &old.map.spills, &map.spills)?,
+                history: old.history_for(&map)?,
                 former: old.former.clone(),
                 since: Some(now()),
                 map,
             }
         } else {
             Self {
-                previous: KVec::new(),
-                previous_spills: KVec::new(),
+                history: KVec::new(),
                 former: Some(old.shortened()?),
                 since: Some(now()),
                 map,
@@ -170,15 +151,27 @@ impl Table {
         Arc::new(table, GFP_KERNEL_ACCOUNT)
     }
 
+    /// What the table with this map is to remember.
+    fn history_for(&self, map: &Map) -> Result<KVec<Others>, AllocError> {
+        let mut history = KVec::with_capacity(map.slots.len(), GFP_KERNEL_ACCOUNT)?;
+        for (slot, (&old, &new)) in self.map.slots.iter().zip(&map.slots).enumerate() {
+            let before = self.history.get(slot).copied().unwrap_or_default();
+            let spill = at(&self.map.spills, slot);
+            history.push(remember(before, old, spill, new), GFP_KERNEL_ACCOUNT)?;
+        }
+        Ok(history)
+    }
+
     /// The same, as what is to be remembered of it.
     fn shortened(self: &Arc<Self>) -> Result<Arc<Self>, AllocError> {
         if self.depth() < MOST_FORMER {
             return Ok(self.clone());
         }
+        let mut history = KVec::with_capacity(self.history.len(), GFP_KERNEL_ACCOUNT)?;
+        history.extend_from_slice(&self.history, GFP_KERNEL_ACCOUNT)?;
         let table = Self {
             map: self.map.copy()?,
-            previous: copy(&self.previous)?,
-            previous_spills: copy(&self.previous_spills)?,
+            history,
             former: None,
             since: None,
         };
@@ -239,14 +232,11 @@ impl Table {
         for table in self.chain() {
             let map = &table.map;
             let slot = map.hash.slot(flow, map.count);
-            for slots in [
-                &map.slots,
-                &table.previous,
-                &map.spills,
-                &table.previous_spills,
-            ] {
-                let node = slots.get(slot).copied().flatten();
-                others.add(node.filter(|&node| is_wanted(node)));
+            let history = table.history.get(slot).copied().unwrap_or_default();
+            let latest = [at(&map.slots, slot), at(&map.spills, slot)];
+            let latest = latest.into_iter().flatten();
+            for node in Iterator::chain(latest, history.iter()).filter(|&node| is_wanted(node)) {
+                others.add(Some(node));
             }
         }
         others

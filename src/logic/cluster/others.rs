@@ -12,7 +12,7 @@ pub struct Others([Slot; Others::MOST]);
 
 impl Others {
     /// How many there may be: so many copies of a packet may be sent for it.
-    pub const MOST: usize = 3;
+    pub const MOST: usize = 4;
 
     /// This node, if it is one, and no other.
     pub fn only(node: Slot) -> Self {
@@ -34,6 +34,16 @@ impl Others {
                 }
             }
         }
+    }
+
+    /// This node, if it is one, and those behind it.
+    #[must_use]
+    pub fn behind(self, node: Slot) -> Self {
+        let mut others = Self::only(node);
+        for known in self.iter() {
+            others.add(Some(known));
+        }
+        others
     }
 
     /// Those that are wanted.
@@ -75,10 +85,10 @@ mod tests {
     #[test]
     fn each_is_there_once_and_the_first_ones_stay() {
         let cases = [
-            ([0, 0, 0, 0, 0], [0, 0, 0]),
-            ([0, 4, 0, 4, 0], [4, 0, 0]),
-            ([1, 2, 1, 3, 2], [1, 2, 3]),
-            ([4, 3, 2, 1, 4], [4, 3, 2]),
+            ([0, 0, 0, 0, 0], [0, 0, 0, 0]),
+            ([0, 4, 0, 4, 0], [4, 0, 0, 0]),
+            ([1, 2, 1, 3, 2], [1, 2, 3, 0]),
+            ([5, 4, 3, 2, 1], [5, 4, 3, 2]),
         ];
         for (given, expected) in cases {
             let others = of(given);
@@ -94,6 +104,15 @@ mod tests {
     fn some_are_not_wanted() {
         let wanted = of([1, 2, 3, 0, 0]).filter(|node| node.get() != 2);
         assert_eq!(wanted, of([1, 3, 0, 0, 0]));
+        assert_eq!(
+            of([1, 2, 3, 4, 0]).behind(NodeId::new(5)),
+            of([5, 1, 2, 3, 0])
+        );
+        assert_eq!(
+            of([1, 2, 3, 0, 0]).behind(NodeId::new(2)),
+            of([2, 1, 3, 0, 0])
+        );
+        assert_eq!(of([1, 2, 0, 0, 0]).behind(None), of([1, 2, 0, 0, 0]));
         assert_eq!(Others::only(None), Others::default());
         assert_eq!(Others::only(NodeId::new(7)), of([7, 0, 0, 0, 0]));
     }

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::others::Others;
 use core::num::{NonZeroU16, NonZeroU32};
 
 /// A node's id, not 0.
@@ -52,20 +53,11 @@ pub struct Node {
     pub state: State,
 }
 
-/// Notes who owned the slots that a change gives to another owner: `previous` has what earlier
-/// changes noted that are young still, or `None` in each slot.
-///
-/// All three are of one length. What an earlier change noted of a slot stays if this one does not
-/// move the slot. A slot that was without an owner in between has the one before that.
-pub fn remember(previous: &mut [Slot], old: &[Slot], new: &[Slot]) {
-    for ((previous, &old), &new) in previous.iter_mut().zip(old).zip(new) {
-        if old.is_some() && old != new {
-            *previous = old;
-        }
-        if *previous == new {
-            *previous = None;
-        }
-    }
+/// Who may have connections of a slot behind a change, but for its new owner: the one before, whom
+/// it spilled to, and all who could have any before that, as far as they fit in.
+pub fn remember(history: Others, old: Slot, old_spill: Slot, new: Slot) -> Others {
+    let history = history.behind(old_spill).behind(old);
+    history.filter(|node| Some(node) != new)
 }
 
 /// To whom the owner of each slot passes what it has no room for: to the owner of the next slot that
@@ -120,23 +112,28 @@ mod tests {
 
     #[test]
     fn previous_owners() {
-        // What was noted, the old owner, the new one, and what is noted then.
+        // Who could have any, the old owner and whom it spilled to, the new owner; who can now.
         let cases = [
-            ([0, 1, 1], 0),
-            ([0, 1, 2], 1),
-            ([0, 0, 2], 0),
-            ([0, 1, 0], 1),
-            ([1, 2, 2], 1),
-            ([1, 2, 3], 2),
-            ([1, 2, 1], 2),
-            ([1, 0, 2], 1),
-            ([1, 0, 1], 0),
-            ([1, 0, 0], 1),
+            ([0, 0], [1, 0, 1], [0, 0, 0]),
+            ([0, 0], [1, 0, 2], [1, 0, 0]),
+            ([0, 0], [0, 0, 2], [0, 0, 0]),
+            ([0, 0], [1, 0, 0], [1, 0, 0]),
+            ([1, 0], [2, 0, 3], [2, 1, 0]),
+            ([1, 0], [2, 0, 1], [2, 0, 0]),
+            ([1, 0], [0, 0, 2], [1, 0, 0]),
+            ([1, 0], [2, 4, 3], [2, 4, 1]),
+            ([4, 1], [2, 4, 2], [4, 1, 0]),
         ];
-        for ([noted, old, new], expected) in cases {
-            let mut previous = [NodeId::new(noted)];
-            remember(&mut previous, &[NodeId::new(old)], &[NodeId::new(new)]);
-            assert_eq!(previous, [NodeId::new(expected)]);
+        for (history, [old, old_spill, new], expected) in cases {
+            let of = |numbers: &[u32]| {
+                let mut others = Others::default();
+                for &number in numbers {
+                    others.add(NodeId::new(number));
+                }
+                others
+            };
+            let [old, old_spill, new] = [old, old_spill, new].map(NodeId::new);
+            assert_eq!(remember(of(&history), old, old_spill, new), of(&expected));
         }
     }
 }

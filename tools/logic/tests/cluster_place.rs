@@ -4,6 +4,7 @@
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use service_group_logic::logic::cluster::hash::MAX_SLOTS;
+use service_group_logic::logic::cluster::others::Others;
 use service_group_logic::logic::cluster::place::{place, Share, MAX_NODES};
 use service_group_logic::logic::cluster::slots::{remember, Node, NodeId, Slot, State};
 use std::num::NonZeroU16;
@@ -167,19 +168,13 @@ proptest! {
     fn what_a_change_moves_is_remembered(old in table(), first in nodes(), second in nodes()) {
         let (between, _) = placed(&old, &first);
         let (new, _) = placed(&between, &second);
-        let mut previous = vec![None; old.len()];
-        remember(&mut previous, &old, &between);
-        for ((&old, &between), &previous) in old.iter().zip(&between).zip(&previous) {
-            prop_assert_eq!(previous, old.filter(|_| old != between));
-        }
-        remember(&mut previous, &between, &new);
-        for (slot, &noted) in previous.iter().enumerate() {
-            // The last owner before the present one.
-            let last = match between[slot] == new[slot] {
-                true => old[slot],
-                false => between[slot].or(old[slot]),
-            };
-            prop_assert_eq!(noted, last.filter(|_| last != new[slot]));
+        for ((&old, &between), &new) in old.iter().zip(&between).zip(&new) {
+            let once = remember(Others::default(), old, None, between);
+            prop_assert_eq!(once, Others::only(old.filter(|_| old != between)));
+            // All owners before the present one, the latest first.
+            let mut all = Others::only(between.filter(|_| between != new));
+            all.add(old.filter(|_| old != new && old != between));
+            prop_assert_eq!(remember(once, between, None, new), all);
         }
     }
 }

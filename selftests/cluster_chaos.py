@@ -1,0 +1,300 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Cluster IPs whose machines die, freeze, drain, come and get other weights, under load and on a
+network that loses, delays, doubles and reorders packets.
+
+It is random; SG_SEED repeats a run, SG_CHAOS_EVENTS says how much happens in each test.
+"""
+
+import os
+import random
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+# The checkout stays as it is.
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(HERE, "lib"))
+# pylint: disable=wrong-import-position
+from clusters import MAC, NODES, Cluster, config, node, table  # noqa: E402
+from load import Load  # noqa: E402
+from machines import switch  # noqa: E402
+from service_group import expect, run_tests, wait_until  # noqa: E402
+
+SEED = os.environ.get("SG_SEED") or str(random.SystemRandom().randrange(1 << 32))
+IS_SLOW = os.path.exists("/sys/kernel/debug/kmemleak")
+EVENTS = int(os.environ.get("SG_CHAOS_EVENTS") or (5 if IS_SLOW else 10))
+STEPS = 12
+HASHES = ("sum5", "sum5", "keyed", "sum3")
+ACTIVE, STANDBY = "director", "standby"
+
+
+class Chaos:
+    """A cluster, what its machines are told, and what happens to them."""
+
+    def __init__(self, name, version, way=None, outer=None):
+        self.rng = random.Random(f"{SEED} {name}")
+        rng = self.rng
+        self.version, self.way, self.outer = version, way, outer or version
+        self.cluster = Cluster(version, directors=2 if way else 0)
+        self.machines = self.cluster.nodes + self.cluster.directors
+        for machine in self.machines:
+            machine.set("ipv6/conf/eth0/keep_addr_on_down", 1)
+        self.hash_name = rng.choice(HASHES)
+        self.key = rng.randbytes(16) if self.hash_name == "keyed" else b""
+        slots = rng.choice((3, 7, 16, 61))
+        self.weights = {number: rng.randrange(1, 9) for number in range(1, NODES + 1)}
+        # Of the nodes that are there; who is absent is not even told of, or down.
+        self.states = {1: "up", 2: "up"}
+        self.absent = {3: None}
+        self.active = 0
+        first = [rng.choice((1, 2)) for _ in range(slots)]
+        self.previous = [None] * slots
+        self.load = Load(self.cluster, rng, first, self.hash_name, self.key)
+        self.load.dead.add(3)
+        self.move(self.cluster.nodes[2], "down")
+        for machine in self.there():
+            self.tell(machine, 1)
+        if way:
+            self.cluster.told(self.cluster.directors[0].mac())
+        self.log = [f"IPv{version}, {way or 'shared'}, {self.hash_name}, {slots} slots"]
+
+    def there(self):
+        """The machines that can be told something."""
+        return [machine for machine in self.machines if machine.number not in self.absent]
+
+    def role(self, machine):
+        """What a machine is to do."""
+        if not self.way:
+            return "shared"
+        if machine not in self.cluster.directors:
+            return "directed"
+        active = self.cluster.directors[self.active] is machine
+        return ACTIVE if active else STANDBY
+
+    def tell(self, machine, epoch):
+        """Has a machine know the table of an epoch."""
+        given = {**self.states, **{number: "down" for number, how in self.absent.items()
+                                   if how == "down"}}
+        given.update({one.number: "draining" for one in self.cluster.directors})
+        nodes = [node(number, self.outer, way=self.way or "neighbour", state=state,
+                      weight=self.weights.get(number, 1)) for number, state in given.items()]
+        machine.ynl.do("cluster-set", config(
+            self.version, machine.device(), machine.number, role=self.role(machine), epoch=epoch,
+            mac=None if self.way else MAC, hash=self.hash_name, key=self.key or None, settle=3600,
+            nodes=nodes, table=table(*self.load.tables[epoch])))
+
+    def owner(self, slot, old, holders):
+        """The next owner of a slot. One former owner is remembered, so that a slot moves only if
+        its connections are with the new owner and the old one."""
+        up = [number for number, state in self.states.items() if state == "up"]
+        before = self.previous[slot]
+
+        def reached(new):
+            return {new, old if new != old else before} & set(self.states)
+
+        fit = [new for new in up if holders.get(slot, set()) <= reached(new)]
+        stays = old in fit and self.rng.random() < 0.6
+        if stays or not fit:
+            expect(old in self.states, f"slot {slot}: {holders.get(slot)}, {old}, {before}")
+            return old
+        return self.rng.choices(fit, [self.weights[new] for new in fit])[0]
+
+    def change(self):
+        """A new table, told to one machine after another while the load goes on."""
+        load = self.load
+        old, holders = load.tables[load.newest], load.holders()
+        new = [self.owner(slot, owner, holders) for slot, owner in enumerate(old)]
+        self.previous = [owner if owner != now else before
+                         for owner, now, before in zip(old, new, self.previous)]
+        load.changing(new)
+        machines = self.there()
+        self.rng.shuffle(machines)
+        for machine in machines:
+            self.tell(machine, load.newest)
+            self.go_on(self.rng.randrange(3))
+        load.changed()
+
+    def go_on(self, steps=STEPS):
+        """The load."""
+        for _ in range(steps):
+            self.load.step()
+
+    @staticmethod
+    def move(machine, state):
+        """Sets a machine's device up or down."""
+        with machine:
+            switch("eth0", state == "up")
+
+    # What can happen; each returns what it was, or nothing if it cannot be now.
+
+    def kill(self):
+        """A node dies, and the others are told so some time later."""
+        up = [number for number, state in self.states.items() if state == "up"]
+        if len(up) < 2:
+            return None
+        number = self.rng.choice(list(self.states))
+        if up == [number]:
+            return None
+        self.move(self.cluster.nodes[number - 1], "down")
+        self.load.died(number)
+        self.go_on(4)
+        del self.states[number]
+        self.absent[number] = self.rng.choice(("down", None))
+        self.change()
+        return f"{number} dies"
+
+    def add(self):
+        """A node comes, which is told of the present table first, as of what was before."""
+        absent = [number for number in self.absent if number <= NODES]
+        if not absent:
+            return None
+        number = self.rng.choice(absent)
+        del self.absent[number]
+        self.states[number] = "up"
+        machine = self.cluster.nodes[number - 1]
+        self.weights[number] = self.rng.randrange(1, 9)
+        self.tell(machine, self.load.newest)
+        self.move(machine, "up")
+        self.load.dead.discard(number)
+        self.change()
+        return f"{number} comes"
+
+    def freeze(self):
+        """A node, or who directs, cannot be reached for a while, and nobody is told."""
+        number = self.rng.choice([machine.number for machine in self.there()])
+        machine = self.machines[number - 1]
+        if self.rng.random() < 0.5:
+            self.move(machine, "down")
+            self.go_on()
+            self.move(machine, "up")
+        else:
+            switch(f"port{number}", False)
+            self.go_on()
+            switch(f"port{number}", True)
+        return f"{number} was frozen"
+
+    def drain(self):
+        """A node drains, or does so no more."""
+        number = self.rng.choice(list(self.states))
+        others = [state for other, state in self.states.items() if other != number]
+        if self.states[number] == "up" and "up" not in others:
+            return None
+        self.states[number] = "draining" if self.states[number] == "up" else "up"
+        self.change()
+        return f"{number} is {self.states[number]}"
+
+    def weigh(self):
+        """Nodes get other weights."""
+        for number in self.weights:
+            self.weights[number] = self.rng.randrange(1, 9)
+        self.change()
+        return f"weights {self.weights}"
+
+    def take_over(self):
+        """Who directs dies, and the other one directs; later it is back, and stands by."""
+        if not self.way:
+            return None
+        gone = self.cluster.directors[self.active]
+        self.move(gone, "down")
+        self.go_on(4)
+        self.active = 1 - self.active
+        self.tell(self.cluster.directors[self.active], self.load.newest)
+        self.cluster.told(self.cluster.directors[self.active].mac())
+        self.go_on()
+        self.tell(gone, self.load.newest)
+        self.move(gone, "up")
+        return f"{self.cluster.directors[self.active].number} directs"
+
+    def run(self):
+        """Some of all this, and in the end all that was begun comes to its end."""
+        load, events = self.load, (self.kill, self.add, self.freeze, self.drain, self.weigh,
+                                   self.take_over)
+        try:
+            self.log.append(self.spoil())
+            happened = 0
+            while happened < EVENTS:
+                event = self.rng.choice(events)()
+                if event:
+                    happened += 1
+                    self.log.append(event)
+                    self.go_on()
+            self.finish()
+        except BaseException:
+            print("# " + "\n# ".join(self.log))
+            raise
+        print(f"# {self.log[0]}: {load.completed} connections complete, {load.doomed} lost with "
+              f"their nodes, {load.taken} of {len(load.datagrams)} datagrams taken")
+        expect(load.completed > EVENTS and load.taken > EVENTS, "some load")
+
+    def finish(self):
+        """Without any trouble all connections end well, and all datagrams arrive."""
+        load = self.load
+        self.repair()
+
+        def over():
+            load.step(begin=0)
+            return not load.connections
+
+        wait_until(over, "the end of all connections")
+        before = len(load.datagrams)
+        for _ in range(10):
+            load.send()
+            load.begin()
+        wait_until(over, "the end of new connections")
+        wait_until(lambda: load.turn(0.01) or all(takers for _, _, takers in
+                                                  load.datagrams[before:]), "all datagrams")
+
+    def spoil(self):
+        """Makes the network a bad one."""
+        kinds = {"delay": f"{self.rng.randrange(1, 6)}ms {self.rng.randrange(1, 4)}ms",
+                 "loss": f"{self.rng.randrange(1, 4)}%", "duplicate": "2%", "reorder": "20%"}
+        chosen = set(self.rng.sample(list(kinds), self.rng.randrange(1, 4)))
+        if "reorder" in chosen:
+            chosen.add("delay")
+        words = " ".join(f"{kind} {kinds[kind]}" for kind in kinds if kind in chosen)
+        for machine in [self.cluster.client, *self.cluster.nodes][:2 if IS_SLOW else None]:
+            with machine:
+                done = subprocess.run(["tc", "qdisc", "add", "dev", "eth0", "root", "netem",
+                                       *words.split()], capture_output=True, text=True, check=False)
+            if done.returncode:
+                print("# SKIP netem: this kernel has no sch_netem")
+                return f"no netem: {done.stderr.strip()}"
+        self.load.duplicates = "duplicate" in chosen
+        return f"netem {words}"
+
+    def repair(self):
+        """The client's is a good one again. What waits there is lost."""
+        with self.cluster.client:
+            subprocess.run(["tc", "qdisc", "del", "dev", "eth0", "root"], capture_output=True,
+                           check=False)
+
+
+def shared_ipv4():
+    """Every node receives everything."""
+    Chaos("shared_ipv4", 4).run()
+
+
+def shared_ipv6():
+    """The same."""
+    Chaos("shared_ipv6", 6).run()
+
+
+def family_of(name):
+    """A family by lot."""
+    return random.Random(f"{SEED} family {name}").choice((4, 6))
+
+
+def directed():
+    """Two directors, which give packets to MAC addresses."""
+    Chaos("directed", family_of("directed"), "neighbour").run()
+
+
+def tunnelled():
+    """By tunnels; the outer family may be the other one."""
+    Chaos("tunnelled", 10 - family_of("directed"), "tunnel", family_of("outer")).run()
+
+
+if __name__ == "__main__":
+    print(f"# SG_SEED={SEED}")
+    sys.exit(run_tests("cluster_chaos", [shared_ipv4, shared_ipv6, directed, tunnelled]))

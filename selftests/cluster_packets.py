@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Thousands of packets that make no sense, for cluster IPs which serve as ever afterwards.
+
+They are random; SG_SEED repeats a run, SG_PACKETS says how many there are in each test. What the
+kernel has to say of them is a matter of its log.
+"""
+
+import os
+import random
+import socket
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+# The checkout stays as it is.
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(HERE, "lib"))
+# pylint: disable=wrong-import-position
+from clusters import MAC, TCP, UDP, Cluster, Directed, accepted, exchange, ready  # noqa: E402
+from clusters import takes_connections  # noqa: E402
+from rubbish import TUNNELS, Rubbish  # noqa: E402
+from service_group import equal, expect, run_tests, wait_until  # noqa: E402
+
+SEED = os.environ.get("SG_SEED") or str(random.SystemRandom().randrange(1 << 32))
+IS_SLOW = os.path.exists("/sys/kernel/debug/kmemleak")
+PACKETS = int(os.environ.get("SG_PACKETS") or (400 if IS_SLOW else 1500))
+NETWORKS = {4: "10.9.0.0/24", 6: "fd09::/64"}
+TYPES = {4: 0x0800, 6: 0x86dd}
+# A packet that is decided about counts for one of these; what is passed on counts for none.
+FATES = ("owned", "known", "ignored", "forwarded", "second-chance", "silent", "dropped-no-owner",
+         "dropped-spent", "dropped-malformed", "dropped-unreachable", "dropped-hop-limit")
+
+
+class Sender:
+    """Sends frames from the client's device; whom they seem to come from answers nothing."""
+
+    def __init__(self, cluster, name):
+        self.rng = random.Random(f"{SEED} {name}")
+        self.version = cluster.version
+        with cluster.client:
+            self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+            self.sock.bind(("eth0", 0))
+        self.rubbish = Rubbish(self.rng, self.version, NETWORKS[self.version], cluster.address)
+
+    def send(self, packet, mac, version=None):
+        """Sends a packet in a frame."""
+        kind = TYPES[version or self.version].to_bytes(2, "big")
+        self.sock.send(mac + bytes.fromhex("020000000099") + kind + packet[:1500])
+
+    def send_all(self, mac):
+        """Sends as many as are to be sent; how many that were."""
+        sent = 0
+        while sent < PACKETS:
+            for packet in self.rubbish.packets():
+                self.send(packet, mac)
+                sent += 1
+        return sent
+
+
+def counted(cluster, machine, since=None):
+    """What a machine has counted."""
+    now = cluster.counters(machine)
+    return {name: count - (since or {}).get(name, 0) for name, count in now.items()}
+
+
+def still_serves(cluster):
+    """Connections and datagrams get to their owners."""
+    takes_connections(cluster, 3)
+    services = cluster.listeners(UDP)
+    client = cluster.client_socket(UDP)
+    client.send(b"x" * 3000)
+    equal([cluster.owner(client, UDP)], ready(services), "who got it")
+
+
+def shared(version):
+    """Each node does the same with each packet, but that one of them owns it."""
+    cluster = Cluster(version)
+    cluster.set()
+    sender = Sender(cluster, f"shared {version}")
+    sent = sender.send_all(MAC)
+    seen = []
+
+    def agreed():
+        seen[:] = [counted(cluster, machine) for machine in cluster.nodes]
+        owned, ignored = (sum(one[name] for one in seen) for name in ("owned", "ignored"))
+        totals = {sum(one[name] for name in FATES) for one in seen}
+        return len(totals) == 1 and ignored == 2 * owned
+
+    try:
+        wait_until(agreed, "the same on all nodes")
+    finally:
+        print("# " + "\n# ".join(str({name: count for name, count in one.items() if count})
+                                 for one in seen))
+    for name in ("dropped-malformed", "reassembled"):
+        equal(1, len({one[name] for one in seen}), f"counts of {name}")
+    total = sum(seen[0][name] for name in FATES)
+    expect(sent // 4 < total <= sent, f"{total} of {sent} packets counted")
+    for name in set(FATES) - {"owned", "ignored", "dropped-malformed"}:
+        equal(0, seen[0][name], name)
+    expect(seen[0]["dropped-malformed"] > 10 and seen[0]["reassembled"] > 0, "all kinds")
+    still_serves(cluster)
+
+
+def shared_ipv4():
+    """IPv4."""
+    shared(4)
+
+
+def shared_ipv6():
+    """IPv6."""
+    shared(6)
+
+
+def directed(version, way, outer=None):
+    """What is forwarded is owned by somebody; then packets in packets, straight to a node."""
+    cluster = Directed(version, way, outer)
+    listeners = cluster.listeners()
+    # Neighbours are known from here on, so that none is lost on the way.
+    reached = set()
+    while len(reached) < 3:
+        pair = accepted(cluster, listeners)
+        exchange(*pair)
+        reached.add(cluster.owner(pair[0], TCP))
+    for listener in listeners.values():
+        listener.close()
+    director = cluster.directors[0]
+    before = {machine: counted(cluster, machine) for machine in [director, *cluster.nodes]}
+    sender = Sender(cluster, f"{way} {version}")
+    sent = sender.send_all(bytes.fromhex(director.mac().replace(":", "")))
+    seen = {}
+
+    def agreed():
+        seen.update({machine.number: counted(cluster, machine, since)
+                     for machine, since in before.items()})
+        owned = sum(seen[machine.number]["owned"] for machine in cluster.nodes)
+        return seen[director.number]["forwarded"] == owned
+
+    try:
+        wait_until(agreed, "as many owned as forwarded")
+    finally:
+        print("# " + "\n# ".join(str({name: count for name, count in one.items() if count})
+                                 for one in seen.values()))
+    told = seen[director.number]
+    total = sum(told[name] for name in FATES)
+    expect(sent // 4 < total <= sent, f"{total} of {sent} packets counted")
+    expect(told["dropped-malformed"] > 10 and told["reassembled"] > 0, "all kinds")
+    equal(0, told["second-chance"] + told["dropped-no-owner"], "others")
+    if way == "tunnel":
+        tunnelled(cluster, sender, outer or version)
+    still_serves(cluster)
+
+
+def tunnelled(cluster, sender, outer):
+    """Rubbish in a packet from the director, which a node would open."""
+    node, director = cluster.nodes[0], cluster.directors[0]
+    mac = bytes.fromhex(node.mac().replace(":", ""))
+    wrapper = Rubbish(sender.rng, outer, NETWORKS[outer], node.address(outer))
+    source = socket.inet_pton({4: socket.AF_INET, 6: socket.AF_INET6}[outer],
+                              director.address(outer))
+    before = counted(cluster, node)
+    sent = 0
+    while sent < PACKETS // 2:
+        for packet in sender.rubbish.packets():
+            sender.send(wrapper.whole(source, wrapper.destination, TUNNELS[sender.version],
+                                      packet), mac, outer)
+            sent += 1
+    seen = counted(cluster, node, before)
+    expect(sum(seen[name] for name in FATES) <= sent, f"counted of {sent}: {seen}")
+    wait_until(lambda: counted(cluster, node, before)["owned"] > 0, "some that were opened")
+
+
+def directed_ipv4():
+    """To MAC addresses."""
+    directed(4, "neighbour")
+
+
+def directed_ipv6():
+    """The same."""
+    directed(6, "neighbour")
+
+
+def tunnelled_ipv4():
+    """IPv4 in IPv6."""
+    directed(4, "tunnel", 6)
+
+
+def tunnelled_ipv6():
+    """IPv6 in IPv6."""
+    directed(6, "tunnel")
+
+
+if __name__ == "__main__":
+    print(f"# SG_SEED={SEED}")
+    sys.exit(run_tests("cluster_packets", [
+        shared_ipv4, shared_ipv6, directed_ipv4, directed_ipv6, tunnelled_ipv4, tunnelled_ipv6,
+    ]))
