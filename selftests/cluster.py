@@ -200,7 +200,7 @@ def told_again():
     nodes = [node(1, 4, weight=7), node(2, 4, state="draining"), node(3, 6, way="tunnel"),
              node(9, 4, state="down")]
     whole = config(4, device, 2, protocol=6, port=443, hash="keyed", key=bytes(range(16)),
-                   nodes=nodes, table=table(1, 0, 2, 1), epoch=77)
+                   nodes=nodes, table=table(1, 0, 2, 1), epoch=77, spill=1)
     ynl.do("cluster-set", whole)
     told = ynl.do("cluster-get", name_of(4, 6, 443))
     equal([2, 1, 0, 0], [one.pop("slots") for one in told["nodes"]], "slots")

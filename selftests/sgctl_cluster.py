@@ -68,7 +68,8 @@ class Cluster:
         with open(self.file, "w", encoding="utf-8") as file:
             file.write(text)
         os.chmod(self.file, 0o600)
-        names = [*"abc", *re.findall(r'director..\nname = "(\w+)"', text)]
+        # In the order of their numbers: nodes, then who only directs.
+        names = re.findall(r'^name = "(\w+)"', text, re.MULTILINE)
         *machines, self.client = segment(len(names) + 1)
         self.machines = dict(zip(names, machines))
         self.nodes = {name: self.machines[name] for name in "abc"}

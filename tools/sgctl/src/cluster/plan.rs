@@ -11,6 +11,7 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 use service_group::netlink::ClusterKey;
+use service_group_logic::logic::cluster::others::Others;
 use service_group_logic::logic::cluster::place::{place, Share};
 use service_group_logic::logic::cluster::slots::{remember, Slot};
 
@@ -202,7 +203,11 @@ fn write(
     let mut before = earlier(address, new.len(), now);
     // By another hash the slots of before were those of other packets.
     if is_counted_alike(address) {
-        remember(&mut before, was, new);
+        for ((before, &was), &new) in before.iter_mut().zip(was).zip(new) {
+            *before = remember(Others::only(*before), was, None, new)
+                .iter()
+                .next();
+        }
     }
     if before.iter().all(Option::is_none) {
         edit.clear(Kind::Address, at, "before");
