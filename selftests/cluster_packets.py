@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Thousands of packets that make no sense, for cluster IPs which serve as ever afterwards.
 
-They are random, and the same each time; SG_SEED makes others, SG_PACKETS says how many there are in each test. What the
-kernel has to say of them is a matter of its log.
+They are random, and the same each time; SG_SEED makes others, SG_PACKETS says how many there are in
+each test. What the kernel has to say of them is a matter of its log.
 """
 
 import os
@@ -23,7 +23,7 @@ from service_group import equal, expect, run_tests, wait_until  # noqa: E402
 
 SEED = os.environ.get("SG_SEED") or "1"
 IS_SLOW = os.path.exists("/sys/kernel/debug/kmemleak")
-PACKETS = int(os.environ.get("SG_PACKETS") or (120 if IS_SLOW else 1000))
+PACKETS = int(os.environ.get("SG_PACKETS") or (400 if IS_SLOW else 1000))
 NETWORKS = {4: "10.9.0.0/24", 6: "fd09::/64"}
 TYPES = {4: 0x0800, 6: 0x86dd}
 # A packet that is decided about counts for one of these; what is passed on counts for none.

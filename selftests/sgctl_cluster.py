@@ -93,9 +93,9 @@ class Cluster:
         equal(status, done.returncode, f"status of {words}: {said}")
         return said
 
-    def apply(self, *more):
-        """Has every machine do what the file says."""
-        for name in self.machines:
+    def apply(self, *more, but=()):
+        """Has every machine do what the file says, or all but some."""
+        for name in set(self.machines) - set(but):
             self.run(name, "apply", self.file, "--node", name, *more)
 
     def shown(self, name):
@@ -286,6 +286,26 @@ def watched_traffic_is_told_early():
     expect(told["addresses"][0]["flows"] >= 8, f"flows: {told}")
 
 
+def a_new_node_resets_nothing():
+    """It is told who had its slots before, though it has never served any."""
+    cluster = Cluster(DIRECTED)
+    change = ("node", "set", "c", "--file", cluster.file, "--node", "a", "--state")
+    cluster.run("a", "plan", cluster.file)
+    cluster.run("a", *change, "down")
+    cluster.apply(but="c")
+    services = cluster.serve()
+    pairs = conversations(cluster, services, 16)
+    cluster.run("a", *change, "up")
+    cluster.apply()
+    for client, _, server in pairs:
+        converse(client, server)
+    later = conversations(cluster, services, 16)
+    expect("c" in {name for _, name, _ in later}, "the new one serves")
+    cluster.run("a", "set", ADDRESS, "--file", cluster.file, "--node", "a", "--spill", "true")
+    expect(cluster.shown("a")["spill"], "may spill")
+    expect(", spill" in cluster.run("a", "show"), "it is told")
+
+
 def what_is_wrong_is_told():
     """With the line, and nothing is changed."""
     cluster = Cluster(SHARED.replace('id = 3', 'id = 2'))
@@ -315,5 +335,5 @@ if __name__ == "__main__":
     sys.exit(run_tests("sgctl_cluster", [
         shared, directed, tunnelled, a_director_of_tunnels_is_a_node, another_hash_is_applied,
         changes_at_once, watched_traffic_is_told_early,
-        what_is_wrong_is_told, an_older_file_is_refused,
+        a_new_node_resets_nothing, what_is_wrong_is_told, an_older_file_is_refused,
     ]))

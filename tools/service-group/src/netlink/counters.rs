@@ -217,8 +217,8 @@ mod tests {
         for (attribute, bit) in (FIRST..).zip(0..ClusterCounters::COUNT) {
             counters.set(attribute, 1 << bit);
         }
-        assert_eq!(counters.taken(), 0b11 | 1 << 16);
-        assert_eq!(counters.sent(), 0b11 << 3 | 1 << 15);
+        assert_eq!(counters.taken(), 0b11 | (1 << 16));
+        assert_eq!(counters.sent(), (0b11 << 3) | (1 << 15));
         assert_eq!(counters.dropped(), 0b11_1111 << 7);
     }
 

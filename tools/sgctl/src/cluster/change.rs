@@ -213,6 +213,7 @@ fn address_fields(args: &AddressArgs) -> Fields {
         ("hash", args.hash.as_ref().map(word)),
         ("slots", args.slots.map(|slots| i64::from(slots).into())),
         ("settle", args.settle.map(|settle| i64::from(settle).into())),
+        ("spill", args.spill.map(Value::from)),
     ];
     given(fields)
 }

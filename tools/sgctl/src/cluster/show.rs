@@ -69,7 +69,8 @@ fn title(cluster: &Cluster, device: &str) -> String {
     } = cluster;
     let name = describe(&cluster.name);
     let slots = output::count(cluster.table.len(), "slot");
-    format!("{name}: {role} on {device}, {hash}, {slots}, epoch {epoch}, settle {settle}s")
+    let spill = if cluster.spill { ", spill" } else { "" };
+    format!("{name}: {role} on {device}, {hash}, {slots}, epoch {epoch}, settle {settle}s{spill}")
 }
 
 fn table(cluster: &Cluster, config: Option<&Config>) -> String {

@@ -32,6 +32,7 @@ pub struct ClusterView {
     slots: usize,
     epoch: u32,
     settle: u32,
+    spill: bool,
     node: Option<u32>,
     nodes: Vec<NodeView>,
     table: Vec<u32>,
@@ -66,6 +67,7 @@ impl ClusterView {
             slots: cluster.table.len(),
             epoch: cluster.epoch,
             settle: cluster.settle,
+            spill: cluster.spill,
             node: cluster.node,
             nodes: nodes.map(|node| NodeView::new(node, config)).collect(),
             table: cluster.table.clone(),
@@ -134,6 +136,7 @@ mod tests {
         let expected = json!({
             "address": "198.51.100.7", "protocol": 6, "port": 80, "role": "director",
             "device": "eth0", "mac": null, "hash": "keyed", "slots": 2, "epoch": 3, "settle": 60,
+            "spill": false,
             "node": null, "table": [4, 4], "counters": null, "nodes": [{
                 "id": 4, "name": "a", "state": "up", "weight": 1, "address": "192.0.2.1",
                 "way": "neighbour", "slots": 2, "forwarded": 9,

@@ -88,6 +88,9 @@ pub struct AddressArgs {
     /// For how many seconds a change of the table is young; 3600 if it is new.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=86_400))]
     pub settle: Option<u32>,
+    /// Whether a node whose group has no room for a connection gives it to another node.
+    #[arg(long, value_name = "true|false")]
+    pub spill: Option<bool>,
 }
 
 /// Arguments of `cluster add`.

@@ -11,7 +11,7 @@ use crate::cluster::file::values;
 
 const SHOW_JSON: &str = "\
 With --json it prints an array of {\"address\", \"protocol\" and \"port\" (0: any),
-\"role\", \"device\", \"mac\" (or null), \"hash\", \"slots\", \"epoch\", \"settle\", \"node\"
+\"role\", \"device\", \"mac\" (or null), \"hash\", \"slots\", \"epoch\", \"settle\", \"spill\", \"node\"
 (the id of this machine, or null), \"nodes\": [{\"id\", \"name\" (or null),
 \"state\", \"weight\", \"address\", \"way\", \"slots\", \"forwarded\"}], \"table\" (the id
 of each slot's owner, or 0),

@@ -103,6 +103,7 @@ fn properties(of: &Cluster, facts: &Facts) -> Vec<(&'static str, String)> {
         ("slots", of.table.len().to_string()),
         ("epoch", of.epoch.to_string()),
         ("settle", format!("{}s", of.settle)),
+        ("spill", of.spill.to_string()),
         ("device", facts.link_name(of.device)),
         ("mac", mac),
     ]
@@ -110,7 +111,10 @@ fn properties(of: &Cluster, facts: &Facts) -> Vec<(&'static str, String)> {
 
 fn description(new: &Cluster, facts: &Facts) -> Vec<String> {
     let told = properties(new, facts).into_iter();
-    told.filter(|(name, value)| *name != "mac" || value != "none")
+    let is_default = |(name, value): &(&str, String)| {
+        [("mac", "none"), ("spill", "false")].contains(&(*name, value.as_str()))
+    };
+    told.filter(|property| !is_default(property))
         .map(|(name, value)| format!("{name} {value}"))
         .collect()
 }

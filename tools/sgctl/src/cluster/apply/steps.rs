@@ -72,15 +72,22 @@ pub fn steps(targets: &[Target], facts: &Facts) -> Result<Vec<Step>, Failure> {
         if let Some(old) = old {
             check_epoch(old, &target.cluster)?;
         }
-        if !old.is_some_and(|old| is_same(old, &target.cluster)) {
-            steps.push(Step::Serve {
-                old: old.cloned().map(Box::new),
-                new: Box::new(target.cluster.clone()),
-            });
+        if old.is_some_and(|old| is_same(old, &target.cluster)) {
+            continue;
         }
+        let earlier = target.earlier.as_ref().filter(|_| old.is_none());
+        steps.extend(earlier.map(|new| serve(None, new)));
+        steps.push(serve(old.or(earlier), &target.cluster));
     }
     steps.extend(additions(targets, facts));
     Ok(steps)
+}
+
+fn serve(old: Option<&Cluster>, new: &Cluster) -> Step {
+    Step::Serve {
+        old: old.cloned().map(Box::new),
+        new: Box::new(new.clone()),
+    }
 }
 
 /// Whether nothing is to be changed; what is only told is not compared.

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 
 use rustix::system::uname;
 use service_group::netlink::{Cluster, ClusterNode, ClusterRole, NodeState};
-use service_group_logic::logic::cluster::slots::{NodeId, State};
+use service_group_logic::logic::cluster::slots::{NodeId, Slot, State};
 
 use super::facts::Facts;
-use crate::cluster::file::{Address, Config, Mode};
+use crate::cluster::file::{Address, Config, Mode, Table};
 use crate::Failure;
 
 /// Where a machine has a cluster IP for its own.
@@ -27,6 +27,9 @@ pub enum Place {
 pub struct Target {
     /// As the kernel is to have it.
     pub cluster: Cluster,
+    /// As others had it before slots moved: a machine that is new is told this
+    /// first, for it is to know who may have the connections of its slots.
+    pub earlier: Option<Cluster>,
     /// Where the machine is to have the address.
     pub place: Place,
 }
@@ -89,6 +92,7 @@ fn target(
     };
     let table = address.table.as_ref();
     let slots = table.map_or(&[][..], |table| &table.slots);
+    let earlier = table.and_then(earlier);
     let cluster = Cluster {
         role,
         device: index,
@@ -100,15 +104,36 @@ fn target(
         key: address.key,
         node: node.map(NodeId::get),
         settle: address.settle,
+        spill: address.spill,
         epoch: table.map_or(0, |table| table.epoch),
         nodes: nodes(config),
-        table: slots
-            .iter()
-            .map(|slot| slot.map_or(0, NodeId::get))
-            .collect(),
+        table: numbers(slots),
         ..Cluster::new(address.name)
     };
-    Ok(Some(Target { cluster, place }))
+    let earlier = earlier.map(|(epoch, table)| Cluster {
+        epoch,
+        table,
+        ..cluster.clone()
+    });
+    Ok(Some(Target {
+        cluster,
+        earlier,
+        place,
+    }))
+}
+
+fn numbers(slots: &[Slot]) -> Vec<u32> {
+    let ids = slots.iter().map(|slot| slot.map_or(0, NodeId::get));
+    ids.collect()
+}
+
+/// Epoch and owners before slots moved, if any did.
+fn earlier(table: &Table) -> Option<(u32, Vec<u32>)> {
+    let epoch = table.epoch.checked_sub(1).filter(|epoch| *epoch > 0)?;
+    let both = table.before.iter().zip(&table.slots);
+    let slots: Vec<Slot> = both.map(|(before, now)| before.or(*now)).collect();
+    let has_moved = slots.len() == table.slots.len() && slots != table.slots;
+    has_moved.then(|| (epoch, numbers(&slots)))
 }
 
 /// The role of a machine, and where it has the address; nothing if it has no part.

@@ -218,6 +218,7 @@ fn address(spanned: &Spanned<RawAddress>, config: &Config, text: &str) -> Result
         key,
         slots: slots.ok_or_else(|| (spanned.span(), "there are no slots".to_owned()))?,
         settle: settle.transpose()?.unwrap_or(DEFAULT_SETTLE),
+        spill: raw.spill.unwrap_or(false),
         device: word(&raw.device, values::device)?,
         table: table(raw, text)?,
         line: line(text, raw.ip.span().start),

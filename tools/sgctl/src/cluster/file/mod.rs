@@ -106,6 +106,8 @@ pub struct Address {
     pub slots: SlotCount,
     /// For how many seconds a change of the table is young.
     pub settle: u32,
+    /// Whether nodes pass on SYNs that their groups have no room for.
+    pub spill: bool,
     /// The device that packets come by.
     pub device: String,
     /// Who owns which slot, once that is planned.

@@ -54,6 +54,7 @@ pub struct RawAddress {
     pub key: Option<Spanned<String>>,
     pub slots: Option<Spanned<i64>>,
     pub settle: Option<Spanned<i64>>,
+    pub spill: Option<bool>,
     pub epoch: Option<Spanned<i64>>,
     pub hashed: Option<String>,
     pub table: Option<Spanned<Text>>,
