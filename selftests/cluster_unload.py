@@ -131,7 +131,8 @@ def end(machine):
     """Lets go of a machine's namespace, and waits until its device is gone."""
     machine.ynl.sock.close()
     os.close(machine.inside)
-    wait_until(lambda: not os.path.exists(f"/sys/class/net/port{machine.number}"),
+    port = f"port{machine.number}"
+    wait_until(lambda: port not in [name for _, name in socket.if_nameindex()],
                "the namespace's end")
 
 
