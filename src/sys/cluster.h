@@ -167,7 +167,7 @@ _Bool sg_nd_source(const struct sk_buff *skb, unsigned char *address);
 _Bool sg_nd_write(struct sk_buff *skb, unsigned int at, const void *from,
 		  unsigned int len);
 
-/* ---- forward.c: to other nodes, and from them; bottom halves off ---- */
+/* ---- forward.c: to other nodes; bottom halves off ---- */
 
 /**
  * struct sg_hop - where a packet is to go
@@ -240,6 +240,8 @@ void sg_send_far(struct net *net, struct sk_buff *skb, struct dst_entry *dst,
 /* Notes what an ICMP error says of the path of the packet that stands there. */
 void sg_path_shrinks(struct net *net, struct sk_buff *skb, unsigned int at,
 		     _Bool ipv6, unsigned int mtu);
+
+/* ---- unwrap.c: from other nodes; bottom halves off ---- */
 
 /*
  * Takes so many bytes of headers off; false if what is in it is no IP packet, or
