@@ -47,6 +47,13 @@ def config(version, device, this, **changes):
     return {name: value for name, value in whole.items() if value is not None}
 
 
+def slot_of(sock, address, kind, count, hash_name="sum5", key=b""):
+    """The slot of what a client's socket sends to a cluster IP, of so many."""
+    source, port = sock.getsockname()[:2]
+    flow = (ipaddress.ip_address(source), port, ipaddress.ip_address(address), PORT, PROTOCOL[kind])
+    return VALUE(hash_name, key, flow) % count
+
+
 class Cluster:
     """Three nodes and a client, on one segment; the client is the last machine."""
 
@@ -88,10 +95,8 @@ class Cluster:
 
     def owner(self, sock, kind, owners=(1, 2, 3), hash_name="sum5", key=b""):
         """The machine that owns what a client's socket sends."""
-        source, port = sock.getsockname()[:2]
-        flow = (ipaddress.ip_address(source), port, ipaddress.ip_address(self.address), PORT,
-                PROTOCOL[kind])
-        return self.nodes[owners[VALUE(hash_name, key, flow) % len(owners)] - 1]
+        slot = slot_of(sock, self.address, kind, len(owners), hash_name, key)
+        return self.nodes[owners[slot] - 1]
 
     def listeners(self, kind=TCP):
         """A service on each node."""
@@ -156,11 +161,11 @@ class Directed(Cluster):
     """The same with two machines more, of which the first one directs: 4 and 5, nodes without
     slots."""
 
-    def __init__(self, version, way="neighbour", outer=None):
+    def __init__(self, version, way="neighbour", outer=None, **changes):
         super().__init__(version, directors=2)
         self.given = {"mac": None, "nodes": [node(number, outer or version, way=way)
                                              for number in range(1, NODES + 3)]}
-        self.direct(0)
+        self.direct(0, **changes)
 
     def direct(self, active, **changes):
         """Has a machine direct, and all know the table."""

@@ -115,10 +115,10 @@ class Machine:
         return words[words.index("lladdr") + 1] if "lladdr" in words else None
 
 
-def segment(count, kind=None, serves=None, address=None):
-    """So many machines on a bridge, numbered from 1. The first ones have another address as well,
-    which they do not tell."""
-    machines = [Machine(number) for number in range(1, count + 1)]
+def segment(count, kind=None, serves=None, address=None, first=1):
+    """So many machines on a bridge, with numbers from the first on. Some of them have another
+    address as well, which they do not tell."""
+    machines = [Machine(number) for number in range(first, first + count)]
     cables = [line for machine in machines for line in machine.cable(kind)]
     ip_commands("link add segment type bridge mcast_snooping 0", "link set segment up", *cables)
     for machine in machines:

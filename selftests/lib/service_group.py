@@ -114,11 +114,12 @@ def listener_at(address, backlog, port=PORT):
 
 
 def wait_until(condition, what):
-    """Waits until it is true."""
+    """Waits until it is true; what it is then."""
     end = time.monotonic() + PATIENCE
-    while not condition():
+    while not (found := condition()):
         expect(time.monotonic() < end, f"in vain: {what}")
         time.sleep(0.01)
+    return found
 
 
 def expect(condition, text):

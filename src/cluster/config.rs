@@ -195,14 +195,16 @@ impl Config {
 
     /// Whether there is a node with this id that is not down.
     pub(super) fn is_there(&self, id: NodeId) -> bool {
-        let node = self.node(id);
-        node.is_some_and(|(_, node)| node.state != State::Down)
+        self.state(id).is_some_and(|state| state != State::Down)
     }
 
     /// Whether there is a node with this id that takes connections.
     fn is_up(&self, id: NodeId) -> bool {
-        let node = self.node(id);
-        node.is_some_and(|(_, node)| node.state == State::Up)
+        self.state(id) == Some(State::Up)
+    }
+
+    fn state(&self, id: NodeId) -> Option<State> {
+        self.node(id).map(|(_, node)| node.state)
     }
 
     /// The node with this id, and its place.

@@ -133,20 +133,15 @@ impl Table {
         if old.map.same(&map) {
             return Ok(old.clone());
         }
-        let table = if old.map.divides_like(&map) {
-            Self {
-                history: old.history_for(&map)?,
-                former: old.former.clone(),
-                since: Some(now()),
-                map,
-            }
-        } else {
-            Self {
-                history: KVec::new(),
-                former: Some(old.shortened()?),
-                since: Some(now()),
-                map,
-            }
+        let (history, former) = match old.map.divides_like(&map) {
+            true => (old.history_for(&map)?, old.former.clone()),
+            false => (KVec::new(), Some(old.shortened()?)),
+        };
+        let table = Self {
+            map,
+            history,
+            former,
+            since: Some(now()),
         };
         Arc::new(table, GFP_KERNEL_ACCOUNT)
     }
