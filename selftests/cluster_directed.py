@@ -95,6 +95,42 @@ def checksum(data):
     return total ^ 0xffff
 
 
+def ipsec(version):
+    """What IPsec's policies forbid neither leaves a director nor enters a node."""
+    cluster = Directed(version, "tunnel")
+    director, target = cluster.directors[0], cluster.nodes[0]
+    services = cluster.listeners(UDP)
+    client = cluster.client_socket(UDP)
+    while cluster.owner(client, UDP) is not target:
+        client = cluster.client_socket(UDP)
+    policy = (f"src {director.address(version)} dst {target.address(version)} "
+              f"proto {'4' if version == 4 else '41'} dir")
+    with director:
+        ip_commands(f"xfrm policy add {policy} out action block")
+    client.send(b"1")
+    wait_until(lambda: cluster.counters(director)["dropped-unreachable"], "what cannot leave")
+    with director:
+        ip_commands(f"xfrm policy delete {policy} out")
+    with target:
+        ip_commands(f"xfrm policy add {policy} in action block")
+    client.send(b"2")
+    wait_until(lambda: cluster.counters(target)["dropped-unreachable"], "what cannot enter")
+    with target:
+        ip_commands(f"xfrm policy delete {policy} in")
+    client.send(b"3")
+    equal(b"3", services[target].recv(8), "what has come")
+
+
+def ipsec_ipv4():
+    """IPv4 in IPv4."""
+    ipsec(4)
+
+
+def ipsec_ipv6():
+    """IPv6 in IPv6."""
+    ipsec(6)
+
+
 def path_mtu(version):
     """A router that cannot send on what is in a tunnel is heard; the client is told, in turn."""
     cluster = Directed(version, "tunnel")
@@ -252,6 +288,7 @@ def two_directors():
 if __name__ == "__main__":
     sys.exit(run_tests("cluster_directed", [
         directed_ipv4, directed_ipv6, tunnelled_ipv4, tunnelled_ipv6, tunnelled_crosswise,
-        tunnelled_crosswise_back, path_mtu_ipv4, path_mtu_ipv6, hop_limit_ipv4, hop_limit_ipv6,
+        tunnelled_crosswise_back, path_mtu_ipv4, path_mtu_ipv6, ipsec_ipv4, ipsec_ipv6,
+        hop_limit_ipv4, hop_limit_ipv6,
         device_goes_ipv4, device_goes_ipv6, device_goes_tunnelled, standby, two_directors,
     ]))

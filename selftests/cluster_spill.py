@@ -5,6 +5,7 @@
 import contextlib
 import os
 import socket
+import struct
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -14,10 +15,12 @@ sys.path.insert(0, os.path.join(HERE, "lib"))
 # pylint: disable=wrong-import-position
 from clusters import PORT, TCP, Cluster, Directed, exchange, ready, table  # noqa: E402
 from machines import FAMILIES  # noqa: E402
-from service_group import (PATIENCE, configure, equal, expect, form,  # noqa: E402
+from rubbish import checksum  # noqa: E402
+from service_group import (PATIENCE, configure, equal, expect, form, info,  # noqa: E402
                            new_socket, run_tests, wait_until)
 
 TCP_REPAIR = 19
+SYN = 2
 # All slots are node 1's but one, which makes node 2 the one that node 1 spills to.
 TABLE = table(*([1] * 7 + [2]))
 OTHER = table(*([1] * 7 + [3]))
@@ -166,6 +169,63 @@ def full_everywhere():
     equal((0, 0), (second["spilled-out"], third["spilled-in"]), "spilled on")
 
 
+def tables_differ():
+    """Two nodes that each think the other one spills to it: what one gave, the other keeps."""
+    cluster = Directed(4, table=TABLE, spill=1)
+    service = Service(cluster)
+    first, second = cluster.nodes[:2]
+    # As one that was told of a change before the others.
+    cluster.set([second], role="directed", **{**cluster.given, "table": table(*([2] * 7 + [1])),
+                                              "epoch": 2})
+    for machine in (first, second):
+        for sock in service.members[machine]:
+            sock.listen(0)
+        with machine:
+            configure(service.members[machine][0], when_full=1)
+    service.connect_until_refused()
+    counters = [cluster.counters(machine) for machine in (first, second)]
+    expect(counters[0]["spilled-out"] > 0, f"{counters}")
+    equal((0, 0), (counters[1]["spilled-out"], counters[0]["spilled-in"]), "given back")
+
+
+def unwanted(version):
+    """A reset by a client that asked for nothing ends what is half open, and goes nowhere else."""
+    cluster = Cluster(version)
+    start(cluster, table=TABLE, spill=1, epoch=2)
+    service = Service(cluster)
+    first = cluster.nodes[0]
+    source = service.client_socket()
+    while cluster.owner(source, TCP, (1,) * 7 + (2,)) is not first:
+        source = service.client_socket()
+    local = source.getsockname()
+    source.close()
+    with cluster.client:
+        raw = socket.socket(FAMILIES[version], socket.SOCK_RAW, socket.IPPROTO_TCP)
+    if version == 6:
+        raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_CHECKSUM, 16)
+    header = struct.pack("!HHIIBBHHH", local[1], PORT, 1, 0, 5 << 4, SYN, 1024, 0, 0)
+    if version == 4:
+        pseudo = socket.inet_aton(local[0]) + socket.inet_aton(cluster.address)
+        total = checksum(pseudo + struct.pack("!HH", socket.IPPROTO_TCP, len(header)) + header)
+        header = header[:16] + struct.pack("!H", total) + header[18:]
+    raw.sendto(header, (cluster.address, 0))
+    # The client's machine knows of no such connection.
+    wait_until(lambda: cluster.counters(first)["owned"] >= 2, "the SYN and the reset")
+    with first:
+        wait_until(lambda: not sum(info(sock)["half_open"] for sock in service.members[first]),
+                   "the end of what was half open")
+
+
+def unwanted_ipv4():
+    """Shared."""
+    unwanted(4)
+
+
+def unwanted_ipv6():
+    """The same."""
+    unwanted(6)
+
+
 def resets():
     """Directed: a packet of a connection that nobody has is answered with a reset, once asked."""
     # With an earlier table there could be several to ask, of whom none would be sure.
@@ -189,5 +249,6 @@ def resets():
 
 if __name__ == "__main__":
     sys.exit(run_tests("cluster_spill", [
-        shared_ipv4, shared_ipv6, directed_ipv4, directed_ipv6, not_allowed, full_everywhere, resets,
+        shared_ipv4, shared_ipv6, directed_ipv4, directed_ipv6, not_allowed, full_everywhere,
+        tables_differ, unwanted_ipv4, unwanted_ipv6, resets,
     ]))

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use super::{
+    allowance::Allowance,
     config::{Config, Name, NodeConfig},
     counters::Counters,
     forward::Target,
@@ -15,7 +16,8 @@ use super::{
     Book,
     Cluster,
     Clusters,
-    Served, //
+    Served,
+    MOST_COPIED, //
 };
 use crate::{
     logic::cluster::flow::Address,
@@ -246,6 +248,7 @@ impl Cluster {
             targets,
             peers,
             counters,
+            copies: Allowance::new(MOST_COPIED),
         })
     }
 

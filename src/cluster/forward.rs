@@ -26,6 +26,7 @@
 use super::{
     config::{NodeConfig, Way},
     counters::Counter,
+    tunnel::{GRE, IPIP, IPV6},
     Cluster, //
 };
 use crate::{
@@ -48,9 +49,13 @@ const IPV6_HEADER: u32 = 40;
 const IPV6_MIN_MTU: u32 = 1280;
 
 /// How packets get to a node, and how many did.
+///
+/// To its MAC address needs no route. The others are two, as a policy of IPsec may tell them apart.
 pub(super) struct Target {
-    /// By its address; to its MAC address needs no route.
+    /// In an IP packet.
     far: Route,
+    /// With a mark.
+    marked: Route,
     forwarded: Atomic<u64>,
 }
 
@@ -59,6 +64,7 @@ impl Target {
     pub(super) fn new(forwarded: u64) -> Result<Self> {
         Ok(Self {
             far: Route::new()?,
+            marked: Route::new()?,
             forwarded: Atomic::new(forwarded),
         })
     }
@@ -90,6 +96,9 @@ impl Reason {
     }
 }
 
+/// What became of a packet that was sent, or could not be.
+type Sent = Result<Verdict, Verdict>;
+
 /// Gives a packet to a node.
 pub(super) fn give(
     cluster: &Cluster,
@@ -97,10 +106,10 @@ pub(super) fn give(
     to: NodeId,
     reason: Reason,
     net: Net<'_>,
-) -> Verdict {
+) -> Sent {
     let Some((node, target)) = cluster.node(to) else {
         cluster.count(Counter::DroppedUnreachable);
-        return packet.lose();
+        return Err(packet.lose());
     };
     match (node.way, reason) {
         (Way::Neighbour, Reason::Owner) => near(cluster, packet, node, target, net),
@@ -108,24 +117,25 @@ pub(super) fn give(
     }
 }
 
-/// Gives a packet to each of some nodes. A copy for which there is no memory is lost.
+/// Gives a packet to each of some nodes, which may have its connection. A copy for which there is
+/// no memory is lost.
 pub(super) fn give_copies(
     cluster: &Cluster,
     packet: Packet<'_>,
     to: &Others,
-    reason: Reason,
     net: Net<'_>,
-) -> Verdict {
+) -> Sent {
     let mut nodes = to.iter();
-    let last = nodes.next();
+    let likeliest = nodes.next();
     for node in nodes {
         if let Some(copy) = packet.copy() {
-            give(cluster, copy, node, reason, net);
+            // It may be another one's.
+            let _ = give(cluster, copy, node, Reason::SecondChance, net);
         }
     }
-    match last {
-        Some(node) => give(cluster, packet, node, reason, net),
-        None => packet.lose(),
+    match likeliest {
+        Some(node) => give(cluster, packet, node, Reason::SecondChance, net),
+        None => Err(packet.lose()),
     }
 }
 
@@ -137,20 +147,17 @@ fn near(
     node: &NodeConfig,
     target: &Target,
     net: Net<'_>,
-) -> Verdict {
+) -> Sent {
     let is_ipv6 = node.address.is_ipv6();
     if packet.hops_left(is_ipv6) <= 1 {
         cluster.count(Counter::DroppedHopLimit);
-        return packet.refuse_as_exceeded(is_ipv6);
+        return Err(packet.refuse_as_exceeded(is_ipv6));
     }
     let limit = packet.device_mtu();
-    let packet = match fitting(cluster, packet, limit) {
-        Ok(packet) => packet,
-        Err(verdict) => return verdict,
-    };
+    let packet = fitting(cluster, packet, limit)?;
     cluster.count(Counter::Forwarded);
     target.forwarded.add(1, Relaxed);
-    packet.send_near(net, &node.address)
+    Ok(packet.send_near(net, &node.address))
 }
 
 /// In a packet to the node's address.
@@ -161,32 +168,35 @@ fn far(
     target: &Target,
     reason: Reason,
     net: Net<'_>,
-) -> Verdict {
+) -> Sent {
     let hop = Hop {
         to: node.address,
         from: own_address(cluster, node),
     };
-    let Some(path) = target.far.find(net, &hop) else {
-        cluster.count(Counter::DroppedUnreachable);
-        return packet.lose();
-    };
     let is_ipv6 = cluster.config.name.address.is_ipv6();
+    let marked = reason != Reason::Owner;
+    let (route, protocol) = match (marked, is_ipv6) {
+        (true, _) => (&target.marked, GRE),
+        (false, true) => (&target.far, IPV6),
+        (false, false) => (&target.far, IPIP),
+    };
+    let Some(path) = route.find(net, &hop, protocol) else {
+        cluster.count(Counter::DroppedUnreachable);
+        return Err(packet.lose());
+    };
     if !packet.may_be_wrapped() {
         cluster.count(Counter::TooBig);
-        return packet.lose();
+        return Err(packet.lose());
     }
-    let marked = reason != Reason::Owner;
     let packet = match marked {
         true => packet,
-        false => match fitting(cluster, packet, room(&path, node, is_ipv6)) {
-            Ok(packet) => packet,
-            Err(verdict) => return verdict,
-        },
+        false => fitting(cluster, packet, room(&path, node, is_ipv6))?,
     };
     cluster.count(reason.counter());
     target.forwarded.add(1, Relaxed);
-    let whole = !marked && !is_ipv6 && !packet.may_be_cut(is_ipv6);
-    path.send_wrapped(packet, Wrapping { marked, whole })
+    // What was put together here is longer than its sender allows.
+    let whole = !marked && !is_ipv6 && !packet.may_be_cut(is_ipv6) && !packet.was_cut(is_ipv6);
+    Ok(path.send_wrapped(packet, Wrapping { marked, whole }))
 }
 
 /// The packet, if it is no longer than that, or may be cut; or else what became of it.

@@ -21,6 +21,7 @@
 
 #![forbid(unsafe_code)]
 
+mod allowance;
 pub(crate) mod change;
 mod config;
 mod counters;
@@ -35,7 +36,7 @@ mod tunnel;
 mod view;
 
 use crate::{
-    logic::cluster::slots::NodeId,
+    logic::cluster::{others::Others, slots::NodeId},
     sys::{
         device::{Device, Rtnl},
         hooks::{Gatherer, Hooks},
@@ -43,6 +44,7 @@ use crate::{
         rcu::RcuCell, //
     },
 };
+use allowance::Allowance;
 use config::{Config, Name, NodeConfig};
 use counters::{Counter, Counters};
 use forward::Target;
@@ -68,11 +70,24 @@ struct Cluster {
     targets: KVec<Arc<Target>>,
     peers: Peers,
     counters: Arc<Counters>,
+    copies: Allowance,
 }
+
+/// So many packets a second go to more than one node, but for while a change is young: what
+/// strangers send that nobody knows is not to be multiplied without bounds.
+const MOST_COPIED: u64 = 10_000;
 
 impl Cluster {
     fn count(&self, counter: Counter) {
         self.counters.count(counter);
+    }
+
+    /// Those of these nodes that may be sent a packet as well.
+    fn affordable(&self, others: Others) -> Others {
+        match self.table.is_young(self.config.settle) || self.copies.take() {
+            true => others,
+            false => Others::only(others.iter().next()),
+        }
     }
 
     /// The node with this id, and how packets get there.

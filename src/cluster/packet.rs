@@ -42,6 +42,9 @@ use kernel::{
 };
 
 const TCP: u8 = 6;
+/// Flags of its header.
+const RST: u8 = 4;
+const ACK: u8 = 16;
 
 /// The most bytes that headers may take. What has more is no packet of a service.
 const MOST: usize = 4096;
@@ -272,9 +275,10 @@ impl Visit<'_> {
                 cluster.count(Counter::DroppedSpent);
                 packet.lose()
             }
-            Decision::Forward(to) => forward::give(cluster, packet, to, Reason::Owner, net),
+            Decision::Forward(to) => either(forward::give(cluster, packet, to, Reason::Owner, net)),
             Decision::SecondChance(others) => {
-                forward::give_copies(cluster, packet, &others, Reason::SecondChance, net)
+                let others = cluster.affordable(others);
+                either(forward::give_copies(cluster, packet, &others, net))
             }
         }
     }
@@ -291,9 +295,14 @@ impl Visit<'_> {
     fn pass(self, packet: Packet<'_>) -> Verdict {
         match self.came {
             Came::Alone => packet.accept(),
-            Came::Wrapped | Came::SecondChance => packet.receive(self.clusters.net()),
+            came => packet.receive(self.clusters.net(), came == Came::SecondChance),
         }
     }
+}
+
+/// What became of it, sent or not.
+fn either(sent: Result<Verdict, Verdict>) -> Verdict {
+    sent.unwrap_or_else(|lost| lost)
 }
 
 /// The flow, as connections are looked for.
@@ -311,17 +320,21 @@ fn seen_from_here(flow: &Flow) -> trail::Flow {
     }
 }
 
-/// Whether a packet fits the half-open request of its flow: the SYN that it was made of, or the
-/// acknowledgement of its SYN-ACK. Another node may have another request of the same flow.
+/// Whether a packet fits the half-open request of its flow: the SYN that it was made of, the
+/// acknowledgement of its SYN-ACK, or a reset of who wants none. Another node may have another
+/// request of the same flow.
 fn fits(packet: &Packet<'_>, contents: &Contents, sent: u32, received: u32) -> bool {
-    let header = packet.array::<12>(contents.upper_layer);
-    let Some([_, _, _, _, s0, s1, s2, s3, a0, a1, a2, a3]) = header else {
+    let header = packet.array::<14>(contents.upper_layer);
+    let Some([_, _, _, _, s0, s1, s2, s3, a0, a1, a2, a3, _, flags]) = header else {
         return false;
     };
     let sequence = u32::from_be_bytes([s0, s1, s2, s3]);
     let acknowledged = u32::from_be_bytes([a0, a1, a2, a3]);
     match contents.kind {
         Kind::Tcp { begins: true } => sequence == received,
+        Kind::Tcp { begins: false } if flags & (RST | ACK) == RST => {
+            sequence == received.wrapping_add(1)
+        }
         Kind::Tcp { begins: false } => acknowledged == sent.wrapping_add(1),
         _ => false,
     }

@@ -10,6 +10,9 @@
 //! Whom a slot spills to follows from the table, so the owner need not remember what it has spilled:
 //! it gives that node, and those that the slot spilled to or belonged to before, every packet of a
 //! connection that it does not know. In shared mode they have received it as well.
+//!
+//! What another node gave is not given on: while a change of the table is on its way, two nodes may
+//! each spill to the other.
 
 #![forbid(unsafe_code)]
 
@@ -31,8 +34,8 @@ use kernel::sync::rcu::Guard;
 const TCP: u8 = 6;
 const AF_INET: u16 = super::config::AF_INET;
 
-/// Gives a SYN for which there is no room here to the node that its slot spills to; false if there
-/// is none. Softirq context.
+/// Gives a SYN for which there is no room here to the node that its slot spills to; false if it did
+/// not go there. Softirq context.
 pub(crate) fn spill(clusters: &Clusters, syn: &trail::Packet<'_>, guard: &Guard) -> bool {
     let flow = flow_of(&syn.flow());
     let Some(view) = clusters.view(guard) else {
@@ -52,18 +55,14 @@ pub(crate) fn spill(clusters: &Clusters, syn: &trail::Packet<'_>, guard: &Guard)
         copy.leave();
         return false;
     }
-    forward::give(cluster, copy, to, Reason::Spill, clusters.net());
-    true
+    forward::give(cluster, copy, to, Reason::Spill, clusters.net()).is_ok()
 }
 
 /// To whom this node may spill what is its own.
 fn target(cluster: &Cluster, flow: &Flow) -> Option<NodeId> {
-    let config = &cluster.config;
-    let owners = cluster
-        .table
-        .owners(flow, config.settle, |id| config.is_there(id));
-    let is_own = config.this.is_some() && owners.owner == config.this;
-    owners.spill.filter(|_| is_own)
+    let (owner, spill) = cluster.table.owner_and_spill(flow);
+    let is_own = owner.is_some() && owner == cluster.config.this;
+    spill.filter(|_| is_own)
 }
 
 /// As a cluster knows it.

@@ -51,18 +51,8 @@ impl Map {
         Ok(())
     }
 
-    fn copy(&self) -> Result<Self, AllocError> {
-        Ok(Self {
-            slots: copy(&self.slots)?,
-            spills: copy(&self.spills)?,
-            ..*self
-        })
-    }
-
-    /// Who stands in a list of owners of slots for a flow.
-    fn owner(&self, slots: &[Slot], flow: &Flow) -> Slot {
-        let slot = self.hash.slot(flow, self.count);
-        slots.get(slot).copied().flatten()
+    fn slot(&self, flow: &Flow) -> usize {
+        self.hash.slot(flow, self.count)
     }
 
     /// Whether flows have the same slots, whoever owns them.
@@ -84,22 +74,45 @@ fn at(slots: &KVec<Slot>, slot: usize) -> Slot {
     slots.get(slot).copied().flatten()
 }
 
-fn copy(slots: &KVec<Slot>) -> Result<KVec<Slot>, AllocError> {
-    let mut copy = KVec::with_capacity(slots.len(), GFP_KERNEL_ACCOUNT)?;
-    copy.extend_from_slice(slots, GFP_KERNEL_ACCOUNT)?;
-    Ok(copy)
+/// How many earlier numbers of slots, or hashes, are remembered.
+const MOST_FORMER: usize = 4;
+
+/// A map, and who may have connections of its slots from before.
+struct Layer {
+    map: Map,
+    /// None while its first map is there.
+    history: KVec<Others>,
 }
 
-/// How many numbers of slots, or hashes, are remembered.
-const MOST_FORMER: u32 = 4;
+impl Layer {
+    /// What is to be remembered when this map takes the place of the layer's.
+    fn history_for(&self, map: &Map) -> Result<KVec<Others>, AllocError> {
+        let mut history = KVec::with_capacity(map.slots.len(), GFP_KERNEL_ACCOUNT)?;
+        for (slot, (&old, &new)) in self.map.slots.iter().zip(&map.slots).enumerate() {
+            let before = self.history.get(slot).copied().unwrap_or_default();
+            let spill = at(&self.map.spills, slot);
+            history.push(remember(before, old, spill, new), GFP_KERNEL_ACCOUNT)?;
+        }
+        Ok(history)
+    }
+
+    /// Adds all who owned a slot, or got its connections from who did, and are wanted.
+    fn add_to(&self, others: &mut Others, slot: usize, is_wanted: impl Fn(NodeId) -> bool) {
+        let latest = [at(&self.map.slots, slot), at(&self.map.spills, slot)];
+        let history = self.history.get(slot).copied().unwrap_or_default();
+        let latest = latest.into_iter().flatten();
+        let nodes = Iterator::chain(latest, history.iter());
+        for node in nodes.filter(|&node| is_wanted(node)) {
+            others.add(Some(node));
+        }
+    }
+}
 
 /// The table, and what it was before.
 pub(super) struct Table {
-    map: Map,
-    /// Who may have connections of its slots from before; none if it is the first one.
-    history: KVec<Others>,
-    /// What was there when flows had other slots.
-    former: Option<Arc<Table>>,
+    layer: Arc<Layer>,
+    /// What was there when flows had other slots, the latest first.
+    former: KVec<Arc<Layer>>,
     /// When it came to be in the place of another one; none if it is the first one.
     since: Option<u64>,
 }
@@ -119,87 +132,66 @@ pub(super) struct Owners {
 impl Table {
     /// The first one.
     pub(super) fn first(map: Map) -> Result<Arc<Self>, AllocError> {
-        let table = Self {
-            map,
-            history: KVec::new(),
-            former: None,
-            since: None,
-        };
-        Arc::new(table, GFP_KERNEL_ACCOUNT)
+        Self::new(map, KVec::new(), KVec::new(), None)
     }
 
     /// The one that comes after `old`.
     pub(super) fn after(old: &Arc<Self>, map: Map) -> Result<Arc<Self>, AllocError> {
-        if old.map.same(&map) {
+        let layer = &old.layer;
+        if layer.map.same(&map) {
             return Ok(old.clone());
         }
-        let (history, former) = match old.map.divides_like(&map) {
-            true => (old.history_for(&map)?, old.former.clone()),
-            false => (KVec::new(), Some(old.shortened()?)),
+        let mut former = KVec::with_capacity(MOST_FORMER, GFP_KERNEL_ACCOUNT)?;
+        let history = match layer.map.divides_like(&map) {
+            true => layer.history_for(&map)?,
+            false => {
+                former.push(layer.clone(), GFP_KERNEL_ACCOUNT)?;
+                KVec::new()
+            }
         };
+        for layer in old.former.iter().take(MOST_FORMER - former.len()) {
+            former.push(layer.clone(), GFP_KERNEL_ACCOUNT)?;
+        }
+        Self::new(map, history, former, Some(now()))
+    }
+
+    fn new(
+        map: Map,
+        history: KVec<Others>,
+        former: KVec<Arc<Layer>>,
+        since: Option<u64>,
+    ) -> Result<Arc<Self>, AllocError> {
+        let layer = Arc::new(Layer { map, history }, GFP_KERNEL_ACCOUNT)?;
         let table = Self {
-            map,
-            history,
+            layer,
             former,
-            since: Some(now()),
+            since,
         };
         Arc::new(table, GFP_KERNEL_ACCOUNT)
-    }
-
-    /// What the table with this map is to remember.
-    fn history_for(&self, map: &Map) -> Result<KVec<Others>, AllocError> {
-        let mut history = KVec::with_capacity(map.slots.len(), GFP_KERNEL_ACCOUNT)?;
-        for (slot, (&old, &new)) in self.map.slots.iter().zip(&map.slots).enumerate() {
-            let before = self.history.get(slot).copied().unwrap_or_default();
-            let spill = at(&self.map.spills, slot);
-            history.push(remember(before, old, spill, new), GFP_KERNEL_ACCOUNT)?;
-        }
-        Ok(history)
-    }
-
-    /// The same, as what is to be remembered of it.
-    fn shortened(self: &Arc<Self>) -> Result<Arc<Self>, AllocError> {
-        if self.depth() < MOST_FORMER {
-            return Ok(self.clone());
-        }
-        let mut history = KVec::with_capacity(self.history.len(), GFP_KERNEL_ACCOUNT)?;
-        history.extend_from_slice(&self.history, GFP_KERNEL_ACCOUNT)?;
-        let table = Self {
-            map: self.map.copy()?,
-            history,
-            former: None,
-            since: None,
-        };
-        Arc::new(table, GFP_KERNEL_ACCOUNT)
-    }
-
-    fn depth(&self) -> u32 {
-        self.chain()
-            .zip(0u32..)
-            .map(|(_, depth)| depth)
-            .last()
-            .unwrap_or(0)
-    }
-
-    /// This one and those before.
-    fn chain(&self) -> Chain<'_> {
-        Chain(Some(self))
     }
 
     pub(super) fn map(&self) -> &Map {
-        &self.map
+        &self.layer.map
     }
 
     /// Whether connections may be with others than the owner.
     pub(super) fn has_others(&self) -> bool {
-        self.since.is_some() || !self.map.spills.is_empty()
+        self.since.is_some() || !self.map().spills.is_empty()
     }
 
-    fn is_young(&self, settle: u32) -> bool {
+    /// Whether the latest change is.
+    pub(super) fn is_young(&self, settle: u32) -> bool {
         self.since.is_some_and(|since| {
             let age = now().saturating_sub(since);
             age < u64::from(settle).saturating_mul(NS_OF_S)
         })
+    }
+
+    /// Who owns a flow, and to whom that spills.
+    pub(super) fn owner_and_spill(&self, flow: &Flow) -> (Slot, Slot) {
+        let map = self.map();
+        let slot = map.slot(flow);
+        (at(&map.slots, slot), at(&map.spills, slot))
     }
 
     /// Who may have a flow, of the nodes that are there.
@@ -209,44 +201,21 @@ impl Table {
         settle: u32,
         is_there: impl Fn(NodeId) -> bool,
     ) -> Owners {
-        let owner = self.map.owner(&self.map.slots, flow);
-        Owners {
-            owner,
-            others: self.others(flow, |node| Some(node) != owner && is_there(node)),
-            spill: self.map.owner(&self.map.spills, flow),
-            young: self.is_young(settle),
-        }
-    }
-
-    /// All who owned a flow, or got it from who did, and are wanted.
-    fn others(&self, flow: &Flow, is_wanted: impl Fn(NodeId) -> bool) -> Others {
+        let slot = self.map().slot(flow);
+        let owner = at(&self.map().slots, slot);
         let mut others = Others::default();
-        if !self.has_others() {
-            return others;
-        }
-        for table in self.chain() {
-            let map = &table.map;
-            let slot = map.hash.slot(flow, map.count);
-            let history = table.history.get(slot).copied().unwrap_or_default();
-            let latest = [at(&map.slots, slot), at(&map.spills, slot)];
-            let latest = latest.into_iter().flatten();
-            for node in Iterator::chain(latest, history.iter()).filter(|&node| is_wanted(node)) {
-                others.add(Some(node));
+        if self.has_others() {
+            let is_wanted = |node| Some(node) != owner && is_there(node);
+            self.layer.add_to(&mut others, slot, is_wanted);
+            for layer in &self.former {
+                layer.add_to(&mut others, layer.map.slot(flow), is_wanted);
             }
         }
-        others
-    }
-}
-
-/// A table and those before.
-struct Chain<'a>(Option<&'a Table>);
-
-impl<'a> Iterator for Chain<'a> {
-    type Item = &'a Table;
-
-    fn next(&mut self) -> Option<&'a Table> {
-        let table = self.0?;
-        self.0 = table.former.as_deref();
-        Some(table)
+        Owners {
+            owner,
+            others,
+            spill: at(&self.map().spills, slot),
+            young: self.is_young(settle),
+        }
     }
 }

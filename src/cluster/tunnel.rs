@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 use super::{
+    counters::Counter,
     view::View,
     Cluster, //
 };
@@ -23,8 +24,8 @@ use crate::{
 };
 use kernel::sync::Arc;
 
-const IPIP: u8 = 4;
-const IPV6: u8 = 41;
+pub(super) const IPIP: u8 = 4;
+pub(super) const IPV6: u8 = 41;
 const ICMP: u8 = 1;
 const ICMPV6: u8 = 58;
 /// Type and code of the errors that tell how long a packet may be, and where they tell it.
@@ -34,7 +35,7 @@ const TOO_BIG: [u8; 2] = [2, 0];
 const TOO_BIG_MTU: usize = 4;
 const ICMP_HEADER: usize = 8;
 const FRAGMENT: u8 = 44;
-const GRE: u8 = 47;
+pub(super) const GRE: u8 = 47;
 const IPV6_HEADER: usize = 40;
 /// With nothing set: no checksum, key or sequence number.
 const GRE_HEADER: usize = 4;
@@ -191,6 +192,12 @@ fn unwrap<'p, 'v>(view: &'v View, mut packet: Packet<'p>, outer: &Outer) -> Open
         return Opened::Other(packet);
     }
     let is_ipv6 = outer.destination.is_ipv6();
+    if !packet.passes_ipsec(is_ipv6) {
+        if let Some(cluster) = services.first() {
+            cluster.count(Counter::DroppedUnreachable);
+        }
+        return Opened::Gone(packet.lose());
+    }
     // It is one of the first bytes of the packet.
     let headers = u32::try_from(inner.headers).unwrap_or(u32::MAX);
     match packet.unwrapped(headers, is_ipv6, inner.is_ipv6) {

@@ -94,7 +94,8 @@ enum sg_connection sg_connection(struct net *net, struct sk_buff *skb,
 struct sk_buff *sg_skb_copy(struct sk_buff *skb);
 /*
  * The same for one that is at its TCP header; this one is at its IP header.
- * Also NULL if the device that it came by is gone. RCU read section.
+ * Also NULL if the device that it came by is gone, or if it was received as the
+ * last one. RCU read section.
  */
 struct sk_buff *sg_skb_copy_syn(struct net *net, struct sk_buff *skb);
 
@@ -112,10 +113,10 @@ void sg_device_put(struct sg_device *device);
 /* Has it receive a multicast MAC address; RTNL, as for the others. */
 int sg_device_join_mac(struct sg_device *device, const unsigned char *mac);
 /* Has it receive solicitations for an IPv6 address of 16 bytes. */
-/* Makes good what the device has forgotten of that. */
-void sg_device_rejoin(struct sg_device *device);
 int sg_device_join_solicited(struct sg_device *device,
 			     const unsigned char *address);
+/* Makes good what the device has forgotten of that. */
+void sg_device_rejoin(struct sg_device *device);
 /* Tells the segment who has the address. */
 void sg_device_announce_ipv4(const struct sg_device *device,
 			     const unsigned char *address);
@@ -172,11 +173,13 @@ _Bool sg_nd_write(struct sk_buff *skb, unsigned int at, const void *from,
 /**
  * struct sg_hop - where a packet is to go
  * @ipv6: of which family the addresses are
+ * @protocol: what stands behind the IP header
  * @to: the node's address
  * @from: this machine's, or zero
  */
 struct sg_hop {
 	_Bool		ipv6;
+	unsigned char	protocol;
 	unsigned char	to[16];
 	unsigned char	from[16];
 };
@@ -189,7 +192,7 @@ struct sg_route *sg_route_new(void);
 /* Nobody uses it any more; any context. */
 void sg_route_free(struct sg_route *route);
 /*
- * The path to always the same hop, with a reference, and this machine's address
+ * The path to always the same hop with always the same protocol, with a reference, and this machine's address
  * on it; or NULL if there is none to another machine.
  */
 struct dst_entry *sg_route_find(struct sg_route *route, struct net *net,
@@ -200,6 +203,8 @@ void sg_path_put(struct dst_entry *dst);
 
 /* Whether its sender allows routers to fragment it. */
 _Bool sg_skb_may_be_cut(const struct sk_buff *skb, _Bool ipv6);
+/* Whether it was put together of fragments, and is cut again as it was. */
+_Bool sg_skb_was_cut(const struct sk_buff *skb, _Bool ipv6);
 /* Whether it fits into another packet, which may be fragmented. */
 _Bool sg_skb_may_be_wrapped(const struct sk_buff *skb);
 /* Whether it, or what it is to be cut into, is longer. */
@@ -243,14 +248,19 @@ void sg_path_shrinks(struct net *net, struct sk_buff *skb, unsigned int at,
 
 /* ---- unwrap.c: from other nodes; bottom halves off ---- */
 
+/* Whether IPsec's policies allow the packet to come in. */
+_Bool sg_skb_passes_ipsec(struct sk_buff *skb, _Bool ipv6);
 /*
  * Takes so many bytes of headers off; false if what is in it is no IP packet, or
  * without memory.
  */
 _Bool sg_skb_unwrap(struct sk_buff *skb, unsigned int headers, _Bool outer6,
 		    _Bool inner6);
-/* Has this machine receive it, as if it had come by its device. */
-void sg_skb_receive(struct net *net, struct sk_buff *skb);
+/*
+ * Has this machine receive it, as if it had come by its device; if it is the
+ * @last, it has no copy made by sg_skb_copy_syn().
+ */
+void sg_skb_receive(struct net *net, struct sk_buff *skb, _Bool last);
 
 /* ---- netns.c ---- */
 

@@ -52,6 +52,8 @@ struct sg_device *sg_device_get(struct net *net, unsigned int index)
 		return ERR_PTR(-ENOMEM);
 	device->dev = dev;
 	netdev_hold(dev, &device->tracker, GFP_KERNEL);
+	/* Packets that a device has merged by itself cannot be sent on. */
+	dev_disable_lro(dev);
 	return device;
 }
 

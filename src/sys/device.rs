@@ -41,7 +41,7 @@ pub(crate) struct Device(NonNull<bindings::sg_device>);
 
 // SAFETY: A device may be used from any CPU.
 unsafe impl Send for Device {}
-// SAFETY: As above; it is changed while it is made.
+// SAFETY: As above; it is changed by who has it alone.
 unsafe impl Sync for Device {}
 
 impl Device {

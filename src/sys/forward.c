@@ -17,6 +17,7 @@
 #include <net/ip_tunnels.h>
 #include <net/ipv6.h>
 #include <net/route.h>
+#include <net/xfrm.h>
 
 #include "shim.h"
 
@@ -61,19 +62,23 @@ static struct dst_entry *sg_look_up_ipv6(struct net *net, struct flowi6 *fl6)
 {
 	struct dst_entry *dst = ip6_route_output(net, NULL, fl6);
 
-	if (!dst->error && !(dst_rt6_info(dst)->rt6i_flags & RTF_LOCAL) &&
-	    (!ipv6_addr_any(&fl6->saddr) ||
-	     !ipv6_dev_get_saddr(net, dst->dev, &fl6->daddr, 0, &fl6->saddr)))
-		return dst;
-	dst_release(dst);
-	return NULL;
+	if (dst->error || dst_rt6_info(dst)->rt6i_flags & RTF_LOCAL ||
+	    (ipv6_addr_any(&fl6->saddr) &&
+	     ipv6_dev_get_saddr(net, dst->dev, &fl6->daddr, 0, &fl6->saddr))) {
+		dst_release(dst);
+		return NULL;
+	}
+	/* IPsec's policies hold; those of IPv4 were asked with the route. */
+	if (fl6->flowi6_proto)
+		dst = xfrm_lookup(net, dst, flowi6_to_flowi(fl6), NULL, 0);
+	return IS_ERR(dst) ? NULL : dst;
 }
 
 static struct dst_entry *sg_route_ipv4(struct sg_route *route, struct net *net,
 				       const struct sg_hop *hop,
 				       unsigned char *source)
 {
-	struct flowi4 fl4 = {};
+	struct flowi4 fl4 = { .flowi4_proto = hop->protocol };
 	struct rtable *rt = dst_cache_get_ip4(&route->cache, &fl4.saddr);
 	struct dst_entry *dst = rt ? &rt->dst : NULL;
 
@@ -93,7 +98,7 @@ static struct dst_entry *sg_route_ipv6(struct sg_route *route, struct net *net,
 				       const struct sg_hop *hop,
 				       unsigned char *source)
 {
-	struct flowi6 fl6 = {};
+	struct flowi6 fl6 = { .flowi6_proto = hop->protocol };
 	struct dst_entry *dst = dst_cache_get_ip6(&route->cache, &fl6.saddr);
 
 	if (!dst) {
@@ -138,12 +143,21 @@ _Bool sg_skb_may_be_wrapped(const struct sk_buff *skb)
 	return skb_is_gso(skb) || skb->len + headers <= IP_MAX_MTU;
 }
 
+/* Of the longest fragment that it was put together of; 0 if it was not. */
+static unsigned int sg_frag_max(const struct sk_buff *skb, _Bool ipv6)
+{
+	return ipv6 ? IP6CB(skb)->frag_max_size : IPCB(skb)->frag_max_size;
+}
+
+_Bool sg_skb_was_cut(const struct sk_buff *skb, _Bool ipv6)
+{
+	return sg_frag_max(skb, ipv6) != 0;
+}
+
 _Bool sg_skb_exceeds(const struct sk_buff *skb, _Bool ipv6, unsigned int mtu)
 {
-	unsigned int max = ipv6 ? IP6CB(skb)->frag_max_size :
-				  IPCB(skb)->frag_max_size;
+	unsigned int max = sg_frag_max(skb, ipv6);
 
-	/* It was put together, and is cut again as it was. */
 	if (max)
 		return max > mtu;
 	if (skb_is_gso(skb))
@@ -159,10 +173,8 @@ unsigned int sg_skb_device_mtu(const struct sk_buff *skb)
 /* Whether it leaves by its device as it is. */
 static _Bool sg_is_one_frame(const struct sk_buff *skb, _Bool ipv6)
 {
-	unsigned int max = ipv6 ? IP6CB(skb)->frag_max_size :
-				  IPCB(skb)->frag_max_size;
-
-	return !max && !sg_skb_exceeds(skb, ipv6, sg_skb_device_mtu(skb));
+	return !sg_skb_was_cut(skb, ipv6) &&
+	       !sg_skb_exceeds(skb, ipv6, sg_skb_device_mtu(skb));
 }
 
 /* An error is sent from where the packet would have gone. */

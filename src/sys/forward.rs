@@ -40,11 +40,12 @@ impl Route {
         NonNull::new(route).map(Self).ok_or(ENOMEM)
     }
 
-    /// The path to the hop, always the same one; none if there is none to another machine. Where
-    /// packets come in.
-    pub(crate) fn find<'a>(&self, net: Net<'a>, hop: &Hop) -> Option<Path<'a>> {
+    /// The path of packets of that IP protocol to the hop, always the same two; none if there is
+    /// none to another machine, or IPsec forbids it. Where packets come in.
+    pub(crate) fn find<'a>(&self, net: Net<'a>, hop: &Hop, protocol: u8) -> Option<Path<'a>> {
         let numbers = bindings::sg_hop {
             ipv6: hop.to.is_ipv6(),
+            protocol,
             to: hop.to.to_bytes(),
             from: hop.from.map_or([0; 16], |from| from.to_bytes()),
         };
@@ -135,6 +136,12 @@ impl<'a> Packet<'a> {
         unsafe { bindings::sg_skb_may_be_cut(self.as_ptr(), ipv6) }
     }
 
+    /// Whether it was in fragments, and is cut again.
+    pub(crate) fn was_cut(&self, ipv6: bool) -> bool {
+        // SAFETY: The packet is there.
+        unsafe { bindings::sg_skb_was_cut(self.as_ptr(), ipv6) }
+    }
+
     /// Whether it fits into another packet, which may be fragmented.
     pub(crate) fn may_be_wrapped(&self) -> bool {
         // SAFETY: The packet is there.
@@ -175,6 +182,12 @@ impl<'a> Packet<'a> {
         Self::stolen()
     }
 
+    /// Whether IPsec's policies allow it to come in.
+    pub(crate) fn passes_ipsec(&self, ipv6: bool) -> bool {
+        // SAFETY: The packet is there.
+        unsafe { bindings::sg_skb_passes_ipsec(self.as_ptr(), ipv6) }
+    }
+
     /// The packet that is in this one, behind so many bytes of headers. If there is no sound one,
     /// or no memory, it is lost.
     pub(crate) fn unwrapped(
@@ -202,10 +215,10 @@ impl<'a> Packet<'a> {
         }
     }
 
-    /// Has this machine receive what was in another packet.
-    pub(crate) fn receive(self, net: Net<'_>) -> Verdict {
+    /// Has this machine receive what was in another packet; `last` if it is not to be given on.
+    pub(crate) fn receive(self, net: Net<'_>, last: bool) -> Verdict {
         // SAFETY: Ownership is given up.
-        unsafe { bindings::sg_skb_receive(net.as_ptr(), self.into_raw()) };
+        unsafe { bindings::sg_skb_receive(net.as_ptr(), self.into_raw(), last) };
         Self::stolen()
     }
 }

@@ -63,7 +63,7 @@ impl PartialEq for Net<'_> {
     }
 }
 
-/// Has each namespace get a [`Registry`].
+/// Has each namespace get a [`Registry`], and [`Clusters`].
 pub(crate) struct NetnsRegistration(());
 
 impl NetnsRegistration {

@@ -33,6 +33,23 @@ static unsigned int sg_verdict(enum sg_verdict verdict)
 	return verdict == SG_VERDICT_ACCEPT ? NF_ACCEPT : NF_STOLEN;
 }
 
+/*
+ * Bottom halves are off where packets come in, but for those that user space
+ * has looked at, see nf_reinject().
+ */
+static unsigned int sg_come_in(void *state, struct sk_buff *skb, __be32 tail)
+{
+	enum sg_verdict verdict;
+	_Bool on = !in_softirq();
+
+	if (unlikely(on))
+		local_bh_disable();
+	verdict = sg_packet_in(state, skb, ntohl(tail));
+	if (unlikely(on))
+		local_bh_enable();
+	return sg_verdict(verdict);
+}
+
 static unsigned int sg_hook_ipv4(void *priv, struct sk_buff *skb,
 				 const struct nf_hook_state *state)
 {
@@ -40,19 +57,17 @@ static unsigned int sg_hook_ipv4(void *priv, struct sk_buff *skb,
 		IPCB(skb)->flags &= ~SG_SKB_DECIDED;
 		return NF_ACCEPT;
 	}
-	return sg_verdict(sg_packet_in(priv, skb, ntohl(ip_hdr(skb)->daddr)));
+	return sg_come_in(priv, skb, ip_hdr(skb)->daddr);
 }
 
 static unsigned int sg_hook_ipv6(void *priv, struct sk_buff *skb,
 				 const struct nf_hook_state *state)
 {
-	__be32 tail = ipv6_hdr(skb)->daddr.s6_addr32[3];
-
 	if (unlikely(IP6CB(skb)->flags & SG_SKB_DECIDED)) {
 		IP6CB(skb)->flags &= ~SG_SKB_DECIDED;
 		return NF_ACCEPT;
 	}
-	return sg_verdict(sg_packet_in(priv, skb, ntohl(tail)));
+	return sg_come_in(priv, skb, ipv6_hdr(skb)->daddr.s6_addr32[3]);
 }
 
 static unsigned int sg_hook_icmpv6_out(void *priv, struct sk_buff *skb,
@@ -292,7 +307,7 @@ static struct sock *sg_established(struct net *net, const struct sg_flow *flow,
 
 /*
  * Whether it acknowledges a SYN cookie of this machine's; of those the kernel
- * remembers nothing else. A packet of 2^23 others does by chance.
+ * remembers nothing else. One of 2^29 other packets does by chance.
  */
 static _Bool sg_has_cookie(struct sk_buff *skb, const struct sg_flow *flow)
 {
@@ -305,7 +320,8 @@ static _Bool sg_has_cookie(struct sk_buff *skb, const struct sg_flow *flow)
 	if (!th || !th->ack || th->syn || th->rst)
 		return false;
 	if (flow->family == AF_INET)
-		return __cookie_v4_check(ip_hdr(skb), th) > 0;
+		return ip_hdr(skb)->protocol == IPPROTO_TCP &&
+		       __cookie_v4_check(ip_hdr(skb), th) > 0;
 	/* Behind extension headers there is something else. */
 	return ipv6_hdr(skb)->nexthdr == IPPROTO_TCP &&
 	       __cookie_v6_check(ipv6_hdr(skb), th) > 0;
@@ -332,11 +348,26 @@ enum sg_connection sg_connection(struct net *net, struct sk_buff *skb,
 	return connection;
 }
 
+/* TCP keeps the control block of IP, see tcp_v4_fill_cb(). */
+static _Bool sg_came_as_last(const struct sk_buff *skb)
+{
+	u16 flags = skb->protocol == htons(ETH_P_IPV6) ?
+			    TCP_SKB_CB(skb)->header.h6.flags :
+			    TCP_SKB_CB(skb)->header.h4.flags;
+
+	return flags & SG_SKB_LAST;
+}
+
 struct sk_buff *sg_skb_copy_syn(struct net *net, struct sk_buff *skb)
 {
-	struct net_device *dev = dev_get_by_index_rcu(net, skb->skb_iif);
-	struct sk_buff *copy = dev ? skb_clone(skb, GFP_ATOMIC) : NULL;
+	struct sk_buff *copy = NULL;
+	struct net_device *dev;
 
+	if (sg_came_as_last(skb))
+		return NULL;
+	dev = dev_get_by_index_rcu(net, skb->skb_iif);
+	if (dev)
+		copy = skb_clone(skb, GFP_ATOMIC);
 	if (!copy)
 		return NULL;
 	/* TCP has it at its own header, and has forgotten the device. */

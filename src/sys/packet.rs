@@ -49,7 +49,7 @@ pub(crate) enum Connection {
 ///
 /// # Invariants
 ///
-/// It is owned, and in the RCU read section that netfilter calls in.
+/// It is owned, and in an RCU read section, that netfilter calls in or of whom it is a copy for.
 pub(crate) struct Packet<'a>(
     *mut bindings::sk_buff,
     PhantomData<&'a mut bindings::sk_buff>,
@@ -58,7 +58,7 @@ pub(crate) struct Packet<'a>(
 impl Packet<'_> {
     /// # Safety
     ///
-    /// The packet is given away until it is accepted, and this is netfilter's read section.
+    /// The packet is given away until it is accepted, and this is a read section, for `'a`.
     pub(super) unsafe fn from_ptr(skb: *mut bindings::sk_buff) -> Self {
         // INVARIANT: By the requirement.
         Self(skb, PhantomData)
@@ -181,15 +181,6 @@ impl Packet<'_> {
         Some(unsafe { Self::from_ptr(copy.as_ptr()) })
     }
 
-    /// A copy of a SYN that a listener has got; none without memory, or its device.
-    pub(crate) fn of_syn(syn: &trail::Packet<'_>, net: Net<'_>, _guard: &Guard) -> Option<Self> {
-        // SAFETY: It is there, at its TCP header; the guard shows that this is a read section.
-        let copy = unsafe { bindings::sg_skb_copy_syn(net.as_ptr(), syn.as_ptr()) };
-        let copy = NonNull::new(copy)?;
-        // SAFETY: It is new, and begins with its IP header, in one piece as TCP has seen it.
-        Some(unsafe { Self::from_ptr(copy.as_ptr()) })
-    }
-
     /// Whether its frame was for many machines.
     pub(crate) fn is_for_many(&self) -> bool {
         // SAFETY: By the invariant.
@@ -214,6 +205,16 @@ impl Packet<'_> {
 }
 
 impl<'a> Packet<'a> {
+    /// A copy of a SYN that a listener has got; none without memory, or its device, or if it is not
+    /// to be given on.
+    pub(crate) fn of_syn(syn: &trail::Packet<'_>, net: Net<'_>, _guard: &'a Guard) -> Option<Self> {
+        // SAFETY: It is there, at its TCP header; the guard shows that this is a read section.
+        let copy = unsafe { bindings::sg_skb_copy_syn(net.as_ptr(), syn.as_ptr()) };
+        let copy = NonNull::new(copy)?;
+        // SAFETY: It is new, and begins with its IP header, in one piece as TCP has seen it.
+        Some(unsafe { Self::from_ptr(copy.as_ptr()) })
+    }
+
     /// Has a fragment put together with those that came before.
     pub(crate) fn gather(self, net: Net<'_>, ipv6: bool) -> Gathered<'a> {
         let skb = self.into_raw();

@@ -13,10 +13,11 @@ struct tcp_ulp_ops;
 
 /*
  * In the flags of the control block of IPv4 and IPv6: this module has decided
- * about the packet. The kernel's own flags are below, and it clears all of them
- * when a packet comes.
+ * about the packet; and no other machine is to have it. The kernel's own flags
+ * are below, and it clears all of them when a packet comes.
  */
 #define SG_SKB_DECIDED	BIT(15)
+#define SG_SKB_LAST	BIT(14)
 
 /* ---- listener.c ---- */
 

@@ -14,11 +14,12 @@
 #include <net/ip_tunnels.h>
 #include <net/ipv6.h>
 #include <net/route.h>
+#include <net/xfrm.h>
 
 #include "shim.h"
 #include "sys.h"
 
-/* What ip_rcv() and ipv6_rcv() see to. */
+/* What ip_rcv() sees to. */
 static _Bool sg_check_ipv4(struct sk_buff *skb)
 {
 	const struct iphdr *iph;
@@ -41,14 +42,22 @@ static _Bool sg_check_ipv4(struct sk_buff *skb)
 	return true;
 }
 
+/*
+ * What ipv6_rcv() sees to, which would take hop-by-hop options as well. No
+ * packet of a service has any.
+ */
 static _Bool sg_check_ipv6(struct sk_buff *skb)
 {
+	const struct ipv6hdr *ip6h;
 	unsigned int len;
 
-	if (!pskb_network_may_pull(skb, sizeof(struct ipv6hdr)))
+	if (!pskb_network_may_pull(skb, sizeof(*ip6h)))
 		return false;
-	len = sizeof(struct ipv6hdr) + ntohs(ipv6_hdr(skb)->payload_len);
-	if (ipv6_hdr(skb)->version != 6 || skb->len < len ||
+	ip6h = ipv6_hdr(skb);
+	len = sizeof(*ip6h) + ntohs(ip6h->payload_len);
+	if (ip6h->version != 6 || ip6h->nexthdr == NEXTHDR_HOP ||
+	    ipv6_addr_is_multicast(&ip6h->saddr) ||
+	    ipv6_addr_loopback(&ip6h->saddr) || skb->len < len ||
 	    pskb_trim_rcsum(skb, len))
 		return false;
 	skb_set_transport_header(skb, sizeof(struct ipv6hdr));
@@ -56,6 +65,12 @@ static _Bool sg_check_ipv6(struct sk_buff *skb)
 	IP6CB(skb)->iif = skb->dev->ifindex;
 	IP6CB(skb)->nhoff = offsetof(struct ipv6hdr, nexthdr);
 	return true;
+}
+
+_Bool sg_skb_passes_ipsec(struct sk_buff *skb, _Bool ipv6)
+{
+	return ipv6 ? xfrm6_policy_check(NULL, XFRM_POLICY_IN, skb) :
+		      xfrm4_policy_check(NULL, XFRM_POLICY_IN, skb);
 }
 
 _Bool sg_skb_unwrap(struct sk_buff *skb, unsigned int headers, _Bool outer6,
@@ -102,15 +117,17 @@ static int sg_deliver_ipv6(struct net *net, struct sock *sk,
 	return dst_input(skb);
 }
 
-void sg_skb_receive(struct net *net, struct sk_buff *skb)
+void sg_skb_receive(struct net *net, struct sk_buff *skb, _Bool last)
 {
 	/* Others are to see it; this module saw it in its tunnel. */
+	u16 flags = SG_SKB_DECIDED | (last ? SG_SKB_LAST : 0);
+
 	if (skb->protocol == htons(ETH_P_IPV6)) {
-		IP6CB(skb)->flags |= SG_SKB_DECIDED;
+		IP6CB(skb)->flags |= flags;
 		NF_HOOK(NFPROTO_IPV6, NF_INET_PRE_ROUTING, net, NULL, skb,
 			skb->dev, NULL, sg_deliver_ipv6);
 	} else {
-		IPCB(skb)->flags |= SG_SKB_DECIDED;
+		IPCB(skb)->flags |= flags;
 		NF_HOOK(NFPROTO_IPV4, NF_INET_PRE_ROUTING, net, NULL, skb,
 			skb->dev, NULL, sg_deliver_ipv4);
 	}

@@ -98,7 +98,7 @@ counters! {
     dropped_no_owner "Packets dropped because their slot has no owner";
     dropped_spent "Packets dropped because their second chance brought nothing";
     dropped_malformed "Packets dropped because they contradict themselves";
-    dropped_unreachable "Packets dropped because there was no way to their node";
+    dropped_unreachable "Packets dropped because there was no way to their node, or IPsec forbids it";
     dropped_hop_limit "Packets dropped as their sender allows no further hop; it was told";
     too_big "Packets dropped as too big for the way to their node; the sender was told";
     reassembled "Datagrams put together of fragments";
