@@ -80,6 +80,8 @@ pub(crate) fn set(request: &Request) -> Result {
     book.put(place, served);
     clusters.changed();
     drop(book);
+    // Not under the lock of changes, which is taken under the device's own when it goes.
+    rtnl.disable_lro(net, cluster.config.device);
     drop(rtnl);
     report::event(Change::Changed, &cluster, net);
     Ok(())

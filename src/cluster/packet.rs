@@ -215,18 +215,20 @@ impl Visit<'_> {
             begins: contents.begins(),
             second_chance: self.came == Came::SecondChance,
         };
-        if matches!(decide(&facts), Decision::Forward(_)) && cluster.peers.sent(packet, config) {
+        let mut unknown = decide(&facts);
+        if matches!(unknown, Decision::Forward(_)) && cluster.peers.sent(packet, config) {
             facts.role = owner::Role::Directed;
+            unknown = decide(&facts);
         }
-        let unknown = decide(&facts);
-        let known = decide(&Facts {
-            known: true,
-            ..facts
-        });
-        if !table.has_others() || known == unknown || !self.knows(packet, contents) {
+        if !table.has_others() {
             return unknown;
         }
-        known
+        facts.known = true;
+        let known = decide(&facts);
+        match known != unknown && self.knows(packet, contents) {
+            true => known,
+            false => unknown,
+        }
     }
 
     /// Who directs a packet that another node has directed here had better not.

@@ -103,6 +103,8 @@ struct sk_buff *sg_skb_copy_syn(struct net *net, struct sk_buff *skb);
 
 void sg_rtnl_lock(void);
 void sg_rtnl_unlock(void);
+/* Packets that a device has merged by itself cannot be sent on. RTNL. */
+void sg_device_disable_lro(struct net *net, unsigned int index);
 
 /*
  * A device with Ethernet addresses of this index, whose reference is kept; or an

@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 #include <net/addrconf.h>
 #include <net/arp.h>
+#include <net/if_inet6.h>
 #include <net/ndisc.h>
 
 #include "shim.h"
@@ -19,6 +20,7 @@
  * @tracker: of the reference to it
  * @mac: the multicast MAC address that it was made to receive; zero if none
  * @group: the solicited-node group that it was made to join; zero if none
+ * @group_mac: the MAC address of that; zero if none
  * @lost: it is no more in that group
  */
 struct sg_device {
@@ -26,6 +28,7 @@ struct sg_device {
 	netdevice_tracker tracker;
 	unsigned char mac[ETH_ALEN];
 	struct in6_addr group;
+	unsigned char group_mac[ETH_ALEN];
 	_Bool lost;
 };
 
@@ -37,6 +40,14 @@ void sg_rtnl_lock(void)
 void sg_rtnl_unlock(void)
 {
 	rtnl_unlock();
+}
+
+void sg_device_disable_lro(struct net *net, unsigned int index)
+{
+	struct net_device *dev = __dev_get_by_index(net, index);
+
+	if (dev)
+		dev_disable_lro(dev);
 }
 
 struct sg_device *sg_device_get(struct net *net, unsigned int index)
@@ -52,8 +63,6 @@ struct sg_device *sg_device_get(struct net *net, unsigned int index)
 		return ERR_PTR(-ENOMEM);
 	device->dev = dev;
 	netdev_hold(dev, &device->tracker, GFP_KERNEL);
-	/* Packets that a device has merged by itself cannot be sent on. */
-	dev_disable_lro(dev);
 	return device;
 }
 
@@ -61,6 +70,8 @@ void sg_device_put(struct sg_device *device)
 {
 	if (!ipv6_addr_any(&device->group) && !device->lost)
 		ipv6_dev_mc_dec(device->dev, &device->group);
+	if (!is_zero_ether_addr(device->group_mac))
+		dev_mc_del(device->dev, device->group_mac);
 	if (!is_zero_ether_addr(device->mac))
 		dev_mc_del(device->dev, device->mac);
 	netdev_put(device->dev, &device->tracker);
@@ -79,11 +90,18 @@ int sg_device_join_mac(struct sg_device *device, const unsigned char *mac)
 int sg_device_join_solicited(struct sg_device *device,
 			     const unsigned char *address)
 {
+	unsigned char mac[ETH_ALEN];
 	struct in6_addr solicited;
 	int err;
 
 	memcpy(&solicited, address, sizeof(solicited));
 	addrconf_addr_solict_mult(&solicited, &solicited);
+	/* igmp6_group_added() does so as well, but tells nobody if it fails. */
+	ipv6_eth_mc_map(&solicited, mac);
+	err = dev_mc_add(device->dev, mac);
+	if (err)
+		return err;
+	ether_addr_copy(device->group_mac, mac);
 	err = ipv6_dev_mc_inc(device->dev, &solicited);
 	if (!err)
 		device->group = solicited;

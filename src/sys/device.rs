@@ -23,6 +23,13 @@ impl Rtnl {
         unsafe { bindings::sg_rtnl_lock() };
         Self(())
     }
+
+    /// Has a device, if there is one of this index, not merge packets by itself (LRO): what it has
+    /// merged cannot be sent on. The device's own lock is taken.
+    pub(crate) fn disable_lro(&self, net: Net<'_>, index: u32) {
+        // SAFETY: The namespace is there, and the lock is held.
+        unsafe { bindings::sg_device_disable_lro(net.as_ptr(), index) };
+    }
 }
 
 impl Drop for Rtnl {
