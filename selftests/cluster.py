@@ -47,6 +47,8 @@ def shared(version):
     equal(MAC.hex(":"), cluster.client.knows(cluster.address), "MAC address at the client")
     takes_datagrams(cluster, 10, 10, 10, 4000)
     for machine in cluster.nodes:
+        # The owner may have answered before.
+        wait_until(lambda node=machine: cluster.counters(node)["reassembled"], "reassembled")
         counters = cluster.counters(machine)
         expect(counters["owned"] > 0 and counters["ignored"] > 0, f"counters: {counters}")
         equal((1, 0, 0), tuple(counters[name] for name in

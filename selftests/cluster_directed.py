@@ -17,6 +17,7 @@ sys.path.insert(0, os.path.join(HERE, "lib"))
 from clusters import (PORT, TCP, UDP, Directed, accepted, exchange, name_of, ready,  # noqa: E402
                       table, takes_connections)
 from machines import bound, ip_commands  # noqa: E402
+from rubbish import checksum  # noqa: E402
 from service_group import PATIENCE, equal, expect, run_tests, wait_until  # noqa: E402
 
 
@@ -85,14 +86,6 @@ def tunnelled_crosswise():
 def tunnelled_crosswise_back():
     """IPv6 in IPv4."""
     directed(6, "tunnel", 4)
-
-
-def checksum(data):
-    """The Internet checksum."""
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return total ^ 0xffff
 
 
 def ipsec(version):

@@ -18,12 +18,15 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(HERE, "lib"))
 # pylint: disable=wrong-import-position
-from clusters import (CLUSTER, PORT, TCP, UDP, Cluster, Directed, config, name_of,  # noqa: E402
-                      table, takes_connections)
+from clusters import (CLUSTER, MAC, PORT, TCP, UDP, Cluster, Directed, config,  # noqa: E402
+                      name_of, table, takes_connections)
 from family import forget_family, open_family  # noqa: E402
 from machines import FAMILIES, ip_commands  # noqa: E402
-from service_group import PATIENCE, Skip, equal, expect, run_tests, wait_until  # noqa: E402
+from service_group import (Skip, die_with_parent, equal, expect, run_tests,  # noqa: E402
+                           wait_until)
 
+# What neighbour solicitations for the IPv6 address are sent to.
+SOLICITED = "3333ff000100"
 FAILSLAB = "/sys/kernel/debug/failslab/ignore-gfp-wait"
 # No operation allocates as often; the walk does not end by itself.
 MOST_FAILURES = 2000
@@ -31,14 +34,14 @@ MOST_FAILURES = 2000
 
 class Traffic:
     """A process that sends datagrams, whole and in fragments, and begins connections, to ports
-    without a service. It holds no namespace but the client's."""
+    without a service. It holds no namespace but the client's, and ends with the test."""
 
     def __init__(self, cluster):
         with cluster.client:
             udp = socket.socket(FAMILIES[cluster.version], UDP)
             self.process = os.fork()
             if not self.process:
-                signal.alarm(0)
+                die_with_parent()
                 os.dup2(udp.fileno(), 3)
                 os.closerange(4, 4096)
                 self.send(cluster.version)
@@ -85,23 +88,33 @@ def load():
     subprocess.run(["insmod", os.environ["SG_MODULE"]], check=True)
 
 
-def unload_and_load():
-    """Whatever happens it is there afterwards."""
+def joined(machine):
+    """Whether a machine's device receives what is sent to a cluster IP."""
+    with machine, open("/proc/thread-self/net/dev_mcast", encoding="ascii") as file:
+        groups = [line.split()[4] for line in file if line.split()[1] == "eth0"]
+    return MAC.hex() in groups or SOLICITED in groups
+
+
+def unload_and_load(machines=()):
+    """Whatever happens it is there afterwards; between, these machines receive nothing for it."""
     try:
         unload()
+        equal([], [machine.number for machine in machines if joined(machine)], "who still receives")
     finally:
         if not os.path.exists("/sys/module/service_group"):
             load()
 
 
-def module_goes(cluster, busy, counter, configure):
+def module_goes(cluster, busy, counter, configure, joins=True):
     """A cluster IP does not hold the module, nor do packets; it is configured anew afterwards."""
+    machines = cluster.nodes + cluster.directors
     with Traffic(cluster):
         for _ in range(2):
             comes(cluster, busy, counter)
-            unload_and_load()
+            equal(joins, joined(busy), "receives")
+            unload_and_load(machines)
             forget_family()
-            cluster.open(cluster.nodes + cluster.directors)
+            cluster.open(machines)
             equal([], busy.ynl.dump("cluster-get", {}), "what is left")
             configure()
         comes(cluster, busy, counter)
@@ -124,7 +137,7 @@ def module_directed():
 def module_tunnelled():
     """The same with tunnels."""
     cluster = Directed(4, "tunnel", 6)
-    module_goes(cluster, cluster.directors[0], "forwarded", lambda: cluster.direct(0))
+    module_goes(cluster, cluster.directors[0], "forwarded", lambda: cluster.direct(0), joins=False)
 
 
 def end(machine):
@@ -354,7 +367,7 @@ def failures(version):
     walks.walk(only(other, whole), "cluster-del", name_of(version))
     only()()
     # It waits for whoever keeps it.
-    subprocess.run(["ip", "link", "del", "dummy0"], check=True, timeout=PATIENCE)
+    ip_commands("link del dummy0")
 
 
 def failures_ipv4():

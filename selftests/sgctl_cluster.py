@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """sgctl cluster: machines that a file makes a cluster, told by the tool alone."""
 
-import contextlib
+import itertools
 import json
 import os
 import re
@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # The checkout stays as it is.
@@ -20,7 +19,8 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(HERE, "lib"))
 # pylint: disable=wrong-import-position
 from machines import bound, has_arp_hooks, ip_commands, segment  # noqa: E402
-from service_group import PATIENCE, checkout, equal, expect, run_tests, wait_until  # noqa: E402
+from service_group import (PATIENCE, checkout, equal, expect, run_tests, start,  # noqa: E402
+                           wait_until)
 
 SGCTL = os.environ.get("SG_BIN", f"{checkout()}/build/bin") + "/sgctl"
 ADDRESS = "198.51.100.7"
@@ -28,6 +28,9 @@ PORT = 80
 # The one that the nodes share, if the file does not say otherwise.
 MAC = "03:53:c6:33:64:07"
 MACHINES = ["a", "b", "c", "lb"]
+# Clients' ports begin here, one after another, so that each node has its turn; the kernel chooses
+# higher ones.
+FIRST_PORT = 20000
 
 
 def node(name, more=""):
@@ -63,8 +66,8 @@ class Cluster:
     """Machines with a file, which all of them have in one place, and a client."""
 
     def __init__(self, text):
-        folder = tempfile.mkdtemp()
-        self.file = f"{folder}/cluster.toml"
+        self.file = f"{tempfile.mkdtemp()}/cluster.toml"
+        self.ports = itertools.count(FIRST_PORT)
         with open(self.file, "w", encoding="utf-8") as file:
             file.write(text)
         os.chmod(self.file, 0o600)
@@ -126,6 +129,7 @@ class Cluster:
         with self.client:
             client = socket.socket()
             client.settimeout(PATIENCE)
+            client.bind(("", next(self.ports)))
             client.connect((ADDRESS, PORT))
         return client
 
@@ -249,9 +253,9 @@ def changes_at_once():
     cluster = Cluster(SHARED)
     numbers = range(10, 18)
     with cluster.machines["a"]:
-        running = [subprocess.Popen([SGCTL, "cluster", "node", "add", f"n{number}", "--no-apply",
-                                     "--address", f"10.9.0.{number}", "--file", cluster.file],
-                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        running = [start([SGCTL, "cluster", "node", "add", f"n{number}", "--no-apply",
+                          "--address", f"10.9.0.{number}", "--file", cluster.file],
+                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
                    for number in numbers]
     for one in running:
         said = one.communicate(timeout=3 * PATIENCE)[1]
@@ -269,17 +273,22 @@ def watched_traffic_is_told_early():
     with machine:
         command = [SGCTL, "cluster", "lint", "--live", "eth0", "--seconds", "3600", "--nodes", "2",
                    "--json"]
-        watch = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        watch = start(command, stdout=subprocess.PIPE, text=True)
 
-    def is_bound():
+    def unread():
+        """What waits for the watch, of each socket that it has."""
         with machine, open("/proc/thread-self/net/packet", encoding="ascii") as file:
-            return any(line.split()[3] == "0003" for line in file)
+            lines = [line.split() for line in file]
+        return [line[6] for line in lines if line[3] == "0003"]
 
-    wait_until(is_bound, "the watch has begun")
+    wait_until(unread, "the watch has begun")
     with cluster.client, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         for port in range(1, 9):
-            client.sendto(b"?", (machine.address(4), port))
-    time.sleep(1)
+            service = bound(machine, socket.SOCK_DGRAM, machine.address(4), port)
+            client.sendto(b"?", service.getsockname())
+            # The watch had it before.
+            service.recv(10)
+    wait_until(lambda: set(unread()) == {"0"}, "the watch has read all")
     watch.send_signal(signal.SIGINT)
     told = json.loads(watch.communicate(timeout=PATIENCE)[0])
     equal(0, watch.returncode, "status")
@@ -298,6 +307,7 @@ def a_new_node_resets_nothing():
     cluster.run("a", *change, "up")
     cluster.apply()
     services.update(cluster.serve("c"))
+    expect("c" in (cluster.owner(client) for client, _, _ in pairs), "some were of c's slots")
     for client, _, server in pairs:
         converse(client, server)
     later = conversations(cluster, services, 16)
@@ -310,8 +320,7 @@ def a_new_node_resets_nothing():
 def what_is_wrong_is_told():
     """With the line, and nothing is changed."""
     cluster = Cluster(SHARED.replace('id = 3', 'id = 2'))
-    with contextlib.suppress(FileNotFoundError):
-        before = os.stat(cluster.file).st_mtime_ns
+    before = os.stat(cluster.file).st_mtime_ns
     said = cluster.run("a", "apply", cluster.file, "--node", "a", status=2)
     expect("cluster.toml:" in said, f"where: {said}")
     equal(before, os.stat(cluster.file).st_mtime_ns, "the file")

@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.join(HERE, "lib"))
 # pylint: disable=wrong-import-position
 import sgctl_cluster  # noqa: E402
 from machines import has_arp_hooks, switch  # noqa: E402
-from service_group import Skip, equal, expect, run_tests, wait_until  # noqa: E402
+from service_group import Skip, equal, expect, run_tests, start, wait_until  # noqa: E402
 from sgctl_cluster import ADDRESS, NODES, Cluster, conversations, converse  # noqa: E402
 
 TEXT = f"""{NODES}
@@ -44,7 +44,7 @@ class Keepalived:
             file.write(cluster.run(name, "keepalived", cluster.file, "--node", name))
         os.chmod(f"{path}.conf", 0o600)
         with self.machine, open(f"{path}.log", "w", encoding="utf-8") as self.log:
-            self.process = subprocess.Popen(
+            self.process = start(
                 ["keepalived", "--dont-fork", "--log-console", "--vrrp",
                  f"--use-file={path}.conf", f"--pid={path}.pid", f"--vrrp_pid={path}.vrrp",
                  f"--checkers_pid={path}.checkers", f"--bfd_pid={path}.bfd"],
@@ -73,8 +73,13 @@ def takes_over():
     if not has_arp_hooks():
         raise Skip("this kernel does not show ARP packets, so the module does not answer")
     # It runs no script that others than root could change, nor one in a folder that they could.
-    folder = tempfile.mkdtemp(dir="/run")
-    sgctl_cluster.SGCTL = shutil.copy(sgctl_cluster.SGCTL, folder)
+    with tempfile.TemporaryDirectory(dir="/run") as folder:
+        sgctl_cluster.SGCTL = shutil.copy(sgctl_cluster.SGCTL, folder)
+        one_takes_over(folder)
+
+
+def one_takes_over(folder):
+    """With the tool in that folder."""
     cluster = Cluster(TEXT)
     cluster.run("a", "plan", cluster.file)
     cluster.apply()

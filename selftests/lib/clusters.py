@@ -2,6 +2,7 @@
 """Clusters of machines: what they are told, and how to see who has a packet."""
 
 import ipaddress
+import itertools
 import select
 import socket
 import struct
@@ -14,6 +15,9 @@ CLUSTER = {4: "10.9.0.100", 6: "fd09::100"}
 LENGTH = {4: 32, 6: 128}
 MAC = bytes.fromhex("0300c0ffee01")
 PORT = 8080
+# Clients' ports begin here, one after another, so that with a sum all slots have their turn; the
+# kernel chooses higher ones.
+FIRST_PORT = 20000
 NODES = 3
 TCP, UDP = socket.SOCK_STREAM, socket.SOCK_DGRAM
 PROTOCOL = {TCP: 6, UDP: 17}
@@ -60,6 +64,7 @@ class Cluster:
     def __init__(self, version, directors=0, kind=None):
         self.version = version
         self.address = CLUSTER[version]
+        self.ports = itertools.count(FIRST_PORT)
         serves = NODES + directors
         *machines, self.client = segment(serves + 1, kind, serves,
                                          f"{self.address}/{LENGTH[version]}")
@@ -107,6 +112,7 @@ class Cluster:
         with self.client:
             sock = socket.socket(FAMILIES[self.version], kind)
         sock.settimeout(PATIENCE)
+        sock.bind(("", next(self.ports)))
         sock.connect((self.address, PORT))
         return sock
 
@@ -133,13 +139,9 @@ def takes_connections(cluster, rounds, **how):
     listeners = cluster.listeners()
     taken = {machine: 0 for machine in cluster.nodes}
     for _ in range(rounds):
-        client = cluster.client_socket()
-        owner = cluster.owner(client, TCP, **how)
-        equal([owner.number], [machine.number for machine in ready(listeners)], "who took it")
-        server, _ = listeners[owner].accept()
-        server.settimeout(PATIENCE)
+        client, server = accepted(cluster, listeners, **how)
         exchange(client, server)
-        taken[owner] += 1
+        taken[cluster.owner(client, TCP, **how)] += 1
         server.close()
         client.close()
     for listener in listeners.values():

@@ -4,7 +4,7 @@
 import ipaddress
 import struct
 
-TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
+TCP, UDP, ICMP, ICMPV6, SCTP, UDP_LITE = 6, 17, 1, 58, 132, 136
 HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION = 0, 43, 44, 51, 60
 TUNNELS = {4: 4, 6: 41}
 
@@ -16,6 +16,44 @@ def checksum(data):
     while total >> 16:
         total = (total & 0xffff) + (total >> 16)
     return total ^ 0xffff
+
+
+def plain(version, source, destination, protocol, upper):
+    """An IP packet without any flaw."""
+    if version == 6:
+        header = struct.pack("!IHBB", 6 << 28, len(upper), protocol, 64)
+        return header + source + destination + upper
+    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(upper), 0, 0, 64, protocol, 0, source,
+                         destination)
+    return header[:10] + struct.pack("!H", checksum(header)) + header[12:] + upper
+
+
+def flawed(version, source, destination):
+    """Packets each of which contradicts itself, in a way of its own."""
+    icmp, error = {4: (ICMP, b"\3"), 6: (ICMPV6, b"\1")}[version]
+
+    def tcp(words):
+        return struct.pack("!HHIIBBHHH", 1, 8080, 0, 0, words << 4, 2, 0, 0, 0)
+
+    def quoting(*packet):
+        return error + bytes(7) + plain(version, *packet)
+
+    uppers = [
+        (TCP, tcp(5)[:19]), (TCP, tcp(4)), (TCP, tcp(6)),
+        (UDP, bytes(7)), (UDP, struct.pack("!HHHH", 1, 8080, 7, 0)),
+        (UDP, struct.pack("!HHHH", 1, 8080, 9, 0)), (UDP_LITE, bytes(7)), (SCTP, bytes(11)),
+        (AUTHENTICATION, bytes([UDP, 255]) + bytes(30)),
+        (icmp, error + bytes(6)), (icmp, error + bytes(17)),
+        (icmp, quoting(source, destination, UDP, bytes(8))),
+        (icmp, quoting(destination, source, UDP, bytes(3))),
+        (icmp, quoting(destination, source, icmp, error + bytes(7))),
+    ]
+    if version == 6:
+        options, later = bytes([DESTINATION, 0]) + bytes(6), bytes([UDP, 0, 0, 8]) + bytes(12)
+        uppers += [(DESTINATION, 8 * options + bytes([UDP, 0]) + bytes(14)),
+                   (DESTINATION, bytes([UDP, 1]) + bytes(6)),
+                   (icmp, quoting(destination, source, FRAGMENT, later))]
+    return [plain(version, source, destination, *upper) for upper in uppers]
 
 
 class Rubbish:

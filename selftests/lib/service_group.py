@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
 """The option and a KTAP harness for tests in Python.
 
-Each test is run in a process and a network namespace of its own."""
+Each test is run in a process and a network namespace of its own, with a folder of its own for what
+tempfile makes."""
 
+import ctypes
 import os
 import signal
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 
@@ -17,6 +20,7 @@ SO_SERVICE_GROUP_LEAVE = 0x5348
 SO_SERVICE_GROUP_SETTINGS = 0x5349
 SO_COOKIE = 57
 CLONE_NEWNET = 0x40000000
+PR_SET_PDEATHSIG = 1
 PORT = 8080
 # Seconds; a test that waits longer waits in vain.
 PATIENCE = 40
@@ -45,6 +49,16 @@ def enter_namespace():
     """Goes into a fresh network namespace with the loopback device up."""
     os.unshare(CLONE_NEWNET)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+
+
+def die_with_parent():
+    """Has the present process killed when the one that started it ends, or is killed."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def start(command, **how):
+    """Starts a program that ends with the present process, if not before."""
+    return subprocess.Popen(command, preexec_fn=die_with_parent, **how)
 
 
 def form(sockets, port=0):
@@ -140,12 +154,14 @@ def run_tests(suite, tests):
     print(f"1..{len(tests)}")
     for number, test in enumerate(tests, 1):
         sys.stdout.flush()
-        child = os.fork()
-        if child == 0:
-            status = run_test(test)
-            sys.stdout.flush()
-            os._exit(status)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        with tempfile.TemporaryDirectory() as folder:
+            child = os.fork()
+            if child == 0:
+                tempfile.tempdir = folder
+                status = run_test(test)
+                sys.stdout.flush()
+                os._exit(status)
+            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         failed += status not in (0, SKIPPED)
         word = "ok" if status in (0, SKIPPED) else "not ok"
         directive = " # SKIP" if status == SKIPPED else ""
