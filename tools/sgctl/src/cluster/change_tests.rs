@@ -115,6 +115,28 @@ fn nodes_and_addresses_change_and_go() {
 }
 
 #[test]
+fn no_number_is_given_again_that_is_known() {
+    let text = all(&THREE);
+    let id = |text: &str, line: &str| {
+        let text = after(text, line).expect(line);
+        let config = read(&text).expect("it is right");
+        config.nodes.last().expect("it is there").id.get()
+    };
+    let add = "node add e --address 192.0.2.15";
+    assert_eq!(id("", add), 1);
+    assert_eq!(id(&text, add), 10);
+    let gone = ["node set c --state draining", "node del c"];
+    let without = gone.iter().fold(text.clone(), |text, line| {
+        after(&text, line).expect("it can be")
+    });
+    assert!(without.contains("before = \"0x2 9 0\""), "{without}");
+    assert_eq!(id(&without, add), 10);
+    // Above the largest there is none.
+    let last = after(&text, "node add d --address 192.0.2.14 --id 4294967295");
+    assert_eq!(id(&last.expect("it can be"), add), 3);
+}
+
+#[test]
 fn what_makes_no_sense_is_refused() {
     let text = all(&THREE);
     let directed =
