@@ -46,7 +46,9 @@ are 0, and of an ICMP echo the source port is the identifier.
 With --json it prints {\"source\", \"destination\", \"protocol\", \"address\" (which of
 the file), \"hash\", \"terms\": [{\"name\", \"value\"}] or \"message\" (what is hashed
 with the key), \"value\" (the sum or the hash), \"slots\", \"slot\", \"node\" (or
-null), \"previous\" (or null), \"young\"}.";
+null), \"spill\" (the node that the slot spills to, or null), \"previous\" (the
+one that had the slot before, if it is there still, or null), \"young\" (whether
+the table has changed within the settle time)}.";
 
 /// Arguments of `cluster owner`.
 #[derive(Args, Debug)]
