@@ -53,7 +53,9 @@ pub fn del(args: &ClusterDelArgs) -> Result<(), Failure> {
 /// Runs `cluster node`.
 pub fn node(command: &NodeCommand) -> Result<(), Failure> {
     match command {
-        NodeCommand::Add(args) => change(&args.change, |config, edit| add_node(config, edit, args)),
+        NodeCommand::Add(args) => {
+            change_or_begin(&args.change, |config, edit| add_node(config, edit, args))
+        }
         NodeCommand::Set(args) => change(&args.change, |config, edit| set_node(config, edit, args)),
         NodeCommand::Del(args) => change(&args.change, |config, edit| del_node(config, edit, args)),
     }
@@ -93,8 +95,18 @@ fn outcome(path: &Path, text: &str) -> Result<Plan, String> {
     })
 }
 
-/// Changes the file with `edit`, and does all that follows.
+/// Changes the file with `edit`, and does all that follows. Without a file nothing is made, neither
+/// its folder nor its lock.
 fn change(
+    args: &ChangeArgs,
+    edit: impl FnOnce(&Config, &mut Edit) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    store::text(&args.file)?;
+    change_or_begin(args, edit)
+}
+
+/// The same, also with a file that is not there.
+fn change_or_begin(
     args: &ChangeArgs,
     edit: impl FnOnce(&Config, &mut Edit) -> Result<(), Failure>,
 ) -> Result<(), Failure> {

@@ -137,6 +137,29 @@ fn no_number_is_given_again_that_is_known() {
 }
 
 #[test]
+fn nothing_is_made_for_a_file_that_is_not_there() {
+    let folder = std::env::temp_dir().join(format!("sgctl-missing-{}", std::process::id()));
+    let file = folder.join("cluster.toml");
+    for line in [
+        "node set a --weight 2",
+        "node del a",
+        "drain a",
+        "set 198.51.100.7 --slots 3",
+        "add 198.51.100.7 --device eth0",
+        "del 198.51.100.7",
+    ] {
+        let line = format!("sgctl cluster {line} --no-apply --file {}", file.display());
+        let cli = Cli::try_parse_from(line.split(' ')).expect(&line);
+        let failure = crate::run(cli).expect_err(&line);
+        assert!(
+            failure.to_string().contains("there is no file"),
+            "{failure}"
+        );
+        assert!(failure.status() == 1 && !folder.exists());
+    }
+}
+
+#[test]
 fn what_makes_no_sense_is_refused() {
     let text = all(&THREE);
     let directed =

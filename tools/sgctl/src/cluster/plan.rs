@@ -54,7 +54,9 @@ pub struct Change {
 /// Runs the subcommand.
 pub fn run(args: &ClusterPlanArgs) -> Result<(), Failure> {
     let path = &args.file;
-    let _lock = match args.dry_run || !path.exists() {
+    // Without a file nothing is made, neither its folder nor its lock.
+    store::text(path)?;
+    let _lock = match args.dry_run {
         true => None,
         false => Some(Lock::wait(path)?),
     };
