@@ -10,17 +10,18 @@ LOCAL is the address that the client asked for, PEER the client's own, as \"ss -
 them on the server. An IPv4-mapped IPv6 address is meant as IPv4, which is what its
 packets are.
 
-The kernel remembers connections that were redirected, passed on, dropped or reset: of
-each group 256 at most, of which later ones take the place of earlier ones, until the
-group ends. Of a connection that stayed with the listener that the kernel looked up
+The kernel remembers connections that were redirected, passed on, spilled, dropped or
+reset: of each group 256 at most, of which later ones take the place of earlier ones,
+until the group ends. Of a connection that stayed with the listener that the kernel looked up
 nothing is remembered, and the exit status is 1, as it is for one that is forgotten.
 
 With --json it prints {\"local\", \"peer\", \"group\", \"outcome\", \"reason\", \"home\": SOCKET,
 \"taker\": SOCKET (or null), \"moves\", \"age_ms\"}. SOCKET is {\"cookie\", \"inode\", \"address\",
 \"port\"}; all but the cookie are null when it is no member any more. The outcomes are
 \"redirected\", \"handed\" (as a half-open request), \"rescued\" (as a complete connection),
-\"dropped\" and \"reset\"; the reasons \"queue-full\", \"promised\", \"stalled\", \"balanced\",
-\"leaving\", \"overflow\", \"full\" and \"unfit\". \"home\" had it first, \"taker\" has it now.";
+\"spilled\" (to another machine of the cluster, and \"taker\" is null), \"dropped\" and
+\"reset\"; the reasons \"queue-full\", \"promised\", \"stalled\", \"balanced\", \"leaving\",
+\"overflow\", \"full\" and \"unfit\". \"home\" had it first, \"taker\" has it now.";
 
 /// Arguments of `why`.
 #[derive(Args, Debug)]

@@ -2,6 +2,7 @@
 //! `sgctl cluster add`, `set`, `del`, `node` and `drain`: change the file, plan its
 //! tables, and apply it here; all of it, or nothing.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::SystemTime;
@@ -52,7 +53,9 @@ pub fn del(args: &ClusterDelArgs) -> Result<(), Failure> {
 /// Runs `cluster node`.
 pub fn node(command: &NodeCommand) -> Result<(), Failure> {
     match command {
-        NodeCommand::Add(args) => change(&args.change, |config, edit| add_node(config, edit, args)),
+        NodeCommand::Add(args) => {
+            change_or_begin(&args.change, |config, edit| add_node(config, edit, args))
+        }
         NodeCommand::Set(args) => change(&args.change, |config, edit| set_node(config, edit, args)),
         NodeCommand::Del(args) => change(&args.change, |config, edit| del_node(config, edit, args)),
     }
@@ -92,8 +95,18 @@ fn outcome(path: &Path, text: &str) -> Result<Plan, String> {
     })
 }
 
-/// Changes the file with `edit`, and does all that follows.
+/// Changes the file with `edit`, and does all that follows. Without a file nothing is made, neither
+/// its folder nor its lock.
 fn change(
+    args: &ChangeArgs,
+    edit: impl FnOnce(&Config, &mut Edit) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    store::text(&args.file)?;
+    change_or_begin(args, edit)
+}
+
+/// The same, also with a file that is not there.
+fn change_or_begin(
     args: &ChangeArgs,
     edit: impl FnOnce(&Config, &mut Edit) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
@@ -307,12 +320,7 @@ fn add_node(config: &Config, edit: &mut Edit, args: &NodeAddArgs) -> Result<(), 
             args.name
         )));
     }
-    let used = |id: &u32| {
-        let mut nodes = config.nodes.iter();
-        nodes.any(|node| Some(node.id) == NodeId::new(*id))
-    };
-    let free = || (1..=u32::MAX).find(|id| !used(id)).unwrap_or(u32::MAX);
-    let id = args.id.unwrap_or_else(free);
+    let id = args.id.unwrap_or_else(|| new_id(config));
     let mut fields: Fields = vec![
         ("name", args.name.as_str().into()),
         ("id", i64::from(id).into()),
@@ -320,6 +328,20 @@ fn add_node(config: &Config, edit: &mut Edit, args: &NodeAddArgs) -> Result<(), 
     fields.extend(node_fields(Some(args.address), &args.options));
     edit.add(Kind::Node, fields);
     Ok(())
+}
+
+/// An id above all that the file has, also those of nodes that are gone: machines may still look
+/// for connections with these.
+fn new_id(config: &Config) -> u32 {
+    let nodes = config.nodes.iter().map(|node| node.id);
+    let tables = config.addresses.iter().filter_map(|it| it.table.as_ref());
+    let owners = tables.flat_map(|table| table.slots.iter().chain(&table.before));
+    let known = nodes.chain(owners.copied().flatten());
+    let known: BTreeSet<u32> = known.map(NodeId::get).collect();
+    let next = known.last().map_or(Some(1), |most| most.checked_add(1));
+    // Above the largest number there is none.
+    let free = || (1..=u32::MAX).find(|id| !known.contains(id));
+    next.or_else(free).unwrap_or(u32::MAX)
 }
 
 fn set_node(config: &Config, edit: &mut Edit, args: &NodeSetArgs) -> Result<(), Failure> {

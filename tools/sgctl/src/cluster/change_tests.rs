@@ -115,6 +115,51 @@ fn nodes_and_addresses_change_and_go() {
 }
 
 #[test]
+fn no_number_is_given_again_that_is_known() {
+    let text = all(&THREE);
+    let id = |text: &str, line: &str| {
+        let text = after(text, line).expect(line);
+        let config = read(&text).expect("it is right");
+        config.nodes.last().expect("it is there").id.get()
+    };
+    let add = "node add e --address 192.0.2.15";
+    assert_eq!(id("", add), 1);
+    assert_eq!(id(&text, add), 10);
+    let gone = ["node set c --state draining", "node del c"];
+    let without = gone.iter().fold(text.clone(), |text, line| {
+        after(&text, line).expect("it can be")
+    });
+    assert!(without.contains("before = \"0x2 9 0\""), "{without}");
+    assert_eq!(id(&without, add), 10);
+    // Above the largest there is none.
+    let last = after(&text, "node add d --address 192.0.2.14 --id 4294967295");
+    assert_eq!(id(&last.expect("it can be"), add), 3);
+}
+
+#[test]
+fn nothing_is_made_for_a_file_that_is_not_there() {
+    let folder = std::env::temp_dir().join(format!("sgctl-missing-{}", std::process::id()));
+    let file = folder.join("cluster.toml");
+    for line in [
+        "node set a --weight 2",
+        "node del a",
+        "drain a",
+        "set 198.51.100.7 --slots 3",
+        "add 198.51.100.7 --device eth0",
+        "del 198.51.100.7",
+    ] {
+        let line = format!("sgctl cluster {line} --no-apply --file {}", file.display());
+        let cli = Cli::try_parse_from(line.split(' ')).expect(&line);
+        let failure = crate::run(cli).expect_err(&line);
+        assert!(
+            failure.to_string().contains("there is no file"),
+            "{failure}"
+        );
+        assert!(failure.status() == 1 && !folder.exists());
+    }
+}
+
+#[test]
 fn what_makes_no_sense_is_refused() {
     let text = all(&THREE);
     let directed =

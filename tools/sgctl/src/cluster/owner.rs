@@ -9,9 +9,10 @@ use std::time::SystemTime;
 use serde::Serialize;
 use service_group::netlink::ClusterHash;
 use service_group_logic::logic::cluster::flow::{self, Flow};
-use service_group_logic::logic::cluster::slots::Slot;
+use service_group_logic::logic::cluster::slots::{self, NodeId, Slot, State};
 
-use super::file::{describe, store, values, Address, Config, Table};
+use super::file::{describe, store, values, Address, Config, Mode, Table};
+use super::plan::fitting;
 use crate::cli::OwnerArgs;
 use crate::{output, Failure};
 
@@ -31,8 +32,13 @@ struct Decision {
     slots: usize,
     slot: usize,
     node: Option<String>,
+    /// Whom the slot spills to.
+    spill: Option<String>,
+    /// Who had the slot before, if that node is there still.
     previous: Option<String>,
     young: bool,
+    #[serde(skip)]
+    is_directed: bool,
 }
 
 /// A number of a sum.
@@ -63,22 +69,13 @@ pub fn explain(config: &Config, args: &OwnerArgs, now: SystemTime) -> Result<Str
 
 fn decide(config: &Config, args: &OwnerArgs, now: SystemTime) -> Result<Decision, Failure> {
     let address = find(config, args)?;
-    let planned = || {
-        let (name, file) = (describe(&address.name), args.file.display());
-        Failure::usage(format!(
-            "{name} has no table or no key yet: run \"sgctl cluster plan {file}\" first"
-        ))
-    };
-    let (Some(table), Some(hash)) = (&address.table, address.hash()) else {
-        return Err(planned());
-    };
-    if table.slots.len() != address.slots.get() {
-        return Err(planned());
-    }
+    let (table, hash) = fitting(&args.file, config, address)?;
     let flow = flow(args);
     let slot = hash.slot(&flow, address.slots);
-    let owner = table.slots.get(slot).copied().flatten();
-    let previous: Slot = table.before.get(slot).copied().flatten();
+    let at = |slots: &[Slot]| slots.get(slot).copied().flatten();
+    let name = |id: NodeId| config.name_of(Some(id));
+    let owner = at(&table.slots);
+    let is_there = |id: &NodeId| config.state(*id).is_some_and(|it| it != State::Down);
     let keyed = address.hash == ClusterHash::Keyed;
     Ok(Decision {
         source: args.source.to_string(),
@@ -91,17 +88,24 @@ fn decide(config: &Config, args: &OwnerArgs, now: SystemTime) -> Result<Decision
         value: hash.value(&flow),
         slots: address.slots.get(),
         slot,
-        node: owner.map(|id| config.name_of(Some(id))),
-        previous: previous.map(|id| config.name_of(Some(id))),
-        young: is_young(table, address.settle, now),
+        node: owner.map(name),
+        spill: owner
+            .and_then(|_| at(&spills(config, address, table)))
+            .map(name),
+        previous: at(&table.before).filter(is_there).map(name),
+        young: address.is_young(now),
+        is_directed: matches!(address.mode, Mode::Directed { .. }),
     })
 }
 
-fn is_young(table: &Table, settle: u32, now: SystemTime) -> bool {
-    let age = table
-        .changed
-        .and_then(|changed| now.duration_since(changed).ok());
-    age.is_some_and(|age| age.as_secs() < settle.into())
+/// To whom each slot spills.
+fn spills(config: &Config, address: &Address, table: &Table) -> Vec<Slot> {
+    let mut spills = vec![None; table.slots.len()];
+    if address.spill {
+        let is_up = |id| config.state(id) == Some(State::Up);
+        slots::spill(&table.slots, is_up, &mut spills);
+    }
+    spills
 }
 
 /// The most specific address that has such packets.
@@ -210,132 +214,42 @@ impl Decision {
             Some(node) => format!("slot {slot} is node {node}'s\n"),
             None => format!("slot {slot} is nobody's: such packets are dropped\n"),
         };
-        match &self.previous {
-            Some(previous) if self.young => text += &format!(
-                "it was {previous}'s until a moment ago: connections that {previous} has stay there\n"
+        let node = self.node.iter();
+        text + &node.map(|node| self.elsewhere(node)).collect::<String>()
+    }
+
+    /// Who but its owner may have the connection, as docs/cluster.md names it.
+    fn elsewhere(&self, node: &str) -> String {
+        let spill = self.spill.iter().map(|spill| {
+            format!(
+                "it spills to {spill}: SYNs that {node}'s group has no room for are given to it\n"
+            )
+        });
+        let text: String = spill.collect();
+        let Some(previous) = &self.previous else {
+            return text;
+        };
+        let age = if self.young { "young" } else { "settled" };
+        let resets = !self.young && self.spill.is_none();
+        let unknown = match (self.is_directed, resets) {
+            (true, false) => {
+                format!("{node} gives what it does not know to {previous}, as a second chance")
+            }
+            (true, true) => format!(
+                "{node} still gives what it does not know to {previous}, as a second chance, and \
+                 {previous} resets what it does not know either"
             ),
-            Some(previous) => text += &format!(
-                "it was {previous}'s before; that is settled, and only what {previous} knows is still there\n"
+            (false, false) => format!(
+                "{previous} keeps its connections, and {node} is silent about what it does not know"
             ),
-            None => {}
-        }
-        text
+            (false, true) => {
+                format!("{previous} keeps its connections, and {node} resets what it does not know")
+            }
+        };
+        text + &format!("it was {previous}'s before, and that change is {age}: {unknown}\n")
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::file::read;
-    use super::*;
-    use std::time::Duration;
-
-    fn config(lines: &str) -> Config {
-        let node = |(name, id)| {
-            format!("[[node]]\nname = \"{name}\"\nid = {id}\naddress = \"192.0.2.1{id}\"\n")
-        };
-        let nodes = [("a", 1), ("b", 2), ("c", 3)].map(node).concat();
-        let text = format!(
-            "{nodes}[[address]]\nip = \"198.51.100.7\"\ndevice = \"eth0\"\nslots = 3\nepoch = 1\n\
-             table = \"1 2 3\"\n{lines}\n[[address]]\nip = \"2001:db8:0:1::7\"\ndevice = \"eth0\"\n\
-             protocol = \"udp\"\nport = 443\nslots = 3\nepoch = 1\ntable = \"0x3\"\n"
-        );
-        read(&text).expect("it is right")
-    }
-
-    fn args(source: &str, destination: &str, protocol: u8) -> OwnerArgs {
-        OwnerArgs {
-            source: source.parse().expect("an end"),
-            destination: destination.parse().expect("an end"),
-            protocol,
-            file: "x".into(),
-            json: false,
-        }
-    }
-
-    fn now() -> SystemTime {
-        humantime::parse_rfc3339("2026-01-31T12:00:00Z").expect("it is a time")
-    }
-
-    fn example() -> OwnerArgs {
-        args("192.0.2.1:40000", "198.51.100.7:80", 6)
-    }
-
-    /// The examples of docs/cluster-hash.md.
-    #[test]
-    fn the_numbers_are_those_of_the_documentation() {
-        for (lines, value, slot) in [
-            ("hash = \"sum3\"", 6_546_482_776, 1),
-            ("", 6_546_522_782, 2),
-            (
-                "hash = \"keyed\"\nkey = \"000102030405060708090a0b0c0d0e0f\"",
-                0x4ae0_dc15_e684_3b46,
-                1,
-            ),
-        ] {
-            let decision = decide(&config(lines), &example(), now()).expect("it has an owner");
-            assert_eq!((decision.value, decision.slot), (value, slot), "{lines}");
-            let sum: u64 = decision.terms.iter().map(|term| term.value).sum();
-            assert!(sum == value || decision.message.is_some());
-        }
-        let v6 = args("[2001:db8::1]:40000", "[2001:db8:0:1::7]:443", 17);
-        let decision = decide(&config(""), &v6, now()).expect("it is known");
-        assert_eq!((decision.value, decision.slot), (1_073_920_389, 0));
-        assert!(decision.sentences().contains("nobody's"));
-    }
-
-    #[test]
-    fn a_decision_is_explained() {
-        let decision = decide(&config(""), &example(), now()).expect("it has an owner");
-        let expected = "\
-address 198.51.100.7, hash sum5
-  SRC_IP    192.0.2.1                 3221225985
-  SRC_PORT                                 40000
-  DST_IP    198.51.100.7              3325256711
-  DST_PORT                                    80
-  PROTOCOL                                     6
-  sum                                 6546522782
-6546522782 % 3 = slot 2
-slot 2 is node c's
-";
-        assert_eq!(decision.sentences(), expected);
-        let keyed = "hash = \"keyed\"\nkey = \"000102030405060708090a0b0c0d0e0f\"";
-        let text = decide(&config(keyed), &example(), now())
-            .expect("it is known")
-            .sentences();
-        assert!(
-            text.contains("message   c0000201c63364079c40005006\n"),
-            "{text}"
-        );
-        assert!(text.contains("SipHash-2-4 = 4ae0dc15e6843b46\n"), "{text}");
-    }
-
-    #[test]
-    fn the_previous_owner_is_told_while_it_matters() {
-        let lines = "before = \"0x2 1\"\nchanged = 2026-01-31T12:00:00Z";
-        let at = |seconds| {
-            let now = now() + Duration::from_secs(seconds);
-            decide(&config(lines), &example(), now).expect("it has an owner")
-        };
-        assert!(at(3599).young && at(3599).sentences().contains("until a moment ago"));
-        assert!(!at(3600).young && at(3600).sentences().contains("settled"));
-        assert_eq!(at(0).previous.as_deref(), Some("a"));
-        let json = serde_json::to_value(at(0)).expect("it is JSON");
-        assert_eq!((&json["node"], &json["slot"]), (&"c".into(), &2.into()));
-        assert_eq!(json["terms"][4]["name"], "PROTOCOL");
-    }
-
-    #[test]
-    fn the_most_specific_address_is_asked() {
-        let more = "[[address]]\nip = \"198.51.100.7\"\nprotocol = \"tcp\"\nport = 80\n\
-                    device = \"eth0\"\nslots = 1\nepoch = 1\ntable = \"2\"";
-        let decision = decide(&config(more), &example(), now()).expect("it has an owner");
-        assert_eq!(decision.node.as_deref(), Some("b"));
-        for (ends, protocol) in [
-            (("192.0.2.1:1", "198.51.100.8:80"), 6),
-            (("[::1]:1", "[2001:db8:0:1::7]:443"), 6),
-        ] {
-            let failure = decide(&config(""), &args(ends.0, ends.1, protocol), now());
-            assert!(failure.is_err(), "{ends:?}");
-        }
-    }
-}
+#[path = "owner_tests.rs"]
+mod tests;

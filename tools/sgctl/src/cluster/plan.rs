@@ -11,6 +11,7 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 use service_group::netlink::ClusterKey;
+use service_group_logic::logic::cluster::hash::Hash;
 use service_group_logic::logic::cluster::others::Others;
 use service_group_logic::logic::cluster::place::{place, Share};
 use service_group_logic::logic::cluster::slots::{remember, Slot};
@@ -53,7 +54,9 @@ pub struct Change {
 /// Runs the subcommand.
 pub fn run(args: &ClusterPlanArgs) -> Result<(), Failure> {
     let path = &args.file;
-    let _lock = match args.dry_run || !path.exists() {
+    // Without a file nothing is made, neither its folder nor its lock.
+    store::text(path)?;
+    let _lock = match args.dry_run {
         true => None,
         false => Some(Lock::wait(path)?),
     };
@@ -93,7 +96,13 @@ pub fn plan(path: &Path, text: &str, now: SystemTime, least: u32) -> Result<Plan
             new_key,
             new_hash: address.table.as_ref().is_some_and(is_known) && !is_counted_alike(address),
         });
-        write(&mut edit, at, address, (epoch, &was, &slots), now);
+        write(
+            &mut edit,
+            at,
+            (&config, address),
+            (epoch, &was, &slots),
+            now,
+        );
     }
     Ok(Plan {
         text: edit.text(),
@@ -187,11 +196,31 @@ fn stretched(address: &Address) -> Vec<Slot> {
     }
 }
 
+/// The table and the hash of an address, if they fit; or what to do, with its line in this file.
+pub fn fitting<'a>(
+    path: &Path,
+    config: &Config,
+    address: &'a Address,
+) -> Result<(&'a Table, Hash), Failure> {
+    let found = address.table.as_ref().zip(address.hash());
+    match (misfit(config, address), found) {
+        (None, Some(found)) => Ok(found),
+        (misfit, _) => {
+            let table = address.table.as_ref();
+            let line = table.map_or(address.line, |table| table.line);
+            let misfit = misfit.unwrap_or("it is not planned yet");
+            let file = path.display();
+            let reason = format!("{misfit}: run \"sgctl cluster plan {file}\" first");
+            Err(store::at(path, line, &reason))
+        }
+    }
+}
+
 /// Writes a table, and who had the slots that moved.
 fn write(
     edit: &mut Edit,
     at: usize,
-    address: &Address,
+    (config, address): (&Config, &Address),
     (epoch, was, new): (u32, &[Slot], &[Slot]),
     now: SystemTime,
 ) {
@@ -204,9 +233,10 @@ fn write(
     // By another hash the slots of before were those of other packets.
     if is_counted_alike(address) {
         for ((before, &was), &new) in before.iter_mut().zip(was).zip(new) {
+            // Who is no node any more has no connections.
             *before = remember(Others::only(*before), was, None, new)
                 .iter()
-                .next();
+                .find(|id| config.state(*id).is_some());
         }
     }
     if before.iter().all(Option::is_none) {
@@ -224,13 +254,7 @@ fn write(
 /// What the last change noted, if that is young still and of so many slots.
 fn earlier(address: &Address, slots: usize, now: SystemTime) -> Vec<Slot> {
     let table = address.table.as_ref();
-    let young = table.filter(|_| is_counted_alike(address));
-    let young = young.filter(|table| {
-        let age = table
-            .changed
-            .and_then(|changed| now.duration_since(changed).ok());
-        age.is_some_and(|age| age.as_secs() < address.settle.into())
-    });
+    let young = table.filter(|_| is_counted_alike(address) && address.is_young(now));
     let noted = young.map(|table| table.before.clone());
     noted
         .filter(|noted| noted.len() == slots)

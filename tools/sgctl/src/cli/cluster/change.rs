@@ -199,7 +199,7 @@ pub struct NodeAddArgs {
     /// Address to reach it by.
     #[arg(long, value_name = "ADDRESS", value_parser = values::unicast)]
     pub address: IpAddr,
-    /// Its id in tables; one that is free, if none is given.
+    /// Its id in tables; one above all that the file has, if none is given.
     #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u32).range(1..))]
     pub id: Option<u32>,
     /// What it is to be.

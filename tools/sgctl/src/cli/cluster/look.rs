@@ -24,8 +24,11 @@ The key is not shown.
 The counters are packets on this machine: OWNED it took as its slot is this
 node's, KNOWN as the connection is here, IGNORED are left to their owner, who
 has received them as well, FORWARDED given to it. A SECOND CHANCE is given by
-the new owner to the one before, which may know the connection; SILENT are not
-answered, as the one before has them as well.";
+the owner to those who may know a connection that it does not know: the nodes
+that had the slot before, and the one that it spills to, four at most. SILENT
+are not answered, as these have received them as well. SPILLED OUT are SYNs
+that this node's group had no room for and that were given to another node,
+SPILLED IN those that it took of others.";
 
 /// Arguments of `cluster show`.
 #[derive(Args, Debug)]
@@ -46,7 +49,9 @@ are 0, and of an ICMP echo the source port is the identifier.
 With --json it prints {\"source\", \"destination\", \"protocol\", \"address\" (which of
 the file), \"hash\", \"terms\": [{\"name\", \"value\"}] or \"message\" (what is hashed
 with the key), \"value\" (the sum or the hash), \"slots\", \"slot\", \"node\" (or
-null), \"previous\" (or null), \"young\"}.";
+null), \"spill\" (the node that the slot spills to, or null), \"previous\" (the
+one that had the slot before, if it is there still, or null), \"young\" (whether
+the table has changed within the settle time)}.";
 
 /// Arguments of `cluster owner`.
 #[derive(Args, Debug)]

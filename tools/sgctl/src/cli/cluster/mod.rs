@@ -31,11 +31,12 @@ id and address, and maybe weight (1), state (up, draining or down), way
 (neighbour or tunnel) and device; a [[director]] with a name for each machine
 that only directs; and an [[address]] for each address that they serve, with ip
 and device, and maybe protocol, port, mode (shared or directed), directors,
-mac, hash (sum3, sum5 or keyed), key, slots (251) and settle (3600 seconds).
-\"plan\" writes epoch, hashed, table, before and changed, which are not to be
-edited. docs/cluster.md explains all of them.
+mac, hash (sum3, sum5 or keyed), key, slots (251), settle (3600 seconds) and
+spill (false). \"plan\" writes epoch, hashed, table, before and changed, which
+are not to be edited. docs/cluster.md explains all of them.
 
-A file that is wrong is told with its line, and ends with status 2.";
+A file that is wrong is told with its line, and ends with status 2; one that
+cannot be read with 1.";
 
 /// Arguments of `cluster`.
 #[derive(Args, Debug)]

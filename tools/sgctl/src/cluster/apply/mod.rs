@@ -12,9 +12,10 @@ mod steps;
 mod target;
 
 use std::path::Path;
+use std::time::SystemTime;
 
 use super::file::{store, Config};
-use super::plan::misfit;
+use super::plan::fitting;
 use crate::cli::ClusterApplyArgs;
 use crate::{output, Failure};
 use machine::Machine;
@@ -60,12 +61,14 @@ pub struct Prepared {
 
 /// Checks everything, and prepares what a file describes.
 pub fn prepare(path: &Path, config: &Config, how: How<'_>) -> Result<Prepared, Failure> {
-    check(path, config)?;
+    for address in &config.addresses {
+        fitting(path, config, address)?;
+    }
     store::warn_if_open(path, config);
     let own = own_name(config, how.node)?;
     let mut machine = Machine::open()?;
     let facts = machine.facts()?;
-    let targets = target::targets(config, &own, &facts)?;
+    let targets = target::targets(config, &own, &facts, SystemTime::now())?;
     let steps = steps::steps(&targets, &facts)?;
     Ok(Prepared {
         machine,
@@ -86,20 +89,4 @@ impl Prepared {
         }
         Ok(self.report)
     }
-}
-
-/// Refuses tables that do not fit.
-fn check(path: &Path, config: &Config) -> Result<(), Failure> {
-    for address in &config.addresses {
-        if let Some(misfit) = misfit(config, address) {
-            let line = address
-                .table
-                .as_ref()
-                .map_or(address.line, |table| table.line);
-            let file = path.display();
-            let reason = format!("{misfit}: run \"sgctl cluster plan {file}\" first");
-            return Err(store::at(path, line, &reason));
-        }
-    }
-    Ok(())
 }

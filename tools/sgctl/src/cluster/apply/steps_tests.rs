@@ -3,10 +3,11 @@
 
 use super::super::facts::{Link, Local};
 use super::super::report::Report;
-use super::super::target::{own_name, targets};
+use super::super::target::{self, own_name};
 use super::*;
 use crate::cluster::file::{read, samples::node, Config};
 use service_group::netlink::ClusterRole;
+use std::time::SystemTime;
 
 const DIRECTORS: &str = "[[director]]\nname = \"lb1\"\n[[director]]\nname = \"lb2\"\n";
 
@@ -33,6 +34,10 @@ fn facts() -> Facts {
         links: [(1, "lo"), (2, "eth0"), (3, "ens5")].map(link).to_vec(),
         ..Facts::default()
     }
+}
+
+fn targets(config: &Config, own: &str, facts: &Facts) -> Result<Vec<Target>, Failure> {
+    target::targets(config, own, facts, SystemTime::now())
 }
 
 fn ip() -> IpAddr {

@@ -2,13 +2,14 @@
 //! What this machine is to do, as the file says.
 
 use std::net::IpAddr;
+use std::time::SystemTime;
 
 use rustix::system::uname;
 use service_group::netlink::{Cluster, ClusterNode, ClusterRole, NodeState};
 use service_group_logic::logic::cluster::slots::{NodeId, Slot, State};
 
 use super::facts::Facts;
-use crate::cluster::file::{Address, Config, Mode, Table};
+use crate::cluster::file::{Address, Config, Mode};
 use crate::Failure;
 
 /// Where a machine has a cluster IP for its own.
@@ -62,9 +63,21 @@ pub fn device<'a>(config: &'a Config, address: &'a Address, own: &str) -> &'a st
 }
 
 /// What the machine with this name is to serve.
-pub fn targets(config: &Config, own: &str, facts: &Facts) -> Result<Vec<Target>, Failure> {
+pub fn targets(
+    config: &Config,
+    own: &str,
+    facts: &Facts,
+    now: SystemTime,
+) -> Result<Vec<Target>, Failure> {
     let all = config.addresses.iter();
-    let targets = all.map(|address| target(config, address, own, facts));
+    let targets = all.map(|address| {
+        let found = target(config, address, own, facts)?;
+        Ok(found.map(|(cluster, place)| Target {
+            earlier: earlier(config, address, &cluster, now),
+            cluster,
+            place,
+        }))
+    });
     targets.filter_map(Result::transpose).collect()
 }
 
@@ -73,7 +86,7 @@ fn target(
     address: &Address,
     own: &str,
     facts: &Facts,
-) -> Result<Option<Target>, Failure> {
+) -> Result<Option<(Cluster, Place)>, Failure> {
     let node = config.node(own).map(|node| node.id);
     let device = device(config, address, own);
     let Some(index) = facts.index(device) else {
@@ -92,7 +105,6 @@ fn target(
     };
     let table = address.table.as_ref();
     let slots = table.map_or(&[][..], |table| &table.slots);
-    let earlier = table.and_then(earlier);
     let cluster = Cluster {
         role,
         device: index,
@@ -110,16 +122,7 @@ fn target(
         table: numbers(slots),
         ..Cluster::new(address.name)
     };
-    let earlier = earlier.map(|(epoch, table)| Cluster {
-        epoch,
-        table,
-        ..cluster.clone()
-    });
-    Ok(Some(Target {
-        cluster,
-        earlier,
-        place,
-    }))
+    Ok(Some((cluster, place)))
 }
 
 fn numbers(slots: &[Slot]) -> Vec<u32> {
@@ -127,13 +130,31 @@ fn numbers(slots: &[Slot]) -> Vec<u32> {
     ids.collect()
 }
 
-/// Epoch and owners before slots moved, if any did.
-fn earlier(table: &Table) -> Option<(u32, Vec<u32>)> {
+/// The same with the owners of before slots moved, if any did; of these the nodes that are still
+/// there, as the kernel refuses others.
+fn earlier(
+    config: &Config,
+    address: &Address,
+    cluster: &Cluster,
+    now: SystemTime,
+) -> Option<Cluster> {
+    // A machine takes any change that it makes for young: if packets are shared it would be silent
+    // about what it does not know, long after the others reset that.
+    let is_shared = matches!(address.mode, Mode::Shared { .. });
+    let table = address.table.as_ref();
+    let table = table.filter(|_| !is_shared || address.is_young(now))?;
     let epoch = table.epoch.checked_sub(1).filter(|epoch| *epoch > 0)?;
+    let is_node = |id: &NodeId| config.state(*id).is_some();
     let both = table.before.iter().zip(&table.slots);
-    let slots: Vec<Slot> = both.map(|(before, now)| before.or(*now)).collect();
+    let slots: Vec<Slot> = both
+        .map(|(before, now)| before.filter(is_node).or(*now))
+        .collect();
     let has_moved = slots.len() == table.slots.len() && slots != table.slots;
-    has_moved.then(|| (epoch, numbers(&slots)))
+    has_moved.then(|| Cluster {
+        epoch,
+        table: numbers(&slots),
+        ..cluster.clone()
+    })
 }
 
 /// The role of a machine, and where it has the address; nothing if it has no part.
@@ -187,3 +208,7 @@ pub fn whole(address: IpAddr) -> u8 {
         IpAddr::V6(_) => 128,
     }
 }
+
+#[cfg(test)]
+#[path = "target_tests.rs"]
+mod tests;

@@ -156,6 +156,12 @@ impl Config {
         node.map_or_else(|| format!("node {}", id.get()), |node| node.name.clone())
     }
 
+    /// The state of the node with this id, if there is one.
+    pub fn state(&self, id: NodeId) -> Option<State> {
+        let node = self.nodes.iter().find(|node| node.id == id)?;
+        Some(node.state)
+    }
+
     /// The node with this name.
     pub fn node(&self, name: &str) -> Option<&Node> {
         self.nodes.iter().find(|node| node.name == name)
@@ -199,6 +205,17 @@ impl Address {
         Some(match self.hash {
             ClusterHash::Keyed => format!("keyed {:016x}", hash.value(&nothing)),
             sum => sum.name().to_owned(),
+        })
+    }
+
+    /// Whether the last change of its table is young.
+    pub fn is_young(&self, now: SystemTime) -> bool {
+        let table = self.table.as_ref();
+        let changed = table.and_then(|table| table.changed);
+        changed.is_some_and(|changed| {
+            // By a clock that is behind the planner's it has not been yet: it is young.
+            let age = now.duration_since(changed).unwrap_or_default();
+            age.as_secs() < self.settle.into()
         })
     }
 

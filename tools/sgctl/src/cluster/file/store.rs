@@ -17,11 +17,19 @@ pub fn text(path: &Path) -> Result<String, Failure> {
     fs::read_to_string(path).map_err(|error| {
         let path = path.display();
         match error.kind() {
-            io::ErrorKind::NotFound => Failure::usage(format!(
+            io::ErrorKind::NotFound => Failure::new(format!(
                 "there is no file {path}: name the one that describes the cluster, or begin one \
                  with \"sgctl cluster node add\""
             )),
-            _ => Failure::usage(format!("{path} cannot be read: {error}")),
+            io::ErrorKind::InvalidData => {
+                Failure::usage(format!("{path} is no text in UTF-8: name another file"))
+            }
+            io::ErrorKind::PermissionDenied => {
+                Failure::new(format!("{path} cannot be read: {error}: run sgctl as root"))
+            }
+            _ => Failure::new(format!(
+                "{path} cannot be read: {error}: name a file that can be"
+            )),
         }
     })
 }
@@ -166,12 +174,17 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_bad_file_is_told_with_its_line_and_status_2() {
+    fn a_bad_file_is_told_apart_from_one_that_cannot_be_read() {
         let failure = config(Path::new("x.toml"), "\nnode = 7").expect_err("it is wrong");
         assert!(failure.to_string().starts_with("x.toml:2: "), "{failure}");
         assert_eq!(failure.status(), 2);
         let missing = text(Path::new("/nonexistent/x.toml")).expect_err("it is missing");
         assert!(missing.to_string().contains("node add"), "{missing}");
-        assert_eq!(missing.status(), 2);
+        let is_folder = text(Path::new("/")).expect_err("it is a folder");
+        assert!(
+            is_folder.to_string().contains("cannot be read"),
+            "{is_folder}"
+        );
+        assert_eq!((missing.status(), is_folder.status()), (1, 1));
     }
 }

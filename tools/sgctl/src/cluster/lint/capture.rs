@@ -18,12 +18,20 @@ const BUFFER: usize = 1 << 20;
 
 /// Adds the flows of a capture.
 pub fn read(path: &Path, flows: &mut Flows) -> Result<(), Failure> {
-    let named =
-        |error: &dyn Display| Failure::usage(format!("{} cannot be read: {error}", path.display()));
-    let file = File::open(path).map_err(|error| named(&error))?;
+    let sentence = |error: &dyn Display| format!("{} cannot be read: {error}", path.display());
+    let named = |error: &dyn Display| Failure::usage(sentence(error));
+    let unreadable = |error: &dyn Display| {
+        let error = format!("{error}: name a capture that can be");
+        Failure::new(sentence(&error))
+    };
+    let file = File::open(path).map_err(|error| unreadable(&error))?;
     let size = file.metadata().map(|it| it.len()).unwrap_or_default();
+    let nothing = "it gives no bytes";
     let foreign = "it is no pcap or pcapng file, or it is cut off at its beginning";
-    let mut reader = create_reader(BUFFER, file).map_err(|_| named(&foreign))?;
+    let mut reader = create_reader(BUFFER, file).map_err(|error| match error {
+        PcapError::ReadError => unreadable(&nothing),
+        _ => named(&foreign),
+    })?;
     let mut progress = Progress::new();
     let mut links = Vec::new();
     let mut done = 0u64;
@@ -36,9 +44,10 @@ pub fn read(path: &Path, flows: &mut Flows) -> Result<(), Failure> {
                 progress.tell(|| state(done, size, flows));
             }
             Err(PcapError::Eof) => return Ok(()),
-            Err(PcapError::Incomplete(_)) => reader
-                .refill()
-                .map_err(|_| named(&"a block is larger than 1 MiB"))?,
+            Err(PcapError::Incomplete(_)) => reader.refill().map_err(|error| match error {
+                PcapError::ReadError => unreadable(&nothing),
+                _ => named(&"a block is larger than 1 MiB"),
+            })?,
             Err(PcapError::UnexpectedEof) => {
                 eprintln!("sgctl: {} is cut off: what is there counts", path.display());
                 return Ok(());
