@@ -102,6 +102,28 @@ def drop():
             sock.close()
 
 
+def spilled():
+    """A SYN for which nobody had room but another node of the cluster."""
+    # It loads much that the others do not need.
+    from cluster_spill import TABLE, Directed, Service  # pylint: disable=import-outside-toplevel
+    service = Service(Directed(4, table=TABLE, spill=1))
+    client = service.fill()[-1]
+    home, sibling = service.members[service.cluster.nodes[0]]
+    return outcomes.scene(home, sibling, client, service)
+
+
+def spill():
+    """A SYN that another node was given, of either member: the client's port tells which."""
+    scene, events = recorded(spilled)
+    host, port = scene.peer
+    possible = {f"group={group_of(scene.home)} reason=full local=10.9.0.100:{PORT} "
+                f"peer={host}:{port} from={cookie_of(sock)} to=0"
+                for sock in (scene.home, scene.sibling)}
+    # A SYN may come twice.
+    told = {fields for name, fields in events if name == "spill"}
+    expect(len(told) == 1 and told <= possible, f"{told}, not one of {possible}")
+
+
 def stall():
     """The beginning and the end of one."""
     scene, events = recorded(outcomes.stalled)
@@ -130,7 +152,7 @@ def run_script(script, kind, awaited):
 
 def make_one(kind, output, awaited):
     """As run_script() has it run: makes something, and waits for what is printed."""
-    scene = outcomes.KINDS[kind]()
+    scene = spilled() if kind == "spilled" else outcomes.KINDS[kind]()
     print(json.dumps({"group": group_of(scene.sibling), "home": scene.cookie,
                       "taker": cookie_of(scene.sibling)}), flush=True)
 
@@ -174,6 +196,13 @@ def drop_script():
     expect_lines(printed, f"@dropped[{made['group']}, full]: 1", "@clients[127.0.0.1]: 1")
 
 
+def spill_script():
+    """Counts by reason and by clients each second."""
+    made, printed = run_script("spill", "spilled", "@clients[")
+    for key in f"@spilled[{made['group']}, full]", "@clients[10.9.0.4]":
+        expect(f"{key}: " in printed, f"no {key} in {printed!r}")
+
+
 def stall_script():
     """Tells of each, and how long it took."""
     made, printed = run_script("stall", "stalled", "back,")
@@ -191,6 +220,6 @@ if __name__ == "__main__":
         make_one(*sys.argv[2:])
         sys.exit()
     sys.exit(run_tests("trace", [
-        redirect, hand_over, rescue, drop, stall, redirect_script, hand_over_script,
-        rescue_script, drop_script, stall_script,
+        redirect, hand_over, rescue, drop, spill, stall, redirect_script, hand_over_script,
+        rescue_script, drop_script, spill_script, stall_script,
     ]))
