@@ -199,7 +199,7 @@ def drop_script():
 def spill_script():
     """Counts by reason and by clients each second."""
     made, printed = run_script("spill", "spilled", "@clients[")
-    for key in f"@spilled[{made['group']}, full]", "@clients[10.9.0.4]":
+    for key in f"@spilled[{made['group']}, full]", "@clients[10.9.0.6]":
         expect(f"{key}: " in printed, f"no {key} in {printed!r}")
 
 
