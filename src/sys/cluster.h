@@ -26,12 +26,15 @@ void sg_hooks_unregister(struct sg_hooks *hooks);
 enum sg_verdict { SG_VERDICT_ACCEPT, SG_VERDICT_STOLEN };
 
 /*
- * Callbacks in Rust; RCU read section, bottom halves off in the first two. The
+ * Callbacks in Rust; RCU read section, bottom halves off in sg_packet_in(). The
  * packet begins with its IP header or its ARP header, which is in its linear
- * part. @tail is the last word of its destination, host byte order.
+ * part.
+ *
+ * Whether a packet may be one for sg_packet_in(), to an address of which @tail is
+ * the last word, host byte order.
  */
-enum sg_verdict sg_packet_in(void *state, struct sk_buff *skb,
-			     unsigned int tail);
+_Bool sg_packet_concerns(const void *state, unsigned int tail);
+enum sg_verdict sg_packet_in(void *state, struct sk_buff *skb);
 enum sg_verdict sg_arp_in(void *state, struct sk_buff *skb);
 enum sg_verdict sg_arp_out(void *state, struct sk_buff *skb);
 /* An ICMPv6 packet that leaves this machine. */

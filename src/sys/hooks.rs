@@ -80,18 +80,22 @@ impl Drop for Gatherer {
 ///
 /// Called by `packet.c`, with what [`Hooks::new`] was given.
 #[no_mangle]
+unsafe extern "C" fn sg_packet_concerns(state: *const c_void, tail: c_uint) -> bool {
+    // SAFETY: By the requirement, and that of `Hooks::new()`: netfilter calls in a read section.
+    let (clusters, guard) = unsafe { (&*state.cast::<Clusters>(), callers_section()) };
+    clusters.may_serve(tail, guard)
+}
+
+/// # Safety
+///
+/// Called by `packet.c`, with what [`Hooks::new`] was given.
+#[no_mangle]
 unsafe extern "C" fn sg_packet_in(
     state: *mut c_void,
     skb: *mut bindings::sk_buff,
-    tail: c_uint,
 ) -> bindings::sg_verdict {
-    // SAFETY: By the requirement, and that of `Hooks::new()`: netfilter calls in a read section.
-    let (clusters, guard) = unsafe { (&*state.cast::<Clusters>(), callers_section()) };
-    if !clusters.may_serve(tail, guard) {
-        return bindings::sg_verdict_SG_VERDICT_ACCEPT;
-    }
-    // SAFETY: Netfilter gives the packet away, and takes it back if it is accepted.
-    packet::incoming(clusters, unsafe { Packet::from_ptr(skb) }, guard).into()
+    // SAFETY: By the requirement.
+    unsafe { show(state, skb, packet::incoming) }
 }
 
 /// Has something done about a packet.

@@ -40,11 +40,15 @@ static unsigned int sg_verdict(enum sg_verdict verdict)
 static unsigned int sg_come_in(void *state, struct sk_buff *skb, __be32 tail)
 {
 	enum sg_verdict verdict;
-	_Bool on = !in_softirq();
+	_Bool on;
 
+	/* Most packets are none of ours. */
+	if (likely(!sg_packet_concerns(state, ntohl(tail))))
+		return NF_ACCEPT;
+	on = !in_softirq();
 	if (unlikely(on))
 		local_bh_disable();
-	verdict = sg_packet_in(state, skb, ntohl(tail));
+	verdict = sg_packet_in(state, skb);
 	if (unlikely(on))
 		local_bh_enable();
 	return sg_verdict(verdict);
