@@ -6,6 +6,9 @@
 #
 # They are those of tools/testing/selftests/net, built from the kernel's source
 # by our Makefile. A test that fails in both cases is the kernel's matter.
+#
+# On a kernel that checks itself each is run only with the module, as all take
+# long there: what counts are the kernel's reports, and that each comes to its end.
 
 set -uo pipefail
 
@@ -32,21 +35,36 @@ result() {
 		"$(grep -c '^ok' <<<"$output")" "$(grep -c '^not ok' <<<"$output")"
 }
 
-rmmod service_group || exit 1
-for name in "${tests[@]}"; do
-	without[$name]=$(result "$name")
-done
-insmod "$SG_MODULE" || exit 1
+if [[ -e /sys/kernel/debug/kmemleak ]]; then
+	compares=
+else
+	compares=yes
+	rmmod service_group || exit 1
+	for name in "${tests[@]}"; do
+		without[$name]=$(result "$name")
+	done
+	insmod "$SG_MODULE" || exit 1
+fi
+
+# is_right NAME - whether it is as without the module, or at least came to its end:
+# 124 and more are a limit and signals.
+is_right() {
+	if [[ -n $compares ]]; then
+		[[ ${with[$1]} == "${without[$1]}" ]]
+	else
+		((${with[$1]%%,*} < 124))
+	fi
+}
 
 number=0 good=0
 for name in "${tests[@]}"; do
 	number=$((number + 1))
 	with[$name]=$(result "$name")
-	[[ ${without[$name]} == 0,* ]] && good=$((good + 1))
-	if [[ ${with[$name]} == "${without[$name]}" ]]; then
+	[[ ${with[$name]} == 0,* ]] && good=$((good + 1))
+	if is_right "$name"; then
 		echo "ok $number stock.$name: ${with[$name]}"
 	else
-		echo "not ok $number stock.$name: ${with[$name]}; without the module ${without[$name]}"
+		echo "not ok $number stock.$name: ${with[$name]}; without the module ${without[$name]-?}"
 	fi
 done
 # Two times the same nonsense would be the same, too.
