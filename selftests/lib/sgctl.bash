@@ -40,10 +40,19 @@ expect_status() {
 	((status == wanted)) || complain "status $status, not $wanted: $*: $out $err"
 }
 
+# ask_python KIND EXPRESSION FILE - what it says of the file, see evaluate.py.
+ask_python() {
+	local answer
+	printf '%s\n%s\n%s' "$3" "$1" "$2" >"$dir/question"
+	echo "$dir" >"$SG_PYTHON"
+	read -r answer <"$dir/reply"
+	printf '%s\n' "$answer"
+	[[ $answer != '! '* ]]
+}
+
 # told EXPRESSION - what Python makes of `show --json`, which is `groups`.
 told() {
-	"$SGCTL" show --json | python3 -c \
-		"import json, sys; groups = json.load(sys.stdin); print(($1))"
+	"$SGCTL" show --json >"$dir/told" && ask_python told "$1" "$dir/told"
 }
 
 expect_told() {
@@ -63,22 +72,13 @@ expect_err() {
 
 # expect_json EXPRESSION - what the last command printed is this value of Python.
 expect_json() {
-	python3 - "$1" "$dir/out" <<-'EOF' || complain "it is not $1: $out"
-		import json, sys
-		sys.exit(json.load(open(sys.argv[2])) != eval(f"({sys.argv[1]})"))
-	EOF
+	[[ $(ask_python json "$1" "$dir/out") == True ]] || complain "it is not $1: $out"
 }
 
 # expect_true EXPRESSION - Python finds it so, where `it` is the JSON that the last
 # command printed, and `lines` its lines.
 expect_true() {
-	python3 - "$1" "$dir/out" <<-'EOF' || complain "it is not so that $1: $out"
-		import contextlib, json, sys
-		text, it = open(sys.argv[2]).read(), None
-		with contextlib.suppress(ValueError):
-		    it = json.loads(text)
-		sys.exit(not eval(f"({sys.argv[1]})", {"it": it, "lines": text.splitlines()}))
-	EOF
+	[[ $(ask_python true "$1" "$dir/out") == True ]] || complain "it is not so that $1: $out"
 }
 
 listeners() {
@@ -150,13 +150,14 @@ start_outcome() {
 # inside TEST FOLDER - runs a test in its namespaces.
 inside() {
 	dir=$2
+	mkfifo "$dir/reply"
 	ip link set lo up
 	"$1"
 	exit 0
 }
 
 run_tests() {
-	local suite number=0 failed=0 test folder
+	local suite number=0 failed=0 test folder pipes
 	[[ ${1-} != --inside ]] || inside "$2" "$3"
 	suite=$(basename "$0" .sh)
 	echo "TAP version 13"
@@ -165,6 +166,12 @@ run_tests() {
 		exit 4
 	fi
 	echo "1..${#TESTS[@]}"
+	pipes=$(mktemp -d)
+	export SG_PYTHON=$pipes/python
+	mkfifo "$SG_PYTHON"
+	python3 -SI "$CHECKOUT/selftests/lib/evaluate.py" "$SG_PYTHON" >/dev/null 2>&1 &
+	# shellcheck disable=SC2064 # these ones
+	trap "kill $!; rm -rf '$pipes'" EXIT
 	for test in "${TESTS[@]}"; do
 		number=$((number + 1))
 		folder=$(mktemp -d)

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Expressions about what a tool printed, for tests that are shell scripts: one process for all,
+as each takes long to start in an emulated machine.
+
+usage: evaluate.py PIPE
+
+Folders come by the pipe, a line each. There stand `question`, whose lines are a file, a kind and
+an expression, and the pipe `reply`, which gets one line.
+"""
+
+import contextlib
+import json
+import os
+import sys
+
+
+def answer(path, kind, expression):
+    """What the expression is: of `groups`, of `it` and `lines`, or compared with all of it."""
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    if kind == "told":
+        return eval(expression, {"groups": json.loads(text)})
+    if kind == "json":
+        return json.loads(text) == eval(expression, {})
+    found = {"it": None, "lines": text.splitlines()}
+    with contextlib.suppress(ValueError):
+        found["it"] = json.loads(text)
+    return bool(eval(expression, found))
+
+
+def main(pipe):
+    """Answers for ever."""
+    # With a writer of its own it never ends.
+    with os.fdopen(os.open(pipe, os.O_RDWR), encoding="utf-8") as requests:
+        while True:
+            folder = requests.readline().rstrip("\n")
+            with open(f"{folder}/question", encoding="utf-8") as file:
+                path, kind, expression = file.read().split("\n", 2)
+            try:
+                said = str(answer(path, kind, f"({expression})"))
+            except Exception as why:  # pylint: disable=broad-exception-caught
+                said = f"! {why!r}"
+            with open(f"{folder}/reply", "w", encoding="utf-8") as file:
+                file.write(said + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
