@@ -192,10 +192,13 @@ fn unwrap<'p, 'v>(view: &'v View, mut packet: Packet<'p>, outer: &Outer) -> Open
         return Opened::Other(packet);
     }
     let is_ipv6 = outer.destination.is_ipv6();
-    if !packet.passes_ipsec(is_ipv6) {
+    let count = |counter| {
         if let Some(cluster) = services.first() {
-            cluster.count(Counter::DroppedUnreachable);
+            cluster.count(counter);
         }
+    };
+    if !packet.passes_ipsec(is_ipv6) {
+        count(Counter::DroppedUnreachable);
         return Opened::Gone(packet.lose());
     }
     // It is one of the first bytes of the packet.
@@ -206,7 +209,10 @@ fn unwrap<'p, 'v>(view: &'v View, mut packet: Packet<'p>, outer: &Outer) -> Open
             services,
             second_chance: inner.second_chance,
         }),
-        Err(verdict) => Opened::Gone(verdict),
+        Err(verdict) => {
+            count(Counter::DroppedMalformed);
+            Opened::Gone(verdict)
+        }
     }
 }
 
