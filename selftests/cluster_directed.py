@@ -98,20 +98,15 @@ def ipsec(version):
         client = cluster.client_socket(UDP)
     policy = (f"src {director.address(version)} dst {target.address(version)} "
               f"proto {'4' if version == 4 else '41'} dir")
-    with director:
-        ip_commands(f"xfrm policy add {policy} out action block")
-    client.send(b"1")
-    wait_until(lambda: cluster.counters(director)["dropped-unreachable"], "what cannot leave")
-    with director:
-        ip_commands(f"xfrm policy delete {policy} out")
-    with target:
-        ip_commands(f"xfrm policy add {policy} in action block")
-    client.send(b"2")
-    wait_until(lambda: cluster.counters(target)["dropped-unreachable"], "what cannot enter")
-    with target:
-        ip_commands(f"xfrm policy delete {policy} in")
-    client.send(b"3")
-    equal(b"3", services[target].recv(8), "what has come")
+    for machine, direction in (director, "out"), (target, "in"):
+        with machine:
+            ip_commands(f"xfrm policy add {policy} {direction} action block")
+        client.send(direction.encode())
+        wait_until(lambda node=machine: cluster.counters(node)["dropped-unreachable"], direction)
+        with machine:
+            ip_commands(f"xfrm policy delete {policy} {direction}")
+    client.send(b"allowed")
+    equal(b"allowed", services[target].recv(8), "what has come")
 
 
 def ipsec_ipv4():

@@ -46,9 +46,7 @@ class Service:
 
     def connect(self):
         """A connection whose slot is node 1's: its client."""
-        client = self.client_socket()
-        while self.cluster.owner(client, TCP, (1,) * 7 + (2,)).number != 1:
-            client = self.client_socket()
+        client = self.client_of_first()
         client.connect((self.cluster.address, PORT))
         return client
 
@@ -57,6 +55,13 @@ class Service:
         with contextlib.suppress(ConnectionRefusedError):
             while True:
                 self.connect()
+
+    def client_of_first(self):
+        """A socket whose slot is node 1's, but that is not connected."""
+        client = self.client_socket()
+        while self.cluster.owner(client, TCP, (1,) * 7 + (2,)).number != 1:
+            client = self.client_socket()
+        return client
 
     def client_socket(self):
         """A socket that knows where it is, but is not connected."""
@@ -194,9 +199,7 @@ def unwanted(version):
     start(cluster, table=TABLE, spill=1, epoch=2)
     service = Service(cluster)
     first = cluster.nodes[0]
-    source = service.client_socket()
-    while cluster.owner(source, TCP, (1,) * 7 + (2,)) is not first:
-        source = service.client_socket()
+    source = service.client_of_first()
     local = source.getsockname()
     source.close()
     with cluster.client:

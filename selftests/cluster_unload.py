@@ -19,7 +19,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(HERE, "lib"))
 # pylint: disable=wrong-import-position
 from clusters import (CLUSTER, MAC, PORT, TCP, UDP, Cluster, Directed, config,  # noqa: E402
-                      name_of, table, takes_connections)
+                      name_of, open_family_on, table, takes_connections)
 from family import forget_family, open_family  # noqa: E402
 from machines import FAMILIES, ip_commands  # noqa: E402
 from service_group import (Skip, die_with_parent, equal, expect, run_tests,  # noqa: E402
@@ -114,7 +114,7 @@ def module_goes(cluster, busy, counter, configure, joins=True):
             equal(joins, joined(busy), "receives")
             unload_and_load(machines)
             forget_family()
-            cluster.open(machines)
+            open_family_on(machines)
             equal([], busy.ynl.dump("cluster-get", {}), "what is left")
             configure()
         comes(cluster, busy, counter)

@@ -20,9 +20,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(HERE, "lib"))
 # pylint: disable=wrong-import-position
-from clusters import (CLUSTER, LENGTH, MAC, PORT, TCP, config, name_of, node, slot_of,  # noqa: E402
-                      table)
-from family import another, open_family  # noqa: E402
+from clusters import (CLUSTER, LENGTH, MAC, PORT, TCP, config, name_of, node,  # noqa: E402
+                      open_family_on, slot_of, table)
 from machines import FAMILIES, bound, ip_commands, segment  # noqa: E402
 from service_group import (CLONE_NEWNET, LIMIT, PATIENCE, enter_namespace, equal,  # noqa: E402
                            expect, run_tests, wait_until)
@@ -53,10 +52,7 @@ class Guest:
         take_cable()
         self.machines = {machine.number: machine for machine in segment(2, first=first)}
         ip_commands(f"link set {CABLE} master segment up")
-        ynl = open_family()
-        for machine in self.machines.values():
-            with machine:
-                machine.ynl = another(ynl)
+        open_family_on(self.machines.values())
         self.node = self.machines[first]
         with self.node:
             ip_commands(*(f"addr add {CLUSTER[version]}/{LENGTH[version]} dev lo"
@@ -73,7 +69,7 @@ class Guest:
         """Has the machines that are for it serve a cluster IP."""
         for number, machine in self.machines.items():
             role = "director" if number == DIRECTOR else mode
-            if number in NODES or role != mode == "directed":
+            if number in NODES or (mode == "directed" and number == DIRECTOR):
                 machine.ynl.do("cluster-set", config(
                     version, machine.device(), number, role=role, table=table(*owners),
                     mac=MAC if mode == "shared" else None, epoch=epoch,
@@ -153,7 +149,7 @@ class Cluster:
         GUEST_2.do("tell", *order)
 
     def connect(self):
-        """A connection, which its owner must have accepted."""
+        """A connection, and its owner, which must have accepted it."""
         with GUEST_1.machines[CLIENT]:
             client = socket.socket(FAMILIES[self.version], TCP)
         client.settimeout(PATIENCE)
@@ -161,15 +157,15 @@ class Cluster:
         client.connect((address, PORT))
         owner = self.owners[slot_of(client, address, TCP, len(self.owners))]
         equal(owner, client.recv(1)[0], "who took it")
-        return client
+        return client, owner
 
     def connect_both(self):
         """Connections, until each node has some."""
         clients, seen = [], set()
         while seen != set(self.owners) or len(clients) < 8:
-            clients.append(self.connect())
-            seen.add(self.owners[slot_of(clients[-1], CLUSTER[self.version], TCP,
-                                         len(self.owners))])
+            client, owner = self.connect()
+            clients.append(client)
+            seen.add(owner)
         return clients
 
     def counters(self):

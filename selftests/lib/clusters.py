@@ -51,6 +51,14 @@ def config(version, device, this, **changes):
     return {name: value for name, value in whole.items() if value is not None}
 
 
+def open_family_on(machines):
+    """Opens the family on each machine."""
+    ynl = open_family()
+    for machine in machines:
+        with machine:
+            machine.ynl = another(ynl)
+
+
 def slot_of(sock, address, kind, count, hash_name="sum5", key=b""):
     """The slot of what a client's socket sends to a cluster IP, of so many."""
     source, port = sock.getsockname()[:2]
@@ -69,18 +77,10 @@ class Cluster:
         *machines, self.client = segment(serves + 1, kind, serves,
                                          f"{self.address}/{LENGTH[version]}")
         self.nodes, self.directors = machines[:NODES], machines[NODES:]
-        self.open(machines)
+        open_family_on(machines)
         # Without its hooks in ARP the module does not answer.
         self.asks = version == 6 or has_arp_hooks()
         self.told(MAC.hex(":"))
-
-    @staticmethod
-    def open(machines):
-        """Opens the family on each machine."""
-        ynl = open_family()
-        for machine in machines:
-            with machine:
-                machine.ynl = another(ynl)
 
     def told(self, mac):
         """Tells the client who has the address, if it cannot ask."""

@@ -4,14 +4,11 @@
 
 #![forbid(unsafe_code)]
 
-use crate::sys::ticker::now;
+use crate::sys::ticker::{now, NS_OF_S};
 use kernel::sync::atomic::{
     Atomic,
     Relaxed, //
 };
-
-/// Nanoseconds of a second.
-const NS_OF_S: u64 = 1_000_000_000;
 
 /// So many times a second, about: CPUs may count a few twice, or not at all, when a second begins.
 pub(super) struct Allowance {

@@ -169,10 +169,6 @@ fn far(
     reason: Reason,
     net: Net<'_>,
 ) -> Sent {
-    let hop = Hop {
-        to: node.address,
-        from: own_address(cluster, node),
-    };
     let is_ipv6 = cluster.config.name.address.is_ipv6();
     let marked = reason != Reason::Owner;
     let (route, protocol) = match (marked, is_ipv6) {
@@ -180,7 +176,12 @@ fn far(
         (false, true) => (&target.far, IPV6),
         (false, false) => (&target.far, IPIP),
     };
-    let Some(path) = route.find(net, &hop, protocol) else {
+    let hop = Hop {
+        to: node.address,
+        from: own_address(cluster, node),
+        protocol,
+    };
+    let Some(path) = route.find(net, &hop) else {
         cluster.count(Counter::DroppedUnreachable);
         return Err(packet.lose());
     };

@@ -11,16 +11,13 @@ use crate::{
         others::Others,
         slots::{remember, spill, NodeId, Slot}, //
     },
-    sys::ticker::now, //
+    sys::ticker::{now, NS_OF_S}, //
 };
 use kernel::{
     alloc::AllocError,
     prelude::*,
     sync::Arc, //
 };
-
-/// Nanoseconds of a second.
-const NS_OF_S: u64 = 1_000_000_000;
 
 /// Which slot a flow has, and which node owns it.
 pub(super) struct Map {

@@ -11,7 +11,7 @@ use crate::{
     sys::{
         listener::Sock,
         netlink::Request,
-        ticker::now,
+        ticker::{now, NS_OF_MS},
         trail::{trace_decision, Flow, Record},
         uapi, //
     },
@@ -20,9 +20,6 @@ use kernel::{
     prelude::*,
     sync::Arc, //
 };
-
-/// Nanoseconds of a millisecond.
-const NS_OF_MS: u64 = 1_000_000;
 
 /// What was done with a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -21,6 +21,7 @@ use crate::{
         listener::Sock,
         netlink::{Context, Request},
         socket::caller_uid,
+        ticker::NS_OF_MS,
         uapi, //
     },
 };
@@ -37,9 +38,6 @@ const _: () = {
     assert!(settings::MAX_STALL == uapi::SERVICE_GROUP_MAX_STALL);
     assert!(settings::MAX_WEIGHT == uapi::SERVICE_GROUP_MAX_WEIGHT);
 };
-
-/// Nanoseconds of a millisecond.
-const NS_OF_MS: u64 = 1_000_000;
 
 /// So many times in a stall time waiting connections are looked after, and not more often.
 const LOOKS: u64 = 16;

@@ -197,8 +197,8 @@ struct sg_route *sg_route_new(void);
 /* Nobody uses it any more; any context. */
 void sg_route_free(struct sg_route *route);
 /*
- * The path to always the same hop with always the same protocol, with a reference, and this machine's address
- * on it; or NULL if there is none to another machine.
+ * The path to always the same hop, with a reference, and this machine's address
+ * on it; or NULL if there is none to another machine, or IPsec forbids it.
  */
 struct dst_entry *sg_route_find(struct sg_route *route, struct net *net,
 				const struct sg_hop *hop,

@@ -20,7 +20,6 @@
  * @tracker: of the reference to it
  * @mac: the multicast MAC address that it was made to receive; zero if none
  * @group: the solicited-node group that it was made to join; zero if none
- * @group_mac: the MAC address of that; zero if none
  * @lost: it is no more in that group
  */
 struct sg_device {
@@ -28,7 +27,6 @@ struct sg_device {
 	netdevice_tracker tracker;
 	unsigned char mac[ETH_ALEN];
 	struct in6_addr group;
-	unsigned char group_mac[ETH_ALEN];
 	_Bool lost;
 };
 
@@ -66,12 +64,21 @@ struct sg_device *sg_device_get(struct net *net, unsigned int index)
 	return device;
 }
 
+static void sg_device_leave_solicited(struct sg_device *device)
+{
+	unsigned char mac[ETH_ALEN];
+
+	if (ipv6_addr_any(&device->group))
+		return;
+	if (!device->lost)
+		ipv6_dev_mc_dec(device->dev, &device->group);
+	ipv6_eth_mc_map(&device->group, mac);
+	dev_mc_del(device->dev, mac);
+}
+
 void sg_device_put(struct sg_device *device)
 {
-	if (!ipv6_addr_any(&device->group) && !device->lost)
-		ipv6_dev_mc_dec(device->dev, &device->group);
-	if (!is_zero_ether_addr(device->group_mac))
-		dev_mc_del(device->dev, device->group_mac);
+	sg_device_leave_solicited(device);
 	if (!is_zero_ether_addr(device->mac))
 		dev_mc_del(device->dev, device->mac);
 	netdev_put(device->dev, &device->tracker);
@@ -101,9 +108,10 @@ int sg_device_join_solicited(struct sg_device *device,
 	err = dev_mc_add(device->dev, mac);
 	if (err)
 		return err;
-	ether_addr_copy(device->group_mac, mac);
 	err = ipv6_dev_mc_inc(device->dev, &solicited);
-	if (!err)
+	if (err)
+		dev_mc_del(device->dev, mac);
+	else
 		device->group = solicited;
 	return err;
 }

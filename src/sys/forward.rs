@@ -17,6 +17,8 @@ pub(crate) struct Hop {
     pub(crate) to: Address,
     /// This machine's, of the same family, if it has to be a certain one.
     pub(crate) from: Option<Address>,
+    /// What stands behind the IP header.
+    pub(crate) protocol: u8,
 }
 
 /// The way to a node, which is looked up anew when routing tables have changed.
@@ -40,12 +42,12 @@ impl Route {
         NonNull::new(route).map(Self).ok_or(ENOMEM)
     }
 
-    /// The path of packets of that IP protocol to the hop, always the same two; none if there is
-    /// none to another machine, or IPsec forbids it. Where packets come in.
-    pub(crate) fn find<'a>(&self, net: Net<'a>, hop: &Hop, protocol: u8) -> Option<Path<'a>> {
+    /// The path to the hop, always the same one; none if there is none to another machine, or IPsec
+    /// forbids it. Where packets come in.
+    pub(crate) fn find<'a>(&self, net: Net<'a>, hop: &Hop) -> Option<Path<'a>> {
         let numbers = bindings::sg_hop {
             ipv6: hop.to.is_ipv6(),
-            protocol,
+            protocol: hop.protocol,
             to: hop.to.to_bytes(),
             from: hop.from.map_or([0; 16], |from| from.to_bytes()),
         };

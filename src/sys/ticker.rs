@@ -25,6 +25,11 @@ pub(crate) fn ticks() -> usize {
     unsafe { (&raw const kernel::bindings::jiffies).read_volatile() }
 }
 
+/// Nanoseconds of a millisecond.
+pub(crate) const NS_OF_MS: u64 = 1_000_000;
+/// Nanoseconds of a second.
+pub(crate) const NS_OF_S: u64 = 1_000_000_000;
+
 /// Nanoseconds of a clock that only goes forward, a tick at a time. Any context.
 pub(crate) fn now() -> u64 {
     // SAFETY: It has no requirements.

@@ -122,10 +122,6 @@ pub fn decide(facts: &Facts) -> Decision {
 
 /// What its owner does with a packet that another node's connection may be waiting for.
 fn pass_on(facts: &Facts) -> Decision {
-    // As for most packets, and at once.
-    if facts.others.is_empty() {
-        return Decision::Take;
-    }
     let elsewhere = elsewhere(facts);
     match facts.role {
         _ if elsewhere.is_empty() => Decision::Take,
