@@ -78,6 +78,7 @@ struct Cluster {
 const MOST_COPIED: u64 = 10_000;
 
 impl Cluster {
+    #[inline(always)]
     fn count(&self, counter: Counter) {
         self.counters.count(counter);
     }

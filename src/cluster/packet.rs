@@ -50,12 +50,23 @@ const ACK: u8 = 16;
 const MOST: usize = 4096;
 
 /// A packet has come, of which [`Clusters::may_serve`] was true.
-pub(crate) fn incoming(clusters: &Clusters, packet: Packet<'_>, guard: &Guard) -> Verdict {
-    let view = clusters.view(guard);
-    let (Some(view), Some(destination)) = (view, destination(&packet)) else {
+///
+/// The way of most packets is compiled into this one function: what is on it is `inline(always)`, as
+/// calls, and what is given to them in memory, cost more than what is decided.
+pub(crate) fn incoming(clusters: &Clusters, mut packet: Packet<'_>, guard: &Guard) -> Verdict {
+    let found = contents(&mut packet);
+    let unfound;
+    let destination = match &found {
+        Ok(Found::Whole(contents)) => Some(&contents.flow.destination),
+        Ok(Found::Fragment) | Err(_) => {
+            unfound = destination(&packet);
+            unfound.as_ref()
+        }
+    };
+    let (Some(view), Some(destination)) = (clusters.view(guard), destination) else {
         return packet.accept();
     };
-    let services = view.at(&destination);
+    let services = view.at(destination);
     let device = packet.device();
     let is_service = services
         .iter()
@@ -65,9 +76,9 @@ pub(crate) fn incoming(clusters: &Clusters, packet: Packet<'_>, guard: &Guard) -
             clusters,
             view,
             services,
-            came: Came::Alone,
+            came: Came::Alone { device },
         }
-        .whole_or_fragment(packet),
+        .whole_or_fragment(packet, &found),
         (false, true) => for_no_cluster(clusters, view, packet, destination.is_ipv6()),
         // The nodes share it, and each decides about the one that comes by the service's device.
         (false, false) if packet.is_for_many() => packet.leave(),
@@ -78,16 +89,19 @@ pub(crate) fn incoming(clusters: &Clusters, packet: Packet<'_>, guard: &Guard) -
 /// A packet for none of the addresses, which may have one within, or ask for one.
 fn for_no_cluster(clusters: &Clusters, view: &View, packet: Packet<'_>, is_ipv6: bool) -> Verdict {
     match tunnel::open(view, packet, clusters.net()) {
-        Opened::Unwrapped(unwrapped) => Visit {
-            clusters,
-            view,
-            services: unwrapped.services,
-            came: match unwrapped.second_chance {
-                true => Came::SecondChance,
-                false => Came::Wrapped,
-            },
+        Opened::Unwrapped(mut unwrapped) => {
+            let found = contents(&mut unwrapped.packet);
+            Visit {
+                clusters,
+                view,
+                services: unwrapped.services,
+                came: match unwrapped.second_chance {
+                    true => Came::SecondChance,
+                    false => Came::Wrapped,
+                },
+            }
+            .whole_or_fragment(unwrapped.packet, &found)
         }
-        .whole_or_fragment(unwrapped.packet),
         Opened::Other(mut packet) => {
             tunnel::learn_mtu(view, &mut packet, clusters.net());
             match is_ipv6 {
@@ -108,21 +122,26 @@ fn destination(packet: &Packet<'_>) -> Option<Address> {
 }
 
 /// Finds the flow of a packet.
+#[inline(always)]
 fn contents(packet: &mut Packet<'_>) -> Result<Found, PacketError> {
-    loop {
-        match find(packet.bytes(), packet.len()) {
-            // More than there are in one piece, so this ends.
-            Err(PacketError::More(bytes)) if bytes <= MOST && packet.pull(bytes) => (),
-            found => return found,
+    let (bytes, len) = packet.bytes_and_len();
+    let mut found = find(bytes, len);
+    // More than there are in one piece, so this ends.
+    while let Err(PacketError::More(needed)) = found {
+        if needed > MOST || !packet.pull(needed) {
+            break;
         }
+        let (bytes, len) = packet.bytes_and_len();
+        found = find(bytes, len);
     }
+    found
 }
 
 /// How a packet came.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Came {
-    /// By the device.
-    Alone,
+    /// By the device with this index.
+    Alone { device: u32 },
     /// In another node's packet.
     Wrapped,
     /// The same for its second chance.
@@ -139,9 +158,10 @@ struct Visit<'a> {
 }
 
 impl Visit<'_> {
-    fn whole_or_fragment(self, mut packet: Packet<'_>) -> Verdict {
-        match contents(&mut packet) {
-            Ok(Found::Whole(contents)) => self.serve(packet, &contents, false),
+    #[inline(always)]
+    fn whole_or_fragment(self, packet: Packet<'_>, found: &Result<Found, PacketError>) -> Verdict {
+        match found {
+            Ok(Found::Whole(contents)) => self.serve(packet, contents, false),
             Ok(Found::Fragment) => self.fragment(packet),
             Err(_) => self.malformed(packet),
         }
@@ -171,11 +191,12 @@ impl Visit<'_> {
         packet.lose()
     }
 
+    #[inline(always)]
     fn serve(self, packet: Packet<'_>, contents: &Contents, gathered: bool) -> Verdict {
         let Some(cluster) = most_specific(self.services, &contents.flow) else {
             return self.pass(packet);
         };
-        if self.came == Came::Alone && cluster.config.device != packet.device() {
+        if matches!(self.came, Came::Alone { device } if device != cluster.config.device) {
             return packet.accept();
         }
         if gathered {
@@ -200,6 +221,7 @@ impl Visit<'_> {
     }
 
     /// Decides whose packet it is. Connections are looked for only if that matters.
+    #[inline(always)]
     fn decide(&self, cluster: &Cluster, packet: &Packet<'_>, contents: &Contents) -> Decision {
         let config = &cluster.config;
         let table = &cluster.table;
@@ -215,33 +237,30 @@ impl Visit<'_> {
             begins: contents.begins(),
             second_chance: self.came == Came::SecondChance,
         };
-        let mut unknown = decide(&facts);
-        if matches!(unknown, Decision::Forward(_)) && cluster.peers.sent(packet, config) {
+        if matches!(decide(&facts), Decision::Forward(_)) && cluster.peers.sent(packet, config) {
             facts.role = owner::Role::Directed;
-            unknown = decide(&facts);
         }
-        if !table.has_others() {
-            return unknown;
-        }
-        facts.known = true;
-        let known = decide(&facts);
-        match known != unknown && self.knows(packet, contents) {
-            true => known,
-            false => unknown,
-        }
+        let if_known = Facts {
+            known: true,
+            ..facts
+        };
+        facts.known = table.has_others()
+            && decide(&if_known) != decide(&facts)
+            && self.knows(packet, *contents);
+        decide(&facts)
     }
 
     /// Who directs a packet that another node has directed here had better not.
     fn role(&self, config: &Config) -> owner::Role {
         match (config.role, self.came) {
             (Role::Shared, _) => owner::Role::Shared,
-            (Role::Director, Came::Alone) => owner::Role::Director,
+            (Role::Director, Came::Alone { .. }) => owner::Role::Director,
             (Role::Director | Role::Directed | Role::Standby, _) => owner::Role::Directed,
         }
     }
 
     /// Whether the packet fits a connection of this machine.
-    fn knows(&self, packet: &Packet<'_>, contents: &Contents) -> bool {
+    fn knows(&self, packet: &Packet<'_>, contents: Contents) -> bool {
         if contents.flow.protocol != TCP {
             return false;
         }
@@ -249,10 +268,11 @@ impl Visit<'_> {
         match packet.connection(self.clusters.net(), &flow) {
             Connection::None => false,
             Connection::Whole => true,
-            Connection::HalfOpen { sent, received } => fits(packet, contents, sent, received),
+            Connection::HalfOpen { sent, received } => fits(packet, &contents, sent, received),
         }
     }
 
+    #[inline(always)]
     fn carry_out(self, cluster: &Cluster, packet: Packet<'_>, decision: Decision) -> Verdict {
         let net = self.clusters.net();
         match decision {
@@ -285,10 +305,11 @@ impl Visit<'_> {
         }
     }
 
+    #[inline(always)]
     fn take(self, cluster: &Cluster, packet: Packet<'_>, counter: Counter) -> Verdict {
         cluster.count(counter);
         match self.came {
-            Came::Alone => packet.take(),
+            Came::Alone { .. } => packet.take(),
             Came::Wrapped | Came::SecondChance => self.pass(packet),
         }
     }
@@ -296,7 +317,7 @@ impl Visit<'_> {
     /// Lets this machine have the packet.
     fn pass(self, packet: Packet<'_>) -> Verdict {
         match self.came {
-            Came::Alone => packet.accept(),
+            Came::Alone { .. } => packet.accept(),
             came => packet.receive(self.clusters.net(), came == Came::SecondChance),
         }
     }

@@ -48,6 +48,7 @@ impl Map {
         Ok(())
     }
 
+    #[inline(always)]
     fn slot(&self, flow: &Flow) -> usize {
         self.hash.slot(flow, self.count)
     }
@@ -192,6 +193,7 @@ impl Table {
     }
 
     /// Who may have a flow, of the nodes that are there.
+    #[inline(always)]
     pub(super) fn owners(
         &self,
         flow: &Flow,

@@ -43,11 +43,11 @@ enum sg_verdict sg_icmpv6_out(void *state, struct sk_buff *skb);
 /* What is done with the packets; RCU read section. */
 
 /*
- * The packet begins with its network header; places are counted from there. Its
- * first bytes, and how many there are in one piece:
+ * The first bytes of a packet, how many there are in one piece, and how many in
+ * all. It begins with its network header; places are counted from there.
  */
-const unsigned char *sg_skb_data(const struct sk_buff *skb, unsigned int *len);
-unsigned int sg_skb_len(const struct sk_buff *skb);
+const unsigned char *sg_skb_bytes(const struct sk_buff *skb, unsigned int *len,
+				  unsigned int *total);
 /* Has so many bytes be in one piece; false without memory, or if there are less. */
 _Bool sg_skb_pull(struct sk_buff *skb, unsigned int len);
 /* Overwrites bytes that are in one piece; false without memory. */

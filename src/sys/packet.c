@@ -174,15 +174,14 @@ void sg_hooks_unregister(struct sg_hooks *hooks)
 	kfree_rcu(hooks, rcu);
 }
 
-const unsigned char *sg_skb_data(const struct sk_buff *skb, unsigned int *len)
+const unsigned char *sg_skb_bytes(const struct sk_buff *skb, unsigned int *len,
+				  unsigned int *total)
 {
-	*len = skb_headlen(skb) - skb_network_offset(skb);
-	return skb_network_header(skb);
-}
+	int offset = skb_network_offset(skb);
 
-unsigned int sg_skb_len(const struct sk_buff *skb)
-{
-	return skb->len - skb_network_offset(skb);
+	*len = skb_headlen(skb) - offset;
+	*total = skb->len - offset;
+	return skb_network_header(skb);
 }
 
 _Bool sg_skb_pull(struct sk_buff *skb, unsigned int len)

@@ -107,13 +107,19 @@ impl Packet<'_> {
         Self::stolen()
     }
 
+    /// The first bytes, as many as are in one piece, and how many there are in all.
+    pub(crate) fn bytes_and_len(&self) -> (&[u8], usize) {
+        let (mut len, mut total) = (0, 0);
+        // SAFETY: By the invariant.
+        let data = unsafe { bindings::sg_skb_bytes(self.0, &mut len, &mut total) };
+        // SAFETY: There are so many bytes, and nobody writes to them as long as `self` is borrowed.
+        let bytes = unsafe { core::slice::from_raw_parts(data, len as usize) };
+        (bytes, total as usize)
+    }
+
     /// The first bytes, as many as are in one piece.
     pub(crate) fn bytes(&self) -> &[u8] {
-        let mut len = 0;
-        // SAFETY: By the invariant.
-        let data = unsafe { bindings::sg_skb_data(self.0, &mut len) };
-        // SAFETY: There are so many bytes, and nobody writes to them as long as `self` is borrowed.
-        unsafe { core::slice::from_raw_parts(data, len as usize) }
+        self.bytes_and_len().0
     }
 
     /// `N` bytes from there on, if they are in one piece.
@@ -123,8 +129,7 @@ impl Packet<'_> {
 
     /// How many bytes there are in all.
     pub(crate) fn len(&self) -> usize {
-        // SAFETY: By the invariant.
-        unsafe { bindings::sg_skb_len(self.0) as usize }
+        self.bytes_and_len().1
     }
 
     /// Has the first `len` bytes be in one piece; false without memory, or if there are less.

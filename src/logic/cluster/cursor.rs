@@ -9,15 +9,21 @@ use super::packet::PacketError;
 /// Where to read next. It is never behind the packet's end.
 #[derive(Clone, Copy)]
 pub(super) struct Cursor<'a> {
+    /// The given bytes behind it.
     given: &'a [u8],
     at: usize,
-    end: usize,
+    /// How many the packet has behind it.
+    left: usize,
 }
 
 impl<'a> Cursor<'a> {
     /// At the beginning of a packet of this length, of which these bytes are given.
-    pub(super) fn new(given: &'a [u8], end: usize) -> Self {
-        Self { given, at: 0, end }
+    pub(super) fn new(given: &'a [u8], length: usize) -> Self {
+        Self {
+            given,
+            at: 0,
+            left: length,
+        }
     }
 
     /// How many bytes are in front of it.
@@ -27,34 +33,30 @@ impl<'a> Cursor<'a> {
 
     /// How many bytes of the packet are behind it, given or not.
     pub(super) fn left(&self) -> usize {
-        self.end.saturating_sub(self.at)
+        self.left
     }
 
     /// The next bytes; they are not taken.
     pub(super) fn peek<const N: usize>(&self) -> Result<[u8; N], PacketError> {
-        let end = self.after(N)?;
-        self.given
-            .get(self.at..end)
-            .and_then(|bytes| bytes.first_chunk())
-            .copied()
-            .ok_or(PacketError::More(end))
+        if N > self.left {
+            return Err(PacketError::Truncated);
+        }
+        match self.given.first_chunk() {
+            Some(bytes) => Ok(*bytes),
+            None => Err(PacketError::More(self.at.saturating_add(N))),
+        }
     }
 
     /// Leaves out bytes that the packet has, given or not.
     pub(super) fn skip(&mut self, count: usize) -> Result<(), PacketError> {
-        self.at = self.after(count)?;
+        self.left = self.left.checked_sub(count).ok_or(PacketError::Truncated)?;
+        self.at = self.at.saturating_add(count);
+        self.given = self.given.get(count..).unwrap_or(&[]);
         Ok(())
     }
 
     /// Ends the packet so many bytes behind the cursor; it does not become longer.
     pub(super) fn limit(&mut self, left: usize) {
-        self.end = self.end.min(self.at.saturating_add(left));
-    }
-
-    fn after(&self, count: usize) -> Result<usize, PacketError> {
-        self.at
-            .checked_add(count)
-            .filter(|&end| end <= self.end)
-            .ok_or(PacketError::Truncated)
+        self.left = self.left.min(left);
     }
 }

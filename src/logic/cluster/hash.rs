@@ -66,6 +66,7 @@ pub enum Hash {
 
 impl Hash {
     /// The slot of a flow, counted from 0.
+    #[inline(always)]
     pub fn slot(&self, flow: &Flow, slots: SlotCount) -> usize {
         let remainder = self.value(flow).checked_rem(u64::from(slots.0.get()));
         // There is a remainder, as there is a slot, and it is below 2^16.
@@ -75,6 +76,7 @@ impl Hash {
     }
 
     /// What is divided by the number of slots.
+    #[inline(always)]
     pub fn value(&self, flow: &Flow) -> u64 {
         let addresses = || sum(&flow.source).wrapping_add(sum(&flow.destination));
         let source_port = u64::from(flow.source_port);
@@ -96,7 +98,12 @@ impl Hash {
 
 /// What an address adds to a sum.
 fn sum(address: &Address) -> u64 {
-    address.words().iter().map(|&word| u64::from(word)).sum()
+    match *address {
+        Address::V4(word) => u64::from(word),
+        Address::V6(words) => words
+            .into_iter()
+            .fold(0, |sum: u64, word| sum.wrapping_add(u64::from(word))),
+    }
 }
 
 /// The bytes that are hashed with a key.

@@ -74,17 +74,15 @@ impl Header {
     }
 
     fn read_ipv4(cursor: &mut Cursor<'_>, quoted: bool) -> Result<Self, PacketError> {
-        let [first, _, length @ .., _, _, f0, f1, _, protocol, _, _] = cursor.peek::<12>()?;
+        let [first, _, l0, l1, _, _, f0, f1, _, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] =
+            cursor.peek()?;
         let header_len = usize::from(first & 15).saturating_mul(4);
         if header_len < 20 {
             return Err(PacketError::HeaderLength);
         }
         if !quoted {
-            limit(cursor, u16::from_be_bytes(length), 0, header_len)?;
+            limit(cursor, u16::from_be_bytes([l0, l1]), 0, header_len)?;
         }
-        let mut addresses = *cursor;
-        addresses.skip(12)?;
-        let [s0, s1, s2, s3, d0, d1, d2, d3] = addresses.peek()?;
         cursor.skip(header_len)?;
 
         let fragment = u16::from_be_bytes([f0, f1]);

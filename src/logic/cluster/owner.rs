@@ -101,6 +101,7 @@ pub enum Decision {
 }
 
 /// Decides what becomes of a packet.
+#[inline(always)]
 pub fn decide(facts: &Facts) -> Decision {
     let own = facts.owner.is_some() && facts.owner == facts.this;
     // Of a connection that another node may have.
@@ -113,7 +114,7 @@ pub fn decide(facts: &Facts) -> Decision {
         _ if facts.known => Decision::TakeKnown,
         (None, _) => Decision::Drop(DropReason::NoOwner),
         (Some(_), Role::Shared) => Decision::Ignore,
-        _ if facts.second_chance => last_resort(facts),
+        _ if facts.second_chance => last_resort(*facts),
         (Some(owner), Role::Director) => Decision::Forward(owner),
         // The director's table is another one than this node's.
         (Some(_), Role::Directed) => Decision::SecondChance(Others::only(facts.owner)),
@@ -121,8 +122,9 @@ pub fn decide(facts: &Facts) -> Decision {
 }
 
 /// What its owner does with a packet that another node's connection may be waiting for.
+#[inline(always)]
 fn pass_on(facts: &Facts) -> Decision {
-    let elsewhere = elsewhere(facts);
+    let elsewhere = elsewhere(facts.others, facts.this);
     match facts.role {
         _ if elsewhere.is_empty() => Decision::Take,
         Role::Shared if may_be_mistaken(facts) => Decision::Silent,
@@ -134,7 +136,7 @@ fn pass_on(facts: &Facts) -> Decision {
 }
 
 /// What becomes of a packet whose second chance brought nothing.
-fn last_resort(facts: &Facts) -> Decision {
+fn last_resort(facts: Facts) -> Decision {
     let asked = facts.this.is_some() && facts.others == Others::only(facts.this);
     // Of what begins a connection the owner alone knows what it deserves.
     match asked && !facts.young && !facts.begins {
@@ -144,8 +146,8 @@ fn last_resort(facts: &Facts) -> Decision {
 }
 
 /// Who may have the connection, but for this node.
-fn elsewhere(facts: &Facts) -> Others {
-    facts.others.filter(|node| Some(node) != facts.this)
+fn elsewhere(others: Others, this: Option<NodeId>) -> Others {
+    others.filter(|node| Some(node) != this)
 }
 
 /// Whether a reset could break a connection that is somewhere else.
@@ -422,7 +424,7 @@ mod tests {
             }
             // Taking what is not known would reset it.
             let foreign = !facts.known && !facts.begins;
-            let elsewhere = !elsewhere(&facts).is_empty();
+            let elsewhere = !elsewhere(facts.others, facts.this).is_empty();
             if foreign && elsewhere && (facts.young || facts.spill.is_some()) {
                 assert!(!is_reset);
             }

@@ -18,9 +18,9 @@
 
 use super::{
     cursor::Cursor,
-    flow::Flow,
+    flow::{Address, Flow},
     header::{Header, Part},
-    upper::{self, Message, ICMP_HEADER_LEN}, //
+    upper::{self, Message, ICMP_HEADER_LEN, TCP, UDP}, //
 };
 
 /// A packet with more extension headers than this is refused. Five kinds may stand before the upper
@@ -85,11 +85,7 @@ impl Packet {
     /// Whether it needs no connection that exists already: a SYN without ACK, or anything but TCP
     /// and errors.
     pub fn begins(&self) -> bool {
-        match self.kind {
-            Kind::Tcp { begins } => begins,
-            Kind::Datagram | Kind::Echo | Kind::Other => true,
-            Kind::Error => false,
-        }
+        self.kind != Kind::Tcp { begins: false } && self.kind != Kind::Error
     }
 }
 
@@ -105,7 +101,53 @@ pub enum Found {
 
 /// Finds the flow of a packet that begins with its IP header and has `length` bytes, of which the
 /// first ones are given. What the packet has behind its own length is ignored.
+#[inline(always)]
 pub fn find(given: &[u8], length: usize) -> Result<Found, PacketError> {
+    match find_plain(given, length) {
+        Some(packet) => Ok(Found::Whole(packet)),
+        None => find_any(given, length),
+    }
+}
+
+/// The same for what most packets are, in a fraction of the instructions: TCP and UDP right behind
+/// an IPv4 header, in whole packets. None if it is something else, or flawed.
+#[inline(always)]
+fn find_plain(given: &[u8], length: usize) -> Option<Packet> {
+    let [0x45, _, l0, l1, _, _, f0, f1, _, protocol, _, _, rest @ ..] =
+        *given.first_chunk::<28>()?
+    else {
+        return None;
+    };
+    let [s0, s1, s2, s3, d0, d1, d2, d3, p0, p1, p2, p3, u0, u1, ..] = rest;
+    let is_whole = u16::from_be_bytes([f0, f1]) & 0x3fff == 0;
+    if !is_whole || usize::from(u16::from_be_bytes([l0, l1])) != length {
+        return None;
+    }
+    let left = length.checked_sub(20).filter(|&left| left >= 8)?;
+    let kind = match protocol {
+        TCP => {
+            let [.., offset, flags, _, _, _, _, _, _] = *given.first_chunk::<40>()?;
+            upper::check_tcp(offset, flags, left)
+        }
+        UDP => upper::check_udp(u16::from_be_bytes([u0, u1]), left),
+        _ => return None,
+    }
+    .ok()?;
+    Some(Packet {
+        flow: Flow {
+            source: Address::from_v4_bytes([s0, s1, s2, s3]),
+            destination: Address::from_v4_bytes([d0, d1, d2, d3]),
+            source_port: u16::from_be_bytes([p0, p1]),
+            destination_port: u16::from_be_bytes([p2, p3]),
+            protocol,
+        },
+        kind,
+        upper_layer: 20,
+    })
+}
+
+/// The same for any packet.
+fn find_any(given: &[u8], length: usize) -> Result<Found, PacketError> {
     let mut cursor = Cursor::new(given, length);
     let header = Header::read(&mut cursor)?;
     if header.part != Part::Whole {
@@ -301,6 +343,30 @@ mod tests {
     }
 
     #[test]
+    fn plain_packets_are_no_special_case() {
+        let tcp = ipv4(TCP, [0x9c, 0x40, 0, 80, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 2]);
+        let udp = ipv4(UDP, [0x9c, 0x40, 0, 53, 0, 48]);
+        let (mut plain, mut others) = (0u32, 0u32);
+        for whole in [tcp, udp] {
+            for (at, value) in (0..LEN).flat_map(|at| (0..=255u8).map(move |value| (at, value))) {
+                let mut bytes = whole;
+                set(&mut bytes, at, [value]);
+                let given = bytes.get(..LEN.saturating_sub(at)).unwrap_or(&[]);
+                for given in [bytes.as_slice(), given] {
+                    match find_plain(given, LEN) {
+                        Some(packet) => {
+                            plain = plain.saturating_add(1);
+                            assert_eq!(find_any(given, LEN), Ok(Found::Whole(packet)));
+                        }
+                        None => others = others.saturating_add(1),
+                    }
+                }
+            }
+        }
+        assert!(plain > 10_000 && others > 10_000);
+    }
+
+    #[test]
     fn fewer_bytes_than_the_packet_has() {
         let bytes = error(3, TCP, [0, 80, 0x9c, 0x40]);
         let mut given = 0;
@@ -311,7 +377,7 @@ mod tests {
             given = needed;
             asked = u32::saturating_add(asked, 1);
         }
-        assert_eq!((given, asked), (52, 8));
+        assert_eq!((given, asked), (52, 6));
         assert!(find(bytes.get(..given).unwrap_or(&[]), LEN).is_ok());
         // A packet that has no more is too short.
         for (length, expected) in [

@@ -72,27 +72,36 @@ pub(super) fn check(cursor: &Cursor<'_>, protocol: u8) -> Result<Kind, PacketErr
         TCP => {
             let [_, _, _, _, _, _, _, _, _, _, _, _, offset, flags, ..]: [u8; 20] =
                 cursor.peek()?;
-            let header_len = usize::from(offset >> 4).saturating_mul(4);
-            if header_len < 20 || header_len > cursor.left() {
-                return Err(PacketError::HeaderLength);
-            }
-            return Ok(Kind::Tcp {
-                begins: flags & (TCP_SYN | TCP_ACK) == TCP_SYN,
-            });
+            check_tcp(offset, flags, cursor.left())
         }
         UDP => {
             let [_, _, _, _, l0, l1, _, _] = cursor.peek()?;
-            match usize::from(u16::from_be_bytes([l0, l1])) {
-                // Longer than the field can say, or wrong; the owner finds out.
-                0 => (),
-                length if length < 8 => return Err(PacketError::HeaderLength),
-                length if length > cursor.left() => return Err(PacketError::Length),
-                _ => (),
-            }
+            check_udp(u16::from_be_bytes([l0, l1]), cursor.left())
         }
-        UDP_LITE => cursor.peek::<8>().map(|_| ())?,
-        SCTP | DCCP => cursor.peek::<12>().map(|_| ())?,
-        _ => (),
+        UDP_LITE => cursor.peek::<8>().map(|_| Kind::Datagram),
+        SCTP | DCCP => cursor.peek::<12>().map(|_| Kind::Datagram),
+        _ => Ok(Kind::Datagram),
     }
-    Ok(Kind::Datagram)
+}
+
+/// What a TCP segment of so many bytes is, of which these are the data offset and the flags.
+pub(super) fn check_tcp(offset: u8, flags: u8, left: usize) -> Result<Kind, PacketError> {
+    let header_len = usize::from(offset >> 4).saturating_mul(4);
+    if header_len < 20 || header_len > left {
+        return Err(PacketError::HeaderLength);
+    }
+    Ok(Kind::Tcp {
+        begins: flags & (TCP_SYN | TCP_ACK) == TCP_SYN,
+    })
+}
+
+/// The same for a UDP datagram with this length field.
+pub(super) fn check_udp(length: u16, left: usize) -> Result<Kind, PacketError> {
+    match usize::from(length) {
+        // Longer than the field can say, or wrong; the owner finds out.
+        0 => Ok(Kind::Datagram),
+        length if length < 8 => Err(PacketError::HeaderLength),
+        length if length > left => Err(PacketError::Length),
+        _ => Ok(Kind::Datagram),
+    }
 }
