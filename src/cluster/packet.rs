@@ -54,13 +54,16 @@ const MOST: usize = 4096;
 /// The way of most packets is compiled into this one function: what is on it is `inline(always)`, as
 /// calls, and what is given to them in memory, cost more than what is decided.
 pub(crate) fn incoming(clusters: &Clusters, mut packet: Packet<'_>, guard: &Guard) -> Verdict {
-    let found = contents(&mut packet);
-    let unfound;
+    let mut found = first_contents(&packet);
+    if let Err(PacketError::More(_)) = found {
+        found = contents(&mut packet);
+    }
+    let in_header;
     let destination = match &found {
         Ok(Found::Whole(contents)) => Some(&contents.flow.destination),
         Ok(Found::Fragment) | Err(_) => {
-            unfound = destination(&packet);
-            unfound.as_ref()
+            in_header = destination(&packet);
+            in_header.as_ref()
         }
     };
     let (Some(view), Some(destination)) = (clusters.view(guard), destination) else {
@@ -121,20 +124,22 @@ fn destination(packet: &Packet<'_>) -> Option<Address> {
     }
 }
 
-/// Finds the flow of a packet.
+/// Finds the flow of a packet, if it is told by the bytes that are in one piece.
 #[inline(always)]
-fn contents(packet: &mut Packet<'_>) -> Result<Found, PacketError> {
+fn first_contents(packet: &Packet<'_>) -> Result<Found, PacketError> {
     let (bytes, len) = packet.bytes_and_len();
-    let mut found = find(bytes, len);
-    // More than there are in one piece, so this ends.
-    while let Err(PacketError::More(needed)) = found {
-        if needed > MOST || !packet.pull(needed) {
-            break;
+    find(bytes, len)
+}
+
+/// Finds the flow of a packet.
+fn contents(packet: &mut Packet<'_>) -> Result<Found, PacketError> {
+    loop {
+        match first_contents(packet) {
+            // More than there are in one piece, so this ends.
+            Err(PacketError::More(bytes)) if bytes <= MOST && packet.pull(bytes) => (),
+            found => return found,
         }
-        let (bytes, len) = packet.bytes_and_len();
-        found = find(bytes, len);
     }
-    found
 }
 
 /// How a packet came.

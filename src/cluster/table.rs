@@ -202,19 +202,21 @@ impl Table {
     ) -> Owners {
         let slot = self.map().slot(flow);
         let owner = at(&self.map().slots, slot);
-        let mut others = Others::default();
+        let mut owners = Owners {
+            owner,
+            others: Others::default(),
+            spill: None,
+            young: false,
+        };
         if self.has_others() {
             let is_wanted = |node| Some(node) != owner && is_there(node);
-            self.layer.add_to(&mut others, slot, is_wanted);
+            self.layer.add_to(&mut owners.others, slot, is_wanted);
             for layer in &self.former {
-                layer.add_to(&mut others, layer.map.slot(flow), is_wanted);
+                layer.add_to(&mut owners.others, layer.map.slot(flow), is_wanted);
             }
+            owners.spill = at(&self.map().spills, slot);
+            owners.young = self.is_young(settle);
         }
-        Owners {
-            owner,
-            others,
-            spill: at(&self.map().spills, slot),
-            young: self.is_young(settle),
-        }
+        owners
     }
 }

@@ -88,12 +88,13 @@ impl Hash {
                 .wrapping_add(source_port)
                 .wrapping_add(destination_port)
                 .wrapping_add(u64::from(flow.protocol)),
-            Self::Keyed(key) => {
-                let message = Message::of(flow);
-                siphash_2_4(*key, message.bytes())
-            }
+            Self::Keyed(key) => keyed(*key, flow),
         }
     }
+}
+
+fn keyed(key: Key, flow: &Flow) -> u64 {
+    siphash_2_4(key, Message::of(flow).bytes())
 }
 
 /// What an address adds to a sum.
