@@ -59,7 +59,8 @@ impl<'v> Face<'v> {
 
 /// Places in an ARP packet of Ethernet and IPv4.
 mod arp {
-    pub(super) const LENGTHS: usize = 4;
+    /// Types and lengths of the addresses.
+    pub(super) const KIND: usize = 0;
     pub(super) const OPERATION: usize = 6;
     pub(super) const SENDER_MAC: usize = 8;
     pub(super) const SENDER: usize = 14;
@@ -72,6 +73,7 @@ mod nd {
     /// And the hop limit behind it.
     pub(super) const NEXT_HEADER: usize = 6;
     pub(super) const SOURCE: usize = 8;
+    pub(super) const DESTINATION: usize = 24;
     pub(super) const TYPE: usize = 40;
     pub(super) const TARGET: usize = 48;
     /// Of solicitations and advertisements of neighbours; and of routers' solicitations.
@@ -81,6 +83,8 @@ mod nd {
     pub(super) const ROUTER_SOLICITATION: u8 = 133;
     pub(super) const SOLICITATION: u8 = 135;
     pub(super) const ADVERTISEMENT: u8 = 136;
+    /// How the address begins that who looks for an owner of another one asks.
+    pub(super) const SOLICITED: [u8; 13] = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff];
     pub(super) const SOURCE_MAC: u8 = 1;
     pub(super) const TARGET_MAC: u8 = 2;
     /// What is looked at of a packet.
@@ -98,9 +102,10 @@ struct Arp {
 impl Arp {
     /// None if it is not of Ethernet and IPv4.
     fn read(packet: &Packet<'_>) -> Option<Self> {
-        if packet.array(arp::LENGTHS)? != [6, 4] {
+        // Linux takes the type of IEEE 802 for Ethernet as well.
+        let [0, 1 | 6, 8, 0, 6, 4] = packet.array(arp::KIND)? else {
             return None;
-        }
+        };
         Some(Self {
             is_request: packet.array(arp::OPERATION)? == arp::REQUEST,
             sender_mac: packet.array(arp::SENDER_MAC)?,
@@ -158,7 +163,7 @@ pub(crate) fn arp_out(clusters: &Clusters, mut packet: Packet<'_>, guard: &Guard
     }
 }
 
-/// A neighbour solicitation that is whole.
+/// A neighbour solicitation that is whole and need not be discarded (RFC 4861, 7.1.1).
 struct Solicitation {
     source: [u8; 16],
     target: [u8; 16],
@@ -173,13 +178,30 @@ impl Solicitation {
         {
             return None;
         }
-        Some(Self {
+        let asked = Self {
             source: packet.array(nd::SOURCE)?,
             target: packet.array(nd::TARGET)?,
             source_mac: option(packet, nd::OPTIONS, nd::SOURCE_MAC)
                 .and_then(|place| packet.array(place)),
-        })
+        };
+        let is_nobody = asked.source == [0; 16];
+        let may_be_nobody =
+            asked.source_mac.is_none() && packet.array(nd::DESTINATION)? == nd::SOLICITED;
+        let is_whole = has_whole_options(packet, nd::OPTIONS);
+        (is_whole && (!is_nobody || may_be_nobody)).then_some(asked)
     }
+}
+
+/// Whether options fill the rest of the packet.
+fn has_whole_options(packet: &Packet<'_>, mut at: usize) -> bool {
+    let end = packet.len();
+    while at < end {
+        let Some([_, units @ 1..=u8::MAX]) = packet.array(at) else {
+            return false;
+        };
+        at = at.saturating_add(usize::from(units).saturating_mul(8));
+    }
+    at == end
 }
 
 /// Where the MAC address of an option stands.

@@ -51,13 +51,11 @@ const MOST: usize = 4096;
 
 /// A packet has come, of which [`Clusters::may_serve`] was true.
 ///
-/// The way of most packets is compiled into this one function: what is on it is `inline(always)`, as
-/// calls, and what is given to them in memory, cost more than what is decided.
+/// What decides about most packets is compiled into this one function, but for looking up the
+/// address: it is `inline(always)`, as calls, and what is given to them in memory, cost more than
+/// what is decided.
 pub(crate) fn incoming(clusters: &Clusters, mut packet: Packet<'_>, guard: &Guard) -> Verdict {
     let mut found = first_contents(&packet);
-    if let Err(PacketError::More(_)) = found {
-        found = contents(&mut packet);
-    }
     let in_header;
     let destination = match &found {
         Ok(Found::Whole(contents)) => Some(&contents.flow.destination),
@@ -75,13 +73,18 @@ pub(crate) fn incoming(clusters: &Clusters, mut packet: Packet<'_>, guard: &Guar
         .iter()
         .any(|cluster| cluster.config.device == device);
     match (is_service, services.is_empty()) {
-        (true, _) => Visit {
-            clusters,
-            view,
-            services,
-            came: Came::Alone { device },
+        (true, _) => {
+            if let Err(PacketError::More(_)) = found {
+                found = contents(&mut packet);
+            }
+            Visit {
+                clusters,
+                view,
+                services,
+                came: Came::Alone { device },
+            }
+            .whole_or_fragment(packet, &found)
         }
-        .whole_or_fragment(packet, &found),
         (false, true) => for_no_cluster(clusters, view, packet, destination.is_ipv6()),
         // The nodes share it, and each decides about the one that comes by the service's device.
         (false, false) if packet.is_for_many() => packet.leave(),
@@ -242,17 +245,22 @@ impl Visit<'_> {
             begins: contents.begins(),
             second_chance: self.came == Came::SecondChance,
         };
-        if matches!(decide(&facts), Decision::Forward(_)) && cluster.peers.sent(packet, config) {
+        let mut decision = decide(&facts);
+        if matches!(decision, Decision::Forward(_)) && cluster.peers.sent(packet, config) {
             facts.role = owner::Role::Directed;
+            decision = decide(&facts);
         }
-        let if_known = Facts {
-            known: true,
-            ..facts
-        };
-        facts.known = table.has_others()
-            && decide(&if_known) != decide(&facts)
-            && self.knows(packet, *contents);
-        decide(&facts)
+        if table.has_others() {
+            let known = Facts {
+                known: true,
+                ..facts
+            };
+            let if_known = decide(&known);
+            if if_known != decision && self.knows(packet, *contents) {
+                decision = if_known;
+            }
+        }
+        decision
     }
 
     /// Who directs a packet that another node has directed here had better not.

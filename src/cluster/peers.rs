@@ -11,7 +11,7 @@
 use super::config::{Config, Way};
 use crate::sys::{
     packet::Packet,
-    ticker::now, //
+    ticker::{now, NS_OF_MS}, //
 };
 use kernel::{
     alloc::AllocError,
@@ -20,7 +20,7 @@ use kernel::{
 };
 
 /// For how many nanoseconds an address is good.
-const GOOD: u64 = 100_000_000;
+const GOOD: u64 = 100 * NS_OF_MS;
 
 /// What is known of the nodes of a cluster IP.
 pub(super) struct Peers {
@@ -49,8 +49,12 @@ impl Peers {
         })
     }
 
-    /// Whether a packet comes from another node.
+    /// Whether another node has directed a packet here. To a machine that is no node none does:
+    /// there a node that is a router, too, has sent it.
     pub(super) fn sent(&self, packet: &Packet<'_>, config: &Config) -> bool {
+        if config.this.is_none() {
+            return false;
+        }
         let (then, now) = (self.since.load(Relaxed), now());
         // Whoever sets the time looks them up.
         if now.wrapping_sub(then) >= GOOD && self.since.cmpxchg(then, now, Full).is_ok() {

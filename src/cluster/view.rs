@@ -77,9 +77,8 @@ impl View {
             .clusters
             .partition_point(|cluster| cluster.config.name.address < *address);
         let rest = self.clusters.get(begin..).unwrap_or(&[]);
-        let other = |cluster: &Arc<Cluster>| cluster.config.name.address != *address;
-        let len = rest.iter().position(other);
-        len.map_or(rest, |len| rest.get(..len).unwrap_or(&[]))
+        let len = rest.partition_point(|cluster| cluster.config.name.address == *address);
+        rest.get(..len).unwrap_or(&[])
     }
 
     /// Whether there may be a tunnel from another node's address to this one's.

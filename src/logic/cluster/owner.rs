@@ -39,7 +39,7 @@ pub enum Role {
     Shared,
     /// It receives packets for all nodes and gives each to its owner; it may be a node itself.
     Director,
-    /// It receives what a director gives to it.
+    /// It receives what a director gives to it, and what still comes to a director that stands by.
     Directed,
 }
 
@@ -86,7 +86,8 @@ pub enum Decision {
     TakeKnown,
     /// It begins a connection that its owner has no room for.
     TakeSpilled,
-    /// It is another node's, which has received it as well.
+    /// It is another node's, which has received it as well; or it should have come to the director
+    /// that is active.
     Ignore,
     /// It is another node's, to which it is to be sent unchanged.
     Forward(NodeId),
@@ -116,6 +117,8 @@ pub fn decide(facts: &Facts) -> Decision {
         (Some(_), Role::Shared) => Decision::Ignore,
         _ if facts.second_chance => last_resort(*facts),
         (Some(owner), Role::Director) => Decision::Forward(owner),
+        // From a client that has not heard who directs now. Nodes listen to nodes only.
+        (Some(_), Role::Directed) if facts.this.is_none() => Decision::Ignore,
         // The director's table is another one than this node's.
         (Some(_), Role::Directed) => Decision::SecondChance(Others::only(facts.owner)),
     }
@@ -124,6 +127,10 @@ pub fn decide(facts: &Facts) -> Decision {
 /// What its owner does with a packet that another node's connection may be waiting for.
 #[inline(always)]
 fn pass_on(facts: &Facts) -> Decision {
+    // As for most packets, and at once.
+    if facts.others.is_empty() {
+        return Decision::Take;
+    }
     let elsewhere = elsewhere(facts.others, facts.this);
     match facts.role {
         _ if elsewhere.is_empty() => Decision::Take,
@@ -136,6 +143,9 @@ fn pass_on(facts: &Facts) -> Decision {
 }
 
 /// What becomes of a packet whose second chance brought nothing.
+///
+/// It is given a copy, as is what else is seldom asked: the facts of most packets need not be in
+/// memory.
 fn last_resort(facts: Facts) -> Decision {
     let asked = facts.this.is_some() && facts.others == Others::only(facts.this);
     // Of what begins a connection the owner alone knows what it deserves.
@@ -327,6 +337,22 @@ mod tests {
             (0b1111, [TakeKnown, TakeKnown, TakeKnown]),
         ];
         check(None, rows);
+    }
+
+    #[test]
+    fn a_director_that_stands_by_and_is_no_node_sends_nothing() {
+        for flags in 0..16 {
+            let facts = Facts {
+                this: None,
+                ..facts_of(THERE, Role::Directed, flags)
+            };
+            let expected = match (facts.known, facts.second_chance) {
+                (true, _) => TakeKnown,
+                (false, true) => Drop(SecondChanceSpent),
+                (false, false) => Ignore,
+            };
+            assert_eq!(decide(&facts), expected);
+        }
     }
 
     #[test]

@@ -85,7 +85,11 @@ impl Packet {
     /// Whether it needs no connection that exists already: a SYN without ACK, or anything but TCP
     /// and errors.
     pub fn begins(&self) -> bool {
-        self.kind != Kind::Tcp { begins: false } && self.kind != Kind::Error
+        match self.kind {
+            Kind::Tcp { begins } => begins,
+            Kind::Datagram | Kind::Echo | Kind::Other => true,
+            Kind::Error => false,
+        }
     }
 }
 
@@ -110,7 +114,8 @@ pub fn find(given: &[u8], length: usize) -> Result<Found, PacketError> {
 }
 
 /// The same for what most packets are, in a fraction of the instructions: TCP and UDP right behind
-/// an IPv4 header, in whole packets. None if it is something else, or flawed.
+/// an IPv4 header, in whole packets. None if it is something else, is flawed, has bytes behind its
+/// end, or if too few of its bytes are given.
 #[inline(always)]
 fn find_plain(given: &[u8], length: usize) -> Option<Packet> {
     let [0x45, _, l0, l1, _, _, f0, f1, _, protocol, _, _, rest @ ..] =
@@ -352,11 +357,13 @@ mod tests {
                 let mut bytes = whole;
                 set(&mut bytes, at, [value]);
                 let given = bytes.get(..LEN.saturating_sub(at)).unwrap_or(&[]);
-                for given in [bytes.as_slice(), given] {
-                    match find_plain(given, LEN) {
+                let mut short = bytes;
+                set(&mut short, 3, [u8::try_from(at).unwrap_or(0)]);
+                for (given, length) in [(bytes.as_slice(), LEN), (given, LEN), (&short, at)] {
+                    match find_plain(given, length) {
                         Some(packet) => {
                             plain = plain.saturating_add(1);
-                            assert_eq!(find_any(given, LEN), Ok(Found::Whole(packet)));
+                            assert_eq!(find_any(given, length), Ok(Found::Whole(packet)));
                         }
                         None => others = others.saturating_add(1),
                     }
@@ -382,7 +389,8 @@ mod tests {
         // A packet that has no more is too short.
         for (length, expected) in [
             (0, PacketError::Truncated),
-            (11, PacketError::Truncated),
+            (19, PacketError::Truncated),
+            (20, PacketError::Length),
             (67, PacketError::Length),
         ] {
             let cut = bytes.get(..length).unwrap_or(&[]);
