@@ -90,7 +90,7 @@ counters! {
     ClusterCounters,
     owned "Packets taken, as their slot is this node's";
     known "Packets taken because their connection is here, though their slot is another node's";
-    ignored "Packets left to the node that owns their slot, which has received them as well";
+    ignored "Packets left to the node that owns their slot, or to the director that is active";
     forwarded "Packets given to the node that owns their slot";
     second_chance "Packets of unknown connections given to the slot's previous owner";
     second_chance_in "Packets that another node gave to this one for a second chance";

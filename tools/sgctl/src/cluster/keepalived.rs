@@ -3,6 +3,7 @@
 //!
 //! All directors begin as BACKUP, and one that comes back does not take over from
 //! the one that directs (`nopreempt`): each change of the director costs a moment.
+//! One that does not serve the addresses (`sgctl cluster ready`) cannot direct.
 
 use std::net::IpAddr;
 
@@ -15,6 +16,10 @@ use crate::{output, Failure};
 /// a machine is named, the rather it directs.
 const PRIORITY: usize = 200;
 const LESS: usize = 5;
+/// How the script is run: each second, and given more than that, as a machine may be
+/// slow. Its word counts when it has been the same for a few times, as the role is
+/// told a moment after the address has moved.
+const TRACKED: &str = "    interval 1\n    timeout 20\n    fall 5\n    rise 2\n";
 
 /// Addresses of one device, family and list of directors: they move together.
 #[derive(Debug)]
@@ -86,9 +91,11 @@ impl Instance<'_> {
         })
         .concat();
         format!(
-            "\nvrrp_instance cluster_{id} {{\n    state BACKUP\n    nopreempt\n    \
+            "\nvrrp_script serves_{id} {{\n    script \"{program} cluster ready {list}\"\n\
+             {TRACKED}}}\n\nvrrp_instance cluster_{id} {{\n    state BACKUP\n    nopreempt\n    \
              interface {device}\n    virtual_router_id {id}\n    priority {priority}\n    \
-             advert_int 1\n    virtual_ipaddress {{\n{virtual_addresses}    }}\n{notify}}}\n"
+             advert_int 1\n    virtual_ipaddress {{\n{virtual_addresses}    }}\n    \
+             track_script {{\n        serves_{id}\n    }}\n{notify}}}\n"
         )
     }
 }
@@ -169,6 +176,14 @@ directors = ["lb", "a"]
     fn a_director_has_an_instance_for_each_device_and_family() {
         let text = text(&config(), "a", "/sbin/sgctl", 53).expect("it can be made");
         let expected = "\
+vrrp_script serves_53 {
+    script \"/sbin/sgctl cluster ready 198.51.100.7\"
+    interval 1
+    timeout 20
+    fall 5
+    rise 2
+}
+
 vrrp_instance cluster_53 {
     state BACKUP
     nopreempt
@@ -179,6 +194,9 @@ vrrp_instance cluster_53 {
     virtual_ipaddress {
         198.51.100.7/32 dev eth0
     }
+    track_script {
+        serves_53
+    }
     notify_master \"/sbin/sgctl cluster role director 198.51.100.7\"
     notify_backup \"/sbin/sgctl cluster role standby 198.51.100.7\"
     notify_fault \"/sbin/sgctl cluster role standby 198.51.100.7\"
@@ -187,6 +205,7 @@ vrrp_instance cluster_53 {
 ";
         assert!(text.contains(expected), "{text}");
         assert!(text.contains("2001:db8::7/128 dev eth0"), "{text}");
+        assert!(text.contains("cluster ready 2001:db8::7\"\n"), "{text}");
         assert_eq!(text.matches("vrrp_instance").count(), 2);
         assert_eq!(text.matches('{').count(), text.matches('}').count());
     }

@@ -2,12 +2,14 @@
 //! `sgctl cluster`: cluster IPs, addresses that several machines serve.
 //!
 //! One [`file`](mod@file) describes the whole cluster. [`plan`] keeps its tables fit,
-//! [`apply`] has this machine do its part, [`change`] edits it. Which node owns a
-//! packet is decided by the same code as in the kernel; [`owner`] explains it, and
-//! [`lint`] tries it on traffic. It does not watch whether nodes live.
+//! [`apply`] has this machine do its part, [`change`] edits it, [`check`] tells whether
+//! it is right. Which node owns a packet is decided by the same code as in the kernel;
+//! [`owner`] explains it, and [`lint`] tries it on traffic. It does not watch whether
+//! nodes live.
 
 mod apply;
 mod change;
+mod check;
 #[cfg(test)]
 mod docs_tests;
 pub mod file;
@@ -16,6 +18,7 @@ mod lint;
 mod moves;
 mod owner;
 mod plan;
+mod ready;
 mod role;
 mod show;
 pub mod view;
@@ -28,6 +31,7 @@ pub fn run(args: &ClusterArgs) -> Result<(), Failure> {
     match &args.command {
         ClusterCommand::Show(args) => show::run(args),
         ClusterCommand::Apply(args) => apply::run(args),
+        ClusterCommand::Check(args) => check::run(args),
         ClusterCommand::Plan(args) => plan::run(args),
         ClusterCommand::Add(args) => change::add(args),
         ClusterCommand::Set(args) => change::set(args),
@@ -38,5 +42,6 @@ pub fn run(args: &ClusterArgs) -> Result<(), Failure> {
         ClusterCommand::Lint(args) => lint::run(args),
         ClusterCommand::Keepalived(args) => keepalived::run(args),
         ClusterCommand::Role(args) => role::run(args),
+        ClusterCommand::Ready(args) => ready::run(args),
     }
 }

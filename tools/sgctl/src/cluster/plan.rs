@@ -18,7 +18,7 @@ use service_group_logic::logic::cluster::slots::{remember, Slot};
 
 use super::file::edit::{self, Edit, Kind};
 use super::file::lock::Lock;
-use super::file::{describe, store, values, Address, Config, Table};
+use super::file::{describe, store, values, Address, Config, Node, Problem, Table};
 use super::moves::{moves, Move};
 use crate::cli::ClusterPlanArgs;
 use crate::{output, Failure};
@@ -65,6 +65,7 @@ pub fn run(args: &ClusterPlanArgs) -> Result<(), Failure> {
     if !args.dry_run && plan.text != text {
         store::Draft::write(path, &plan.text)?.publish()?;
     }
+    store::warn_if_open(path, &store::config(path, &plan.text)?);
     if args.json {
         return output::json(&plan.changes);
     }
@@ -73,7 +74,19 @@ pub fn run(args: &ClusterPlanArgs) -> Result<(), Failure> {
 
 /// Computes what is to be written into this file. Epochs are at least `least`.
 pub fn plan(path: &Path, text: &str, now: SystemTime, least: u32) -> Result<Plan, Failure> {
+    plan_after(path, text, now, least, &[])
+}
+
+/// The same for a file that had these nodes until now: they are told by their names.
+pub fn plan_after(
+    path: &Path,
+    text: &str,
+    now: SystemTime,
+    least: u32,
+    former: &[Node],
+) -> Result<Plan, Failure> {
     let (mut config, mut edit) = edit::checked(path, text)?;
+    config.former = former.to_vec();
     let mut changes = Vec::new();
     for at in 0..config.addresses.len() {
         let new_key = give_key(&mut config, at, &mut edit)?;
@@ -202,18 +215,29 @@ pub fn fitting<'a>(
     config: &Config,
     address: &'a Address,
 ) -> Result<(&'a Table, Hash), Failure> {
+    let problem = |found: Problem| store::at(path, found.line, &found.reason);
+    checked(path, config, address).map_err(problem)
+}
+
+/// The same, with the line and what to do for whoever tells them apart.
+pub fn checked<'a>(
+    path: &Path,
+    config: &Config,
+    address: &'a Address,
+) -> Result<(&'a Table, Hash), Problem> {
     let found = address.table.as_ref().zip(address.hash());
-    match (misfit(config, address), found) {
-        (None, Some(found)) => Ok(found),
-        (misfit, _) => {
-            let table = address.table.as_ref();
-            let line = table.map_or(address.line, |table| table.line);
-            let misfit = misfit.unwrap_or("it is not planned yet");
-            let file = path.display();
-            let reason = format!("{misfit}: run \"sgctl cluster plan {file}\" first");
-            Err(store::at(path, line, &reason))
-        }
-    }
+    let misfit = match (misfit(config, address), found) {
+        (None, Some(found)) => return Ok(found),
+        (misfit, _) => misfit.unwrap_or("it is not planned yet"),
+    };
+    let table = address.table.as_ref();
+    Err(Problem {
+        line: table.map_or(address.line, |table| table.line),
+        reason: format!(
+            "{misfit}: run \"sgctl cluster plan {}\" first",
+            path.display()
+        ),
+    })
 }
 
 /// Writes a table, and who had the slots that moved.

@@ -9,10 +9,27 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::FILE;
 use crate::cluster::file::values;
 
-const CHANGE_NOTES: &str = "\
+/// What becomes of a changed file; a macro, as constants are put together of literals.
+macro_rules! change_notes {
+    () => {
+        "\
 The file is changed, its tables are planned anew, and it is applied on this
 machine; if one of these fails, the file and the machine stay as they are. Then
-copy the file to the other machines, and run there: sgctl cluster apply";
+copy the file to the other machines, and run there: sgctl cluster apply"
+    };
+}
+
+const CHANGE_NOTES: &str = change_notes!();
+
+const SET_NOTES: &str = concat!(
+    "\
+A new key gives nearly all connections another slot, as another hash does; they go
+on as after any change of the table. No key is printed: it is in the file, which
+root alone may read, and goes to the other machines with that.
+
+",
+    change_notes!()
+);
 
 /// Options that all changes have.
 #[derive(Args, Debug)]
@@ -79,9 +96,16 @@ pub struct AddressArgs {
     /// A machine that directs; may be given several times, the preferred one first.
     #[arg(long, value_name = "NAME", value_parser = values::machine)]
     pub director: Vec<String>,
+    /// The multicast MAC address that the nodes of a shared address have in common.
+    #[arg(long, value_name = "MAC", value_parser = values::mac)]
+    pub mac: Option<[u8; 6]>,
     /// From which numbers of a packet its slot is computed.
     #[arg(long, value_enum, value_name = "HASH")]
     pub hash: Option<HashArg>,
+    /// A file that has nothing but the key of a keyed hash, 32 hexadecimal digits. Without
+    /// one a key is made.
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
     /// Number of slots; 251 if it is new.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub slots: Option<u16>,
@@ -113,7 +137,7 @@ pub struct ClusterAddArgs {
 
 /// Arguments of `cluster set`.
 #[derive(Args, Debug)]
-#[command(after_long_help = CHANGE_NOTES)]
+#[command(after_long_help = SET_NOTES)]
 pub struct ClusterSetArgs {
     /// Which address.
     #[command(flatten)]
@@ -121,6 +145,9 @@ pub struct ClusterSetArgs {
     /// The device that its packets come by.
     #[arg(long, value_name = "DEVICE", value_parser = values::device)]
     pub device: Option<String>,
+    /// Make a new key for its keyed hash.
+    #[arg(long, conflicts_with = "key_file")]
+    pub new_key: bool,
     /// What it is to be.
     #[command(flatten)]
     pub address: AddressArgs,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Options of the subcommands that only look: `show`, `owner` and `lint`.
+//! Options of the subcommands that only look: `show`, `ready`, `owner` and `lint`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -40,6 +40,20 @@ pub struct ClusterShowArgs {
     /// Print JSON instead of tables.
     #[arg(long)]
     pub json: bool,
+}
+
+const READY_NOTES: &str = "\
+It fails if the module is not loaded, if this machine is neither the director nor
+the standby of an address, and if it is the standby of one that its device has:
+clients would send to it in vain. keepalived has another machine direct then.";
+
+/// Arguments of `cluster ready`.
+#[derive(Args, Debug)]
+#[command(after_long_help = READY_NOTES)]
+pub struct ReadyArgs {
+    /// The cluster IPs.
+    #[arg(required = true, value_name = "ADDRESS")]
+    pub addresses: Vec<IpAddr>,
 }
 
 const OWNER_NOTES: &str = "\

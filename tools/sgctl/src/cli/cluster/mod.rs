@@ -14,7 +14,7 @@ pub use change::{
     DrainArgs, HashArg, ModeArg, NodeAddArgs, NodeCommand, NodeDelArgs, NodeOptions, NodeSetArgs,
     StateArg, WayArg,
 };
-pub use look::{ClusterShowArgs, Count, LintArgs, OwnerArgs};
+pub use look::{ClusterShowArgs, Count, LintArgs, OwnerArgs, ReadyArgs};
 
 /// The file that describes the cluster, if no other is named.
 const FILE: &str = "/etc/service_group/cluster.toml";
@@ -35,8 +35,8 @@ mac, hash (sum3, sum5 or keyed), key, slots (251), settle (3600 seconds) and
 spill (false). \"plan\" writes epoch, hashed, table, before and changed, which
 are not to be edited. docs/cluster.md explains all of them.
 
-A file that is wrong is told with its line, and ends with status 2; one that
-cannot be read with 1.";
+A file that is wrong is told with its line, and ends with status 2, or 1 if it is
+checked; one that cannot be read with 1.";
 
 /// Arguments of `cluster`.
 #[derive(Args, Debug)]
@@ -54,6 +54,8 @@ pub enum ClusterCommand {
     Show(ClusterShowArgs),
     /// Have this machine do what the file says, all or nothing.
     Apply(ClusterApplyArgs),
+    /// Say whether the file can be applied; the module is not needed.
+    Check(ClusterCheckArgs),
     /// Write tables into the file that fit its nodes; few slots move.
     Plan(ClusterPlanArgs),
     /// Add an address to the file, and apply it here.
@@ -75,6 +77,8 @@ pub enum ClusterCommand {
     Keepalived(KeepalivedArgs),
     /// Make this machine the director or the standby, as keepalived does.
     Role(RoleArgs),
+    /// Say whether this machine is fit to direct, as keepalived asks.
+    Ready(ReadyArgs),
 }
 
 const APPLY_NOTES: &str = "\
@@ -82,7 +86,8 @@ It refuses a file whose tables do not fit its nodes, and one that is older than
 what this machine does already. It sets the cluster IPs of the kernel, and
 removes those that the file does not have; and gives the address itself to the
 loopback device, or to the device of the only director. If a step fails, those
-before it are undone.
+before it are undone. What the kernel alone knew of a cluster IP may be lost then,
+counters and who had its slots before, and is told to be.
 
 With --json it prints {\"machine\", \"dry_run\", \"clusters\": [{\"address\", \"action\"
 (\"added\", \"changed\" or \"removed\"), \"changes\", \"moves\": [{\"from\", \"to\",
@@ -102,6 +107,27 @@ pub struct ClusterApplyArgs {
     #[arg(long)]
     pub dry_run: bool,
     /// Print JSON instead of sentences.
+    #[arg(long)]
+    pub json: bool,
+}
+
+const CHECK_NOTES: &str = "\
+It reads nothing but the file, and so does on a machine that is none of the
+cluster's and has no module. Whether a machine has the devices, and is not ahead
+of the file, is told there by \"apply --dry-run\".
+
+The status is 0 if the file can be applied; if not it is 1, and each problem is
+told with its line. With --json it prints {\"file\", \"problems\": [{\"line\",
+\"reason\"}]} as well, if the file can be read.";
+
+/// Arguments of `cluster check`.
+#[derive(Args, Debug)]
+#[command(after_long_help = CHECK_NOTES)]
+pub struct ClusterCheckArgs {
+    /// The file that describes the cluster.
+    #[arg(value_name = "FILE", default_value = FILE)]
+    pub file: PathBuf,
+    /// Print JSON instead of a sentence.
     #[arg(long)]
     pub json: bool,
 }
@@ -141,7 +167,8 @@ which, and gives it the address. On each director:
   sgctl cluster keepalived > /etc/keepalived/keepalived.conf
   systemctl restart keepalived
 
-It runs \"sgctl cluster role\" when it has decided. There is one VRRP instance
+It runs \"sgctl cluster role\" when it has decided, and \"sgctl cluster ready\" every
+second: a machine that does not serve the address does not direct. There is one VRRP instance
 for each device and family, numbered from --router-id on, which has to be the
 same on all directors, and no other's on the segment.";
 
@@ -197,9 +224,12 @@ mod tests {
         for line in [
             "show --json",
             "apply x.toml --dry-run --node a",
+            "check x.toml --json",
             "plan",
             "add 198.51.100.7 --device eth0 --mode directed --director a --director b",
             "set 198.51.100.7 --hash keyed --slots 31",
+            "set 198.51.100.7 --new-key --mac 03:53:00:00:00:01",
+            "add 198.51.100.7 --device eth0 --hash keyed --key-file x.key",
             "del 198.51.100.7 --protocol tcp --port 80",
             "node add a --address 192.0.2.1",
             "node set a --weight 3 --state up",
@@ -211,6 +241,7 @@ mod tests {
             "lint --live eth0 --seconds 5 --file x.toml",
             "keepalived --router-id 7",
             "role standby 198.51.100.7 2001:db8::7",
+            "ready 198.51.100.7 2001:db8::7",
         ] {
             let words = ["sgctl", "cluster"].into_iter().chain(line.split(' '));
             let cli = Cli::try_parse_from(words).map(|cli| cli.check());
@@ -225,6 +256,7 @@ mod tests {
             "sgctl cluster add 198.51.100.7 --device a/b",
             "sgctl cluster add 198.51.100.7 --device eth0 --slots 4097",
             "sgctl cluster add 198.51.100.7 --device eth0 --protocol tpc",
+            "sgctl cluster set 198.51.100.7 --mac 02:53:00:00:00:01",
             "sgctl cluster node add a --address 127.0.0.1",
             "sgctl cluster node set a --weight 0",
             "sgctl cluster owner 192.0.2.1 198.51.100.7:80 tcp",
@@ -239,6 +271,7 @@ mod tests {
         for line in [
             "sgctl cluster add 198.51.100.7",
             "sgctl cluster lint",
+            "sgctl cluster ready",
             "sgctl cluster lint --live eth0",
             "sgctl cluster lint --pcap x --slots 7",
         ] {
@@ -247,6 +280,7 @@ mod tests {
         for line in [
             "sgctl cluster lint --pcap x --live eth0 --seconds 1",
             "sgctl cluster lint --pcap x --nodes 2 --file y",
+            "sgctl cluster set 198.51.100.7 --new-key --key-file x",
         ] {
             assert_eq!(refused(line), ErrorKind::ArgumentConflict, "{line}");
         }

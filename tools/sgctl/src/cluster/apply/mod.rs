@@ -66,7 +66,12 @@ pub fn prepare(path: &Path, config: &Config, how: How<'_>) -> Result<Prepared, F
     }
     store::warn_if_open(path, config);
     let own = own_name(config, how.node)?;
-    let mut machine = Machine::open()?;
+    let mut machine = Machine::open().map_err(|failure| match how.dry_run {
+        true => Failure::new(format!(
+            "{failure}; or check the file alone with \"sgctl cluster check\""
+        )),
+        false => failure,
+    })?;
     let facts = machine.facts()?;
     let targets = target::targets(config, &own, &facts, SystemTime::now())?;
     let steps = steps::steps(&targets, &facts)?;

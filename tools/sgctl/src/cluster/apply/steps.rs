@@ -5,10 +5,14 @@
 //! send to it alone; while the module serves the address, it sees to that. So
 //! addresses are removed before what selects their packets, and added behind it:
 //! no node ever answers for packets of others.
+//!
+//! Nobody knows the counters of a cluster IP and who had its slots before but the
+//! kernel, and it forgets both with it. So what cannot be undone without that comes
+//! behind what costs nothing: cluster IPs come before others change, and go last.
 
 use std::net::IpAddr;
 
-use service_group::netlink::Cluster;
+use service_group::netlink::{Cluster, ClusterName, MAX_CLUSTERS};
 
 use super::facts::{Facts, LOOPBACK};
 use super::target::{whole, Place, Target};
@@ -62,25 +66,44 @@ pub fn steps(targets: &[Target], facts: &Facts) -> Result<Vec<Step>, Failure> {
         .iter()
         .filter(|old| !targets.iter().any(|target| target.cluster.name == old.name))
         .collect();
-    let mut steps = removals(targets, &gone, facts);
-    steps.extend(
-        gone.into_iter()
-            .map(|old| Step::Forget(Box::new(old.clone()))),
-    );
-    for target in targets {
-        let old = facts.cluster(&target.cluster.name);
-        if let Some(old) = old {
-            check_epoch(old, &target.cluster)?;
-        }
-        if old.is_some_and(|old| is_same(old, &target.cluster)) {
-            continue;
-        }
-        let earlier = target.earlier.as_ref().filter(|_| old.is_none());
-        steps.extend(earlier.map(|new| serve(None, new)));
-        steps.push(serve(old.or(earlier), &target.cluster));
+    let stays = |gone: IpAddr| {
+        let mut all = targets.iter();
+        all.any(|target| target.cluster.name.address == gone)
+    };
+    let (mut steps, mut last): (Vec<Step>, Vec<Step>) = removals(targets, &gone, facts)
+        .into_iter()
+        .partition(|step| matches!(step, Step::RemoveAddress { address, .. } if stays(*address)));
+    let forgets = gone.into_iter().cloned().map(Box::new);
+    last.extend(forgets.map(Step::Forget));
+    let (added, changed) = served(targets, facts)?;
+    let is_first = |step: &&Step| matches!(step, Step::Serve { old: None, .. });
+    if facts.clusters.len() + added.iter().filter(is_first).count() > MAX_CLUSTERS {
+        // There is no room for both.
+        steps.append(&mut last);
     }
+    steps.extend(added.into_iter().chain(changed));
     steps.extend(additions(targets, facts));
+    steps.append(&mut last);
     Ok(steps)
+}
+
+/// What serves cluster IPs that are not served yet, and what changes others.
+fn served(targets: &[Target], facts: &Facts) -> Result<(Vec<Step>, Vec<Step>), Failure> {
+    let (mut added, mut changed) = (Vec::new(), Vec::new());
+    for target in targets {
+        let new = &target.cluster;
+        let Some(old) = facts.cluster(&new.name) else {
+            let earlier = target.earlier.as_ref();
+            added.extend(earlier.map(|new| serve(None, new)));
+            added.push(serve(earlier, new));
+            continue;
+        };
+        check_epoch(old, new)?;
+        if !is_same(old, new) {
+            changed.push(serve(Some(old), new));
+        }
+    }
+    Ok((added, changed))
 }
 
 fn serve(old: Option<&Cluster>, new: &Cluster) -> Step {
@@ -201,18 +224,47 @@ pub fn carry_out(
     let Err(failure) = outcome.and_then(|()| then()) else {
         return Ok(());
     };
-    let undone = done.iter().rev().map(|step| step.undo(system));
-    let left: Vec<String> = undone
-        .filter_map(|undone| undone.err().map(|failure| failure.to_string()))
-        .collect();
-    Err(Failure::new(match &left[..] {
-        [] => format!("{failure}; nothing has changed"),
+    Err(Failure::new(format!("{failure}; {}", undo(&done, system))))
+}
+
+/// Undoes what was done, and says how things are now.
+fn undo(done: &[&Step], system: &mut impl System) -> String {
+    let (mut left, mut renewed) = (Vec::new(), Vec::new());
+    for step in done.iter().rev() {
+        match step.undo(system) {
+            Ok(Undone::Wholly) => {}
+            Ok(Undone::Anew(name)) => renewed.push(name),
+            Err(failure) => left.push(failure.to_string()),
+        }
+        // What was not served before had nothing to lose.
+        if let Step::Serve { old: None, new } = step {
+            renewed.retain(|name| *name != new.name);
+        }
+    }
+    let mut told = match &left[..] {
+        [] if renewed.is_empty() => "nothing has changed".to_owned(),
+        [] => "all is served as it was".to_owned(),
         left => format!(
-            "{failure}; and what was done could not be undone ({}): correct the reason and apply \
-             again",
+            "and what was done could not be undone ({}): correct the reason and apply again",
             left.join("; ")
         ),
-    }))
+    };
+    if !renewed.is_empty() {
+        let names: Vec<String> = renewed.iter().rev().map(describe).collect();
+        told += &format!(
+            ", but what the kernel alone knew is lost, counters and who had slots before, of {}",
+            names.join(", ")
+        );
+    }
+    told
+}
+
+/// How a step was undone.
+enum Undone {
+    /// Everything is as it was.
+    Wholly,
+    /// This is served as it was, but as if it had not been before.
+    Anew(ClusterName),
 }
 
 impl Step {
@@ -225,21 +277,28 @@ impl Step {
         }
     }
 
-    fn undo(&self, system: &mut impl System) -> Result<(), Failure> {
+    fn undo(&self, system: &mut impl System) -> Result<Undone, Failure> {
         match self {
-            Self::AddAddress { index, address } => system.remove_address(*index, *address),
-            Self::RemoveAddress { index, address } => system.add_address(*index, *address),
-            Self::Serve { old: None, new } => system.forget(new),
+            Self::AddAddress { index, address } => system.remove_address(*index, *address)?,
+            Self::RemoveAddress { index, address } => system.add_address(*index, *address)?,
+            Self::Serve { old: None, new } => system.forget(new)?,
             Self::Serve {
                 old: Some(old),
                 new,
-            } => match system.serve(old) {
-                Ok(()) => Ok(()),
+            } => {
                 // The kernel takes no lower epoch: it has to begin anew.
-                Err(_) => system.forget(new).and_then(|()| system.serve(old)),
-            },
-            Self::Forget(old) => system.serve(old),
+                if system.serve(old).is_err() {
+                    system.forget(new)?;
+                    system.serve(old)?;
+                    return Ok(Undone::Anew(old.name));
+                }
+            }
+            Self::Forget(old) => {
+                system.serve(old)?;
+                return Ok(Undone::Anew(old.name));
+            }
         }
+        Ok(Undone::Wholly)
     }
 }
 

@@ -7,6 +7,7 @@ use super::super::target::{self, own_name};
 use super::*;
 use crate::cluster::file::{read, samples::node, Config};
 use service_group::netlink::ClusterRole;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 const DIRECTORS: &str = "[[director]]\nname = \"lb1\"\n[[director]]\nname = \"lb2\"\n";
@@ -163,7 +164,14 @@ fn what_the_file_has_no_more_is_removed() {
     assert_eq!(kinds(&none, "a", &after), ["remove", "forget"]);
     // Another port of the same address still needs it.
     let port = SHARED.replace("device", "protocol = \"tcp\"\nport = 80\ndevice");
-    assert_eq!(kinds(&config(&port), "a", &after), ["forget", "serve"]);
+    assert_eq!(kinds(&config(&port), "a", &after), ["serve", "forget"]);
+    // Where there is no room for both it goes first.
+    let mut full = after.clone();
+    while full.clusters.len() < MAX_CLUSTERS {
+        full.clusters.push(after.clusters[0].clone());
+    }
+    let order = kinds(&config(&port), "a", &full);
+    assert_eq!((order[0], order.last()), ("forget", Some(&"serve")));
     let report = {
         let steps = steps(&[], &after).expect("they can be");
         Report::new("a", &none, &after, &steps, true).sentences()
@@ -242,10 +250,9 @@ fn machines_and_devices_have_to_be_known() {
 #[derive(Default)]
 struct Mock {
     fails_at: Option<usize>,
-    lower_is_refused: bool,
-    epoch: u32,
+    epochs: BTreeMap<String, u32>,
     calls: usize,
-    state: std::collections::BTreeSet<String>,
+    state: BTreeSet<String>,
 }
 
 impl Mock {
@@ -273,15 +280,15 @@ impl System for Mock {
     }
 
     fn serve(&mut self, cluster: &Cluster) -> Result<(), Failure> {
-        if self.lower_is_refused && cluster.epoch < self.epoch {
+        let name = describe(&cluster.name);
+        if Some(&cluster.epoch) < self.epochs.get(&name) {
             return Err(Failure::new("the epoch is too low"));
         }
-        let name = describe(&cluster.name);
         self.act(|it| {
             it.state
                 .retain(|own| !own.starts_with(&format!("{name}: ")));
             it.state.insert(format!("{name}: epoch {}", cluster.epoch));
-            it.epoch = cluster.epoch;
+            it.epochs.insert(name, cluster.epoch);
         })
     }
 
@@ -290,44 +297,68 @@ impl System for Mock {
         self.act(|it| {
             it.state
                 .retain(|own| !own.starts_with(&format!("{name}: ")));
-            it.epoch = 0;
+            it.epochs.remove(&name);
         })
     }
 }
 
+/// A machine that serves 198.51.100.7 with epoch 3, and fails.
+fn serving(fails_at: Option<usize>) -> Mock {
+    let state = ["198.51.100.7: epoch 3", "198.51.100.7 on 1"];
+    Mock {
+        fails_at,
+        epochs: BTreeMap::from([("198.51.100.7".to_owned(), 3)]),
+        state: state.map(str::to_owned).into(),
+        ..Mock::default()
+    }
+}
+
+/// What is told when each of the steps to this file fails, and then what is to follow them; for each
+/// everything is as it was.
+fn failures(config: &Config) -> Vec<String> {
+    let before = settled(&self::config(SHARED), "a", &facts());
+    let targets = targets(config, "a", &before).expect("they can be");
+    let steps = steps(&targets, &before).expect("they can be");
+    let fails_at = (1..=steps.len()).map(Some).chain([None]);
+    let told = fails_at.map(|fails_at| {
+        let mut mock = serving(fails_at);
+        let outcome = carry_out(&steps, &mut mock, || Err(Failure::new("it broke")));
+        assert_eq!(mock.state, serving(None).state, "{fails_at:?}");
+        outcome.expect_err("it fails").to_string()
+    });
+    told.collect()
+}
+
+const UNDONE: &str = "it broke; nothing has changed";
+const LOST: &str = "it broke; all is served as it was, but what the kernel alone knew is lost, \
+                    counters and who had slots before, of 198.51.100.7";
+const MORE: &str = "[[address]]\nip = \"198.51.100.8\"\ndevice = \"ens5\"\nslots = 2\nepoch = 9\n\
+                    table = \"1 2\"\nbefore = \"2 0\"\nchanged = 2200-01-01T00:00:00Z\n";
+
 #[test]
 fn whichever_step_fails_nothing_has_changed() {
-    let before = settled(&config(SHARED), "a", &facts());
-    let new = SHARED
+    let settle = SHARED.replace("slots", "settle = 5\nslots");
+    let epoch = SHARED
         .replace("epoch = 3", "epoch = 4")
         .replace("(1 2)x2", "2x4");
-    let more = "[[address]]\nip = \"198.51.100.8\"\ndevice = \"ens5\"\nslots = 2\nepoch = 9\n\
-                table = \"1 2\"\n";
-    let more = config(&format!("{new}{more}"));
-    let targets = targets(&more, "a", &before).expect("they can be");
+    // The new one is told what was before, too; then the other one changes.
+    assert_eq!(failures(&config(&(settle + MORE))), [UNDONE; 5]);
+    let expected = [UNDONE, UNDONE, UNDONE, LOST, LOST];
+    assert_eq!(failures(&config(&(epoch + MORE))), expected);
+    // What goes is last, behind its address.
+    assert_eq!(failures(&config(MORE))[..5], [UNDONE; 5]);
+    assert_eq!(failures(&config(MORE))[5..], [LOST]);
+}
+
+#[test]
+fn if_no_step_fails_all_is_done() {
+    let before = settled(&config(SHARED), "a", &facts());
+    let targets = targets(&config(MORE), "a", &before).expect("they can be");
     let steps = steps(&targets, &before).expect("they can be");
-    assert_eq!(steps.len(), 3);
-    let start = || {
-        let state = ["198.51.100.7: epoch 3", "198.51.100.7 on 1"].map(str::to_owned);
-        state.into_iter().collect()
-    };
-    for fails_at in (1..=3).map(Some).chain([None]) {
-        let mut mock = Mock {
-            fails_at,
-            lower_is_refused: true,
-            epoch: 3,
-            state: start(),
-            ..Mock::default()
-        };
-        // With no failing step what follows fails.
-        let outcome = carry_out(&steps, &mut mock, || Err(Failure::new("it broke")));
-        let failure = outcome.expect_err("it fails").to_string();
-        assert_eq!(failure, "it broke; nothing has changed");
-        assert_eq!(mock.state, start(), "{fails_at:?}");
-    }
-    let mut mock = Mock::default();
+    let mut mock = serving(None);
     assert_eq!(carry_out(&steps, &mut mock, || Ok(())), Ok(()));
-    assert_eq!((mock.state.len(), mock.calls), (3, 3));
+    let state = ["198.51.100.8: epoch 9", "198.51.100.8 on 1"];
+    assert_eq!(mock.state, state.map(str::to_owned).into());
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::num::NonZeroU16;
 use std::ops::Range;
 use std::time::SystemTime;
 
+use serde::Serialize;
 use service_group::netlink::{ClusterHash, ClusterName, ClusterWay, MAX_CLUSTERS};
 use service_group_logic::logic::cluster::hash::{SlotCount, MAX_SLOTS};
 use service_group_logic::logic::cluster::place::MAX_NODES;
@@ -25,7 +26,7 @@ pub const DEFAULT_SETTLE: u32 = 3600;
 const MAX_SETTLE: i64 = 86_400;
 
 /// What is wrong with a file.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// In which line.
     pub line: usize,
@@ -73,6 +74,7 @@ fn check(raw: &RawFile, text: &str) -> Result<Config, Found> {
             .map(|one| director(one.get_ref()))
             .collect::<Result<_, _>>()?,
         addresses: Vec::new(),
+        former: Vec::new(),
     };
     let names = raw.node.iter().map(|one| &one.get_ref().name);
     let names = names.chain(raw.director.iter().map(|one| &one.get_ref().name));

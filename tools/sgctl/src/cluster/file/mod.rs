@@ -25,7 +25,7 @@ use service_group_logic::logic::cluster::flow::{self, Flow};
 use service_group_logic::logic::cluster::hash::{Hash, Key, SlotCount};
 use service_group_logic::logic::cluster::slots::{self, NodeId, Slot, State};
 
-pub use check::read;
+pub use check::{read, Problem};
 
 /// What tests write into files.
 #[cfg(test)]
@@ -46,6 +46,8 @@ pub struct Config {
     pub directors: Vec<Director>,
     /// The addresses that they serve.
     pub addresses: Vec<Address>,
+    /// Nodes that it had before it was changed, if that is known, to tell their names.
+    pub former: Vec<Node>,
 }
 
 /// A machine that serves the addresses.
@@ -147,12 +149,13 @@ impl Config {
             .collect()
     }
 
-    /// The name of a node; its number if it is none any more.
+    /// The name of a node; its number if it is none any more, and nobody knows its name.
     pub fn name_of(&self, slot: Slot) -> String {
         let Some(id) = slot else {
             return "nobody".to_owned();
         };
-        let node = self.nodes.iter().find(|node| node.id == id);
+        let mut nodes = self.nodes.iter().chain(&self.former);
+        let node = nodes.find(|node| node.id == id);
         node.map_or_else(|| format!("node {}", id.get()), |node| node.name.clone())
     }
 

@@ -49,12 +49,15 @@ pub fn config(path: &Path, text: &str) -> Result<Config, Failure> {
 
 /// Says so when others can read the keys of a file.
 pub fn warn_if_open(path: &Path, config: &Config) {
-    let has_key = config.addresses.iter().any(|address| address.key.is_some());
     let mode = fs::metadata(path).map_or(0, |it| it.permissions().mode());
-    if has_key && mode & 0o077 != 0 {
+    if has_key(config) && mode & 0o077 != 0 {
         let path = path.display();
         eprintln!("sgctl: {path} has a key, and others can read it: chmod 600 {path}");
     }
+}
+
+fn has_key(config: &Config) -> bool {
+    config.addresses.iter().any(|address| address.key.is_some())
 }
 
 /// Something that is wrong with a line of a file.
@@ -99,7 +102,16 @@ impl Draft {
             .mode(MODE)
             .open(&self.draft)?;
         if let Ok(old) = fs::metadata(&self.target) {
-            file.set_permissions(fs::Permissions::from_mode(old.permissions().mode()))?;
+            // Whoever could read the file need not know the key that it has now.
+            let keyed = |text: &str| read(text).is_ok_and(|config| has_key(&config));
+            let had_key = fs::read_to_string(&self.target).is_ok_and(|old| keyed(&old));
+            let kept = if keyed(text) && !had_key {
+                MODE
+            } else {
+                0o7777
+            };
+            let mode = old.permissions().mode() & kept;
+            file.set_permissions(fs::Permissions::from_mode(mode))?;
         }
         file.write_all(text.as_bytes())?;
         file.sync_all()
@@ -166,6 +178,16 @@ pub(super) mod tests {
             (text(&path), mode(&path)),
             (Ok("three".to_owned()), Some(0o640))
         );
+        let keyed = "[[address]]\nip = \"198.51.100.7\"\ndevice = \"eth0\"\nhash = \"keyed\"\n\
+                     key = \"00112233445566778899aabbccddeeff\"\n";
+        let draft = Draft::write(&path, keyed).expect("it can be written");
+        draft.publish().expect("it can be renamed");
+        assert_eq!(mode(&path), Some(0o600));
+        // Who lets others read it now means it.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("it is ours");
+        let draft = Draft::write(&path, keyed).expect("it can be written");
+        draft.publish().expect("it can be renamed");
+        assert_eq!(mode(&path), Some(0o640));
         let left = fs::read_dir(folder.join("new"))
             .expect("it is there")
             .count();

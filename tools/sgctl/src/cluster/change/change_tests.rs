@@ -115,6 +115,76 @@ fn nodes_and_addresses_change_and_go() {
 }
 
 #[test]
+fn what_a_node_had_is_told_with_its_name() {
+    let text = all(&THREE);
+    let (before, _) = checked(Path::new("x"), &text).expect("it is right");
+    let without = after(&text, "node del c").expect("it can be");
+    let nodes = planned(Path::new("x"), &text, |_, edit| {
+        edit.remove(Kind::Node, 2);
+        Ok(())
+    });
+    let (config, plan) = nodes.expect("it can be");
+    assert_eq!(plan.text, without);
+    let words = plan.changes[0].words();
+    assert!(words.contains("1 slot from c to b"), "{words}");
+    assert_eq!(config.former, before.nodes);
+}
+
+#[test]
+fn keys_are_made_anew_or_read_from_a_file() {
+    let key_of = |text: &str| read(text).expect("it is right").addresses[0].key;
+    let text = all(&THREE);
+    let set = |text: &str, options: &str| after(text, &format!("set 198.51.100.7 {options}"));
+    let keyed = set(&text, "--hash keyed").expect("it can be");
+    let other = set(&keyed, "--new-key").expect("it can be");
+    assert!(key_of(&other).is_some() && key_of(&other) != key_of(&keyed));
+    assert!(other.contains("epoch = 3\n"), "{other}");
+    let both = set(&text, "--hash keyed --new-key").expect("it can be");
+    assert!(key_of(&both).is_some());
+    let file = std::env::temp_dir().join(format!("sgctl-key-{}", std::process::id()));
+    let from_file = format!("--key-file {}", file.display());
+    let missing = set(&keyed, &from_file).expect_err("it is not there");
+    assert_eq!(missing.status(), 1, "{missing}");
+    let digits = "000102030405060708090a0b0c0d0e0f";
+    std::fs::write(&file, format!("{digits}\n")).expect("it is ours");
+    let read = set(&keyed, &from_file).expect("it can be");
+    assert!(read.contains(&format!("key = \"{digits}\"")), "{read}");
+    for (text, options) in [
+        (&text, from_file.as_str()),
+        (&text, "--new-key"),
+        (&keyed, "--hash sum3 --new-key"),
+    ] {
+        let failure = set(text, options).expect_err(options);
+        let is_told = failure.to_string().contains("keyed");
+        assert!(is_told && failure.status() == 2, "{failure}");
+    }
+    std::fs::write(&file, &digits[1..]).expect("it is ours");
+    let failure = set(&keyed, &from_file)
+        .expect_err("it is short")
+        .to_string();
+    // It is not to be found in an error.
+    assert!(
+        failure.contains("32") && !failure.contains("0a0b"),
+        "{failure}"
+    );
+    std::fs::remove_file(file).expect("it is ours");
+}
+
+#[test]
+fn a_shared_address_is_given_its_mac_address() {
+    let text = all(&THREE);
+    let mac = "--mac 03:00:00:00:00:09";
+    let set = |options: &str| after(&text, &format!("set 198.51.100.7 {options}"));
+    let shared = set(mac).expect("it can be");
+    assert!(shared.contains("mac = \"03:00:00:00:00:09\""), "{shared}");
+    // The table is the same.
+    assert!(shared.contains("epoch = 1\n"), "{shared}");
+    let directed = set(&format!("{mac} --mode directed --director a"));
+    let failure = directed.expect_err("it has none").to_string();
+    assert!(failure.contains("only a shared address"), "{failure}");
+}
+
+#[test]
 fn no_number_is_given_again_that_is_known() {
     let text = all(&THREE);
     let id = |text: &str, line: &str| {

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `sgctl cluster add`, `set`, `del`, `node` and `drain`: change the file, plan its
+//! tables, and apply it here; all of it, or nothing.
+
+mod addresses;
+mod cautions;
+mod nodes;
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use clap::ValueEnum;
+use serde::Serialize;
+use toml_edit::Value;
+
+use super::apply::{own_name, prepare, How, Prepared, Report};
+use super::file::edit::{checked, Edit, Kind};
+use super::file::lock::Lock;
+use super::file::{read, store, Config, Node};
+use super::plan::{plan_after, Change, Plan};
+use crate::cli::{
+    ChangeArgs, ClusterAddArgs, ClusterDelArgs, ClusterSetArgs, DrainArgs, NodeCommand,
+};
+use crate::{output, Failure};
+use addresses::{add_address, del_address, set_address};
+use cautions::cautions;
+use nodes::{add_node, del_node, find_node, set_node};
+
+/// What an entry is given.
+type Fields = Vec<(&'static str, Value)>;
+
+/// What was changed, as `--json` tells it.
+#[derive(Debug, Serialize)]
+struct Outcome {
+    file: String,
+    plan: Vec<Change>,
+    apply: Option<Report>,
+}
+
+/// Runs `cluster add`.
+pub fn add(args: &ClusterAddArgs) -> Result<(), Failure> {
+    change(&args.change, |config, edit| add_address(config, edit, args))
+}
+
+/// Runs `cluster set`.
+pub fn set(args: &ClusterSetArgs) -> Result<(), Failure> {
+    change(&args.change, |config, edit| set_address(config, edit, args))
+}
+
+/// Runs `cluster del`.
+pub fn del(args: &ClusterDelArgs) -> Result<(), Failure> {
+    change(&args.change, |config, edit| del_address(config, edit, args))
+}
+
+/// Runs `cluster node`.
+pub fn node(command: &NodeCommand) -> Result<(), Failure> {
+    match command {
+        NodeCommand::Add(args) => {
+            change_or_begin(&args.change, |config, edit| add_node(config, edit, args))
+        }
+        NodeCommand::Set(args) => change(&args.change, |config, edit| set_node(config, edit, args)),
+        NodeCommand::Del(args) => change(&args.change, |config, edit| del_node(config, edit, args)),
+    }
+}
+
+/// Runs `cluster drain`.
+pub fn drain(args: &DrainArgs) -> Result<(), Failure> {
+    change(&args.change, |config, edit| {
+        let at = find_node(config, &args.name)?;
+        edit.put(Kind::Node, at, "state", "draining".into());
+        Ok(())
+    })
+}
+
+/// Changes the text of a file with `edit`, and plans it.
+fn planned(
+    path: &Path,
+    text: &str,
+    edit: impl FnOnce(&Config, &mut Edit) -> Result<(), Failure>,
+) -> Result<(Config, Plan), Failure> {
+    let (before, mut document) = checked(path, text)?;
+    edit(&before, &mut document)?;
+    let plan = outcome(path, &document.text(), &before.nodes).map_err(|reason| {
+        Failure::usage(format!("{} was not changed: {reason}", path.display()))
+    })?;
+    let after = Config {
+        former: before.nodes,
+        ..store::config(path, &plan.text)?
+    };
+    Ok((after, plan))
+}
+
+/// The plan of a text that is no file yet, so that nobody knows its lines.
+fn outcome(path: &Path, text: &str, former: &[Node]) -> Result<Plan, String> {
+    read(text).map_err(|problem| problem.reason)?;
+    plan_after(path, text, SystemTime::now(), 0, former).map_err(|failure| {
+        let text = failure.to_string();
+        let place = format!("{}:", path.display());
+        let reason = text.strip_prefix(&place).and_then(|it| it.split_once(": "));
+        reason.map_or(text.clone(), |(_, reason)| reason.to_owned())
+    })
+}
+
+/// Changes the file with `edit`, and does all that follows. Without a file nothing is made, neither
+/// its folder nor its lock.
+fn change(
+    args: &ChangeArgs,
+    edit: impl FnOnce(&Config, &mut Edit) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    store::text(&args.file)?;
+    change_or_begin(args, edit)
+}
+
+/// The same, also with a file that is not there.
+fn change_or_begin(
+    args: &ChangeArgs,
+    edit: impl FnOnce(&Config, &mut Edit) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let path = &args.file;
+    let _lock = match args.dry_run {
+        true => None,
+        false => Some(Lock::wait(path)?),
+    };
+    let (config, plan) = planned(path, &store::text_or_nothing(path)?, edit)?;
+    for one in cautions(&config) {
+        eprintln!("sgctl: {one}");
+    }
+    let prepared = prepared(args, &config)?;
+    // Before anything is applied, so that no full disk has it undone.
+    let draft = match args.dry_run {
+        true => None,
+        false => Some(store::Draft::write(path, &plan.text)?),
+    };
+    let publish = || draft.map_or(Ok(()), store::Draft::publish);
+    if !args.json {
+        let mut text: String = plan.changes.iter().map(Change::words).collect();
+        text.extend(prepared.iter().map(|it| it.report.sentences()));
+        output::text(&text)?;
+    }
+    let report = match prepared {
+        Some(prepared) => Some(prepared.carry_out(publish)?),
+        None => publish().map(|()| None)?,
+    };
+    tell(args, plan.changes, report)
+}
+
+/// What is to be done on this machine, unless the file alone is changed.
+fn prepared(args: &ChangeArgs, config: &Config) -> Result<Option<Prepared>, Failure> {
+    let path = &args.file;
+    if args.no_apply {
+        store::warn_if_open(path, config);
+        return Ok(None);
+    }
+    let how = How {
+        node: args.node.as_deref(),
+        dry_run: args.dry_run,
+    };
+    own_name(config, how.node)
+        .map_err(|failure| Failure::usage(format!("{failure}, or leave it out with --no-apply")))?;
+    prepare(path, config, how).map(Some)
+}
+
+/// Says what is to be done next; or everything, as JSON.
+fn tell(args: &ChangeArgs, plan: Vec<Change>, apply: Option<Report>) -> Result<(), Failure> {
+    let file = args.file.display().to_string();
+    match (args.json, args.dry_run) {
+        (true, _) => output::json(&Outcome { file, plan, apply }),
+        (false, true) if args.no_apply => output::text("nothing was written\n"),
+        (false, true) => Ok(()),
+        (false, false) => {
+            let others = match args.no_apply {
+                true => "",
+                false => "other ",
+            };
+            output::text(&format!(
+                "{file} is written: copy it to the {others}machines, and run there: sgctl cluster \
+                 apply {file}\n"
+            ))
+        }
+    }
+}
+
+fn list(names: &[String]) -> String {
+    match names.is_empty() {
+        true => "none".to_owned(),
+        false => names.join(", "),
+    }
+}
+
+/// The name of a value of the command line, which is the file's too.
+fn word(value: &impl ValueEnum) -> Value {
+    let value = value.to_possible_value();
+    value
+        .map_or_else(String::new, |value| value.get_name().to_owned())
+        .into()
+}
+
+fn given<const N: usize>(fields: [(&'static str, Option<Value>); N]) -> Fields {
+    let fields = fields.into_iter();
+    fields
+        .filter_map(|(key, value)| Some((key, value?)))
+        .collect()
+}
+
+fn put_all(edit: &mut Edit, kind: Kind, at: usize, fields: Fields) -> Result<(), Failure> {
+    if fields.is_empty() {
+        return Err(Failure::usage(
+            "there is nothing to change: say what, see --help",
+        ));
+    }
+    for (key, value) in fields {
+        edit.put(kind, at, key, value);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "change_tests.rs"]
+mod tests;

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `sgctl cluster ready`: whether this machine is fit to direct, which keepalived
+//! asks every second.
+//!
+//! It is quick: it asks for no tables, and reads no file.
+
+use std::net::IpAddr;
+
+use service_group::netlink::{Cluster, ClusterRole, Connection};
+
+use super::apply::facts::Facts;
+use super::apply::machine::refusal;
+use super::apply::route::Route;
+use super::file::describe;
+use crate::cli::ReadyArgs;
+use crate::{output, Failure};
+
+/// Runs the subcommand.
+pub fn run(args: &ReadyArgs) -> Result<(), Failure> {
+    // The address first: a role that keepalived sets meanwhile is seen.
+    let addresses = Route::open()?.addresses()?;
+    let facts = Facts {
+        clusters: Connection::open()?.clusters().map_err(refusal)?,
+        addresses,
+        ..Facts::default()
+    };
+    let lines: Result<Vec<String>, Failure> = args
+        .addresses
+        .iter()
+        .map(|address| role(&facts, *address))
+        .collect();
+    output::text(&lines?.concat())
+}
+
+/// What this machine is for an address.
+fn role(facts: &Facts, address: IpAddr) -> Result<String, Failure> {
+    let one_of = [ClusterRole::Director, ClusterRole::Standby];
+    let served = facts
+        .clusters
+        .iter()
+        .filter(|cluster| cluster.name.address == address && one_of.contains(&cluster.role));
+    let served: Vec<&Cluster> = served.collect();
+    if served.is_empty() {
+        return Err(Failure::new(format!(
+            "this machine is no director of {address}: apply the file that says so, with \
+             \"sgctl cluster apply\""
+        )));
+    }
+    // Its packets come here, and nobody gives them to their owners.
+    let idle = served
+        .iter()
+        .find(|cluster| cluster.role == ClusterRole::Standby && facts.has(cluster.device, address));
+    if let Some(idle) = idle {
+        return Err(Failure::new(format!(
+            "{} is the standby's, but the device has the address: run \"sgctl cluster role \
+             director {address}\"",
+            describe(&idle.name)
+        )));
+    }
+    let lines = served
+        .iter()
+        .map(|cluster| format!("{}: {}\n", describe(&cluster.name), cluster.role));
+    Ok(lines.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::apply::facts::Local;
+    use super::*;
+    use service_group::netlink::ClusterName;
+
+    const DEVICE: u32 = 2;
+
+    fn address(last: u8) -> IpAddr {
+        [198, 51, 100, last].into()
+    }
+
+    /// A machine that serves 198.51.100.7 at these ports, and has it on a device.
+    fn facts(served: &[(u16, ClusterRole)], device: Option<u32>) -> Facts {
+        let cluster = |(port, role): &(u16, ClusterRole)| {
+            let name = ClusterName {
+                address: address(7),
+                protocol: 6,
+                port: *port,
+            };
+            Cluster {
+                role: *role,
+                device: DEVICE,
+                ..Cluster::new(name)
+            }
+        };
+        let local = |index| Local {
+            index,
+            address: address(7),
+            prefix: 32,
+        };
+        Facts {
+            clusters: served.iter().map(cluster).collect(),
+            addresses: device.map(local).into_iter().collect(),
+            ..Facts::default()
+        }
+    }
+
+    #[test]
+    fn a_director_and_a_standby_are_fit() {
+        use ClusterRole::{Director, Standby};
+        let told = role(&facts(&[(80, Director)], Some(DEVICE)), address(7));
+        assert_eq!(told, Ok("198.51.100.7 tcp port 80: director\n".to_owned()));
+        let told = role(&facts(&[(80, Standby), (443, Standby)], None), address(7));
+        assert_eq!(told.map(|told| told.lines().count()), Ok(2));
+        // That it is on another device draws nothing here.
+        assert!(role(&facts(&[(80, Standby)], Some(1)), address(7)).is_ok());
+    }
+
+    #[test]
+    fn a_black_hole_is_told() {
+        use ClusterRole::{Director, Shared, Standby};
+        for (served, device, last, told) in [
+            (&[][..], None, 7, "no director"),
+            (&[(80, Director)], None, 8, "no director"),
+            (&[(80, Shared)], None, 7, "no director"),
+            (&[(80, Standby)], Some(DEVICE), 7, "role director"),
+            (
+                &[(80, Director), (443, Standby)],
+                Some(DEVICE),
+                7,
+                "port 443",
+            ),
+        ] {
+            let failure = role(&facts(served, device), address(last)).expect_err(told);
+            assert!(failure.to_string().contains(told), "{failure}");
+            assert_eq!(failure.status(), 1);
+        }
+    }
+}
