@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Cluster IPs: how they are set, and machines that share the packets of one."""
 
+import ctypes
 import errno
 import ipaddress
 import os
@@ -18,9 +19,13 @@ sys.path.insert(0, os.path.join(HERE, "lib"))
 # pylint: disable=wrong-import-position
 from clusters import (CLUSTER, MAC, PORT, TCP, UDP, Cluster, accepted, config,  # noqa: E402
                       exchange, name_of, node, ready, table, takes_connections)
-from family import next_event, open_family, refused  # noqa: E402
+from family import another, next_event, open_family, refused  # noqa: E402
 from machines import FAMILIES, bound, ip_commands  # noqa: E402
-from service_group import PATIENCE, equal, expect, run_tests, wait_until  # noqa: E402
+from service_group import (CLONE_NEWNET, PATIENCE, equal, expect, run_tests,  # noqa: E402
+                           wait_until)
+
+CLONE_NEWUSER = 0x10000000
+PR_SET_DUMPABLE = 4
 
 
 def takes_datagrams(cluster, *sizes):
@@ -220,6 +225,50 @@ def told_again():
     refused(errno.EPERM, ynl.do, "cluster-del", name_of(4, 6, 443))
 
 
+def become_root_of_own(user):
+    """From now on root of a user's own user namespace, with a network namespace of its own."""
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
+    # The maps are the user's own to write.
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 1)
+    os.unshare(CLONE_NEWUSER | CLONE_NEWNET)
+    only = f"0 {user} 1"
+    for name, text in (("setgroups", "deny"), ("uid_map", only), ("gid_map", only)):
+        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+            file.write(text)
+
+
+def user_namespaces():
+    """Who is root of a user namespace has cluster IPs where that owns the network, nowhere else."""
+    device, ynl = one_machine()
+    whole = config(4, device, 1, hash="keyed", key=bytes(16))
+    ynl.do("cluster-set", whole)
+    outside = os.open("/proc/self/ns/net", os.O_RDONLY)
+    become_root_of_own(65534)
+    # By a socket of the one outside, whoever opened it.
+    refused(errno.EPERM, ynl.do, "cluster-set", {**whole, "epoch": 2})
+    refused(errno.EPERM, ynl.do, "cluster-del", name_of(4))
+    expect("key" not in ynl.do("cluster-get", name_of(4)), "no key")
+    try:
+        os.setns(outside, CLONE_NEWNET)
+        raise AssertionError("the namespace outside can be entered")
+    except PermissionError:
+        pass
+
+    inside = another(ynl)
+    equal([], inside.dump("cluster-get", {}), "cluster IPs inside")
+    ip_commands("link add dummy1 type dummy", "link set dummy1 up")
+    own = {**whole, "device": socket.if_nametoindex("dummy1")}
+    for epoch in (5, 6):
+        inside.do("cluster-set", {**own, "epoch": epoch})
+        told, = inside.dump("cluster-get", {})
+        equal((epoch, bytes(16)), (told["epoch"], told["key"]), "what was set inside")
+    equal(1, ynl.do("cluster-get", name_of(4))["epoch"], "the one outside")
+    inside.do("cluster-del", name_of(4))
+    equal([], inside.dump("cluster-get", {}), "what is left inside")
+    equal(1, len(ynl.dump("cluster-get", {})), "what is left outside")
+
+
 def limits():
     """As many as there may be, and as large."""
     device, ynl = one_machine()
@@ -335,7 +384,7 @@ def own_messages():
 
 if __name__ == "__main__":
     sys.exit(run_tests("cluster", [
-        refusals, told_again, limits, events, nothing_left, shared_ipv4, shared_ipv6,
-        other_hashes, macvlan, vlan, echoes_ipv4, echoes_ipv6, change_ipv4, change_ipv6,
-        other_services, malformed, own_messages,
+        refusals, told_again, user_namespaces, limits, events, nothing_left, shared_ipv4,
+        shared_ipv6, other_hashes, macvlan, vlan, echoes_ipv4, echoes_ipv6, change_ipv4,
+        change_ipv6, other_services, malformed, own_messages,
     ]))

@@ -3,9 +3,12 @@
 """Cluster IPs whose machines die, freeze, drain, come and get other weights, under load and on a
 network that loses, delays, doubles and reorders packets.
 
-What happens is random, and begins with SG_SEED. It is not quite the same each time: what becomes of
-the load depends on time and on the ports that the kernel chooses, and what may happen on the load.
-SG_CHAOS_EVENTS says how much happens in each test.
+In each test a node dies and a node freezes, and where there are directors, one takes over. The rest
+is random, as is the order, and begins with SG_SEED. It is not quite the same each time: what
+becomes of the load depends on time and on the ports that the kernel chooses, and what may happen on
+the load. SG_CHAOS_EVENTS says how much happens in each test.
+
+Some networks lose nothing. There each datagram is taken once while nothing happens.
 """
 
 import os
@@ -20,29 +23,31 @@ sys.path.insert(0, os.path.join(HERE, "lib"))
 # pylint: disable=wrong-import-position
 from clusters import MAC, NODES, Cluster, config, node, table  # noqa: E402
 from load import Load  # noqa: E402
-from machines import switch  # noqa: E402
+from machines import LENGTHS, SEGMENT, ip_commands, switch  # noqa: E402
 from service_group import expect, run_tests, wait_until  # noqa: E402
 
 SEED = os.environ.get("SG_SEED") or "1"
 IS_SLOW = os.path.exists("/sys/kernel/debug/kmemleak")
 EVENTS = int(os.environ.get("SG_CHAOS_EVENTS") or (3 if IS_SLOW else 10))
 STEPS = 12
-HASHES = ("sum5", "sum5", "keyed", "sum3")
+# Numbers of the client's other addresses: with sum3 all that one address sends has one owner.
+SOURCES = (201, 202, 204)
 ACTIVE, STANDBY = "director", "standby"
 
 
 class Chaos:
     """A cluster, what its machines are told, and what happens to them."""
 
-    def __init__(self, name, version, way=None, outer=None):
+    def __init__(self, name, version, hash_name, way=None, outer=None, loses=True):
         self.rng = random.Random(f"{SEED} {name}")
         rng = self.rng
         self.version, self.way, self.outer = version, way, outer or version
+        self.loses = loses
         self.cluster = Cluster(version, directors=2 if way else 0)
         self.machines = self.cluster.nodes + self.cluster.directors
         for machine in self.machines:
             machine.set("ipv6/conf/eth0/keep_addr_on_down", 1)
-        self.hash_name = rng.choice(HASHES)
+        self.hash_name = hash_name
         self.key = rng.randbytes(16) if self.hash_name == "keyed" else b""
         slots = rng.choice((3, 7, 16, 61))
         self.weights = {number: rng.randrange(1, 9) for number in range(1, NODES + 1)}
@@ -55,7 +60,7 @@ class Chaos:
         self.heard = {number: [set() for _ in range(slots)] for number in self.states}
         # How often it draws depends on time.
         lots = random.Random(f"{SEED} load {name}")
-        self.load = Load(self.cluster, lots, first, self.hash_name, self.key)
+        self.load = Load(self.cluster, lots, first, self.hash_name, self.key, self.sources())
         self.load.dead.add(3)
         self.move(self.cluster.nodes[2], "down")
         for machine in self.there():
@@ -63,6 +68,14 @@ class Chaos:
         if way:
             self.cluster.told(self.cluster.directors[0].mac())
         self.log = [f"IPv{version}, {way or 'shared'}, {self.hash_name}, {slots} slots"]
+
+    def sources(self):
+        """The client's addresses."""
+        client, form = self.cluster.client, SEGMENT[self.version]
+        with client:
+            ip_commands(*(f"addr add {form.format(number)}/{LENGTHS[self.version]} dev eth0"
+                          f"{' nodad' if self.version == 6 else ''}" for number in SOURCES))
+        return [form.format(number) for number in (client.number, *SOURCES)]
 
     def there(self):
         """The machines that can be told something."""
@@ -167,8 +180,15 @@ class Chaos:
         return f"{number} comes"
 
     def freeze(self):
-        """A node, or who directs, cannot be reached for a while, and nobody is told."""
-        number = self.rng.choice([machine.number for machine in self.there()])
+        """A node cannot be reached for a while, and nobody is told."""
+        return self.freeze_one(self.rng.choice(list(self.states)))
+
+    def freeze_director(self):
+        """The same of who directs, or stands by."""
+        return self.freeze_one(self.rng.choice(self.cluster.directors).number)
+
+    def freeze_one(self, number):
+        """By its own end of the cable, or by the other one."""
         machine = self.machines[number - 1]
         if self.rng.random() < 0.5:
             self.move(machine, "down")
@@ -180,15 +200,20 @@ class Chaos:
             switch(f"port{number}", True)
         return f"{number} was frozen"
 
-    def drain(self):
+    def drain(self, number=None):
         """A node drains, or does so no more."""
-        number = self.rng.choice(list(self.states))
+        number = number or self.rng.choice(list(self.states))
         others = [state for other, state in self.states.items() if other != number]
         if self.states[number] == "up" and "up" not in others:
             return None
         self.states[number] = "draining" if self.states[number] == "up" else "up"
         self.change()
         return f"{number} is {self.states[number]}"
+
+    def bring_up(self):
+        """One node more is up."""
+        draining = [number for number, state in self.states.items() if state == "draining"]
+        return self.drain(draining[0]) if draining else self.add()
 
     def weigh(self):
         """Nodes get other weights."""
@@ -199,8 +224,6 @@ class Chaos:
 
     def take_over(self):
         """Who directs dies, and the other one directs; later it is back, and stands by."""
-        if not self.way:
-            return None
         gone = self.cluster.directors[self.active]
         self.move(gone, "down")
         self.go_on(4)
@@ -214,24 +237,39 @@ class Chaos:
 
     def run(self):
         """Some of all this, and in the end all that was begun comes to its end."""
-        load, events = self.load, (self.kill, self.add, self.freeze, self.drain, self.weigh,
-                                   self.take_over)
+        load = self.load
         try:
             self.log.append(self.spoil())
-            happened = 0
-            while happened < EVENTS:
-                event = self.rng.choice(events)()
-                if event:
-                    happened += 1
-                    self.log.append(event)
-                    self.go_on()
+            self.go_on()
+            for event in self.plan():
+                self.happen(event)
             wait_until(self.has_load, "some load")
             self.finish()
-        except BaseException:
+            self.log.append(f"{load.completed} connections complete, {load.doomed} lost with their "
+                            f"nodes, {load.taken} of {len(load.datagrams)} datagrams taken")
+        finally:
             print("# " + "\n# ".join(self.log))
-            raise
-        print(f"# {self.log[0]}: {load.completed} connections complete, {load.doomed} lost with "
-              f"their nodes, {load.taken} of {len(load.datagrams)} datagrams taken")
+
+    def plan(self):
+        """What is to happen; nothing stands for something by lot."""
+        due = [self.kill, self.freeze] + ([self.take_over] if self.way else [])
+        plan = due + [None] * (EVENTS - len(due))
+        self.rng.shuffle(plan)
+        return plan
+
+    def happen(self, event):
+        """What is due, or something by lot. What cannot be is a death, if only one node is up."""
+        events = [self.kill, self.add, self.freeze, self.drain, self.weigh]
+        if self.way:
+            events += [self.freeze_director, self.take_over]
+        while not (what := (event or self.rng.choice(events))()):
+            if event:
+                self.log.append(self.bring_up())
+        self.log.append(what)
+        if self.loses:
+            self.go_on()
+        else:
+            self.load.takes_all(self.go_on)
 
     def has_load(self):
         """Goes on; whether there was enough of it yet."""
@@ -247,20 +285,23 @@ class Chaos:
             load.step(begin=0)
             return not load.connections
 
+        def send():
+            for _ in range(10):
+                load.send()
+                load.begin()
+
         wait_until(over, "the end of all connections")
-        before = len(load.datagrams)
-        for _ in range(10):
-            load.send()
-            load.begin()
+        load.takes_all(send)
         wait_until(over, "the end of new connections")
-        wait_until(lambda: load.turn(0.01) or all(takers for _, _, takers in
-                                                  load.datagrams[before:]), "all datagrams")
 
     def spoil(self):
         """Makes the network a bad one."""
         kinds = {"delay": f"{self.rng.randrange(1, 6)}ms {self.rng.randrange(1, 4)}ms",
-                 "loss": f"{self.rng.randrange(1, 4)}%", "duplicate": "2%", "reorder": "20%"}
-        chosen = set(self.rng.sample(list(kinds), self.rng.randrange(1, 4)))
+                 "reorder": "20%", "loss": f"{self.rng.randrange(1, 4)}%", "duplicate": "2%"}
+        possible = list(kinds)[:None if self.loses else 2]
+        chosen = set(self.rng.sample(possible, self.rng.randrange(1, len(possible))))
+        if self.loses:
+            chosen.add("loss")
         if "reorder" in chosen:
             chosen.add("delay")
         words = " ".join(f"{kind} {kinds[kind]}" for kind in kinds if kind in chosen)
@@ -283,29 +324,42 @@ class Chaos:
 
 def shared_ipv4():
     """Every node receives everything."""
-    Chaos("shared_ipv4", 4).run()
+    Chaos("shared_ipv4", 4, "sum5").run()
 
 
 def shared_ipv6():
-    """The same."""
-    Chaos("shared_ipv6", 6).run()
+    """The same, and another hash."""
+    Chaos("shared_ipv6", 6, "sum3").run()
 
 
-def family_of(name):
-    """A family by lot."""
-    return random.Random(f"{SEED} family {name}").choice((4, 6))
+def shared_keyed():
+    """The third hash; nothing is lost."""
+    Chaos("shared_keyed", 4, "keyed", loses=False).run()
 
 
-def directed():
+def directed_ipv4():
     """Two directors, which give packets to MAC addresses."""
-    Chaos("directed", family_of("directed"), "neighbour").run()
+    Chaos("directed_ipv4", 4, "sum3", "neighbour").run()
 
 
-def tunnelled():
-    """By tunnels; the outer family may be the other one."""
-    Chaos("tunnelled", 10 - family_of("directed"), "tunnel", family_of("outer")).run()
+def directed_ipv6():
+    """The same; nothing is lost."""
+    Chaos("directed_ipv6", 6, "keyed", "neighbour", loses=False).run()
+
+
+def tunnelled_ipv4():
+    """By tunnels, IPv4 in IPv6; nothing is lost."""
+    Chaos("tunnelled_ipv4", 4, "sum5", "tunnel", 6, loses=False).run()
+
+
+def tunnelled_ipv6():
+    """IPv6 in IPv4."""
+    Chaos("tunnelled_ipv6", 6, "keyed", "tunnel", 4).run()
 
 
 if __name__ == "__main__":
     print(f"# SG_SEED={SEED}")
-    sys.exit(run_tests("cluster_chaos", [shared_ipv4, shared_ipv6, directed, tunnelled]))
+    sys.exit(run_tests("cluster_chaos", [
+        shared_ipv4, shared_ipv6, shared_keyed, directed_ipv4, directed_ipv6, tunnelled_ipv4,
+        tunnelled_ipv6,
+    ]))

@@ -14,11 +14,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(HERE, "lib"))
 # pylint: disable=wrong-import-position
-from clusters import (PORT, TCP, UDP, Directed, accepted, exchange, name_of, ready,  # noqa: E402
-                      table, takes_connections)
-from machines import bound, ip_commands  # noqa: E402
-from rubbish import checksum  # noqa: E402
-from service_group import PATIENCE, equal, expect, run_tests, wait_until  # noqa: E402
+from clusters import (NODES, TCP, UDP, Directed, accepted, exchange, introduce,  # noqa: E402
+                      name_of, node, ready, table, takes_connections)
+from machines import FAMILIES, ip_commands  # noqa: E402
+from rubbish import too_big  # noqa: E402
+from service_group import equal, expect, run_tests, wait_until  # noqa: E402
 
 
 def directed(version, way, outer=None):
@@ -88,6 +88,69 @@ def tunnelled_crosswise_back():
     directed(6, "tunnel", 4)
 
 
+class Lasting:
+    """Connections that outlive changes of the table."""
+
+    def __init__(self, cluster):
+        self.cluster, self.epoch, self.pairs = cluster, 1, []
+        self.listeners = cluster.listeners()
+        self.how = {}
+        self.begin(6)
+
+    def begin(self, count):
+        """So many more."""
+        for _ in range(count):
+            pair = accepted(self.cluster, self.listeners, **self.how)
+            self.pairs.append((self.cluster.owner(pair[0], TCP, **self.how), pair))
+
+    def change(self, *owners, hash_name="sum5", key=b"", **changes):
+        """Another table: all go on, some of them not with the owner of their packets."""
+        self.epoch += 1
+        self.how = {"owners": owners, "hash_name": hash_name, "key": key}
+        self.cluster.direct(0, epoch=self.epoch, table=table(*owners), hash=hash_name,
+                            key=key or None, **changes)
+        asked = self.second_chances()
+        for _, pair in self.pairs:
+            exchange(*pair)
+        expect(self.second_chances() > asked, f"second chances of epoch {self.epoch}")
+        self.begin(3)
+
+    def second_chances(self):
+        """Of all nodes."""
+        return sum(self.cluster.counters(machine)["second-chance"]
+                   for machine in self.cluster.nodes)
+
+    def lose(self, gone):
+        """A node dies, and what it had is lost; the caller tells the others."""
+        expect(any(node is gone for node, _ in self.pairs), "something to lose")
+        with gone:
+            ip_commands("link set eth0 down")
+        self.pairs = [(node, pair) for node, pair in self.pairs if node is not gone]
+
+
+def other_slots(version, way):
+    """Connections go on while the numbers of slots and the hash change, and a node dies."""
+    cluster = Directed(version, way)
+    lasting = Lasting(cluster)
+    lasting.change(2, 3, 1, 1, 2, 3, 3)
+    lasting.change(3, 1, 2, 2, 1)
+    keyed = {"hash_name": "keyed", "key": bytes(range(16))}
+    lasting.change(1, 3, 2, 3, 1, **keyed)
+    lasting.lose(cluster.nodes[2])
+    lasting.change(2, 1, 1, 2, 2, **keyed, nodes=[
+        {**one, "state": "down" if one["id"] == NODES else "up"} for one in cluster.given["nodes"]])
+
+
+def other_slots_neighbour():
+    """To MAC addresses."""
+    other_slots(4, "neighbour")
+
+
+def other_slots_tunnelled():
+    """IPv6 in IPv6."""
+    other_slots(6, "tunnel")
+
+
 def ipsec(version):
     """What IPsec's policies forbid neither leaves a director nor enters a node."""
     cluster = Directed(version, "tunnel")
@@ -102,7 +165,8 @@ def ipsec(version):
         with machine:
             ip_commands(f"xfrm policy add {policy} {direction} action block")
         client.send(direction.encode())
-        wait_until(lambda node=machine: cluster.counters(node)["dropped-unreachable"], direction)
+        wait_until(lambda node=machine: cluster.counters(node)["dropped-unreachable"],
+                   f"what is blocked {direction}")
         with machine:
             ip_commands(f"xfrm policy delete {policy} {direction}")
     client.send(b"allowed")
@@ -124,17 +188,12 @@ def path_mtu(version):
     cluster = Directed(version, "tunnel")
     director, target = cluster.directors[0], cluster.nodes[0]
     ends = [ipaddress.ip_address(machine.address(version)).packed for machine in (director, target)]
-    with cluster.client:
-        if version == 4:
-            raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
-            quoted = struct.pack("!BBHHHBBH4s4s8x", 0x45, 0, 1500, 0, 0x4000, 9, 4, 0, *ends)
-            error = struct.pack("!BBHHH", 3, 4, 0, 0, 1400) + quoted
-            error = error[:2] + checksum(error).to_bytes(2, "big") + error[4:]
-        else:
-            raw = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
-            quoted = struct.pack("!IHBB16s16s8x", 6 << 28, 1460, 41, 9, *ends)
-            # The kernel sees to the checksum.
-            error = struct.pack("!BBHI", 2, 0, 0, 1400) + quoted
+    if version == 4:
+        quoted = struct.pack("!BBHHHBBH4s4s8x", 0x45, 0, 1500, 0, 0x4000, 9, 4, 0, *ends)
+    else:
+        quoted = struct.pack("!IHBB16s16s8x", 6 << 28, 1460, 41, 9, *ends)
+    protocol, error = too_big(version, 1400, quoted)
+    with cluster.client, socket.socket(FAMILIES[version], socket.SOCK_RAW, protocol) as raw:
         raw.sendto(error, (director.address(version), 0))
 
     def route():
@@ -193,6 +252,51 @@ def standby():
     for client, server in pairs:
         exchange(client, server)
     equal(cluster.directors[1].mac(), cluster.client.knows(cluster.address), "who has it")
+
+
+def astray(version):
+    """A client that has not heard who directs sends to the machine that stands by."""
+    cluster = Directed(version)
+    active, standby_one = cluster.directors
+    wrong = f"neigh replace {cluster.address} lladdr {standby_one.mac()} dev eth0 nud permanent"
+    with cluster.client:
+        ip_commands(wrong)
+    services = cluster.listeners(UDP)
+    client = cluster.client_socket(UDP)
+    owner = cluster.owner(client, UDP)
+
+    def counted(name):
+        return cluster.counters(standby_one)[name]
+
+    # A node gives it to the owner, which hears nodes.
+    client.send(b"by a node")
+    equal(b"by a node", services[owner].recv(10), "what came")
+    equal((1, 0, 0), tuple(map(counted, ("second-chance", "forwarded", "ignored"))), "by a node")
+    nodes = [node(number, version) for number in range(1, NODES + 1)]
+    cluster.set([standby_one], **{**cluster.given, "role": "standby", "node": None,
+                                  "nodes": nodes})
+    before = counted("second-chance")
+    client.send(b"by no node")
+    wait_until(lambda: counted("ignored") == 1, "what is left alone")
+    equal((before, 0), tuple(map(counted, ("second-chance", "forwarded"))), "by no node")
+    # Now it is its turn, though the packet comes by a node, which it knows to be one.
+    cluster.set([active], role="standby", **cluster.given)
+    cluster.set([standby_one], **{**cluster.given, "role": "director", "node": None,
+                                  "nodes": [*nodes, node(cluster.client.number, version)]})
+    introduce(standby_one, cluster.client, version)
+    client.send(b"directed")
+    equal(b"directed", services[owner].recv(10), "what came")
+    equal((before, 1), tuple(map(counted, ("second-chance", "forwarded"))), "directed")
+
+
+def astray_ipv4():
+    """With ARP."""
+    astray(4)
+
+
+def astray_ipv6():
+    """With neighbour discovery."""
+    astray(6)
 
 
 def hop_limit(version, level, option):
@@ -254,13 +358,8 @@ def two_directors():
         cluster.set([machine], **{**cluster.given, "role": "director", "epoch": 2,
                                   "table": table(owner)})
     # They know each other.
-    for machine, peer in ((one, other), (other, one)):
-        service = bound(peer, UDP, peer.address(4), PORT)
-        with machine:
-            sock = socket.socket(socket.AF_INET, UDP)
-        sock.sendto(b"x", service.getsockname())
-        service.settimeout(PATIENCE)
-        service.recv(10)
+    introduce(one, other, 4)
+    introduce(other, one, 4)
     cluster.told(one.mac())
     client = cluster.client_socket(UDP)
     client.send(b"x")
@@ -276,7 +375,8 @@ def two_directors():
 if __name__ == "__main__":
     sys.exit(run_tests("cluster_directed", [
         directed_ipv4, directed_ipv6, tunnelled_ipv4, tunnelled_ipv6, tunnelled_crosswise,
-        tunnelled_crosswise_back, path_mtu_ipv4, path_mtu_ipv6, ipsec_ipv4, ipsec_ipv6,
-        hop_limit_ipv4, hop_limit_ipv6,
-        device_goes_ipv4, device_goes_ipv6, device_goes_tunnelled, standby, two_directors,
+        tunnelled_crosswise_back, other_slots_neighbour, other_slots_tunnelled, path_mtu_ipv4,
+        path_mtu_ipv6, ipsec_ipv4, ipsec_ipv6, hop_limit_ipv4, hop_limit_ipv6, device_goes_ipv4,
+        device_goes_ipv6, device_goes_tunnelled, standby, astray_ipv4, astray_ipv6,
+        two_directors,
     ]))

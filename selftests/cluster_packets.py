@@ -6,6 +6,7 @@ They are random, and the same each time; SG_SEED makes others, SG_PACKETS says h
 each test. What the kernel has to say of them is a matter of its log.
 """
 
+import ipaddress
 import os
 import random
 import socket
@@ -16,16 +17,20 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(HERE, "lib"))
 # pylint: disable=wrong-import-position
-from clusters import (MAC, TCP, UDP, Cluster, Directed, accepted, exchange, ready,  # noqa: E402
-                      takes_connections)
-from rubbish import TUNNELS, Rubbish, flawed  # noqa: E402
-from service_group import equal, expect, run_tests, wait_until  # noqa: E402
+from clusters import (MAC, PORT, TCP, UDP, Cluster, Directed, accepted, exchange,  # noqa: E402
+                      ready, takes_connections)
+from machines import ETH_P_ARP, has_arp_hooks, ip_commands, pin  # noqa: E402
+from rubbish import (GRE, SOURCE_MAC, TUNNELS, TYPES, UDP as UDP_HEADER, Rubbish, arp,  # noqa: E402
+                     flawed, flawed_arp, flawed_solicitations, no_second_chances, plain,
+                     second_chance, solicitation)
+from service_group import Skip, equal, expect, run_tests, wait_until  # noqa: E402
 
 SEED = os.environ.get("SG_SEED") or "1"
 IS_SLOW = os.path.exists("/sys/kernel/debug/kmemleak")
 PACKETS = int(os.environ.get("SG_PACKETS") or (400 if IS_SLOW else 1000))
 NETWORKS = {4: "10.9.0.0/24", 6: "fd09::/64"}
-TYPES = {4: 0x0800, 6: 0x86dd}
+# Of whom the packets seem to come from.
+NOBODY = bytes.fromhex("020000000099")
 # So many frames have room where all wait (net.core.netdev_max_backlog), with the fragments of one
 # packet more, once for each port of the segment, and what they cause.
 BURST = 16
@@ -38,8 +43,7 @@ class Sender:
     """Sends frames from the client's device; whom they seem to come from answers nothing."""
 
     def __init__(self, cluster, name):
-        # What one processor sends stays in its order.
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        pin()
         self.rng = random.Random(f"{SEED} {name}")
         self.version = cluster.version
         self.services = cluster.listeners(UDP)
@@ -55,10 +59,10 @@ class Sender:
             self.sock.bind(("eth0", 0))
         self.rubbish = Rubbish(self.rng, self.version, NETWORKS[self.version], cluster.address)
 
-    def send(self, packet, mac, version=None):
+    def send(self, packet, mac, kind=None):
         """Sends a packet in a frame."""
-        kind = TYPES[version or self.version].to_bytes(2, "big")
-        self.sock.send(mac + bytes.fromhex("020000000099") + kind + packet[:1500])
+        kind = (kind or TYPES[self.version]).to_bytes(2, "big")
+        self.sock.send(mac + NOBODY + kind + packet[:1500])
         self.sent += 1
 
     def arrive(self):
@@ -71,7 +75,15 @@ class Sender:
             while self.services[machine].recv(4000) != data:
                 pass
 
-    def send_all(self, packets, count, mac, version=None):
+    def send_each(self, packets, mac, kind=None):
+        """Sends packets, a few at a time."""
+        for number, packet in enumerate(packets, 1):
+            self.send(packet, mac, kind)
+            if number % BURST == 0:
+                self.arrive()
+        self.arrive()
+
+    def send_all(self, packets, count, mac, kind=None):
         """Sends what `packets` makes until there were so many, a few at a time."""
         end, burst = self.sent + count, 0
         while self.sent < end:
@@ -79,7 +91,7 @@ class Sender:
                 self.arrive()
                 burst = self.sent + BURST
             for packet in packets():
-                self.send(packet, mac, version)
+                self.send(packet, mac, kind)
         self.arrive()
 
     def close(self):
@@ -199,21 +211,63 @@ def directed(version, way, outer=None):
     still_serves(cluster)
 
 
+class Tunnel:
+    """What seems to come from the director to a node, which would open it."""
+
+    def __init__(self, cluster, sender, outer):
+        self.cluster, self.sender, self.outer = cluster, sender, outer
+        self.node = cluster.nodes[0]
+        self.mac = bytes.fromhex(self.node.mac().replace(":", ""))
+        self.source = ipaddress.ip_address(cluster.directors[0].address(outer)).packed
+        self.wrapper = Rubbish(sender.rng, outer, NETWORKS[outer], self.node.address(outer))
+
+    def rubbish(self):
+        """A tunnel as random as what is in it, and at times in fragments."""
+        packets = self.sender.rubbish.packets()
+        for packet in packets:
+            version = self.sender.version
+            kind = self.wrapper.rng.choice(((TUNNELS[version], packet),
+                                            (GRE, self.wrapper.gre(version, packet))))
+            if len(packets) == 1 and self.wrapper.chance(0.2):
+                yield from self.wrapper.fragments(self.source, *kind)
+            else:
+                yield self.wrapper.whole(self.source, self.wrapper.destination, *kind)
+
+    def counts(self, protocol, contents):
+        """What the node counts for these in tunnels without a flaw."""
+        before, sound = counted(self.cluster, self.node), self.sender.sound
+        packets = [plain(self.outer, self.source, self.wrapper.destination, protocol, content)
+                   for content in contents]
+        self.sender.send_each(packets, self.mac, TYPES[self.outer])
+        seen = counted(self.cluster, self.node, before)
+        seen["owned"] -= (self.sender.sound - sound) // len(self.cluster.nodes)
+        return {name: seen[name] for name in (*FATES, "second-chance-in") if seen[name]}
+
+
 def tunnelled(cluster, sender, outer):
     """Rubbish in a packet from the director, which a node would open."""
-    node, director = cluster.nodes[0], cluster.directors[0]
-    mac = bytes.fromhex(node.mac().replace(":", ""))
-    wrapper = Rubbish(sender.rng, outer, NETWORKS[outer], node.address(outer))
-    source = socket.inet_pton({4: socket.AF_INET, 6: socket.AF_INET6}[outer],
-                              director.address(outer))
-    before, sent, sound = counted(cluster, node), sender.sent, sender.sound
-    sender.send_all(lambda: [wrapper.whole(source, wrapper.destination, TUNNELS[sender.version],
-                                           packet) for packet in sender.rubbish.packets()],
-                    PACKETS // 2, mac, outer)
-    seen = counted(cluster, node, before)
+    tunnel = Tunnel(cluster, sender, outer)
+    before, sent, sound = counted(cluster, tunnel.node), sender.sent, sender.sound
+    sender.send_all(tunnel.rubbish, PACKETS // 2, tunnel.mac, TYPES[outer])
+    seen = counted(cluster, tunnel.node, before)
     sent, sound = sender.sent - sent, (sender.sound - sound) // len(cluster.nodes)
     expect(sum(seen[name] for name in FATES) - sound <= sent, f"counted of {sent}: {seen}")
     expect(seen["owned"] > sound, f"some were opened: {seen}")
+    expect(seen["second-chance-in"], f"some had a second chance: {seen}")
+    flawed_tunnels(tunnel, sender.version, sender.rubbish.source(), sender.rubbish.destination)
+
+
+def flawed_tunnels(tunnel, version, *ends):
+    """What contradicts itself in a tunnel is malformed; nobody looks into what is no tunnel."""
+    packets = flawed(version, *ends)
+    expected = {"dropped-malformed": len(packets)}
+    equal(expected, tunnel.counts(TUNNELS[version], packets), "flawed ones")
+    equal(expected, tunnel.counts(GRE, [second_chance(version, one) for one in packets]),
+          "flawed ones with a second chance")
+    sound = plain(version, *ends, UDP_HEADER, bytes(2) + PORT.to_bytes(2, "big") + b"\0\x08\0\0")
+    equal(1, tunnel.counts(GRE, [second_chance(version, sound)])["second-chance-in"], "a sound one")
+    equal({}, tunnel.counts(GRE, no_second_chances(version, sound)), "what is no second chance")
+    equal({}, tunnel.counts(TUNNELS[10 - version], [sound]), "a packet of the other family")
 
 
 def directed_ipv4():
@@ -236,8 +290,66 @@ def tunnelled_ipv6():
     directed(6, "tunnel")
 
 
+def tunnelled_in_ipv4():
+    """IPv4 in IPv4."""
+    directed(4, "tunnel")
+
+
+def tunnelled_back():
+    """IPv6 in IPv4."""
+    directed(6, "tunnel", 4)
+
+
+def answered(cluster):
+    """How many questions each node has answered."""
+    return [cluster.counters(machine)["answered"] for machine in cluster.nodes]
+
+
+def questions(version, mac, kind, flawed_ones, sound):
+    """Who asks for the address, or seems to, is answered if the question makes sense."""
+    cluster = Cluster(version)
+    cluster.set()
+    # So that the client does not ask itself.
+    with cluster.client:
+        ip_commands(f"neigh replace {cluster.address} lladdr {MAC.hex(':')} dev eth0")
+    sender = Sender(cluster, f"questions {version}")
+    sender.arrive()
+    before = answered(cluster)
+    ends = sender.rubbish.source(), sender.rubbish.destination
+    for packet in flawed_ones(NOBODY, *ends):
+        sender.send_each([packet], mac, kind)
+        equal(before, answered(cluster), f"answers to {packet.hex()}")
+    sender.send_each(sound(*ends), mac, kind)
+    equal([count + len(sound(*ends)) for count in before], answered(cluster), "sound ones")
+    before = answered(cluster)
+    sender.send_all(lambda: [sender.rubbish.question(NOBODY)], PACKETS // 2, mac, kind)
+    since = {now - then for then, now in zip(before, answered(cluster))}
+    expect(len(since) == 1 and 0 < min(since) < PACKETS // 2, f"answers of nodes: {since}")
+    sender.close()
+    still_serves(cluster)
+
+
+def questions_ipv4():
+    """ARP requests, to all."""
+    if not has_arp_hooks():
+        raise Skip("the kernel shows no ARP")
+    questions(4, bytes([255] * 6), ETH_P_ARP, flawed_arp,
+              lambda *ends: [arp(NOBODY, *ends), arp(NOBODY, *ends, hardware=6)])
+
+
+def questions_ipv6():
+    """Neighbour solicitations, to those who may have the address."""
+    own = bytes([SOURCE_MAC, 1]) + NOBODY
+    questions(6, bytes.fromhex("3333ff000100"), TYPES[6], flawed_solicitations,
+              lambda *ends: [solicitation(*ends, own), solicitation(*ends),
+                             solicitation(*ends, bytes([14, 1]) + bytes(6) + own),
+                             solicitation(*ends, own, destination=ends[1]),
+                             solicitation(bytes(16), ends[1])])
+
+
 if __name__ == "__main__":
     print(f"# SG_SEED={SEED}")
     sys.exit(run_tests("cluster_packets", [
         shared_ipv4, shared_ipv6, directed_ipv4, directed_ipv6, tunnelled_ipv4, tunnelled_ipv6,
+        tunnelled_in_ipv4, tunnelled_back, questions_ipv4, questions_ipv6,
     ]))

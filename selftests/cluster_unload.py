@@ -6,7 +6,6 @@ SG_MODULE is the module's path. What cannot be let go shows in the kernel's log,
 module that stays, or as a leak after all tests.
 """
 
-import errno
 import os
 import signal
 import socket
@@ -18,18 +17,17 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(HERE, "lib"))
 # pylint: disable=wrong-import-position
-from clusters import (CLUSTER, MAC, PORT, TCP, UDP, Cluster, Directed, config,  # noqa: E402
-                      name_of, open_family_on, table, takes_connections)
-from family import forget_family, open_family  # noqa: E402
+from clusters import (CLUSTER, MAC, PORT, TCP, UDP, Cluster, Directed, accepted,  # noqa: E402
+                      config, exchange, name_of, node, open_family_on, table, takes_connections)
+from failures import Failures, Sometimes  # noqa: E402
+from family import forget_family  # noqa: E402
 from machines import FAMILIES, ip_commands  # noqa: E402
-from service_group import (Skip, die_with_parent, equal, expect, run_tests,  # noqa: E402
-                           wait_until)
+from service_group import die_with_parent, equal, run_tests, wait_until  # noqa: E402
 
 # What neighbour solicitations for the IPv6 address are sent to.
 SOLICITED = "3333ff000100"
-FAILSLAB = "/sys/kernel/debug/failslab/ignore-gfp-wait"
-# No operation allocates as often; the walk does not end by itself.
-MOST_FAILURES = 2000
+# How many allocations for packets fail.
+FAILED_PACKETS = 500
 
 
 class Traffic:
@@ -224,150 +222,23 @@ def device_directed():
         takes_connections(cluster, 4)
 
 
-# Failures.
-
-class Captured(Exception):
-    """What was to be sent."""
-
-
-class Capture:
-    """Has a request's bytes in place of an answer."""
-
-    @staticmethod
-    def send(payload, *_):
-        """To nobody."""
-        raise Captured(payload)
-
-
-def request(ynl, command, attributes):
-    """A request as bytes, so that nothing but the request itself fails."""
-    sock, ynl.sock = ynl.sock, Capture()
-    try:
-        ynl.do(command, attributes)
-    except Captured as captured:
-        return captured.args[0]
-    finally:
-        ynl.sock = sock
-    raise AssertionError("nothing was sent")
-
-
-class Failures:
-    """An operation of which each allocation fails once."""
-
-    def __init__(self):
-        if not os.path.exists(FAILSLAB):
-            raise Skip("this kernel has no fault injection (no /proc/self/fail-nth)")
-        for path, value in ((FAILSLAB, "N"),
-                            ("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N"),
-                            ("/sys/kernel/debug/fail_page_alloc/min-order", "0")):
-            with open(path, "w", encoding="ascii") as file:
-                file.write(value)
-        self.nth = os.open("/proc/thread-self/fail-nth", os.O_RDWR)
-        ip_commands("link add dummy0 type dummy", "link set dummy0 up")
-        self.device = socket.if_nametoindex("dummy0")
-        self.ynl = open_family()
-
-    def arm(self, nth):
-        """The copy of the number itself may be what fails, if one is due; then none is."""
-        try:
-            os.pwrite(self.nth, str(nth).encode(), 0)
-        except OSError:
-            os.pwrite(self.nth, str(nth).encode(), 0)
-
-    def disarm(self):
-        """Whether the one that was to fail was met."""
-        try:
-            left = int(os.pread(self.nth, 16, 0).split(b"\0")[0])
-        except OSError:
-            # This very copy was the one.
-            left = 1
-        self.arm(0)
-        return left == 0
-
-    def attempt(self, payload, nth):
-        """The error of a request, and whether a failure was met."""
-        sock = self.ynl.sock
-        self.arm(nth)
-        try:
-            sock.send(payload)
-            error = 0
-        except OSError as failed:
-            error = failed.errno
-        met = self.disarm()
-        if not error:
-            try:
-                error = -int.from_bytes(sock.recv(1 << 16)[16:20], sys.byteorder, signed=True)
-            except OSError as failed:
-                error = failed.errno
-        return error, met
-
-    def state(self):
-        """All there is, and what the device receives for it."""
-        told = [self.ynl.do("cluster-get", {name: one[name] for name in
-                                            ("family", "protocol", "port", "address")})
-                for one in self.ynl.dump("cluster-get", {})]
-        # But not for how many, the kernel's own among them, of which it forgets some.
-        with open("/proc/net/dev_mcast", encoding="ascii") as file:
-            groups = [line.split()[4] for line in file]
-        with open("/proc/net/igmp6", encoding="ascii") as file:
-            return told, groups, [line.split()[:4] for line in file]
-
-    def walk(self, prepare, command, attributes):
-        """Each failure is told and has changed nothing, or all is done."""
-        payload = request(self.ynl, command, attributes)
-        prepare()
-        before = self.state()
-        equal(0, self.attempt(payload, 0)[0], "without a failure")
-        done = self.state()
-        failures = 0
-        for nth in range(1, MOST_FAILURES):
-            prepare()
-            equal(before, self.state(), f"what is there before failure {nth}")
-            error, met = self.attempt(payload, nth)
-            now = self.state()
-            if not met:
-                equal((0, done), (error, now), "what was done in the end")
-                print(f"# {command}: {nth - 1} allocations, {failures} errors")
-                expect(failures > 3, "some failures")
-                return
-            if error:
-                failures += 1
-                expect(error in (errno.ENOMEM, errno.ENOBUFS, errno.EFAULT),
-                       f"failure {nth}: {errno.errorcode.get(error, error)}")
-                # The answer itself may not have found room.
-                expect(now == before or error == errno.ENOBUFS and now == done,
-                       f"failure {nth} has left something: {before}, {now}")
-            else:
-                equal(done, now, f"failure {nth} was not told")
-        raise AssertionError("no end")
-
+# Memory.
 
 def failures(version):
     """A first cluster IP, another one, a change of one, and the end of it."""
     walks = Failures()
-    ynl = walks.ynl
+    walk, only = walks.walk, walks.only
     whole = config(version, walks.device, 1)
     other = config(version, walks.device, 1, protocol=6, port=PORT)
     keyed = {**whole, "epoch": 2, "hash": "keyed", "key": bytes(16), "table": table(*[1, 2] * 30),
              "mac": bytes.fromhex("0300c0ffee02")}
 
-    def only(*those):
-        def prepare():
-            for one in ynl.dump("cluster-get", {}):
-                ynl.do("cluster-del", {name: one[name] for name in
-                                       ("family", "protocol", "port", "address")})
-            for one in those:
-                ynl.do("cluster-set", one)
-        return prepare
-
-    walks.walk(only(), "cluster-set", whole)
-    walks.walk(only(whole), "cluster-set", other)
-    walks.walk(only(other, whole), "cluster-set", keyed)
-    walks.walk(only(whole), "cluster-set", {**whole, "epoch": 2, "table": table(3, 1, 2)})
-    walks.walk(only(other, whole), "cluster-del", name_of(version))
-    only()()
-    # It waits for whoever keeps it.
-    ip_commands("link del dummy0")
+    walk(only(), "cluster-set", whole)
+    walk(only(whole), "cluster-set", other)
+    walk(only(other, whole), "cluster-set", keyed)
+    walk(only(whole), "cluster-set", {**whole, "epoch": 2, "table": table(3, 1, 2)})
+    walk(only(other, whole), "cluster-del", name_of(version))
+    walks.end()
 
 
 def failures_ipv4():
@@ -380,9 +251,65 @@ def failures_ipv6():
     failures(6)
 
 
+def failures_directed():
+    """The same of a director with tunnels of both families, whose nodes spill."""
+    walks = Failures()
+    walk, only = walks.walk, walks.only
+    nodes = [node(1, 6), node(2, 6, way="tunnel"), node(3, 4, way="tunnel")]
+    whole = config(6, walks.device, 1, role="director", mac=None, spill=1, nodes=nodes)
+    other = {**whole, "protocol": 6, "port": PORT}
+    # Other owners and another way; then another number of slots.
+    moved = {**whole, "epoch": 2, "table": table(3, 1, 2),
+             "nodes": [nodes[0], node(2, 6), {**nodes[2], "state": "draining"}]}
+    divided = {**moved, "epoch": 3, "table": table(*[2, 1] * 30)}
+
+    walk(only(), "cluster-set", whole)
+    walk(only(other, whole), "cluster-set", moved)
+    walk(only(whole, moved), "cluster-set", divided)
+    walk(only(other, whole), "cluster-del", name_of(6))
+    walks.end()
+
+
+def no_memory(version, way, outer):
+    """Packets for which there is none are lost, through a director and to their second chance.
+    Afterwards traffic goes on, and so do connections."""
+    sometimes = Sometimes(FAILED_PACKETS, 10)
+    cluster = Directed(version, way, outer)
+    director, listeners = cluster.directors[0], cluster.listeners()
+    pairs = [accepted(cluster, listeners) for _ in range(3)]
+    for listener in listeners.values():
+        listener.close()
+    # None is with the owner of its packets any more.
+    cluster.direct(0, epoch=2, table=table(2, 3, 1))
+
+    def over():
+        for client, _ in pairs:
+            client.send(b"x")
+        return sometimes.over()
+
+    with Traffic(cluster):
+        comes(cluster, director, "forwarded")
+        with sometimes:
+            wait_until(over, "failures")
+        comes(cluster, director, "forwarded")
+        for client, server in pairs:
+            exchange(client, server)
+        takes_connections(cluster, 3, owners=(2, 3, 1))
+
+
+def no_memory_neighbours():
+    """IPv6, directed to MAC addresses."""
+    no_memory(6, "neighbour", 6)
+
+
+def no_memory_tunnelled():
+    """IPv4, directed by tunnels of the other family."""
+    no_memory(4, "tunnel", 6)
+
+
 if __name__ == "__main__":
     sys.exit(run_tests("cluster_unload", [
         module_shared, module_directed, module_tunnelled, namespace_shared, namespace_neighbours,
         namespace_tunnelled, device_shared, device_directed, failures_ipv4,
-        failures_ipv6,
+        failures_ipv6, failures_directed, no_memory_neighbours, no_memory_tunnelled,
     ]))

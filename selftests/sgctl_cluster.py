@@ -24,6 +24,7 @@ from service_group import (PATIENCE, checkout, equal, expect, run_tests, start, 
 
 SGCTL = os.environ.get("SG_BIN", f"{checkout()}/build/bin") + "/sgctl"
 ADDRESS = "198.51.100.7"
+OTHER, NINTH = "198.51.100.8", "198.51.100.9"
 PORT = 80
 # The one that the nodes share, if the file does not say otherwise.
 MAC = "03:53:c6:33:64:07"
@@ -165,6 +166,14 @@ def conversations(cluster, services, count):
     return pairs
 
 
+def served(cluster, name):
+    """All that a machine serves, and its addresses; what is counted is left out."""
+    told = json.loads(cluster.run(name, "show", "--json"))
+    with cluster.machines[name]:
+        addresses = subprocess.check_output(["ip", "-brief", "addr"], text=True)
+    return [one | {"counters": None} for one in told], sorted(addresses.split())
+
+
 def life(text):
     """From nothing to a cluster, through a drain, and back."""
     cluster = Cluster(text)
@@ -234,8 +243,8 @@ def another_hash_is_applied():
     cluster = Cluster(SHARED)
     cluster.run("a", "plan", cluster.file)
     cluster.run("a", "apply", cluster.file, "--node", "a")
-    for epoch, words in enumerate((["--hash", "sum3"], ["--hash", "keyed"], ["--slots", "502"]), 2):
-        cluster.run("a", "set", ADDRESS, *words, "--file", cluster.file, "--node", "a")
+    for epoch, words in enumerate(("--hash=sum3", "--hash=keyed", "--new-key", "--slots=502"), 2):
+        cluster.run("a", "set", ADDRESS, words, "--file", cluster.file, "--node", "a")
         equal(epoch, cluster.shown("a")["epoch"], f"epoch after {words}")
     with open(cluster.file, encoding="utf-8") as file:
         text = file.read().replace('"keyed"', '"sum5"')
@@ -323,8 +332,22 @@ def what_is_wrong_is_told():
     before = os.stat(cluster.file).st_mtime_ns
     said = cluster.run("a", "apply", cluster.file, "--node", "a", status=2)
     expect("cluster.toml:" in said, f"where: {said}")
+    equal(said, cluster.run("a", "check", cluster.file, status=1), "what a check tells")
     equal(before, os.stat(cluster.file).st_mtime_ns, "the file")
     equal(None, cluster.shown("a"), "what is served")
+
+
+def what_may_not_be_meant_is_told():
+    """It is done all the same."""
+    cluster = Cluster(SHARED)
+    cluster.run("a", "plan", cluster.file)
+    change = ("--file", cluster.file, "--no-apply")
+    said = cluster.run("a", "node", "del", "c", *change)
+    expect("connections that it has break" in said and "from c to a" in said, f"del: {said}")
+    expect("sgctl: " not in cluster.run("a", "drain", "b", *change), "a drain that moves slots")
+    said = cluster.run("a", "drain", "a", *change)
+    expect("no node is up" in said, f"drain: {said}")
+    cluster.run("a", "check", cluster.file)
 
 
 def an_older_file_is_refused():
@@ -341,9 +364,41 @@ def an_older_file_is_refused():
     equal(2, cluster.shown("a")["epoch"], "epoch")
 
 
+def all_or_nothing():
+    """What was done before the kernel refuses something is undone; what that loses is told."""
+    eighth = f'[[address]]\nip = "{OTHER}"\ndevice = "eth0"\n'
+    cluster = Cluster(SHARED + eighth)
+    cluster.run("a", "plan", cluster.file)
+    cluster.apply(but="bc")
+    answers = has_arp_hooks()
+    if answers:
+        cluster.client.asks(ADDRESS, 1)
+    with open(cluster.file, encoding="utf-8") as file:
+        right = file.read()
+    before = served(cluster, "a")
+    # The kernel takes Ethernet devices only; the tool leaves that to it.
+    refused = right.replace(f'{OTHER}"\ndevice = "eth0"', f'{OTHER}"\ndevice = "lo"')
+    more = eighth.replace(OTHER, NINTH)
+    young = refused.replace(f'{ADDRESS}"\n', f'{ADDRESS}"\nsettle = 5\n') + more
+    moved = refused.replace("id = 2\n", 'id = 2\nstate = "draining"\n') + more
+    less = NODES + more.replace("eth0", "lo")
+    for text, failed, lost in ((young, OTHER, ""), (less, NINTH, ""), (moved, OTHER, ADDRESS)):
+        with open(cluster.file, "w", encoding="utf-8") as file:
+            file.write(text)
+        cluster.run("a", "plan", cluster.file)
+        said = cluster.run("a", "apply", cluster.file, "--node", "a", status=1)
+        outcome = "; all is served as it was, but " if lost else "; nothing has changed"
+        expect(f"{failed} was not set up: " in said and outcome in said, said)
+        equal(before, served(cluster, "a"), f"what is served after: {said}")
+        if answers:
+            equal(bool(lost), not cluster.counter("a", "answered"), f"whether counts are lost: {said}")
+        equal(bool(lost), said.endswith(f" of {lost}\n"), f"whether that is told: {said}")
+
+
 if __name__ == "__main__":
     sys.exit(run_tests("sgctl_cluster", [
         shared, directed, tunnelled, a_director_of_tunnels_is_a_node, another_hash_is_applied,
-        changes_at_once, watched_traffic_is_told_early,
-        a_new_node_resets_nothing, what_is_wrong_is_told, an_older_file_is_refused,
+        changes_at_once, watched_traffic_is_told_early, a_new_node_resets_nothing,
+        what_is_wrong_is_told, what_may_not_be_meant_is_told, an_older_file_is_refused,
+        all_or_nothing,
     ]))

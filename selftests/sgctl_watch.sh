@@ -15,21 +15,6 @@ TESTS=(show_columns show_rescued monitor monitor_changes monitor_words why_redir
 	why_gone why_dropped why_nothing top_once top_live top_signal top_errors export_page
 	export_errors without_module)
 
-# start_watching OPTION… - monitor, with its output in $dir/events, when it listens.
-start_watching() {
-	"$SGCTL" monitor "$@" >"$dir/events" 2>"$dir/monitor" &
-	watcher=$!
-	wait_until grep -q listening "$dir/monitor"
-}
-
-# saw TEXT… - whether each is in the events.
-saw() {
-	local text
-	for text in "$@"; do
-		grep -qF -- "$text" "$dir/events" || return 1
-	done
-}
-
 # --- The tests.
 
 # Each column, of a connection that stayed and one that was redirected.
@@ -226,18 +211,6 @@ top_errors() {
 	expect_status 2 "$SGCTL" top --interval 1ms
 }
 
-# start_export - with the page's address in $url.
-start_export() {
-	"$SGCTL" export --listen 127.0.0.1:0 2>"$dir/export" &
-	watcher=$!
-	wait_until grep -q 'http://' "$dir/export"
-	url=$(sed -n 's/.*\(http:.*\)/\1/p' "$dir/export")
-}
-
-fetch() {
-	curl -s --max-time 60 -o "$dir/out" -w '%{http_code} %{content_type}' "$@"
-}
-
 export_page() {
 	local seen labels group
 	start_outcome redirected
@@ -280,7 +253,7 @@ without_module() {
 	[[ $seen == 503* ]] || complain "answered: $seen"
 	grep -q modprobe "$dir/out" || complain "does not say what to do: $(<"$dir/out")"
 	for command in show 'top --once' monitor 'set --group 1 --policy balance' \
-		'why 127.0.0.1:1 127.0.0.1:2'; do
+		'cluster ready 198.51.100.7' 'why 127.0.0.1:1 127.0.0.1:2'; do
 		expect_status 1 "$SGCTL" $command
 		expect_err modprobe
 	done

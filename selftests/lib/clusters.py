@@ -123,6 +123,16 @@ def ready(sockets):
     return [machine for machine, sock in sockets.items() if sock in seen]
 
 
+def introduce(one, other, version):
+    """Has a datagram come from one machine to another one's own address: they know each other's
+    MAC addresses then, and what was sent before it has come as well."""
+    service = bound(other, UDP, other.address(version), PORT + 1)
+    with one, socket.socket(FAMILIES[version], UDP) as sock:
+        sock.sendto(b"x", service.getsockname())
+    service.recv(10)
+    service.close()
+
+
 def exchange(client, server):
     """Both ways, both ends. A socket with a time limit does not wait for all by itself."""
     for one, other in ((client, server), (server, client)):
@@ -163,8 +173,8 @@ class Directed(Cluster):
     """The same with two machines more, of which the first one directs: 4 and 5, nodes without
     slots."""
 
-    def __init__(self, version, way="neighbour", outer=None, **changes):
-        super().__init__(version, directors=2)
+    def __init__(self, version, way="neighbour", outer=None, kind=None, **changes):
+        super().__init__(version, directors=2, kind=kind)
         self.given = {"mac": None, "nodes": [node(number, outer or version, way=way)
                                              for number in range(1, NODES + 3)]}
         self.direct(0, **changes)

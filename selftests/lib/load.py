@@ -6,13 +6,15 @@ or while a connection began. Nothing depends on time.
 """
 
 import ipaddress
+import re
 import selectors
 import socket
 import struct
+import subprocess
 
 from clusters import PORT, PROTOCOL, TCP, UDP, VALUE
 from machines import FAMILIES, bound
-from service_group import equal, expect
+from service_group import equal, expect, wait_until
 
 # What connections carry, from an offset of their own on.
 BYTES = bytes((at * 167 + (at >> 8) * 59) & 255 for at in range(1 << 16))
@@ -26,7 +28,8 @@ class Connection:
 
     def __init__(self, client, slot, goal):
         self.client, self.slot, self.goal = client, slot, goal
-        self.port = client.getsockname()[1]
+        self.source = client.getsockname()[:2]
+        self.port = self.source[1]
         self.server = self.node = None
         # Whom its SYN may have reached.
         self.owners = set()
@@ -39,15 +42,15 @@ class Connection:
         return BYTES[first + begin:first + end]
 
     def __str__(self):
-        return (f"connection from port {self.port}, slot {self.slot}, node {self.node}, begun at "
+        return (f"connection from {self.source}, slot {self.slot}, node {self.node}, begun at "
                 f"{sorted(self.owners)}, {self.sent} sent, {self.got} came, {self.back} back")
 
 
 class Load:
     """Who owns what, and what is under way."""
 
-    def __init__(self, cluster, rng, table, hash_name, key):
-        self.cluster, self.rng = cluster, rng
+    def __init__(self, cluster, rng, table, hash_name, key, sources):
+        self.cluster, self.rng, self.sources = cluster, rng, sources
         self.hash_name, self.key = hash_name, key
         # By epoch, which begins at 1; the epochs that are in force on some machine.
         self.tables = {1: table}
@@ -71,7 +74,7 @@ class Load:
         with self.cluster.client:
             sock = socket.socket(FAMILIES[version], kind)
         sock.setblocking(False)
-        sock.bind((self.cluster.client.address(version), 0))
+        sock.bind((self.rng.choice(self.sources), 0))
         if kind == UDP:
             sock.connect((self.cluster.address, PORT))
         return sock
@@ -108,7 +111,7 @@ class Load:
         sock = self.socket(TCP)
         one = Connection(sock, self.slot(sock, TCP), self.rng.randrange(500, 12000))
         one.owners = self.alive(one.slot)
-        self.connections[one.port] = one
+        self.connections[one.source] = one
         self.watch(sock, IN | OUT, self.client, one)
         sock.connect_ex((self.cluster.address, PORT))
 
@@ -125,15 +128,15 @@ class Load:
         except OSError as error:
             self.broke(one, error)
 
-    def send(self):
+    def send(self, sender=None):
         """Sends a datagram; the kernel's error is one of an earlier one."""
-        sender = self.rng.choice(self.senders)
+        sender = sender or self.rng.choice(self.senders)
         size = 1600 if self.rng.random() < 0.1 else 4
         try:
             sender.send(struct.pack("=I", len(self.datagrams)).ljust(size, b"d"))
         except OSError:
             return
-        self.datagrams.append((self.slot(sender, UDP), self.oldest, []))
+        self.datagrams.append((sender, self.slot(sender, UDP), self.oldest, []))
 
     def step(self, begin=0.3, timeout=0.002):
         """A little of everything."""
@@ -145,6 +148,49 @@ class Load:
         self.send()
         self.turn(timeout)
 
+    def takes_all(self, send):
+        """Has datagrams sent while nothing happens and nothing is lost: each is taken once."""
+        # What could not be found lately may be looked for in vain a while longer.
+        begin = len(self.datagrams)
+        wait_until(lambda: self.reaches_all(begin), "a datagram of each sender")
+        begin = len(self.datagrams)
+        send()
+        try:
+            wait_until(lambda: self.turn(0.01) or not self.missing(begin), "all datagrams")
+        except AssertionError:
+            self.tell_losses(begin)
+            raise
+        for sender, slot, _, takers in self.datagrams[begin:]:
+            equal([self.tables[self.newest][slot]], takers,
+                  f"who took a datagram of {sender.getsockname()[:2]}")
+
+    def missing(self, begin):
+        """Datagrams, of those from there on, that nobody has taken."""
+        return [one for one in self.datagrams[begin:] if not one[-1]]
+
+    def tell_losses(self, begin):
+        """Says what is missing, and what each machine knows of losses."""
+        for sender, slot, *_ in self.missing(begin):
+            print(f"# missing: from {sender.getsockname()[:2]}, slot {slot}, owned by "
+                  f"{self.tables[self.newest][slot]}")
+        cluster = self.cluster
+        for machine in [*cluster.nodes, *cluster.directors]:
+            print(f"# {machine.number}: {cluster.counters(machine)}")
+            with machine:
+                told = subprocess.run(["nstat", "-asz", "*Error*", "*Discard*", "*Fail*"],
+                                      capture_output=True, text=True, check=False).stdout
+            losses = re.findall(r"^(\w+) +([1-9]\d*)", told, re.MULTILINE)
+            print(f"# {machine.number}: {losses}")
+
+    def reaches_all(self, begin):
+        """Whether a datagram of each sender, of those from `begin` on, was taken; sends others."""
+        reached = {sender for sender, *_, takers in self.datagrams[begin:] if takers}
+        for sender in self.senders:
+            if sender not in reached:
+                self.send(sender)
+        self.turn(0.01)
+        return len(reached) == len(self.senders)
+
     # What comes.
 
     def turn(self, timeout):
@@ -155,12 +201,17 @@ class Load:
                 handler(sock, *arguments)
 
     def take(self, sock, node):
+        """Datagrams have come to a node. None is left, or there would soon be no room."""
+        while True:
+            try:
+                number, = struct.unpack_from("=I", sock.recv(4000))
+            except BlockingIOError:
+                return
+            self.taken_by(node, number)
+
+    def taken_by(self, node, number):
         """A datagram has come to a node."""
-        try:
-            number, = struct.unpack_from("=I", sock.recv(4000))
-        except BlockingIOError:
-            return
-        slot, since, takers = self.datagrams[number]
+        _, slot, since, takers = self.datagrams[number]
         owners = self.owners(slot, since)
         expect(node in owners, f"node {node} took a datagram of slot {slot}, owned by {owners}")
         expect(self.duplicates or node not in takers, f"node {node} took a datagram twice")
@@ -173,7 +224,7 @@ class Load:
             server, peer = listener.accept()
         except BlockingIOError:
             return
-        one = self.connections.get(peer[1])
+        one = self.connections.get(peer[:2])
         if not one:
             # It was given up, as a node that may have had it has died.
             server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
@@ -224,7 +275,7 @@ class Load:
         if not data:
             equal(one.goal, one.back, f"all bytes of {one}")
             self.completed += 1
-            del self.connections[one.port]
+            del self.connections[one.source]
             self.selector.unregister(sock)
             sock.close()
 
@@ -237,7 +288,7 @@ class Load:
 
     def give_up(self, one):
         """A connection is lost."""
-        del self.connections[one.port]
+        del self.connections[one.source]
         self.doomed += 1
         for sock in (one.client, one.server):
             if sock and sock.fileno() >= 0:

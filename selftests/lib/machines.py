@@ -15,6 +15,7 @@ import subprocess
 from service_group import CLONE_NEWNET, PATIENCE, checkout, equal
 
 SEGMENT = {4: "10.9.0.{}", 6: "fd09::{:x}"}
+LENGTHS = {4: 24, 6: 64}
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCGIFHWADDR = 0x8913, 0x8914, 0x8927
 IFF_UP = 1
@@ -73,9 +74,12 @@ class Machine:
         """Has it use its device, one of that kind on the one that the cable is in, if one is
         given; and runs more commands there."""
         lower = ("link set low0 up", f"link add link low0 name eth0 type {kind}") if kind else ()
+        if kind == "bridge":
+            lower = ("link add eth0 type bridge", "link set low0 master eth0 up")
         with self:
-            ip_commands(*lower, f"addr add {self.address(4)}/24 dev eth0",
-                        f"addr add {self.address(6)}/64 dev eth0 nodad", "link set eth0 up", *more)
+            ip_commands(*lower, f"addr add {self.address(4)}/{LENGTHS[4]} dev eth0",
+                        f"addr add {self.address(6)}/{LENGTHS[6]} dev eth0 nodad",
+                        "link set eth0 up", *more)
 
     def device(self):
         """Index of its device."""
@@ -141,6 +145,11 @@ def bound(machine, kind, address, port):
             sock.listen(64)
     sock.settimeout(PATIENCE)
     return sock
+
+
+def pin():
+    """From now on one processor sends all, which so stays in its order."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
 def has_arp_hooks():

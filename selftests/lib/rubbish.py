@@ -7,6 +7,10 @@ import struct
 TCP, UDP, ICMP, ICMPV6, SCTP, UDP_LITE = 6, 17, 1, 58, 132, 136
 HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION = 0, 43, 44, 51, 60
 TUNNELS = {4: 4, 6: 41}
+GRE = 47
+# Of frames, and of what is in GRE.
+TYPES = {4: 0x0800, 6: 0x86dd}
+SOLICITATION, SOURCE_MAC = 135, 1
 
 
 def checksum(data):
@@ -26,6 +30,15 @@ def plain(version, source, destination, protocol, upper):
     header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(upper), 0, 0, 64, protocol, 0, source,
                          destination)
     return header[:10] + struct.pack("!H", checksum(header)) + header[12:] + upper
+
+
+def too_big(version, mtu, quoted):
+    """The protocol and the error of a router which could not send on what is quoted. With IPv6 the
+    kernel sees to the checksum."""
+    if version == 6:
+        return ICMPV6, struct.pack("!BBHI", 2, 0, 0, mtu) + quoted
+    error = struct.pack("!BBHHH", 3, 4, 0, 0, mtu) + quoted
+    return ICMP, error[:2] + struct.pack("!H", checksum(error)) + error[4:]
 
 
 def flawed(version, source, destination):
@@ -54,6 +67,66 @@ def flawed(version, source, destination):
                    (DESTINATION, bytes([UDP, 1]) + bytes(6)),
                    (icmp, quoting(destination, source, FRAGMENT, later))]
     return [plain(version, source, destination, *upper) for upper in uppers]
+
+
+def second_chance(version, packet, flags=0, kind=None):
+    """GRE about a packet; flags and another kind are not as a node sends it."""
+    return struct.pack("!HH", flags, TYPES[version] if kind is None else kind) + packet
+
+
+def no_second_chances(version, packet):
+    """GRE that no node sends: other flags, versions and kinds, and what is too short."""
+    yield from (second_chance(version, packet, 1 << bit) for bit in range(16))
+    kinds = (TYPES[10 - version], 0, 0x0806, 0x6558, 0xffff)
+    yield from (second_chance(version, packet, kind=kind) for kind in kinds)
+    # As long as a packet without anything in it would be.
+    shortest = 4 + {4: 20, 6: 40}[version]
+    yield from (second_chance(version, packet)[:length] for length in range(shortest))
+
+
+def arp(mac, sender, target, hardware=1, kind=0x0800, lengths=(6, 4), operation=1):
+    """Somebody asks for a MAC address, if nothing else is given."""
+    return struct.pack("!HHBBH6s4s6s4s", hardware, kind, *lengths, operation, mac, sender, bytes(6),
+                       target)
+
+
+def flawed_arp(mac, sender, target):
+    """What looks like such a request, and is none."""
+    yield from (arp(mac, sender, target)[:length] for length in range(28))
+    yield from (arp(mac, sender, target, hardware=number) for number in (0, 2, 15, 0xffff))
+    yield from (arp(mac, sender, target, kind=number) for number in (0, 0x0806, 0x86dd, 0xffff))
+    lengths = ((0, 4), (6, 0), (4, 6), (8, 4), (6, 16), (255, 255))
+    yield from (arp(mac, sender, target, lengths=both) + bytes(40) for both in lengths)
+    yield from (arp(mac, sender, target, operation=number) for number in (0, 2, 3, 4, 9, 0xffff))
+    # An announcement.
+    yield arp(mac, target, target)
+
+
+def solicitation(source, target, options=b"", code=0, hops=255, length=None, destination=None,
+                 wrong=0, more=0):
+    """Somebody asks for a MAC address with IPv6, if nothing else is given."""
+    destination = destination or bytes.fromhex("ff0200000000000000000001ff") + target[13:]
+    body = (struct.pack("!BBHI", SOLICITATION, code, 0, 0) + target + options)[:length]
+    total = checksum(source + destination + struct.pack("!II", len(body), ICMPV6) + body)
+    body = (body[:2] + struct.pack("!H", total ^ wrong) + body[4:])[:len(body)]
+    header = struct.pack("!IHBB", 6 << 28, len(body) + more, ICMPV6, hops)
+    return header + source + destination + body
+
+
+def flawed_solicitations(mac, source, target):
+    """What looks like such a request, and has to be discarded."""
+    own = bytes([SOURCE_MAC, 1]) + mac
+    yield from (solicitation(source, target, length=length) for length in range(24))
+    yield from (solicitation(source, target, own, length=length) for length in range(25, 32))
+    options = (bytes([SOURCE_MAC, 0]) + mac, bytes([SOURCE_MAC, 2]) + mac,
+               bytes([SOURCE_MAC, 255]) + mac, bytes([14, 0]) + mac + own, own + bytes([14, 0]),
+               own + bytes(8), own + bytes([14, 2]) + mac, own + b"\x0e")
+    yield from (solicitation(source, target, option) for option in options)
+    flaws = ({"code": 1}, {"hops": 254}, {"hops": 1}, {"wrong": 1}, {"more": 1}, {"more": 0x7fff})
+    yield from (solicitation(source, target, own, **flaw) for flaw in flaws)
+    # Nobody has no MAC address, and asks everybody.
+    yield solicitation(bytes(16), target, own)
+    yield solicitation(bytes(16), target, destination=target)
 
 
 class Rubbish:
@@ -142,6 +215,34 @@ class Rubbish:
             upper = self.whole(self.source(), self.destination, protocol, upper)
             protocol = TUNNELS[self.version]
         return upper
+
+    def gre(self, version, packet):
+        """A second chance, which may have flags or another kind, or end too early."""
+        flags = 0 if self.chance(0.85) else self.rng.getrandbits(16)
+        kinds = (*TYPES.values(), 0x6558, self.rng.getrandbits(16))
+        kind = TYPES[version] if self.chance(0.85) else self.rng.choice(kinds)
+        whole = second_chance(version, packet, flags, kind)
+        return whole if self.chance(0.9) else whole[:self.rng.randrange(len(whole) + 1)]
+
+    def question(self, mac):
+        """Somebody asks for the MAC address, more or less."""
+        if self.version == 4:
+            changes = {"hardware": self.rng.randrange(9), "kind": self.rng.getrandbits(16),
+                       "lengths": tuple(self.rng.randbytes(2)), "operation": self.rng.randrange(4)}
+            data = arp(mac, self.source(), self.destination, **self.few(changes))
+            data += self.noise()
+        else:
+            changes = {"code": self.rng.randrange(256), "hops": self.rng.randrange(256),
+                       "destination": self.destination, "wrong": self.rng.getrandbits(16),
+                       "more": self.rng.randrange(99)}
+            options = b"".join(bytes([self.rng.randrange(9), self.rng.choice((1, 1, 1, 0, 2))]) +
+                               self.rng.randbytes(6) for _ in range(self.rng.randrange(4)))
+            data = solicitation(self.source(), self.destination, options, **self.few(changes))
+        return data[:self.rng.randrange(len(data) + 1)] if self.chance(0.1) else data
+
+    def few(self, changes):
+        """Some of them."""
+        return {name: value for name, value in changes.items() if self.chance(0.1)}
 
     # The IP header.
 

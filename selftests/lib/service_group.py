@@ -127,9 +127,9 @@ def listener_at(address, backlog, port=PORT):
     return sock
 
 
-def wait_until(condition, what):
+def wait_until(condition, what, patience=PATIENCE):
     """Waits until it is true; what it is then."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + patience
     while not (found := condition()):
         expect(time.monotonic() < end, f"in vain: {what}")
         time.sleep(0.01)

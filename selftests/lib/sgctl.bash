@@ -145,6 +145,33 @@ start_outcome() {
 	read -ra made <"$dir/outcome"
 }
 
+# start_watching OPTION… - monitor, with its output in $dir/events, when it listens.
+start_watching() {
+	"$SGCTL" monitor "$@" >"$dir/events" 2>"$dir/monitor" &
+	watcher=$!
+	wait_until grep -q listening "$dir/monitor"
+}
+
+# saw TEXT… - whether each is in the events.
+saw() {
+	local text
+	for text in "$@"; do
+		grep -qF -- "$text" "$dir/events" || return 1
+	done
+}
+
+# start_export - with the page's address in $url.
+start_export() {
+	"$SGCTL" export --listen 127.0.0.1:0 2>"$dir/export" &
+	watcher=$!
+	wait_until grep -q 'http://' "$dir/export"
+	url=$(sed -n 's/.*\(http:.*\)/\1/p' "$dir/export")
+}
+
+fetch() {
+	curl -s --max-time 60 -o "$dir/out" -w '%{http_code} %{content_type}' "$@"
+}
+
 # --- Running them.
 
 # inside TEST FOLDER - runs a test in its namespaces.
