@@ -4,8 +4,8 @@
 //! how that, and the memory for it, grows with the number of flows.
 //!
 //! Reads what `guest/forward` wrote. Whole packets are compared, from the device to the
-//! device. The machine's clock is its count of instructions, so the packets that go
-//! through in a second are in the inverse ratio. They are told as such.
+//! device. The machine's clock is its count of instructions, one a nanosecond, and packets
+//! per second are told by this clock.
 
 use crate::row::{Row, print};
 use crate::stats;
@@ -92,16 +92,19 @@ pub fn flows(runs: &[Run]) -> Vec<u32> {
     flows
 }
 
-/// Packets in the time of a million instructions.
+/// Instructions in a second of the machine's clock.
+const SPEED: f64 = 1e9;
+
+/// Packets per second by the machine's clock.
 fn rates(instructions: &[f64]) -> Vec<f64> {
-    instructions.iter().map(|one| 1e6 / one).collect()
+    instructions.iter().map(|one| SPEED / one).collect()
 }
 
 fn rate_row(runs: &[Run], ours: Case, peer: Case, length: u32) -> Row {
     let name = format!("{}, {length} bytes", ours.name());
     let ours = rates(&instructions(runs, ours, length, FLOWS));
     let theirs = rates(&instructions(runs, peer, length, FLOWS));
-    Row::new(name, "packets / 1 M instr.", &ours, peer.name(), &theirs)
+    Row::new(name, "packets / s", &ours, peer.name(), &theirs)
 }
 
 fn curve_row(runs: &[Run], case: Case, flows: u32) -> Row {

@@ -11,8 +11,9 @@ use crate::spread_traffic::{TRAFFIC, Traffic};
 use crate::stats;
 use serde::{Deserialize, Serialize};
 
-/// Numbers of nodes and of slots. With as many slots as nodes it is the plain modulo rule.
-pub const SIZES: [(usize, usize); 4] = [(3, 3), (3, 256), (10, 10), (10, 256)];
+/// Numbers of nodes and of slots. With as many slots as nodes it is the plain modulo rule; 251 is
+/// what `sgctl` takes if it is not told another number.
+pub const SIZES: [(usize, usize); 6] = [(3, 3), (3, 251), (3, 256), (10, 10), (10, 251), (10, 256)];
 
 const PEER: &str = "any node by chance";
 
@@ -259,7 +260,7 @@ mod tests {
             run(Choice::Random, &[12, 10, 8]),
         ];
         let rows = rows(&runs);
-        assert_eq!(rows.len(), 4 * 4 * 3 * 4);
+        assert_eq!(rows.len(), 4 * 6 * 3 * 4);
         let name = "one client, 3 nodes, 3 slots, sum5: largest share";
         let row = rows.iter().find(|row| row.name == name).expect("the row");
         assert_eq!((row.value, row.peer_value, row.runs), (2.25, 1.2, 2));
@@ -270,7 +271,9 @@ mod tests {
     fn slots_are_not_divided() {
         assert_eq!(
             slots_alone(),
-            "of 256 slots one of 3 nodes has at most 86, 1.008 × ideal; \
+            "of 251 slots one of 3 nodes has at most 84, 1.004 × ideal; \
+             of 256 slots one of 3 nodes has at most 86, 1.008 × ideal; \
+             of 251 slots one of 10 nodes has at most 26, 1.036 × ideal; \
              of 256 slots one of 10 nodes has at most 26, 1.016 × ideal"
         );
     }

@@ -17,8 +17,8 @@ use std::path::Path;
 const NODES: usize = 10;
 /// The columns: numbers of slots.
 const COLUMNS: [(usize, &str); 2] = [
-    (256, "256 slots"),
-    (NODES, "10 slots: the plain modulo rule"),
+    (251, "251 slots, the default"),
+    (256, "256 slots, an even number"),
 ];
 
 const WIDTH: i32 = 1000;
