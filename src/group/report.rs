@@ -30,20 +30,24 @@ pub(super) enum Change {
     Removed,
     /// Its settings.
     Changed,
-    /// The member is stalled.
-    Stalled,
-    /// The member accepts again.
-    Ready,
+    /// The member was found stalled, with so many connections in its queue.
+    Stalled(u32),
+    /// The member accepts again, and leaves so many in its queue.
+    Ready(u32),
 }
 
 /// The `enum service_group_member_state` of a member and its socket.
 pub(super) fn member_state(member: &Member, state: &State) -> u32 {
+    state_of(member, state, member.is_stalled())
+}
+
+fn state_of(member: &Member, state: &State, stalled: bool) -> u32 {
     let leaving = member.leaving.load(Relaxed);
     match (state.facts.listening, state.closed, state.facts.port) {
         (true, _, _) if leaving => {
             uapi::service_group_member_state_SERVICE_GROUP_MEMBER_STATE_LEAVING
         }
-        (true, _, _) if member.is_stalled() => {
+        (true, _, _) if stalled => {
             uapi::service_group_member_state_SERVICE_GROUP_MEMBER_STATE_STALLED
         }
         (true, _, _) if state.hooked => {
@@ -124,10 +128,22 @@ fn put_group(message: &mut Message, group: &Group) -> Result {
     })
 }
 
-fn put_member(message: &mut Message, group: &Group, member: &Member, sock: &Sock) -> Result {
+/// Puts a member as it is, or as it was when the change happened: that may be over by now.
+fn put_member(
+    message: &mut Message,
+    group: &Group,
+    member: &Member,
+    sock: &Sock,
+    change: Option<Change>,
+) -> Result {
     let identity = sock.identity();
     let state = sock.state();
     let load = state.facts.load;
+    let (stalled, queued) = match change {
+        Some(Change::Stalled(queued)) => (true, queued),
+        Some(Change::Ready(queued)) => (false, queued),
+        _ => (member.is_stalled(), load.queued),
+    };
     let address_len = if identity.family == 10 { 16 } else { 4 };
     let address = identity.address.get(..address_len).unwrap_or(&[]);
     let pad = uapi::SERVICE_GROUP_A_MEMBER_PAD;
@@ -140,9 +156,9 @@ fn put_member(message: &mut Message, group: &Group, member: &Member, sock: &Sock
     message.put_bytes(uapi::SERVICE_GROUP_A_MEMBER_ADDRESS, address)?;
     message.put_u32(
         uapi::SERVICE_GROUP_A_MEMBER_STATE,
-        member_state(member, &state),
+        state_of(member, &state, stalled),
     )?;
-    message.put_u32(uapi::SERVICE_GROUP_A_MEMBER_QUEUED, load.queued)?;
+    message.put_u32(uapi::SERVICE_GROUP_A_MEMBER_QUEUED, queued)?;
     message.put_u32(uapi::SERVICE_GROUP_A_MEMBER_HALF_OPEN, load.half_open)?;
     message.put_u32(uapi::SERVICE_GROUP_A_MEMBER_BACKLOG, load.backlog)?;
     message.put_u32(
@@ -212,7 +228,7 @@ fn members_of(dump: &mut Dump, group: &Group) -> Result {
         if let Some(member) = group.members.get(index, &guard) {
             let generation = dump.net().registry().generation();
             dump.add(uapi::SERVICE_GROUP_CMD_MEMBER_GET, generation, |message| {
-                put_member(message, group, member, member.sock(&guard))
+                put_member(message, group, member, member.sock(&guard), None)
             })?;
         }
         let [_, index] = dump.position();
@@ -257,7 +273,7 @@ pub(crate) fn stats(request: &Request) -> Result {
     })
 }
 
-/// Tells that a group came to be or ended.
+/// Tells what happened to a group.
 pub(super) fn group_event(change: Change, group: &Group, net: Net<'_>, context: Context) {
     let cmd = match change {
         Change::Added => uapi::SERVICE_GROUP_CMD_GROUP_ADD_NTF,
@@ -267,7 +283,7 @@ pub(super) fn group_event(change: Change, group: &Group, net: Net<'_>, context: 
     notify(net, cmd, context, |message| put_group(message, group));
 }
 
-/// Tells that a member came or went.
+/// Tells what happened to a member.
 pub(super) fn member_event(
     change: Change,
     group: &Group,
@@ -279,10 +295,10 @@ pub(super) fn member_event(
         Change::Added => uapi::SERVICE_GROUP_CMD_MEMBER_ADD_NTF,
         Change::Removed => uapi::SERVICE_GROUP_CMD_MEMBER_DEL_NTF,
         Change::Changed => uapi::SERVICE_GROUP_CMD_MEMBER_CHANGE_NTF,
-        Change::Stalled => uapi::SERVICE_GROUP_CMD_MEMBER_STALL_NTF,
-        Change::Ready => uapi::SERVICE_GROUP_CMD_MEMBER_READY_NTF,
+        Change::Stalled(_) => uapi::SERVICE_GROUP_CMD_MEMBER_STALL_NTF,
+        Change::Ready(_) => uapi::SERVICE_GROUP_CMD_MEMBER_READY_NTF,
     };
     notify(sock.net(), cmd, context, |message| {
-        put_member(message, group, member, sock)
+        put_member(message, group, member, sock, Some(change))
     });
 }

@@ -163,7 +163,8 @@ fn tell_ready(member: &Member, sock: &Sock) {
     if member.pace.told.xchg(false, Full) {
         let queued = sock.queued();
         trace_stall(false, member.group.id, sock.cookie(), queued);
-        report::member_event(Change::Ready, &member.group, member, sock, Context::Atomic);
+        let change = Change::Ready(queued);
+        report::member_event(change, &member.group, member, sock, Context::Atomic);
     }
 }
 
@@ -273,7 +274,8 @@ impl Member {
         }
         self.counters.count(Counter::Stalls);
         trace_stall(true, self.group.id, sock.cookie(), queued);
-        report::member_event(Change::Stalled, &self.group, self, sock, Context::Atomic);
+        let change = Change::Stalled(queued);
+        report::member_event(change, &self.group, self, sock, Context::Atomic);
         // What is told comes in order: who has made progress meanwhile leaves it to this call.
         self.pace.told.xchg(true, Full);
         if !self.pace.is_stalled() {
