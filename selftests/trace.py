@@ -46,13 +46,19 @@ def recording():
         os.rmdir(folder)
 
 
-def recorded(make, *arguments):
-    """Makes something, and tells what came of it and what the tracepoints wrote."""
+def events_in(file):
+    """The name and the fields of each event of ours."""
+    with open(file, encoding="ascii") as lines:
+        return re.findall(r"\bservice_group_(\w+): (.*)", lines.read())
+
+
+def recorded(last, make, *arguments):
+    """Makes something, and tells what came of it and what the tracepoints wrote until
+    the last event, which may come after what it is about is seen."""
     with recording() as file:
         scene = make(*arguments)
-        with open(file, encoding="ascii") as lines:
-            events = re.findall(r"\bservice_group_(\w+): (.*)", lines.read())
-    return scene, events
+        wait_until(lambda: last in dict(events_in(file)), f"the event {last}")
+        return scene, events_in(file)
 
 
 def expect_decision(event, reason, scene, events, local=f"127.0.0.1:{PORT}"):
@@ -70,7 +76,7 @@ def expect_decision(event, reason, scene, events, local=f"127.0.0.1:{PORT}"):
 def redirect():
     """Both families; an IPv6 socket's IPv4 connection is IPv4."""
     for family, local in (("ipv4", "127.0.0.1"), ("mapped", "127.0.0.1"), ("ipv6", "[fd00::1]")):
-        scene, events = recorded(outcomes.redirected, family)
+        scene, events = recorded("redirect", outcomes.redirected, family)
         equal(["redirect"], [name for name, _ in events], "events")
         expect_decision("redirect", "queue-full", scene, events, f"{local}:{PORT}")
         scene.home.close()
@@ -79,14 +85,14 @@ def redirect():
 
 def hand_over():
     """A half-open request of a listener that is closed."""
-    scene, events = recorded(outcomes.handed)
+    scene, events = recorded("hand_over", outcomes.handed)
     equal(["hand_over"], [name for name, _ in events], "events")
     expect_decision("hand_over", "leaving", scene, events)
 
 
 def rescue():
     """A connection that waits behind a hung worker."""
-    scene, events = recorded(outcomes.rescued)
+    scene, events = recorded("rescue", outcomes.rescued)
     equal(["stall_begin", "rescue"], [name for name, _ in events], "events")
     expect_decision("rescue", "stalled", scene, events)
 
@@ -94,7 +100,7 @@ def rescue():
 def drop():
     """A SYN that is dropped, and one that is answered."""
     for make in outcomes.dropped, outcomes.reset:
-        scene, events = recorded(make)
+        scene, events = recorded("drop", make)
         # The queues were filled before.
         equal({"redirect", "drop"}, {name for name, _ in events}, "events")
         expect_decision("drop", "full", scene, events)
@@ -114,7 +120,7 @@ def spilled():
 
 def spill():
     """A SYN that another node was given, of either member: the client's port tells which."""
-    scene, events = recorded(spilled)
+    scene, events = recorded("spill", spilled)
     host, port = scene.peer
     possible = {f"group={group_of(scene.home)} reason=full local=10.9.0.100:{PORT} "
                 f"peer={host}:{port} from={cookie_of(sock)} to=0"
@@ -126,7 +132,7 @@ def spill():
 
 def stall():
     """The beginning and the end of one."""
-    scene, events = recorded(outcomes.stalled)
+    scene, events = recorded("stall_end", outcomes.stalled)
     who = f"group={group_of(scene.home)} member={scene.cookie}"
     equal([("stall_begin", f"{who} queued=1"), ("stall_end", f"{who} queued=0")], events, "events")
 
