@@ -116,6 +116,7 @@ monitor_cluster() {
 		assert (changed["address"], changed["role"], changed["epoch"]) == \
 			("198.51.100.7", "shared", 2), changed
 		assert [node["state"] for node in changed["nodes"]] == ["up", "draining"], changed
+		assert not {"slots", "table"} & set(changed), changed
 	EOF
 }
 

@@ -227,6 +227,9 @@ mod tests {
             (&"cluster-change".into(), &3.into())
         );
         assert_eq!(json["cluster"]["device"], "2");
+        // The event does not tell them.
+        assert_eq!(json["cluster"].get("slots"), None);
+        assert_eq!(json["cluster"].get("table"), None);
         let event = Event::ClusterRemoved(cluster);
         assert!(words(Some(&event)).ends_with("port 80 removed"));
         assert_eq!(line("now", Some(&event)).event, "cluster-del");

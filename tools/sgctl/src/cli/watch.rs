@@ -13,7 +13,8 @@ const INTERVALS: std::ops::RangeInclusive<Duration> =
 const MONITOR_JSON: &str = "\
 With --json each line is an object: {\"time\" (RFC 3339, UTC), \"event\"} and, as
 \"show --json\" has them, \"group\" (without its members) or \"member\" (with the number
-of its \"group\"), or \"cluster\" as \"cluster show --json\" does, without names. The events are \"group-add\", \"group-del\", \"group-change\",
+of its \"group\"), or \"cluster\" as \"cluster show --json\" does, without names, table
+and its number of slots. The events are \"group-add\", \"group-del\", \"group-change\",
 \"member-add\", \"member-del\", \"member-change\", \"member-stall\", \"member-ready\",
 \"cluster-change\" and \"cluster-del\"; \"lost\" when the kernel had to throw some away.";
 

@@ -29,12 +29,15 @@ pub struct ClusterView {
     device: String,
     mac: Option<String>,
     hash: &'static str,
-    slots: usize,
+    /// Not of an event, which comes without the table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slots: Option<usize>,
     epoch: u32,
     settle: u32,
     spill: bool,
     node: Option<u32>,
     nodes: Vec<NodeView>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     table: Vec<u32>,
     counters: CountersView,
 }
@@ -64,7 +67,7 @@ impl ClusterView {
             device,
             mac: cluster.mac.map(values::mac_text),
             hash: cluster.hash.name(),
-            slots: cluster.table.len(),
+            slots: (!cluster.table.is_empty()).then_some(cluster.table.len()),
             epoch: cluster.epoch,
             settle: cluster.settle,
             spill: cluster.spill,
