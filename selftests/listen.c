@@ -339,13 +339,16 @@ TEST_F(listen, siblings_take_again)
 {
 	struct address home = client_address(variant->family, 1, PORT);
 	int fds[3];
+	int client;
 
 	group_on_hosts(variant->family, fds, 3, PORT, 0);
 	fill(&home, 3);
 	ASSERT_TRUE(wait_for(queue_length(fds[1]) == 1 && queue_length(fds[2]) == 1));
 	/* All are found full by a connection that nobody takes. */
-	ASSERT_LE(0, start_connect(&home));
+	client = start_connect(&home);
+	ASSERT_LE(0, client);
 	ASSERT_TRUE(wait_for(member_counter(fds[0], SERVICE_GROUP_A_COUNTERS_DROPPED_FULL) > 0));
+	close(client);
 	ASSERT_LE(0, accept(fds[2], NULL, NULL));
 	fill(&home, 1);
 	ASSERT_TRUE(wait_for(queue_length(fds[2]) == 1));

@@ -41,7 +41,7 @@ show_columns() {
 show_rescued() {
 	start_outcome rescued
 	expect_status 0 "$SGCTL" show
-	expect_out "stall 20ms"
+	expect_out "stall 500ms"
 	expect_true '[line.split()[2:] for line in lines[2:4]] == [
 		"stalled 0 0 8 1 0 1 0 0 0 +0 -1".split(), "listening 0 0 8 1 1 0 0 0 0 +1 -0".split()]'
 	expect_status 0 "$SGCTL" show --json
@@ -84,7 +84,7 @@ monitor_changes() {
 		    assert (member["state"], member["queued"]) == (state, queued), event
 		    assert member["inode"] == int(sys.argv[2]), event
 		assert changed["group"]["when_full"] == "reset", changed
-		assert changed["group"]["stall_ms"] == 20, changed
+		assert changed["group"]["stall_ms"] == 500, changed
 		assert weight["member"]["weight"] == 5, weight
 	EOF
 }
@@ -95,7 +95,7 @@ monitor_words() {
 	start_outcome stalled
 	member="group ${made[4]} member 127.0.0.1:$PORT (inode ${made[2]}, cookie ${made[5]})"
 	wait_until saw "Z group ${made[4]} added" "$member added" \
-		"group ${made[4]} changed: policy overflow, when full drop, stall 20ms, rewrite off" \
+		"group ${made[4]} changed: policy overflow, when full drop, stall 500ms, rewrite off" \
 		"$member stalled: 1 of 8 queued" "$member ready: it accepts again"
 }
 

@@ -18,8 +18,8 @@ import sys
 from service_group import (PATIENCE, PORT, STALLED, configure, cookie_of, equal, form,
                            group_of, info, inode_of, listener_at, new_socket, wait_until)
 
-# Milliseconds; short, as nothing depends on how long it is.
-STALL = 20
+# Milliseconds; a sibling that is only slow to accept is not to be found stalled too.
+STALL = 500
 SO_ATTACH_FILTER = 26
 SO_DETACH_FILTER = 27
 
@@ -98,6 +98,8 @@ def rescued(family="ipv4"):
     client = connect(family)
     configure(home, stall=STALL)
     served, _ = sibling.accept()
+    # It is counted and told last.
+    wait_until(lambda: info(home)["rescued_out"] == 1, "a rescued connection")
     return scene(home, sibling, client, served)
 
 

@@ -164,7 +164,7 @@ saw() {
 start_export() {
 	"$SGCTL" export --listen 127.0.0.1:0 2>"$dir/export" &
 	watcher=$!
-	wait_until grep -q 'http://' "$dir/export"
+	wait_until grep -q /metrics "$dir/export"
 	url=$(sed -n 's/.*\(http:.*\)/\1/p' "$dir/export")
 }
 
