@@ -23,7 +23,7 @@ sys.path.insert(0, os.path.join(HERE, "lib"))
 # pylint: disable=wrong-import-position
 from clusters import MAC, NODES, Cluster, config, node, table  # noqa: E402
 from load import Load  # noqa: E402
-from machines import LENGTHS, SEGMENT, ip_commands, switch  # noqa: E402
+from machines import LENGTHS, SEGMENT, gives, ip_commands, switch  # noqa: E402
 from service_group import expect, run_tests, wait_until  # noqa: E402
 
 SEED = os.environ.get("SG_SEED") or "1"
@@ -73,8 +73,9 @@ class Chaos:
         """The client's addresses."""
         client, form = self.cluster.client, SEGMENT[self.version]
         with client:
-            ip_commands(*(f"addr add {form.format(number)}/{LENGTHS[self.version]} dev eth0"
-                          f"{' nodad' if self.version == 6 else ''}" for number in SOURCES))
+            ip_commands(*(gives(f"{form.format(number)}/{LENGTHS[self.version]}", "eth0")
+                          for number in SOURCES))
+        client.is_patient()
         return [form.format(number) for number in (client.number, *SOURCES)]
 
     def there(self):

@@ -18,11 +18,12 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(HERE, "lib"))
 # pylint: disable=wrong-import-position
 from clusters import (CLUSTER, MAC, PORT, TCP, UDP, Cluster, Directed, accepted,  # noqa: E402
-                      config, exchange, name_of, node, open_family_on, table, takes_connections)
+                      config, exchange, introduce, name_of, node, open_family_on, table,
+                      takes_connections)
 from failures import Failures, Sometimes  # noqa: E402
 from family import forget_family  # noqa: E402
 from machines import FAMILIES, ip_commands  # noqa: E402
-from service_group import die_with_parent, equal, run_tests, wait_until  # noqa: E402
+from service_group import PATIENCE, die_with_parent, equal, run_tests, wait_until  # noqa: E402
 
 # What neighbour solicitations for the IPv6 address are sent to.
 SOLICITED = "3333ff000100"
@@ -217,6 +218,8 @@ def device_directed():
             comes(cluster, cluster.nodes[1], "owned")
             replug(cluster.nodes[1])
             replug(cluster.directors[0])
+            # What it announces is lost before the bridge forwards for its port.
+            introduce(cluster.directors[0], cluster.client, 6)
             cluster.direct(0)
         comes(cluster, cluster.directors[0], "forwarded")
         takes_connections(cluster, 4)
@@ -290,7 +293,7 @@ def no_memory(version, way, outer):
     with Traffic(cluster):
         comes(cluster, director, "forwarded")
         with sometimes:
-            wait_until(over, "failures")
+            wait_until(over, "failures", 4 * PATIENCE)
         comes(cluster, director, "forwarded")
         for client, server in pairs:
             exchange(client, server)

@@ -4,7 +4,7 @@
  * again, connecting, passing the descriptor, fork, exec, a killed process, the
  * end of a namespace. The last member's end is the group's.
  *
- * Unloading the module is tested by rmmod.sh.
+ * Unloading the module is tested by unload.
  */
 
 #include <fcntl.h>

@@ -226,7 +226,8 @@ def is_frozen(name):
     """A director that tells nobody that it lives, and after a while does so again."""
     with directors(first=name) as both:
         both.daemons[name].signal(signal.SIGSTOP)
-        wait_until(lambda: both.role(OTHER[name]) == "director", "the other one")
+        wait_until(lambda: both.role(OTHER[name]) == "director", "the other one",
+                   4 * PATIENCE)
         both.connections()
         both.daemons[name].signal(signal.SIGCONT)
         # Both have directed, and the preferred one goes on.

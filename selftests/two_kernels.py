@@ -9,6 +9,7 @@ over the cable.
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -22,7 +23,7 @@ sys.path.insert(0, os.path.join(HERE, "lib"))
 # pylint: disable=wrong-import-position
 from clusters import (CLUSTER, LENGTH, MAC, PORT, TCP, config, name_of, node,  # noqa: E402
                       open_family_on, slot_of, table)
-from machines import FAMILIES, bound, ip_commands, segment  # noqa: E402
+from machines import FAMILIES, bound, gives, ip_commands, segment  # noqa: E402
 from service_group import (CLONE_NEWNET, LIMIT, PATIENCE, enter_namespace, equal,  # noqa: E402
                            expect, run_tests, wait_until)
 
@@ -55,8 +56,10 @@ class Guest:
         open_family_on(self.machines.values())
         self.node = self.machines[first]
         with self.node:
-            ip_commands(*(f"addr add {CLUSTER[version]}/{LENGTH[version]} dev lo"
+            ip_commands(*(gives(f"{CLUSTER[version]}/{LENGTH[version]}", "lo")
                           for version in CLUSTER))
+        for machine in self.machines.values():
+            machine.is_patient()
 
     def serve(self):
         """Its node has a service, from now on."""
@@ -72,7 +75,7 @@ class Guest:
             if number in NODES or (mode == "directed" and number == DIRECTOR):
                 machine.ynl.do("cluster-set", config(
                     version, machine.device(), number, role=role, table=table(*owners),
-                    mac=MAC if mode == "shared" else None, epoch=epoch,
+                    mac=MAC if mode == "shared" else None, epoch=epoch, settle=3600,
                     nodes=[node(one, version) for one in (*NODES, DIRECTOR)]))
 
     def forget(self, version):
@@ -241,6 +244,8 @@ def obeys():
         listener = socket.create_server(CONTROL)
     control = listener.accept()[0].makefile("rw", encoding="ascii")
     for line in control:
+        # What it is asked takes as long as several tests.
+        signal.alarm(LIMIT)
         method, *arguments = json.loads(line)
         control.write(json.dumps(getattr(guest, method)(*arguments)) + "\n")
         control.flush()

@@ -77,8 +77,8 @@ class Machine:
         if kind == "bridge":
             lower = ("link add eth0 type bridge", "link set low0 master eth0 up")
         with self:
-            ip_commands(*lower, f"addr add {self.address(4)}/{LENGTHS[4]} dev eth0",
-                        f"addr add {self.address(6)}/{LENGTHS[6]} dev eth0 nodad",
+            ip_commands(*lower, gives(f"{self.address(4)}/{LENGTHS[4]}", "eth0"),
+                        gives(f"{self.address(6)}/{LENGTHS[6]}", "eth0"),
                         "link set eth0 up", *more)
 
     def device(self):
@@ -96,6 +96,11 @@ class Machine:
         """Sets a sysctl."""
         with self, open(f"/proc/sys/net/{name}", "w", encoding="ascii") as file:
             file.write(str(value))
+
+    def is_patient(self):
+        """It does not give up a neighbour that is held up for some seconds."""
+        for family in "ipv4", "ipv6":
+            self.set(f"{family}/neigh/eth0/mcast_solicit", PATIENCE)
 
     def asks(self, address, count):
         """The MAC addresses of the first answers when it asks for an IPv4 address."""
@@ -122,6 +127,11 @@ class Machine:
         return words[words.index("lladdr") + 1] if "lladdr" in words else None
 
 
+def gives(address, device):
+    """The line for ip that gives a device an address, which can be used at once."""
+    return f"addr add {address} dev {device}{' nodad' if ':' in address else ''}"
+
+
 def segment(count, kind=None, serves=None, address=None, first=1):
     """So many machines on a bridge, with numbers from the first on. Some of them have another
     address as well, which they do not tell."""
@@ -129,7 +139,7 @@ def segment(count, kind=None, serves=None, address=None, first=1):
     cables = [line for machine in machines for line in machine.cable(kind)]
     ip_commands("link add segment type bridge mcast_snooping 0", "link set segment up", *cables)
     for machine in machines:
-        own = [f"addr add {address} dev lo"] if machine.number <= (serves or 0) else []
+        own = [gives(address, "lo")] if machine.number <= (serves or 0) else []
         machine.plug_in(kind, *own)
     return machines
 
