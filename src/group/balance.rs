@@ -29,6 +29,7 @@ use crate::{
         trail::Families, //
     },
 };
+use core::{iter, ptr};
 use kernel::sync::rcu::{self, Guard};
 
 /// The program of the member that is `sock` looks for connections, and would accept one. Process
@@ -77,14 +78,15 @@ fn take_over_from(from: &Locked<'_>, member: &Member, taker: &Member, guard: &Gu
         return false;
     };
     let (own, facts) = (taker.facts(guard), member.facts(guard));
-    if !core::ptr::eq(&*taker.group, &*member.group)
-        || !facts.can_spare()
-        || !own.can_take()
+    let to = taker.sock(guard);
+    // Its program and the ticker may both have found it idle, and one has given it something.
+    let waiting = iter::once(((), facts, from.queued_since()));
+    if !ptr::eq(&*taker.group, &*member.group)
+        || choose_giver(&own, to.queued_since(), waiting).is_none()
         || !own.can_replace(&facts, oldest.family())
     {
         return false;
     }
-    let to = taker.sock(guard);
     stall::announce(taker, to.queued());
     let Some(flow) = from.move_oldest(to, Families::only(oldest.family()), true, guard) else {
         return false;
