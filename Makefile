@@ -17,7 +17,7 @@ BENCH	:= --manifest-path bench/Cargo.toml --target-dir $(BUILD)/cargo-bench
 
 .PHONY: help
 help: ## Say what there is to make
-	@echo 'usage: make TARGET [KERNEL=stock|debug] [KDIR=folder]'
+	@echo 'usage: make TARGET [KERNEL=stock|debug|debug-qemu] [KDIR=folder]'
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 # ---- the module ----
@@ -33,22 +33,32 @@ MODULE_KDIR	 = $(shell qemu/kdir $(KERNEL))
 endif
 # A module is built with its kernel's compiler.
 COMPILER	 = $(if $(shell grep -s '^CONFIG_CC_IS_CLANG=y' $(MODULE_KDIR)/.config),LLVM=1,CC=$(or $(shell sed -n 's/^CONFIG_CC_VERSION_TEXT="\(x86_64-linux-gnu-\)\?\([a-z]*-[0-9]*\) .*/\2/p' $(MODULE_KDIR)/.config 2>/dev/null),gcc))
-KBUILD		 = $(MODULE_ENTER) $(MAKE) -C $(MODULE_KDIR) M=$(CURDIR) MO=$(CURDIR)/$(MODULE_BUILD) $(COMPILER)
+# User Mode Linux loads modules far from its own code.
+ARCHITECTURE	 = $(if $(shell grep -s '^CONFIG_UML=y' $(MODULE_KDIR)/.config),ARCH=um KCFLAGS="-Wno-null-pointer-arithmetic $(KCFLAGS)" KRUSTFLAGS="-Crelocation-model=static -Ccode-model=large")
+# A make of its own: the job server of this one does not reach into the root.
+KBUILD		 = $(MODULE_ENTER) env -u MAKEFLAGS -u MFLAGS make -j$(shell nproc) --no-print-directory -C $(MODULE_KDIR) M=$(CURDIR) MO=$(CURDIR)/$(MODULE_BUILD) $(COMPILER) $(ARCHITECTURE)
 
 .PHONY: module
 module: $(if $(KDIR),,provision-$(KERNEL)) ## Build the module for KERNEL, or against KDIR
 	@mkdir -p $(MODULE_BUILD)
-	+@$(KBUILD) modules
+	@$(KBUILD) modules
 
 .PHONY: clippy-module
+clippy-module: MODULE_BUILD := $(MODULE_BUILD)-clippy
 clippy-module: provision-$(KERNEL)
-	@mkdir -p $(MODULE_BUILD)-clippy
-	+@$(MODULE_ENTER) $(MAKE) -C $(MODULE_KDIR) M=$(CURDIR) MO=$(CURDIR)/$(MODULE_BUILD)-clippy $(COMPILER) CLIPPY=1 modules
+	@mkdir -p $(MODULE_BUILD)
+	@$(KBUILD) CLIPPY=1 modules
+
+# What the runner's own test has a debug kernel report.
+.PHONY: provoke
+provoke: provision-$(KERNEL)
+	@mkdir -p $(MODULE_BUILD)-provoke
+	@$(KBUILD) M=$(CURDIR)/qemu/provoke MO=$(CURDIR)/$(MODULE_BUILD)-provoke modules
 
 .PHONY: rust-analyzer
 rust-analyzer: provision-$(KERNEL) ## Write rust-project.json for editors
 	@mkdir -p $(MODULE_BUILD)
-	+@$(KBUILD) rust-analyzer
+	@$(KBUILD) rust-analyzer
 	@ln -sf $(MODULE_BUILD)/rust-project.json rust-project.json
 
 .PHONY: ynl
@@ -61,9 +71,16 @@ ynl: provision-stock ## Generate the netlink code from its specification
 tools: provision-root ## Build sgctl, its manual pages and completions
 	@$(CARGO) build --release $(TOOLS) --workspace --bins --examples
 	@mkdir -p $(BUILD)/bin
-	@cp $(BUILD)/cargo/release/sgctl $(BUILD)/cargo/release/examples/workers $(BUILD)/bin/
+	@install -C -t $(BUILD)/bin $(BUILD)/cargo/release/sgctl $(BUILD)/cargo/release/examples/workers \
+		$(BUILD)/cargo/release/examples/cluster_oracle
 	@$(ENTER) $(BUILD)/cargo/release/sgctl-gen $(BUILD)
-	@$(ENTER) cc -Wall -Wextra -Werror -O2 -Iinclude/uapi -o $(BUILD)/bin/reuse_workers examples/c/reuse_workers.c
+	@$(ENTER) cc -Wall -Wextra -Werror -O2 -Iinclude/uapi -o $(BUILD)/reuse_workers examples/c/reuse_workers.c
+	@install -C -t $(BUILD)/bin $(BUILD)/reuse_workers
+
+# What computes and draws the figures of demo and bench.
+.PHONY: reporter
+reporter: provision-root
+	@$(CARGO) build --quiet --release --locked $(BENCH)
 
 .PHONY: selftests
 selftests: provision-stock ## Build the tests that run in a guest
@@ -72,9 +89,8 @@ selftests: provision-stock ## Build the tests that run in a guest
 # ---- to see it work ----
 
 .PHONY: demo
-demo: provision-stock ## See nginx keep its connections when a worker hangs
-	@$(MAKE) --no-print-directory module KERNEL=stock
-	@$(MAKE) --no-print-directory tools
+demo: ## See nginx keep its connections when a worker hangs
+	@$(MAKE) --no-print-directory -j3 KERNEL=stock module tools reporter
 	@bench/demo
 
 .PHONY: bench
@@ -83,9 +99,29 @@ bench: provision-stock ## Measure; prints tables, draws to build/bench
 	@$(MAKE) --no-print-directory tools
 	@bench/run $(NAME)
 
+# ---- tests: what each does is in docs/testing.md ----
+
+# NAME: which, as `listen`, `debug/stall` or `clippy`. KERNEL, if it is given: where.
+# SHUFFLE: yes or a seed, in random order.
+TEST	:= selftests/all
+TEST_OPTIONS = --name '$(NAME)' --shuffle '$(SHUFFLE)' \
+	--kernel '$(if $(filter command environment,$(firstword $(origin KERNEL))),$(KERNEL))'
+
+.PHONY: check
+check: ## Run the tests of the host: builds, lint, unit tests, a little fuzzing (3 minutes)
+	@$(TEST) check $(TEST_OPTIONS)
+
 .PHONY: test
-test: ## Run all tests, on the host and in guests
-	@selftests/all
+test: ## Run all tests, on the host and in guests; NAME=, KERNEL=, SHUFFLE=
+	@$(TEST) test $(TEST_OPTIONS)
+
+.PHONY: test-long
+test-long: ## Run what takes long: stress, fuzzing, chaos, the emulated debug kernel
+	@$(TEST) long $(TEST_OPTIONS)
+
+.PHONY: test-repeat
+test-repeat: ## Repeat the concurrent suites with random seeds; SECONDS_LONG=3600, or ROUNDS= of all; LOAD=yes
+	@$(TEST) repeat $(TEST_OPTIONS) --seconds '$(SECONDS_LONG)' --rounds '$(ROUNDS)' --load '$(LOAD)'
 
 # ---- keeping order ----
 
@@ -111,6 +147,6 @@ uninstall: ## Remove what install installed
 clean: ## Remove what was built here; provisioned kernels stay in the cache
 	@rm -rf $(BUILD) rust-project.json
 
-.PHONY: provision-root provision-stock provision-debug
-provision-root provision-stock provision-debug: provision-%:
+.PHONY: provision-root provision-stock provision-debug provision-debug-qemu
+provision-root provision-stock provision-debug provision-debug-qemu: provision-%:
 	@qemu/provision $*

@@ -7,7 +7,8 @@
 
 # program=package
 HOST_PROGRAMS=(mmdebstrap=mmdebstrap bwrap=bubblewrap xz=xz-utils zstd=zstd
-	curl=curl flock=util-linux setpriv=util-linux unshare=util-linux)
+	curl=curl python3=python3 pgrep=procps flock=util-linux setpriv=util-linux
+	unshare=util-linux)
 HOST_KEYS=/usr/share/keyrings/debian-archive-keyring.gpg
 
 missing_packages() {
@@ -42,7 +43,7 @@ prepare_host() {
 		die "making a root needs root: run it with sudo"
 	mkdir -p "$SG_CACHE/log" 2>/dev/null || die "the folder $SG_CACHE cannot be made"
 	SG_MIRROR=$(mirror)
-	install_missing
+	with_lock host install_missing
 	need_space "$(needed_megabytes)"
 	reach_mirror
 }
@@ -55,9 +56,9 @@ reach_mirror() {
 		die "the mirror $SG_MIRROR cannot be reached ($message); SG_MIRROR=URL names another"
 }
 
-# A whole set takes about 10 GB; what is already there is not needed again.
+# A whole set takes about 11 GB; what is already there is not needed again.
 needed_megabytes() {
-	if whole "$(root_folder)"; then echo 8000; else echo 12000; fi
+	if whole "$(root_folder)"; then echo 9000; else echo 13000; fi
 }
 
 # The host's own sources, in both formats: a Debian mirror is one whose path

@@ -11,42 +11,53 @@
 # Series this module is known to work on, best first.
 SERIES=(7.3)
 
-# apt FOLDER CMD ARG… - Debian's backports, with apt's own state in FOLDER.
+# apt FOLDER CMD ARG… - the host's apt, on Debian's backports, with its state in
+# FOLDER. It verifies what it fetches, and needs no root to have been made.
 apt() {
 	local folder=$1
 	shift
-	(cd "$folder" && "$SG_QEMU/enter" "$@" \
+	(cd "$folder" && "$@" \
 		-o Dir::State="$folder/apt" -o Dir::Cache="$folder/apt" \
-		-o Dir::State::status=/var/lib/dpkg/status \
+		-o Dir::State::status=/dev/null -o APT::Architecture=amd64 \
 		-o Dir::Etc::sourcelist="$folder/sources" \
 		-o Dir::Etc::sourceparts=/dev/null -o APT::Sandbox::User=root)
 }
 
-# fetch_kernel - chooses a kernel, fetches its packages, and writes it down.
+# fetch_kernel - chooses a kernel, fetches its packages, and writes it down. What
+# was fetched before an interruption is not fetched again.
 fetch_kernel() {
-	local tmp series release version
+	local part=$SG_CACHE/part-packages series release version
 	# The one we waited for may have done it.
-	! all_there source || return 0
-	tmp=$(mktemp -d "$SG_CACHE/tmp-source.XXXXXX")
-	chmod 755 "$tmp"
-	# shellcheck disable=SC2064 # the name is known now
-	trap "rm -rf --one-file-system '$tmp'" EXIT
-	mkdir -p "$tmp/apt/lists/partial" "$tmp/apt/archives/partial"
-	echo "deb $SG_MIRROR $SUITE-backports main" >"$tmp/sources"
-	step "ask the mirror which kernels it has" apt "$tmp" apt-get update
-	apt "$tmp" apt-cache dumpavail |
-		awk '/^Package: /{p = $2} /^Version: /{print p, $2}' >"$tmp/list"
-	read -r series release version < <(choose "$tmp/list") ||
+	! have source || return 0
+	mkdir -p "$part"/{apt/lists,apt/archives,packages}/partial
+	echo "deb [signed-by=$HOST_KEYS] $SG_MIRROR $SUITE-backports main" >"$part/sources"
+	step "ask the mirror which kernels it has" apt "$part" apt-get update
+	apt "$part" apt-cache dumpavail |
+		awk '/^Package: /{p = $2} /^Version: /{print p, $2}' >"$part/list"
+	read -r series release version < <(choose "$part/list") ||
 		die "the mirror $SG_MIRROR has no kernel 7.x with its source in $SUITE-backports"
 	known_series "$series" ||
 		say "warning: none of ${SERIES[*]} is on the mirror; taking $release, on which nothing was run"
-	step "fetch kernel $release ($version)" download "$tmp" "$series" "$release" "$version"
-	step "unpack the kernel's source" unpack "$tmp" "$series" "$release"
-	rm -rf "$tmp"/{apt,sources,list,packages}
+	step "fetch kernel $release ($version)" download "$part" "$series" "$release" "$version"
+	echo "$series $release $version" >"$part/chosen"
+}
+
+# unpack_kernel - makes the entry of the kernel that fetch_kernel has fetched.
+unpack_kernel() {
+	local part=$SG_CACHE/part-packages tmp=$SG_CACHE/part-source series release version
+	! have source || return 0
+	read -r series release version <"$part/chosen"
+	rm -rf --one-file-system "$tmp"
+	mkdir "$tmp"
+	# shellcheck disable=SC2064 # the name is known now
+	trap "rm -rf --one-file-system '$tmp'" EXIT
+	step "unpack the kernel's source" unpack "$part/packages" "$tmp" "$series" "$release"
+	rm -rf "$tmp/packages"
 	finish_entry "$tmp" "$(entry_folder source "$version")"
 	trap - EXIT
 	echo "$version $release" >"$SG_CACHE/kernel.new"
 	mv "$SG_CACHE/kernel.new" "$SG_CACHE/kernel"
+	rm -rf "$part"
 }
 
 # choose LIST - the best series with an image and a source of one version, as
@@ -75,22 +86,22 @@ known_series() {
 # not check, and it is on the mirror days earlier. The cloud image would be
 # smaller, but lacks 9p.
 download() {
-	local tmp=$1 series=$2 release=$3 version=$4 name list=()
+	local part=$1 series=$2 release=$3 version=$4 name list=()
 	for name in linux-{base,binary-unsigned,modules,headers}-"$release" "linux-source-$series"; do
 		list+=("$name=$version")
 	done
-	mkdir "$tmp/packages"
-	apt "$tmp" apt-get download "${list[@]}"
-	mv "$tmp"/*.deb "$tmp/packages"
+	find "$part/packages" -name '*.deb' ! -name "*_${version//:/%3a}_*" -delete
+	apt "$part" sh -c 'cd packages && exec apt-get download "$@"' sh "${list[@]}"
 }
 
+# unpack PACKAGES TMP SERIES RELEASE
 unpack() {
-	local tmp=$1 series=$2 release=$3 package
-	for package in "$tmp"/packages/*.deb; do
+	local packages=$1 tmp=$2 series=$3 release=$4 package
+	mkdir "$tmp/packages"
+	for package in "$packages"/*.deb; do
 		# The host may be too old to know the package's compression.
 		"$SG_QEMU/enter" dpkg-deb --fsys-tarfile "$package" |
 			tar -C "$tmp/packages" -x --exclude='./usr/share/*'
-		rm "$package"
 	done
 	mkdir "$tmp/linux" "$tmp/image"
 	tar -C "$tmp/linux" --strip-components=1 -xf "$tmp/packages/usr/src/linux-source-$series.tar.xz"
@@ -107,11 +118,16 @@ unpack() {
 
 # kbuild TMP FOLDER ARG… - make in the kernel's source, with TMP/kdir for output.
 # A build tree holds its own path, so TMP already goes by the name FOLDER.
+# The files of TMP/patched take the place of the source's, for this command only:
+# the stock kernel is made of the same source.
 kbuild() {
-	local tmp=$1 folder=$2
+	local tmp=$1 folder=$2 source name binds=(--bind "$1" "$2")
+	source=$(kernel_folder source)/linux
 	shift 2
-	"$SG_QEMU/enter" --bind "$tmp" "$folder" \
-		make -C "$(kernel_folder source)/linux" O="$folder/kdir" -j"$(nproc)" "$@"
+	while read -r name; do
+		binds+=(--bind "$tmp/patched/$name" "$source/$name")
+	done < <(find "$tmp/patched" -type f -printf '%P\n' 2>/dev/null)
+	"$SG_QEMU/enter" "${binds[@]}" make -C "$source" O="$folder/kdir" -j"$(nproc)" "$@"
 }
 
 build_stock() {
@@ -120,7 +136,7 @@ build_stock() {
 	image=$(kernel_folder source)/image
 	# The release is the series' point release and this; Debian sets it alike.
 	flags=(CC=gcc-14 HOSTCC=gcc-14 LOCALVERSION="+${release#*+}")
-	mkdir "$tmp/kdir"
+	mkdir -p "$tmp/kdir"
 	cp "$image/config" "$tmp/kdir/.config"
 	step "configure the stock build tree" kbuild "$tmp" "$folder" "${flags[@]}" olddefconfig
 	step "build the stock build tree" kbuild "$tmp" "$folder" "${flags[@]}" modules_prepare
@@ -130,29 +146,67 @@ build_stock() {
 		die "the build tree is $(cat "$tmp/kdir/include/config/kernel.release"), the image $release"
 }
 
+# The debug kernel is a program of the host, User Mode Linux: nothing of it is
+# emulated. README.md in uml/ says why each flag and patch is needed.
+UML=(ARCH=um LLVM=1 KCFLAGS=-Wno-null-pointer-arithmetic
+	CFLAGS_stub.o='-fno-PIC -fno-pic -fno-stack-protector -fomit-frame-pointer')
+
 build_debug() {
+	local tmp=$1 folder=$2 patch
+	mkdir -p "$tmp/kdir"
+	for patch in "$SG_QEMU"/uml/*.patch; do
+		patch_copy "$patch" "$tmp/patched"
+	done
+	configure_debug uml "$tmp" "$folder" "${UML[@]}"
+	step "build the debug kernel (about twelve minutes on two cores)" \
+		kbuild "$tmp" "$folder" "${UML[@]}" linux modules
+	check_tree "$tmp/kdir"
+}
+
+# patch_copy PATCH FOLDER - a patched copy of the source's one file that PATCH is
+# for. A kernel that has changed there is told here, not by tests.
+patch_copy() {
+	local name
+	name=$(sed -n 's|^+++ b/||p' "$1")
+	mkdir -p "$2/${name%/*}"
+	cp "$(kernel_folder source)/linux/$name" "$2/$name"
+	"$SG_QEMU/enter" patch --quiet --fuzz=0 "$2/$name" "$1" ||
+		die "${1#"$SG_CHECKOUT/"} does not fit the kernel's $name: adapt the patch"
+}
+
+build_debug-qemu() {
 	local tmp=$1 folder=$2
-	mkdir "$tmp/kdir"
-	step "start the debug configuration" kbuild "$tmp" "$folder" LLVM=1 tinyconfig
-	grep '^CONFIG_' "$SG_QEMU/debug.config" >>"$tmp/kdir/.config"
-	step "configure the debug kernel" kbuild "$tmp" "$folder" LLVM=1 olddefconfig
-	check_config "$tmp/kdir/.config"
-	step "build the debug kernel (about ten minutes on two cores)" \
+	mkdir -p "$tmp/kdir"
+	configure_debug qemu "$tmp" "$folder" LLVM=1
+	step "build the emulated debug kernel (about twelve minutes on two cores)" \
 		kbuild "$tmp" "$folder" LLVM=1 bzImage modules
 	check_tree "$tmp/kdir"
 }
 
-# Kconfig drops silently what depends on something that is not set.
+# configure_debug MACHINE TMP FOLDER FLAG…
+configure_debug() {
+	local machine=$1 tmp=$2 folder=$3 config
+	shift 3
+	config=("$SG_QEMU/debug.config" "$SG_QEMU/debug-$machine.config")
+	step "start the debug configuration" kbuild "$tmp" "$folder" "$@" tinyconfig
+	grep -h '^CONFIG_' "${config[@]}" >>"$tmp/kdir/.config"
+	step "configure the debug kernel" kbuild "$tmp" "$folder" "$@" olddefconfig
+	check_config "$tmp/kdir/.config" "${config[@]}"
+}
+
+# check_config RESULT ASKED… - Kconfig drops silently what depends on something
+# that is not set.
 check_config() {
-	local line missing=()
+	local result=$1 line missing=()
+	shift
 	while read -r line; do
 		case $line in
-		*=n) ! grep -q "^${line%=n}=" "$1" || missing+=("$line") ;;
-		*) grep -qxF "$line" "$1" || missing+=("$line") ;;
+		*=n) ! grep -q "^${line%=n}=" "$result" || missing+=("$line") ;;
+		*) grep -qxF "$line" "$result" || missing+=("$line") ;;
 		esac
-	done < <(grep '^CONFIG_' "$SG_QEMU/debug.config")
+	done < <(grep -h '^CONFIG_' "$@")
 	((${#missing[@]} == 0)) ||
-		die "qemu/debug.config asks for what this kernel did not accept: ${missing[*]}"
+		die "${*##*/} ask for what this kernel did not accept: ${missing[*]}"
 }
 
 check_tree() {

@@ -55,20 +55,28 @@ toolchain() {
 	cat "$(root_folder)/etc/service_group-toolchain" 2>/dev/null || true
 }
 
-# kernel_folder source|stock|debug - fails when no kernel was ever chosen.
+# effect debug-MACHINE - what makes its kernel: not comments.
+effect() {
+	grep -h '^CONFIG' "$SG_QEMU/debug.config" "$SG_QEMU/$1.config"
+	[[ $1 != debug-uml ]] || grep -h '^[-+@ ]' "$SG_QEMU"/uml/*.patch
+}
+
+# kernel_folder source|image|stock|debug|debug-qemu - fails when no kernel was ever chosen.
 kernel_folder() {
 	local version
 	version=$(chosen_version) || return 1
 	entry_folder "$1" "$version"
 }
 
-# entry_folder source|stock|debug VERSION
+# entry_folder source|image|stock|debug|debug-qemu VERSION
 entry_folder() {
 	local name=$SG_CACHE/$1-${2//\~/-}
 	case $1 in
 	source) echo "$name" ;;
+	image) echo "$name-$({ basename "$(root_folder)"; toolchain; cat "$SG_QEMU"/{image.bash,initramfs-init}; } | digest)" ;;
 	stock) echo "$name-$({ echo recipe 1; toolchain; } | digest)" ;;
-	debug) echo "$name-$({ echo recipe 1; toolchain; cat "$SG_QEMU/debug.config"; } | digest)" ;;
+	debug) echo "$name-$({ echo recipe 2; toolchain; effect debug-uml; } | digest)" ;;
+	debug-qemu) echo "$name-$({ echo recipe 2; toolchain; effect debug-qemu; } | digest)" ;;
 	esac
 }
 

@@ -10,6 +10,7 @@ SUITE=trixie
 
 make_root() {
 	local tmp=$1 proxy=() line
+	find "$tmp" -xdev -mindepth 1 -delete
 	# mmdebstrap reads none of the host's apt settings; a proxy is needed.
 	while read -r line; do
 		proxy+=(--aptopt="$line")

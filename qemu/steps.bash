@@ -72,17 +72,16 @@ with_lock() {
 	local lock
 	exec {lock}>"$SG_CACHE/lock-$1"
 	if ! flock -n "$lock"; then
-		say "another process is making the $1: waiting for it"
+		say "another process is making this ($1): waiting for it"
 		flock "$lock"
 	fi
-	# Whatever has this prefix now was left by a run that did not end well.
-	rm -rf --one-file-system "$SG_CACHE/tmp-$1."*
 	"${@:2}"
 	exec {lock}>&-
 }
 
 # make_entry NAME FOLDER FUNCTION - FUNCTION fills a folder, given as its
-# argument, that becomes FOLDER when FUNCTION succeeds.
+# argument, that becomes FOLDER when FUNCTION succeeds. After an interruption it
+# finds what it had made, and may go on with that.
 make_entry() {
 	whole "$2" || with_lock "$1" make_entry_locked "$@"
 }
@@ -90,8 +89,11 @@ make_entry() {
 make_entry_locked() {
 	local tmp
 	! whole "$2" || return 0
-	tmp=$(mktemp -d "$SG_CACHE/tmp-$1.XXXXXX")
-	chmod 755 "$tmp"
+	tmp=$SG_CACHE/part-$1.${2##*/}
+	# Of other versions, which nobody is going to finish.
+	find "$SG_CACHE" -maxdepth 1 -name "part-$1.*" ! -path "$tmp" \
+		-exec rm -rf --one-file-system {} +
+	mkdir -p "$tmp"
 	# A failed step must not keep the disk full.
 	# shellcheck disable=SC2064 # the name is known now
 	trap "rm -rf --one-file-system '$tmp'" EXIT

@@ -83,19 +83,19 @@ TEST_F(balance, who_polls_takes_over)
 	EXPECT_FALSE(polls_readable(self->fds[1]));
 	make_busy(self->fds[1], &self->second, 0);
 	balance(self->fds[1]);
-	/* The members are looked after meanwhile, and who comes first moves it. */
-	EXPECT_TRUE(wait_for(polls_readable(self->fds[1])));
-	EXPECT_EQ(1, queue_length(self->fds[0]));
-	EXPECT_EQ(1, queue_length(self->fds[1]));
-	EXPECT_TRUE(wait_for(taken_over(self->fds[0]) == 1));
-	EXPECT_EQ(1, info_of(self->fds[1]).rescued_in);
-	/* It has one that it can accept, and the others came later. */
+	/* It is told of one, and takes it when it accepts. */
 	EXPECT_TRUE(polls_readable(self->fds[1]));
+	EXPECT_EQ(2, queue_length(self->fds[0]));
+	EXPECT_EQ(0, queue_length(self->fds[1]));
+	EXPECT_TRUE(polls_readable(self->fds[1]));
+	EXPECT_EQ(0, taken_over(self->fds[0]));
+	EXPECT_LE(0, accept(self->fds[1], NULL, NULL));
 	EXPECT_EQ(1, taken_over(self->fds[0]));
+	EXPECT_EQ(1, queue_length(self->fds[0]));
+	EXPECT_EQ(1, info_of(self->fds[1]).rescued_in);
+	EXPECT_TRUE(polls_readable(self->fds[1]));
 	EXPECT_LE(0, accept(self->fds[1], NULL, NULL));
-	EXPECT_TRUE(wait_for(polls_readable(self->fds[1])));
-	EXPECT_TRUE(wait_for(taken_over(self->fds[0]) == 2));
-	EXPECT_LE(0, accept(self->fds[1], NULL, NULL));
+	EXPECT_EQ(2, taken_over(self->fds[0]));
 	EXPECT_FALSE(polls_readable(self->fds[1]));
 }
 
@@ -180,40 +180,90 @@ TEST_F(balance, nothing_is_lost)
 	EXPECT_EQ(0, retransmissions_of(client));
 }
 
+static void *accept_one(void *arg)
+{
+	const int *fd = arg;
+
+	if (accept(*fd, NULL, NULL) < 0)
+		die("accept");
+	return NULL;
+}
+
+static void *poll_and_accept_one(void *arg)
+{
+	const int *fd = arg;
+	struct pollfd entry = { .fd = *fd, .events = POLLIN };
+
+	poll(&entry, 1, -1);
+	return accept_one(arg);
+}
+
 /*
  * It has looked before, and sleeps: a connection whose handshake takes long, or
  * that waited when the policy was another, is brought to it.
  */
-TEST_F(balance, who_sleeps_is_given_some)
+static void serve_a_sleeper(struct __test_metadata *_metadata, const int fds[2],
+			    const struct address *home, void *(*sleep)(void *))
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, sleep, (void *)&fds[1]))
+		die("starting a thread");
+	make_busy(fds[0], home, 2);
+	/* A change has the members looked after. */
+	balance(fds[0]);
+	EXPECT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_TRUE(wait_for(taken_over(fds[0]) == 1));
+	EXPECT_EQ(1, queue_length(fds[0]));
+	EXPECT_EQ(0, queue_length(fds[1]));
+	EXPECT_EQ(0, member_counter(fds[0], SERVICE_GROUP_A_COUNTERS_STALLS));
+}
+
+TEST_F(balance, who_sleeps_in_accept_is_given_one)
+{
+	serve_a_sleeper(_metadata, self->fds, &self->first, accept_one);
+}
+
+TEST_F(balance, who_sleeps_in_poll_is_woken)
+{
+	serve_a_sleeper(_metadata, self->fds, &self->first, poll_and_accept_one);
+}
+
+/* Nobody looks: all stays where it is. */
+TEST_F(balance, who_does_not_look_is_given_nothing)
 {
 	make_busy(self->fds[0], &self->first, 2);
-	/* A change has the members looked after. */
 	balance(self->fds[0]);
-	EXPECT_TRUE(wait_for(taken_over(self->fds[0]) == 1));
-	EXPECT_EQ(1, queue_length(self->fds[0]));
-	EXPECT_EQ(1, queue_length(self->fds[1]));
-	EXPECT_EQ(0, member_counter(self->fds[0], SERVICE_GROUP_A_COUNTERS_STALLS));
+	/* A stall shows that the members were looked after. */
+	ASSERT_EQ(0, set_one(self->fds[0], SERVICE_GROUP_SET_STALL, 1));
+	ASSERT_TRUE(wait_for(info_of(self->fds[0]).state == SERVICE_GROUP_MEMBER_STATE_STALLED));
+	EXPECT_EQ(2, queue_length(self->fds[0]));
+	EXPECT_EQ(0, queue_length(self->fds[1]));
 }
 
 /* One that can take nothing keeps nobody else from it. */
 TEST_F(balance, idle_ones_are_looked_for_behind_a_stalled_one)
 {
 	int third = reuseport_listener(variant->family, 3, PORT, BACKLOG);
+	pthread_t thread;
 
 	ASSERT_LE(0, third);
 	ASSERT_EQ(0, join(third, group_of(self->fds[0])));
 	fill(&self->first, 1);
 	ASSERT_EQ(0, set_one(self->fds[0], SERVICE_GROUP_SET_STALL, 1));
 	ASSERT_TRUE(wait_for(info_of(self->fds[0]).state == SERVICE_GROUP_MEMBER_STATE_STALLED));
-	ASSERT_TRUE(wait_for(queue_length(self->fds[0]) == 0));
+	/* It hangs, and has nothing. */
+	ASSERT_TRUE(wait_for((empty(third), polls_readable(third)) &&
+			     accept(third, NULL, NULL) >= 0));
+	ASSERT_EQ(0, queue_length(self->fds[0]));
 	ASSERT_EQ(0, set_one(self->fds[0], SERVICE_GROUP_SET_STALL, SERVICE_GROUP_MAX_STALL));
-	/* Whoever has it, only the third is idle when the second has some more. */
-	ASSERT_TRUE(wait_for((empty(third), empty(self->fds[1]),
-			      info_of(third).accepted + info_of(self->fds[1]).accepted == 1)));
 	make_busy(self->fds[1], &self->second, 2);
 	EXPECT_FALSE(polls_for(third, POLLIN));
+	if (pthread_create(&thread, NULL, poll_and_accept_one, &third))
+		die("starting a thread");
 	ASSERT_EQ(0, set_one(third, SERVICE_GROUP_SET_POLICY, SERVICE_GROUP_POLICY_BALANCE));
-	EXPECT_TRUE(wait_for(queue_length(third) > 0));
+	EXPECT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(1, queue_length(self->fds[1]));
 	EXPECT_EQ(0, queue_length(self->fds[0]));
 }
 

@@ -23,10 +23,10 @@ sys.path.insert(0, os.path.join(HERE, "lib"))
 # pylint: disable=wrong-import-position
 from clusters import MAC, NODES, Cluster, config, node, table  # noqa: E402
 from load import Load  # noqa: E402
-from machines import LENGTHS, SEGMENT, gives, ip_commands, switch  # noqa: E402
-from service_group import expect, run_tests, wait_until  # noqa: E402
+from machines import LENGTHS, SEGMENT, gives, ip_commands  # noqa: E402
+from service_group import expect, run_tests, seed, switch, wait_until  # noqa: E402
 
-SEED = os.environ.get("SG_SEED") or "1"
+SEED = seed()
 IS_SLOW = os.path.exists("/sys/kernel/debug/kmemleak")
 EVENTS = int(os.environ.get("SG_CHAOS_EVENTS") or (3 if IS_SLOW else 10))
 STEPS = 12
@@ -359,7 +359,6 @@ def tunnelled_ipv6():
 
 
 if __name__ == "__main__":
-    print(f"# SG_SEED={SEED}")
     sys.exit(run_tests("cluster_chaos", [
         shared_ipv4, shared_ipv6, shared_keyed, directed_ipv4, directed_ipv6, tunnelled_ipv4,
         tunnelled_ipv6,

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """Errors of routers about what a cluster IP has sent: who has the connection gets them, and nobody
-else."""
+else. Where there are no connections, as with UDP, that is the owner."""
 
 import ipaddress
 import os
@@ -14,10 +14,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(HERE, "lib"))
 # pylint: disable=wrong-import-position
-from clusters import (PORT, TCP, Cluster, Directed, accepted, exchange, introduce,  # noqa: E402
-                      table)
-from machines import FAMILIES, pin  # noqa: E402
-from rubbish import plain, too_big  # noqa: E402
+from clusters import (PORT, TCP, UDP, VALUE, Cluster, Directed, accepted, exchange,  # noqa: E402
+                      introduce, table)
+from machines import FAMILIES, bound, pin  # noqa: E402
+from rubbish import ICMP, ICMPV6, plain, too_big  # noqa: E402
 from service_group import equal, run_tests, wait_until  # noqa: E402
 
 # Of the kernel's interface.
@@ -25,6 +25,9 @@ TCP_INFO, TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 11, 19, 20, 21
 SEND_QUEUE = 2
 REPAIR_OFF_WITHOUT_PROBE = -1
 INFO_PMTU = 60
+IP_MTU, IPV6_MTU = 14, 24
+IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DO = 10, 23, 2
+UDP_HEADER, SCTP, UDP_LITE, ESP = 17, 132, 136, 50
 
 
 def sequence(sock):
@@ -150,7 +153,133 @@ def tunnelled_ipv6():
     directed(6, "tunnel", 4)
 
 
+class Flow:
+    """A flow of a protocol that has no connections, as its replies show it."""
+
+    def __init__(self, cluster, protocol, port):
+        self.cluster, self.version, self.protocol = cluster, cluster.version, protocol
+        self.port = port
+
+    def upper(self):
+        """How a reply begins, behind the IP header."""
+        if self.protocol == ICMP:
+            return struct.pack("!BBHHH", 0, 0, 0, self.port, 1)
+        if self.protocol == ICMPV6:
+            return struct.pack("!BBHHH", 129, 0, 0, self.port, 1)
+        if self.protocol == ESP:
+            return struct.pack("!II", self.port, 1)
+        return struct.pack("!HHHH", PORT, self.port, 1400, 0) + bytes(8)
+
+    def owner(self, owners):
+        """The number of the node that has it."""
+        port, to = {ICMP: (self.port, 0), ICMPV6: (self.port, 0),
+                    ESP: (0, 0)}.get(self.protocol, (self.port, PORT))
+        client = ipaddress.ip_address(self.cluster.client.address(self.version))
+        flow = client, port, ipaddress.ip_address(self.cluster.address), to, self.protocol
+        return owners[VALUE("sum5", b"", flow) % len(owners)]
+
+    def error(self):
+        """A router says that a reply is too long."""
+        ends = [ipaddress.ip_address(end).packed for end in (
+            self.cluster.address, self.cluster.client.address(self.version))]
+        protocol, error = too_big(self.version, 1300, plain(self.version, *ends, self.protocol,
+                                                            self.upper()))
+        with self.cluster.client, socket.socket(FAMILIES[self.version], socket.SOCK_RAW,
+                                                protocol) as raw:
+            raw.sendto(error, (self.cluster.address, 0))
+
+
+def reach_owners(cluster, owners):
+    """Errors about each kind of flow reach the flow's owner, and nobody else."""
+    machines = cluster.nodes + cluster.directors
+    arrive(cluster, machines)
+    echo = ICMPV6 if cluster.version == 6 else ICMP
+    for protocol in (UDP_HEADER, SCTP, UDP_LITE, echo, ESP):
+        for port in range(40000, 40000 + len(cluster.nodes)):
+            flow = Flow(cluster, protocol, port)
+            expected = {machine: errors(machine, cluster.version) for machine in machines}
+            owner = cluster.nodes[flow.owner(owners) - 1]
+            expected[owner] += 1
+            flow.error()
+            wait_until(lambda node=owner, count=expected[owner]:
+                       errors(node, cluster.version) == count,
+                       f"an error at node {owner.number}, protocol {protocol}, port {port}")
+            arrive(cluster, machines)
+            seen = {machine: errors(machine, cluster.version) for machine in machines}
+            equal(list(expected.values()), list(seen.values()),
+                  f"errors of machines, protocol {protocol}, port {port}")
+
+
+def path_mtu_of_datagrams(cluster, owners):
+    """A service learns how long its datagrams may be."""
+    version, client = cluster.version, cluster.client.address(cluster.version)
+    flow = Flow(cluster, UDP_HEADER, 40100)
+    machine = cluster.nodes[flow.owner(owners) - 1]
+    level, name, number = ((socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_MTU) if version == 4 else
+                           (socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_MTU))
+    with bound(machine, UDP, cluster.address, PORT) as service:
+        service.setsockopt(level, name, PMTUDISC_DO)
+        service.connect((client, 40100))
+        flow.error()
+        wait_until(lambda: service.getsockopt(level, number) == 1300, "the MTU of the path")
+
+
+def flows(cluster, start):
+    """With a first table; one that has changed just now, and long ago; and with spilling."""
+    pin()
+    changes = [((1, 2, 3), {}), ((2, 3, 1), {"settle": 3600}), ((3, 1, 2), {"settle": 0}),
+               ((2, 3, 1), {"settle": 3600, "spill": 1}), ((1, 2, 3), {"settle": 0, "spill": 1})]
+    for epoch, (owners, how) in enumerate(changes, 1):
+        start(epoch=epoch, table=table(*owners), **how)
+        reach_owners(cluster, owners)
+    path_mtu_of_datagrams(cluster, owners)
+
+
+def flows_shared(version):
+    """Every node receives the errors."""
+    cluster = Cluster(version)
+    flows(cluster, cluster.set)
+
+
+def flows_directed(version, way, outer=None):
+    """The director gives them to their owners."""
+    cluster = Directed(version, way, outer)
+    flows(cluster, lambda **how: cluster.direct(0, **how))
+
+
+def flows_shared_ipv4():
+    """IPv4."""
+    flows_shared(4)
+
+
+def flows_shared_ipv6():
+    """IPv6."""
+    flows_shared(6)
+
+
+def flows_directed_ipv4():
+    """To MAC addresses."""
+    flows_directed(4, "neighbour")
+
+
+def flows_directed_ipv6():
+    """The same."""
+    flows_directed(6, "neighbour")
+
+
+def flows_tunnelled_ipv4():
+    """IPv4 in IPv4."""
+    flows_directed(4, "tunnel")
+
+
+def flows_tunnelled_ipv6():
+    """IPv6 in IPv4."""
+    flows_directed(6, "tunnel", 4)
+
+
 if __name__ == "__main__":
     sys.exit(run_tests("cluster_errors", [
         shared_ipv4, shared_ipv6, directed_ipv4, directed_ipv6, tunnelled_ipv4, tunnelled_ipv6,
+        flows_shared_ipv4, flows_shared_ipv6, flows_directed_ipv4, flows_directed_ipv6,
+        flows_tunnelled_ipv4, flows_tunnelled_ipv6,
     ]))

@@ -23,9 +23,9 @@ from machines import ETH_P_ARP, has_arp_hooks, ip_commands, pin  # noqa: E402
 from rubbish import (GRE, SOURCE_MAC, TUNNELS, TYPES, UDP as UDP_HEADER, Rubbish, arp,  # noqa: E402
                      flawed, flawed_arp, flawed_solicitations, no_second_chances, plain,
                      second_chance, solicitation)
-from service_group import Skip, equal, expect, run_tests, wait_until  # noqa: E402
+from service_group import Skip, equal, expect, run_tests, seed, wait_until  # noqa: E402
 
-SEED = os.environ.get("SG_SEED") or "1"
+SEED = seed()
 IS_SLOW = os.path.exists("/sys/kernel/debug/kmemleak")
 PACKETS = int(os.environ.get("SG_PACKETS") or (400 if IS_SLOW else 1000))
 NETWORKS = {4: "10.9.0.0/24", 6: "fd09::/64"}
@@ -36,7 +36,8 @@ NOBODY = bytes.fromhex("020000000099")
 BURST = 16
 # A packet that is decided about counts for one of these; what is passed on counts for none.
 FATES = ("owned", "known", "ignored", "forwarded", "second-chance", "silent", "dropped-no-owner",
-         "dropped-spent", "dropped-malformed", "dropped-unreachable", "dropped-hop-limit")
+         "dropped-spent", "dropped-malformed", "dropped-unreachable", "dropped-hop-limit",
+         "dropped-tunnel")
 
 
 class Sender:
@@ -189,9 +190,10 @@ def directed(version, way, outer=None):
     def agreed():
         seen.update({machine.number: counted(cluster, machine, since)
                      for machine, since in before.items()})
-        # Out of tunnels nodes take nothing with hop-by-hop options, which they count as malformed.
+        # Out of tunnels nodes take nothing with hop-by-hop options, which they count as malformed,
+        # and nothing that a tunnel must not bring, such as another tunnel.
         taken = sum(seen[machine.number][name] for machine in cluster.nodes
-                    for name in ("owned", "dropped-malformed"))
+                    for name in ("owned", "dropped-malformed", "dropped-tunnel"))
         return seen[director.number]["forwarded"] == taken
 
     try:
@@ -204,6 +206,8 @@ def directed(version, way, outer=None):
     expect(sender.sent // 4 < total <= sender.sent, f"{total} of {sender.sent} packets counted")
     expect(told["dropped-malformed"] > 10 and told["reassembled"] > 0, "all kinds")
     equal(0, told["second-chance"] + told["dropped-no-owner"], "others")
+    refused = sum(seen[machine.number]["dropped-tunnel"] for machine in cluster.nodes)
+    equal(way == "tunnel", refused > 0, "refused out of tunnels")
     drop_all_flawed(cluster, sender, [director], mac)
     if way == "tunnel":
         tunnelled(cluster, sender, outer or version)
@@ -348,7 +352,6 @@ def questions_ipv6():
 
 
 if __name__ == "__main__":
-    print(f"# SG_SEED={SEED}")
     sys.exit(run_tests("cluster_packets", [
         shared_ipv4, shared_ipv6, directed_ipv4, directed_ipv6, tunnelled_ipv4, tunnelled_ipv6,
         tunnelled_in_ipv4, tunnelled_back, questions_ipv4, questions_ipv6,

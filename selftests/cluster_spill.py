@@ -13,7 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(HERE, "lib"))
 # pylint: disable=wrong-import-position
-from clusters import PORT, TCP, Cluster, Directed, exchange, ready, table  # noqa: E402
+from clusters import PORT, TCP, Cluster, Directed, enslave, exchange, ready, table  # noqa: E402
 from machines import FAMILIES  # noqa: E402
 from rubbish import checksum  # noqa: E402
 from service_group import (PATIENCE, configure, equal, expect, form, info,  # noqa: E402
@@ -145,6 +145,23 @@ def directed_ipv6():
     spilled(Directed(6, "tunnel"))
 
 
+def vrf(version):
+    """The device is one of a VRF."""
+    cluster = Cluster(version)
+    enslave(cluster, cluster.nodes)
+    spilled(cluster)
+
+
+def vrf_ipv4():
+    """IPv4."""
+    vrf(4)
+
+
+def vrf_ipv6():
+    """IPv6."""
+    vrf(6)
+
+
 def not_allowed():
     """Without leave a SYN that has no room is dropped, or answered with a reset."""
     cluster = Cluster(4)
@@ -253,5 +270,5 @@ def resets():
 if __name__ == "__main__":
     sys.exit(run_tests("cluster_spill", [
         shared_ipv4, shared_ipv6, directed_ipv4, directed_ipv6, not_allowed, full_everywhere,
-        tables_differ, unwanted_ipv4, unwanted_ipv6, resets,
+        tables_differ, unwanted_ipv4, unwanted_ipv6, resets, vrf_ipv4, vrf_ipv6,
     ]))

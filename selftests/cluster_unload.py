@@ -6,6 +6,7 @@ SG_MODULE is the module's path. What cannot be let go shows in the kernel's log,
 module that stays, or as a leak after all tests.
 """
 
+import contextlib
 import os
 import signal
 import socket
@@ -18,12 +19,12 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(HERE, "lib"))
 # pylint: disable=wrong-import-position
 from clusters import (CLUSTER, MAC, PORT, TCP, UDP, Cluster, Directed, accepted,  # noqa: E402
-                      config, exchange, introduce, name_of, node, open_family_on, table,
-                      takes_connections)
-from failures import Failures, Sometimes  # noqa: E402
+                      exchange, introduce, open_family_on, table, takes_connections)
+from failures import Sometimes, kept, walk_packets  # noqa: E402
 from family import forget_family  # noqa: E402
 from machines import FAMILIES, ip_commands  # noqa: E402
-from service_group import PATIENCE, die_with_parent, equal, run_tests, wait_until  # noqa: E402
+from service_group import (PATIENCE, die_with_parent, equal, expect, run_tests,  # noqa: E402
+                           wait_until)
 
 # What neighbour solicitations for the IPv6 address are sent to.
 SOLICITED = "3333ff000100"
@@ -227,52 +228,6 @@ def device_directed():
 
 # Memory.
 
-def failures(version):
-    """A first cluster IP, another one, a change of one, and the end of it."""
-    walks = Failures()
-    walk, only = walks.walk, walks.only
-    whole = config(version, walks.device, 1)
-    other = config(version, walks.device, 1, protocol=6, port=PORT)
-    keyed = {**whole, "epoch": 2, "hash": "keyed", "key": bytes(16), "table": table(*[1, 2] * 30),
-             "mac": bytes.fromhex("0300c0ffee02")}
-
-    walk(only(), "cluster-set", whole)
-    walk(only(whole), "cluster-set", other)
-    walk(only(other, whole), "cluster-set", keyed)
-    walk(only(whole), "cluster-set", {**whole, "epoch": 2, "table": table(3, 1, 2)})
-    walk(only(other, whole), "cluster-del", name_of(version))
-    walks.end()
-
-
-def failures_ipv4():
-    """IPv4."""
-    failures(4)
-
-
-def failures_ipv6():
-    """IPv6."""
-    failures(6)
-
-
-def failures_directed():
-    """The same of a director with tunnels of both families, whose nodes spill."""
-    walks = Failures()
-    walk, only = walks.walk, walks.only
-    nodes = [node(1, 6), node(2, 6, way="tunnel"), node(3, 4, way="tunnel")]
-    whole = config(6, walks.device, 1, role="director", mac=None, spill=1, nodes=nodes)
-    other = {**whole, "protocol": 6, "port": PORT}
-    # Other owners and another way; then another number of slots.
-    moved = {**whole, "epoch": 2, "table": table(3, 1, 2),
-             "nodes": [nodes[0], node(2, 6), {**nodes[2], "state": "draining"}]}
-    divided = {**moved, "epoch": 3, "table": table(*[2, 1] * 30)}
-
-    walk(only(), "cluster-set", whole)
-    walk(only(other, whole), "cluster-set", moved)
-    walk(only(whole, moved), "cluster-set", divided)
-    walk(only(other, whole), "cluster-del", name_of(6))
-    walks.end()
-
-
 def no_memory(version, way, outer):
     """Packets for which there is none are lost, through a director and to their second chance.
     Afterwards traffic goes on, and so do connections."""
@@ -310,9 +265,84 @@ def no_memory_tunnelled():
     no_memory(4, "tunnel", 6)
 
 
+def one_by_one(cluster, **how):
+    """Each allocation on the way of packets fails once: datagrams, whole and in fragments, a SYN, and
+    what connections send. The connections go on afterwards, and so does all else."""
+    listeners = cluster.listeners()
+    pairs = [accepted(cluster, listeners) for _ in range(3)]
+    for listener in listeners.values():
+        listener.close()
+    services, datagrams = cluster.listeners(UDP), cluster.client_socket(UDP)
+    datagrams.setblocking(False)
+    if how:
+        # None is with the owner of its packets any more.
+        cluster.direct(0, epoch=2, table=table(*how["owners"]))
+
+    def send():
+        for size in (10, 2000):
+            with contextlib.suppress(OSError):
+                datagrams.send(b"d" * size)
+        for client, _ in pairs:
+            client.send(b"x")
+        with cluster.client, socket.socket(FAMILIES[cluster.version], TCP) as syn:
+            syn.setblocking(False)
+            syn.connect_ex((cluster.address, PORT + 2))
+        for service in services.values():
+            service.setblocking(False)
+            with contextlib.suppress(OSError):
+                while True:
+                    service.recv(4000)
+
+    send()
+    print(f"# {walk_packets(send)} allocations")
+    for service in services.values():
+        service.close()
+    for client, server in pairs:
+        # What was sent above comes first.
+        client.sendall(b"end")
+        seen = b""
+        while not seen.endswith(b"end"):
+            data = server.recv(8000)
+            expect(data, "the connection has ended")
+            seen += data
+        exchange(client, server)
+    takes_connections(cluster, 3, **how)
+
+
+def one_by_one_shared():
+    """IPv4."""
+    cluster = Cluster(4)
+    cluster.set()
+    one_by_one(cluster)
+
+
+def one_by_one_shared_ipv6():
+    """IPv6."""
+    cluster = Cluster(6)
+    cluster.set()
+    one_by_one(cluster)
+
+
+def one_by_one_neighbours():
+    """IPv6, directed to MAC addresses."""
+    one_by_one(Directed(6), owners=(2, 3, 1))
+
+
+def one_by_one_tunnelled():
+    """IPv4, directed by tunnels of the other family."""
+    one_by_one(Directed(4, "tunnel", 6), owners=(2, 3, 1))
+
+
+def one_by_one_tunnelled_back():
+    """The other way round."""
+    one_by_one(Directed(6, "tunnel", 4), owners=(2, 3, 1))
+
+
 if __name__ == "__main__":
-    sys.exit(run_tests("cluster_unload", [
-        module_shared, module_directed, module_tunnelled, namespace_shared, namespace_neighbours,
-        namespace_tunnelled, device_shared, device_directed, failures_ipv4,
-        failures_ipv6, failures_directed, no_memory_neighbours, no_memory_tunnelled,
-    ]))
+    with kept():
+        sys.exit(run_tests("cluster_unload", [
+            module_shared, module_directed, module_tunnelled, namespace_shared,
+            namespace_neighbours, namespace_tunnelled, device_shared, device_directed,
+            no_memory_neighbours, no_memory_tunnelled, one_by_one_shared, one_by_one_shared_ipv6,
+            one_by_one_neighbours, one_by_one_tunnelled, one_by_one_tunnelled_back,
+        ]))

@@ -122,6 +122,74 @@ TEST_F(fit, min_ttl)
 	expect_fit();
 }
 
+TEST_F(fit, mark)
+{
+	set_option(self->fds[1], SOL_SOCKET, SO_MARK, 7);
+	expect_unfit();
+	set_option(self->fds[0], SOL_SOCKET, SO_MARK, 7);
+	expect_fit();
+}
+
+/* The SYN-ACK is routed by that of IPv4, which an IPv6 socket has, too. */
+TEST_F(fit, tos)
+{
+	set_option(self->fds[1], SOL_IP, IP_TOS, 0x10);
+	expect_unfit();
+	set_option(self->fds[0], SOL_IP, IP_TOS, 0x10);
+	expect_fit();
+}
+
+TEST_F(fit, transparent)
+{
+	set_option(self->fds[0], SOL_IP, IP_TRANSPARENT, 1);
+	expect_unfit();
+	set_option(self->fds[0], SOL_IP, IP_TRANSPARENT, 0);
+	expect_fit();
+}
+
+TEST_F(fit, dontroute)
+{
+	set_option(self->fds[1], SOL_SOCKET, SO_DONTROUTE, 1);
+	expect_unfit();
+	set_option(self->fds[1], SOL_SOCKET, SO_DONTROUTE, 0);
+	expect_fit();
+}
+
+TEST_F(fit, sticky_options)
+{
+	unsigned char hops[8] = { 0, 0, 1, 4 };
+
+	if (variant->family == IPV4)
+		SKIP(return, "of IPv6");
+	ASSERT_EQ(0, setsockopt(self->fds[1], SOL_IPV6, IPV6_HOPOPTS, hops, sizeof(hops)));
+	expect_unfit();
+	ASSERT_EQ(0, setsockopt(self->fds[1], SOL_IPV6, IPV6_HOPOPTS, NULL, 0));
+	expect_fit();
+}
+
+TEST_F(fit, program_of_its_cgroup)
+{
+	char path[64];
+	int cgroup = enter_cgroup(path, sizeof(path));
+	int fd;
+
+	if (cgroup < 0)
+		SKIP(return, "entering a cgroup: %s", strerror(-cgroup));
+	fd = listener(variant->family, 3, PORT, 0);
+	leave_cgroup();
+	ASSERT_EQ(0, join(fd, group_of(self->fds[0])));
+	close(self->fds[1]);
+	self->fds[1] = fd;
+	errno = -attach_program(cgroup);
+	if (errno)
+		SKIP(return, "attaching a program: %s", strerror(errno));
+	expect_unfit();
+	detach_program(cgroup);
+	expect_fit();
+	close(cgroup);
+	rmdir(path);
+}
+
 /* A socket that joined before it had a port may have another one later. */
 TEST_F(fit, other_port)
 {

@@ -5,7 +5,7 @@
  * established, accepted exactly once, and gets back what it has sent. None is
  * refused, reset or dropped.
  *
- * SG_MODEL_SEED chooses the sequence, SG_MODEL_STEPS how long it is.
+ * SG_MODEL_SEED, or SG_SEED, chooses the sequence, SG_MODEL_STEPS how long it is.
  */
 
 #include <fcntl.h>
@@ -41,6 +41,7 @@ struct client {
 
 struct world {
 	enum family family;
+	unsigned int seed;
 	unsigned int state;
 	uint32_t group;
 	struct member members[MEMBERS];
@@ -321,7 +322,8 @@ static void check_end(struct __test_metadata *_metadata, struct world *world)
 	uint32_t served = 0;
 
 	EXPECT_EQ(NULL, world->wrong)
-		TH_LOG("%s: %s", world->wrong, strerror(world->error));
+		TH_LOG("%s: %s; SG_MODEL_SEED=%u", world->wrong, strerror(world->error),
+		       world->seed);
 	for (uint32_t id = 0; id < world->ids; id++)
 		served += world->served[id] == 1;
 	EXPECT_EQ(world->ids, served);
@@ -341,8 +343,11 @@ static void run(struct __test_metadata *_metadata, enum family family, unsigned 
 	pthread_t threads[MEMBERS + 1];
 	long steps = steps_wanted();
 
+	/* The generator would stay at zero. */
+	seed += !seed;
+	TH_LOG("SG_MODEL_SEED=%u", seed);
 	world.family = family;
-	world.state = seed;
+	world.seed = world.state = seed;
 	begin(&world);
 	pthread_create(&threads[MEMBERS], NULL, echo, &world);
 	for (int i = 0; i < MEMBERS; i++) {
@@ -371,9 +376,7 @@ FAMILIES(model);
 /* As long as it is wanted to be. */
 TEST_F_TIMEOUT(model, nothing_is_lost, 1200)
 {
-	const char *seed = getenv("SG_MODEL_SEED");
-
-	run(_metadata, variant->family, seed ? strtoul(seed, NULL, 0) : 1 + variant->family);
+	run(_metadata, variant->family, seed_wanted("SG_MODEL_SEED", 1 + variant->family));
 }
 
 TEST_HARNESS_MAIN

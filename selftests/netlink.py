@@ -19,7 +19,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(HERE, "lib"))
 # pylint: disable=wrong-import-position
 from family import next_event, open_family, raw_request, refused  # noqa: E402
-from service_group import (PORT, configure, cookie_of, enter_namespace, equal,  # noqa: E402
+from service_group import (PATIENCE, PORT, configure, cookie_of, enter_namespace, equal,  # noqa: E402
                            expect, form, group_of, inode_of, join, leave, listener,
                            new_socket, run_tests)
 
@@ -77,7 +77,7 @@ def loads_and_counters():
         home, sibling = listener(1, 0), listener(2, 0)
         group = form([home, sibling])
         configure(home, stall=0)
-        clients = [socket.create_connection(("127.0.0.1", PORT), timeout=40) for _ in range(2)]
+        clients = [socket.create_connection(("127.0.0.1", PORT), timeout=PATIENCE) for _ in range(2)]
         # Accepting waits until it is there.
         served, _ = sibling.accept()
         told = {m["address"][3]: m for m in ynl.dump("member-get", {"group": group})}
@@ -205,7 +205,7 @@ def notifications():
         leave(late)
         member = next_event(ynl, "member-del-ntf")
         equal((group, bytes([127, 0, 0, 3])), (member["group"], member["address"]), "member")
-        client = socket.create_connection(("127.0.0.1", PORT), timeout=40)
+        client = socket.create_connection(("127.0.0.1", PORT), timeout=PATIENCE)
         home.close()
         member = next_event(ynl, "member-del-ntf")
         equal(1, member["counters"]["home"], "final counter")

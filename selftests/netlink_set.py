@@ -55,8 +55,8 @@ def all_settings():
                              "stall": 321, "rewrite": 1})
         cookie = cookie_of(sock)
         ynl.do("member-set", {"group": group, "cookie": cookie, "weight": 7})
-    option = sock.getsockopt(socket.SOL_IP, SO_SERVICE_GROUP_SETTINGS, 28)
-    equal((28, 31, 1, 1, 321, 7, 1), struct.unpack("=7I", option), "the option's settings")
+    option = sock.getsockopt(socket.SOL_IP, SO_SERVICE_GROUP_SETTINGS, 32)
+    equal((32, 63, 1, 1, 321, 7, 1, 0), struct.unpack("=8I", option), "the option's settings")
 
 
 def weights():
@@ -157,6 +157,12 @@ def admin_of_a_namespace():
         with open_family() as ynl:
             ynl.do("group-set", {"id": group, "policy": "balance"})
             equal("balance", settings_of(ynl, group)["policy"], "policy")
+            # How often the machine's timers run is not his to say.
+            for stall in (1, 9):
+                refused(errno.EPERM, ynl.do, "group-set", {"id": group, "stall": stall})
+            for stall in (10, 0):
+                ynl.do("group-set", {"id": group, "stall": stall})
+                equal(stall, settings_of(ynl, group)["stall"], "stall time")
         # This socket is of the namespace before.
         refused(errno.ENOENT, outside.do, "group-get", {"id": group})
 

@@ -339,4 +339,25 @@ TEST_F(mixed, most_groups)
 	EXPECT_EQ(0, form(&fds[SERVICE_GROUP_MAX_GROUPS], 1));
 }
 
+/* All of it is his who asks: a container has a limit. */
+TEST_F(mixed, memory_is_accounted)
+{
+	int result = count_memory(), fds[SERVICE_GROUP_MAX_MEMBERS];
+	char path[128], current[160];
+	long before;
+
+	result = result ?: enter_cgroup(path, sizeof(path));
+	if (result < 0)
+		SKIP(return, "memory is not counted: %s", strerror(-result));
+	close(result);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		fds[i] = tcp_socket(IPV4);
+	snprintf(current, sizeof(current), "%s/memory.current", path);
+	before = read_number(current);
+	ASSERT_EQ(0, form(fds, ARRAY_SIZE(fds)));
+	/* A member, and what a socket has of it. */
+	EXPECT_LE(128L * SERVICE_GROUP_MAX_MEMBERS, read_number(current) - before);
+	leave_cgroup();
+}
+
 TEST_HARNESS_MAIN

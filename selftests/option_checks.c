@@ -118,6 +118,44 @@ TEST_F(checks, ekeyrejected_ipsec)
 	expect_refused(-EKEYREJECTED, fd);
 }
 
+TEST_F(checks, ekeyrejected_route)
+{
+	static const struct { int level, option, value; } asked[] = {
+		{ SOL_SOCKET, SO_MARK, 7 },
+		{ SOL_IP, IP_TOS, 0x10 },
+		{ SOL_IP, IP_TRANSPARENT, 1 },
+		{ SOL_SOCKET, SO_DONTROUTE, 1 },
+	};
+	int fd = tcp_socket(variant->family);
+
+	for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+		set_option(fd, asked[i].level, asked[i].option, asked[i].value);
+		expect_refused(-EKEYREJECTED, fd);
+		set_option(fd, asked[i].level, asked[i].option, 0);
+	}
+	EXPECT_EQ(0, form(&fd, 1));
+}
+
+TEST_F(checks, ekeyrejected_program)
+{
+	char path[64];
+	int cgroup = enter_cgroup(path, sizeof(path));
+	int fd;
+
+	if (cgroup < 0)
+		SKIP(return, "entering a cgroup: %s", strerror(-cgroup));
+	fd = tcp_socket(variant->family);
+	leave_cgroup();
+	errno = -attach_program(cgroup);
+	if (errno)
+		SKIP(return, "attaching a program: %s", strerror(errno));
+	expect_refused(-EKEYREJECTED, fd);
+	detach_program(cgroup);
+	EXPECT_EQ(0, form(&fd, 1));
+	close(cgroup);
+	rmdir(path);
+}
+
 static int bpf_call(int command, union bpf_attr *attr)
 {
 	return syscall(__NR_bpf, command, attr, sizeof(*attr));

@@ -6,7 +6,12 @@
  * What the sockets are is the matter of option_errors.c.
  */
 
+#include <fcntl.h>
+#include <pthread.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 #include "test.h"
 
@@ -260,6 +265,92 @@ TEST_F(sizes, unreadable_memory)
 	EXPECT_EQ(-1, getsockopt(self->fd, SOL_IP, SO_SERVICE_GROUP, two, NULL));
 	EXPECT_EQ(EFAULT, errno);
 	EXPECT_EQ(1, info_of(self->fd).members);
+}
+
+/* Has a page that is not there come when its memory's other half has changed. */
+struct changer {
+	int faults;
+	char *missing;
+	size_t page;
+	struct service_group_request *header;
+};
+
+static void *change_and_give(void *arg)
+{
+	struct changer *changer = arg;
+	struct uffdio_zeropage zero = {
+		.range = { .start = (uintptr_t)changer->missing, .len = changer->page },
+	};
+	struct uffd_msg fault;
+
+	if (read(changer->faults, &fault, sizeof(fault)) != sizeof(fault))
+		return NULL;
+	changer->header->count = MOST;
+	changer->header->flags = ~0u;
+	ioctl(changer->faults, UFFDIO_ZEROPAGE, &zero);
+	return NULL;
+}
+
+/* What was checked is what is used: a program cannot change it meanwhile. */
+TEST_F(sizes, is_copied_once)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	socklen_t len = request_length(&self->request);
+	/* Its last bytes are zero, as the page is that comes. */
+	size_t here = len - sizeof(self->request.entries[0].addr);
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	struct changer changer = { .page = page };
+	pthread_t thread;
+	char *two;
+
+	two = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, two);
+	changer.missing = two + page;
+	changer.header = (void *)(two + page - here);
+	memcpy(changer.header, &self->request, here);
+	changer.faults = syscall(__NR_userfaultfd, O_CLOEXEC);
+	if (changer.faults < 0)
+		SKIP(return, "no userfaultfd: %s", strerror(errno));
+	range.range.start = (uintptr_t)changer.missing;
+	range.range.len = page;
+	ASSERT_EQ(0, ioctl(changer.faults, UFFDIO_API, &api));
+	ASSERT_EQ(0, ioctl(changer.faults, UFFDIO_REGISTER, &range));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, change_and_give, &changer));
+	EXPECT_EQ(0, set_raw(self->fd, SO_SERVICE_GROUP, changer.header, len));
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(MOST, changer.header->count);
+	EXPECT_EQ(2, info_of(self->fd).members);
+}
+
+/* The module is given a kernel's buffer, of which less is meant than the program said. */
+TEST_F(sizes, cut_by_a_program)
+{
+	socklen_t whole = request_length(&self->request);
+	char path[128];
+	int cgroup = enter_cgroup(path, sizeof(path)), result;
+
+	if (cgroup < 0)
+		SKIP(return, "no control groups: %s", strerror(-cgroup));
+	close_all(self->fds, 2);
+	for (int i = 0; i < 2; i++)
+		self->fds[i] = tcp_socket(IPV4);
+	self->fd = self->fds[0];
+	describe(&self->request, self->fds, 2, 8080);
+	for (socklen_t len = 1; len <= whole; len++) {
+		result = cut_options(cgroup, len);
+		if (result == -EINVAL)
+			SKIP(return, "no such programs");
+		ASSERT_EQ(0, result);
+		result = set_raw(self->fd, SO_SERVICE_GROUP, &self->request, whole);
+		/* Four bytes are the id of a group. */
+		EXPECT_EQ(len == whole ? 0 : len == 4 ? -ENOENT : -EINVAL, result)
+			TH_LOG("%u bytes", len);
+	}
+	EXPECT_EQ(2, info_of(self->fd).members);
+	close(cgroup);
+	leave_cgroup();
+	rmdir(path);
 }
 
 TEST_HARNESS_MAIN

@@ -22,21 +22,23 @@ TEST_F(settings, defaults)
 	ASSERT_EQ(0, send_request(fd, &request));
 	ASSERT_EQ(0, get_settings(fd, &seen));
 	EXPECT_EQ(sizeof(seen), seen.size);
-	EXPECT_EQ(31, seen.set);
+	EXPECT_EQ(63, seen.set);
 	EXPECT_EQ(SERVICE_GROUP_POLICY_OVERFLOW, seen.policy);
 	EXPECT_EQ(SERVICE_GROUP_WHEN_FULL_DROP, seen.when_full);
 	EXPECT_EQ(SERVICE_GROUP_DEFAULT_STALL, seen.stall);
 	EXPECT_EQ(1, seen.weight);
 	EXPECT_EQ(0, seen.rewrite);
+	EXPECT_EQ(0, seen.adopt);
 }
 
 /* The weight is the member's, the rest its group's. */
 TEST_F(settings, set_and_get)
 {
 	struct service_group_settings settings = {
-		.size = sizeof(settings), .set = 31, .policy = SERVICE_GROUP_POLICY_BALANCE,
+		.size = sizeof(settings), .set = 63, .policy = SERVICE_GROUP_POLICY_BALANCE,
 		.when_full = SERVICE_GROUP_WHEN_FULL_RESET, .stall = SERVICE_GROUP_MAX_STALL,
 		.weight = SERVICE_GROUP_MAX_WEIGHT, .rewrite = 1,
+		.adopt = SERVICE_GROUP_MAX_ADOPT,
 	};
 	struct service_group_settings seen;
 	int fds[2] = { tcp_socket(variant->family), tcp_socket(variant->family) };
@@ -68,17 +70,22 @@ TEST_F(settings, refusals)
 		int error;
 	} table[] = {
 		{ { .size = 27, .set = 4, .stall = 7 }, EINVAL },
-		{ { .size = 29, .set = 4, .stall = 7 }, EINVAL },
-		{ { .size = 28, .set = 32 | 4, .stall = 7 }, EOPNOTSUPP },
-		{ { .size = 28, .set = 4, .policy = 1, .stall = 7 }, EBADMSG },
-		{ { .size = 28, .set = 4, .stall = 7, .weight = 2 }, EBADMSG },
-		{ { .size = 28, .set = 5, .policy = 2, .stall = 7 }, EDOM },
-		{ { .size = 28, .set = 6, .when_full = 2, .stall = 7 }, EDOM },
-		{ { .size = 28, .set = 4, .stall = SERVICE_GROUP_MAX_STALL + 1 }, EDOM },
-		{ { .size = 28, .set = 12, .stall = 7, .weight = 0 }, EDOM },
-		{ { .size = 28, .set = 12, .stall = 7, .weight = SERVICE_GROUP_MAX_WEIGHT + 1 },
+		{ { .size = 33, .set = 4, .stall = 7 }, EINVAL },
+		{ { .size = 32, .set = 64 | 4, .stall = 7 }, EOPNOTSUPP },
+		{ { .size = 32, .set = 4, .policy = 1, .stall = 7 }, EBADMSG },
+		{ { .size = 32, .set = 4, .stall = 7, .weight = 2 }, EBADMSG },
+		{ { .size = 32, .set = 5, .policy = 2, .stall = 7 }, EDOM },
+		{ { .size = 32, .set = 6, .when_full = 2, .stall = 7 }, EDOM },
+		{ { .size = 32, .set = 4, .stall = SERVICE_GROUP_MAX_STALL + 1 }, EDOM },
+		{ { .size = 32, .set = 12, .stall = 7, .weight = 0 }, EDOM },
+		{ { .size = 32, .set = 12, .stall = 7, .weight = SERVICE_GROUP_MAX_WEIGHT + 1 },
 		  EDOM },
-		{ { .size = 28, .set = 20, .stall = 7, .rewrite = 2 }, EDOM },
+		{ { .size = 32, .set = 20, .stall = 7, .rewrite = 2 }, EDOM },
+		{ { .size = 32, .set = 4, .stall = 7, .adopt = 1 }, EBADMSG },
+		{ { .size = 32, .set = 36, .stall = 7, .adopt = SERVICE_GROUP_MAX_ADOPT + 1 },
+		  EDOM },
+		/* A program of the first version does not know the field. */
+		{ { .size = 28, .set = 36, .stall = 7 }, EINVAL },
 	};
 	struct service_group_settings before, after;
 	int fd = tcp_socket(variant->family);
@@ -98,6 +105,20 @@ TEST_F(settings, refusals)
 	EXPECT_EQ(EINVAL, errno);
 	EXPECT_EQ(-1, setsockopt(fd, SOL_IP, SO_SERVICE_GROUP_SETTINGS, &before, 5000));
 	EXPECT_EQ(EINVAL, errno);
+}
+
+/* And an older one's, of the first version. */
+TEST_F(settings, older)
+{
+	struct service_group_settings wish = { .size = 28, .set = 4, .stall = 7 }, seen;
+	int fd = tcp_socket(variant->family);
+	socklen_t len = 28;
+
+	ASSERT_EQ(0, form(&fd, 1));
+	EXPECT_EQ(0, setsockopt(fd, SOL_IP, SO_SERVICE_GROUP_SETTINGS, &wish, 28));
+	ASSERT_EQ(0, getsockopt(fd, SOL_IP, SO_SERVICE_GROUP_SETTINGS, &seen, &len));
+	EXPECT_EQ(28, len);
+	EXPECT_EQ(7, seen.stall);
 }
 
 /* A newer program's structure is taken as long as it asks for nothing new. */
@@ -136,7 +157,7 @@ TEST_F(settings, permission)
 	/* Its own it may. */
 	fd = tcp_socket(variant->family);
 	ASSERT_EQ(0, form(&fd, 1));
-	EXPECT_EQ(0, set_one(fd, SERVICE_GROUP_SET_STALL, 7));
+	EXPECT_EQ(0, set_one(fd, SERVICE_GROUP_SET_STALL, SERVICE_GROUP_MIN_STALL));
 }
 
 /* Connections one after the other, all for the same home: as the weights are. */

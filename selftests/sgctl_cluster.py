@@ -238,6 +238,27 @@ def a_director_of_tunnels_is_a_node():
     equal(None, cluster.shown("lb"), "what is served")
 
 
+def an_address_of_ipv6_is_no_source():
+    """A director and a node serve it, and begin connections of their own from others."""
+    text = re.sub(r'"10\.9\.0\.(\d)"', r'"fd09::\1"', DIRECTED).replace(ADDRESS, "fd09::100")
+    cluster = Cluster(text)
+    cluster.run("a", "plan", cluster.file)
+    cluster.apply()
+    for name in "a", "lb":
+        machine = cluster.machines[name]
+        with machine:
+            told = subprocess.run(["ip", "-6", "-o", "addr", "show"], capture_output=True,
+                                  text=True, check=True).stdout
+            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+                sock.connect((cluster.client.address(6), 9))
+                source = sock.getsockname()[0]
+        expect("fd09::100/128" in told, f"addresses: {told}")
+        equal(machine.address(6), source, f"source at {name}")
+    # It is there once more, and goes.
+    cluster.apply()
+    cluster.run("lb", "del", "fd09::100", "--file", cluster.file, "--node", "lb")
+
+
 def another_hash_is_applied():
     """It has another epoch, or the kernel would refuse it."""
     cluster = Cluster(SHARED)
@@ -326,30 +347,6 @@ def a_new_node_resets_nothing():
     expect(", spill" in cluster.run("a", "show"), "it is told")
 
 
-def what_is_wrong_is_told():
-    """With the line, and nothing is changed."""
-    cluster = Cluster(SHARED.replace('id = 3', 'id = 2'))
-    before = os.stat(cluster.file).st_mtime_ns
-    said = cluster.run("a", "apply", cluster.file, "--node", "a", status=2)
-    expect("cluster.toml:" in said, f"where: {said}")
-    equal(said, cluster.run("a", "check", cluster.file, status=1), "what a check tells")
-    equal(before, os.stat(cluster.file).st_mtime_ns, "the file")
-    equal(None, cluster.shown("a"), "what is served")
-
-
-def what_may_not_be_meant_is_told():
-    """It is done all the same."""
-    cluster = Cluster(SHARED)
-    cluster.run("a", "plan", cluster.file)
-    change = ("--file", cluster.file, "--no-apply")
-    said = cluster.run("a", "node", "del", "c", *change)
-    expect("connections that it has break" in said and "from c to a" in said, f"del: {said}")
-    expect("sgctl: " not in cluster.run("a", "drain", "b", *change), "a drain that moves slots")
-    said = cluster.run("a", "drain", "a", *change)
-    expect("no node is up" in said, f"drain: {said}")
-    cluster.run("a", "check", cluster.file)
-
-
 def an_older_file_is_refused():
     """A machine does not go back."""
     cluster = Cluster(SHARED)
@@ -397,8 +394,8 @@ def all_or_nothing():
 
 if __name__ == "__main__":
     sys.exit(run_tests("sgctl_cluster", [
-        shared, directed, tunnelled, a_director_of_tunnels_is_a_node, another_hash_is_applied,
-        changes_at_once, watched_traffic_is_told_early, a_new_node_resets_nothing,
-        what_is_wrong_is_told, what_may_not_be_meant_is_told, an_older_file_is_refused,
+        shared, directed, tunnelled, a_director_of_tunnels_is_a_node,
+        an_address_of_ipv6_is_no_source, another_hash_is_applied, changes_at_once,
+        watched_traffic_is_told_early, a_new_node_resets_nothing, an_older_file_is_refused,
         all_or_nothing,
     ]))

@@ -22,9 +22,9 @@ sys.path.insert(0, os.path.join(HERE, "lib"))
 # pylint: disable=wrong-import-position
 import sgctl_cluster  # noqa: E402
 from clusters import open_family_on  # noqa: E402
-from machines import bound, has_arp_hooks, switch  # noqa: E402
+from machines import bound, has_arp_hooks  # noqa: E402
 from service_group import (PATIENCE, Skip, equal, expect, run_tests, start,  # noqa: E402
-                           wait_until)
+                           switch, wait_until)
 from sgctl_cluster import NODES, PORT, Cluster, conversations, converse  # noqa: E402
 
 ADDRESSES = {4: sgctl_cluster.ADDRESS, 6: "fd09::100"}

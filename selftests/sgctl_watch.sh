@@ -21,7 +21,7 @@ TESTS=(show_columns show_rescued monitor monitor_changes monitor_words why_redir
 show_columns() {
 	start_outcome redirected
 	expect_status 0 "$SGCTL" show
-	expect_out "policy overflow, when full drop, stall off, rewrite off"
+	expect_out "policy overflow, when full drop, stall off, rewrite off, adopt off"
 	expect_true '[line.split() for line in lines[1:5]] == [
 		["ADDRESS", "INODE", "STATE", "QUEUED", "HALF-OPEN", "BACKLOG", "WEIGHT", "ACCEPTED",
 		 "HOME", "IN", "OUT", "DROPPED", "RESCUED"],
@@ -30,9 +30,9 @@ show_columns() {
 		["total", *"0 1 1 1 0 +0 -0".split()]]'
 	expect_status 0 "$SGCTL" show --json
 	expect_true 'set(it[0]) == {"id", "uid", "policy", "when_full", "stall_ms", "rewrite",
-		"counters", "members"}'
+		"adopt_ms", "adopted", "not_adopted", "not_adopted_reason", "counters", "members"}'
 	expect_true '[set(m) for m in it[0]["members"]] == 2 * [{"inode", "cookie", "family",
-		"address", "port", "state", "queued", "half_open", "backlog", "weight", "counters"}]'
+		"address", "port", "state", "queued", "half_open", "backlog", "weight", "adopted", "counters"}]'
 	expect_true '[(m["family"], m["address"], m["port"], m["counters"]["redirected_in"],
 		m["counters"]["redirected_queue_full"]) for m in it[0]["members"]] ==
 		[("ipv4", "127.0.0.1", 8080, 0, 1), ("ipv4", "127.0.0.2", 8080, 1, 0)]'
@@ -53,13 +53,11 @@ monitor() {
 	start_watching --json
 	"$BIN/reuse_workers" >/dev/null 2>&1
 	wait_until saw '"group-del"'
-	python3 - "$dir/events" <<-'EOF' || complain "the events are wrong: $(<"$dir/events")"
-		import json, sys
-		events = [json.loads(line) for line in open(sys.argv[1]).read().splitlines()]
-		names = [event["event"] for event in events]
-		assert names[:3] == ["group-add", "member-add", "member-add"], names
-		assert names.count("member-del") == 2 and names[-1] == "group-del", names
-	EOF
+	expect_check '
+names = [event["event"] for event in events]
+assert len(events) == len(lines), lines
+assert names[:3] == ["group-add", "member-add", "member-add"], names
+assert names.count("member-del") == 2 and names[-1] == "group-del", names' "$dir/events"
 	kill -TERM "$watcher"
 	wait "$watcher" || complain "monitor ended with $?"
 }
@@ -71,22 +69,20 @@ monitor_changes() {
 	expect_status 0 "$SGCTL" set --group "${made[4]}" --when-full reset \
 		--member "inode:${made[2]}" --weight 5
 	wait_until saw '"member-change"'
-	python3 - "$dir/events" "${made[2]}" <<-'EOF' || complain "the events are wrong: $(<"$dir/events")"
-		import json, re, sys
-		events = [json.loads(line) for line in open(sys.argv[1]).read().splitlines()]
-		names = [event["event"] for event in events]
-		assert names == ["group-add", "member-add", "group-change", "member-stall",
-		                 "member-ready", "group-change", "member-change"], names
-		assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", e["time"]) for e in events), events
-		stall, ready, changed, weight = events[3:]
-		for event, state, queued in (stall, "stalled", 1), (ready, "listening", 0):
-		    member = event["member"]
-		    assert (member["state"], member["queued"]) == (state, queued), event
-		    assert member["inode"] == int(sys.argv[2]), event
-		assert changed["group"]["when_full"] == "reset", changed
-		assert changed["group"]["stall_ms"] == 500, changed
-		assert weight["member"]["weight"] == 5, weight
-	EOF
+	expect_check '
+names = [event["event"] for event in events]
+assert len(events) == len(lines), lines
+assert names == ["group-add", "member-add", "group-change", "member-stall",
+                 "member-ready", "group-change", "member-change"], names
+assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", e["time"]) for e in events), events
+stall, ready, changed, weight = events[3:]
+for event, state, queued in (stall, "stalled", 1), (ready, "listening", 0):
+    member = event["member"]
+    assert (member["state"], member["queued"]) == (state, queued), event
+    assert member["inode"] == '"${made[2]}"', event
+assert changed["group"]["when_full"] == "reset", changed
+assert changed["group"]["stall_ms"] == 500, changed
+assert weight["member"]["weight"] == 5, weight' "$dir/events"
 }
 
 monitor_words() {
@@ -178,7 +174,7 @@ start_top() {
 	TERM=xterm script -qfec "stty cols 150 rows 20; exec '$SGCTL' top --interval 100ms" \
 		"$dir/screen" <"$dir/keys" >/dev/null 2>&1 &
 	watcher=$!
-	wait_until grep -qs "port $PORT: overflow" "$dir/screen"
+	wait_until has_text "port $PORT: overflow" "$dir/screen"
 }
 
 # expect_restored - it ended well, and left the terminal as it was.
@@ -192,7 +188,7 @@ top_live() {
 	start_top
 	expect_status 0 "$SGCTL" set --group "${made[4]}" --member 127.0.0.1:$PORT --weight 9876
 	# Only what differs from the 1 before is drawn.
-	wait_until grep -q 9876 "$dir/screen"
+	wait_until has_text 9876 "$dir/screen"
 	printf x >&9
 	printf q >&9
 	expect_restored

@@ -69,22 +69,21 @@ export_cluster() {
 	cp "$dir/out" "$dir/shown"
 	seen=$(fetch "$url")
 	[[ $seen == 200* ]] || complain "answered: $seen"
-	python3 -SI - "$dir/shown" "$dir/out" <<-'EOF' || complain "not told like this"
-		import json, sys
-		shown = json.load(open(sys.argv[1]))[0]
-		lines = open(sys.argv[2]).read().splitlines()
-		labels = 'address="198.51.100.7",protocol="0",port="0"'
-		told = {name + "_total": value for name, value in shown["counters"].items()}
-		told.update(role=0, epoch=shown["epoch"], nodes=2)
-		expected = {f"service_group_cluster_{name}{{{labels}}} {value}"
-		            for name, value in told.items()}
-		for node, state in zip(shown["nodes"], (0, 1)):
-		    told = {"state": state, "weight": 1, "slots": node["slots"], "forwarded_total": 0}
-		    expected |= {f'service_group_cluster_node_{name}{{{labels},node="{node["id"]}"}} {value}'
-		                 for name, value in told.items()}
-		seen = {line for line in lines if line.startswith("service_group_cluster_")}
-		assert seen == expected, f"only expected: {expected - seen}, only seen: {seen - expected}"
-	EOF
+	expect_check '
+with open("'"$dir"'/shown", encoding="utf-8") as file:
+    shown = json.load(file)[0]
+labels = "address=\"198.51.100.7\",protocol=\"0\",port=\"0\""
+told = {name + "_total": value for name, value in shown["counters"].items()}
+told.update(role=0, device=1, epoch=shown["epoch"], nodes=2)
+expected = {f"service_group_cluster_{name}{{{labels}}} {value}" for name, value in told.items()}
+for node, state in zip(shown["nodes"], (0, 1)):
+    told = {"state": state, "weight": 1, "slots": node["slots"], "forwarded_total": 0}
+    of = f"{labels},node=\"{node["id"]}\""
+    expected |= {f"service_group_cluster_node_{name}{{{of}}} {value}"
+                 for name, value in told.items()}
+seen = {line for line in lines if line.startswith("service_group_cluster_")}
+assert seen == expected, f"only expected: {expected - seen}, only seen: {seen - expected}"' \
+		"$dir/out"
 }
 
 # The dashboard and the alerts of the documentation ask for nothing that there is not.
@@ -108,16 +107,14 @@ monitor_cluster() {
 	cluster drain b
 	cluster del 198.51.100.7
 	wait_until saw '"cluster-del"'
-	python3 -SI - "$dir/events" <<-'EOF' || complain "the events are wrong: $(<"$dir/events")"
-		import json, sys
-		events = [json.loads(line) for line in open(sys.argv[1]).read().splitlines()]
-		assert [event["event"] for event in events] == ["cluster-change", "cluster-del"], events
-		changed = events[0]["cluster"]
-		assert (changed["address"], changed["role"], changed["epoch"]) == \
-			("198.51.100.7", "shared", 2), changed
-		assert [node["state"] for node in changed["nodes"]] == ["up", "draining"], changed
-		assert not {"slots", "table"} & set(changed), changed
-	EOF
+	expect_check '
+assert len(events) == len(lines), lines
+assert [event["event"] for event in events] == ["cluster-change", "cluster-del"], events
+changed = events[0]["cluster"]
+assert (changed["address"], changed["role"], changed["epoch"]) == \
+    ("198.51.100.7", "shared", 2), changed
+assert [node["state"] for node in changed["nodes"]] == ["up", "draining"], changed
+assert not {"slots", "table"} & set(changed), changed' "$dir/events"
 }
 
 monitor_cluster_words() {

@@ -83,7 +83,8 @@ TEST_F(stall, waiting_connections_are_rescued)
 	EXPECT_EQ(1, member_counter(self->fds[0], SERVICE_GROUP_A_COUNTERS_STALLS));
 	EXPECT_EQ(3, info_of(self->fds[1]).rescued_in);
 
-	/* New ones go to the sibling at once. */
+	/* New ones go to the sibling at once, which is not to be found stalled meanwhile. */
+	ASSERT_EQ(0, set_one(self->fds[0], SERVICE_GROUP_SET_STALL, SERVICE_GROUP_MAX_STALL));
 	fill(&self->home, 2);
 	ASSERT_TRUE(wait_for(info_of(self->fds[1]).accepted == 5));
 	EXPECT_EQ(2, member_counter(self->fds[0], SERVICE_GROUP_A_COUNTERS_REDIRECTED_STALLED));

@@ -7,6 +7,7 @@
  *
  *   stress [--ops N] [--seconds N] [--seed N]
  *
+ * What is not given is read from SG_STRESS_OPS, SG_STRESS_SECONDS and SG_SEED.
  * It ends after N operations (system calls on the option, on a member's life
  * or on the read-out), or after the seconds, which it then says. What each
  * operation does is not tested, as the threads race for the same sockets on
@@ -70,12 +71,21 @@ static int unload(void)
  * Grace periods are waited for at each change of a group. Most of the time they
  * are hurried, which makes ten times as many changes; some of the time not.
  */
+static const char hurry_file[] = "/sys/kernel/rcu_expedited";
+
 static void hurry(bool yes)
 {
-	static const char *file = "/sys/kernel/rcu_expedited";
+	if (!access(hurry_file, W_OK))
+		write_file(hurry_file, yes ? "1" : "0");
+}
 
-	if (!access(file, W_OK))
-		write_file(file, yes ? "1" : "0");
+/* It is the machine's, and is as before whatever ends this. */
+static bool was_hurried;
+
+static void restore_and_end(int signal)
+{
+	hurry(was_hurried);
+	_exit(128 + signal);
 }
 
 /* What is wrong after the end, or nothing. */
@@ -101,7 +111,7 @@ static void check_the_end(void)
 
 static void report(const struct storm *storm, double began)
 {
-	ksft_print_msg("%ld operations in %.0f seconds; connections served %ld; seed %u\n",
+	ksft_print_msg("%ld operations in %.0f seconds; connections served %ld; SG_SEED=%u\n",
 		       atomic_load(&storm->shared->operations), seconds() - began,
 		       atomic_load(&storm->shared->served), storm->seed);
 	for (int i = 0; i < STORM_KINDS; i++)
@@ -122,12 +132,13 @@ int main(int argc, char **argv)
 	const char *default_seconds = getenv("SG_STRESS_SECONDS");
 	struct storm storm = {
 		.limit = default_ops ? atol(default_ops) : 100000,
-		.seed = 1,
+		.seed = seed_wanted("SG_SEED", 1),
 	};
 	double limit = default_seconds ? atof(default_seconds) : 1500;
 	double began = seconds(), told = began;
 	pid_t children[STORMS + 1];
 	bool all_well = true;
+	unsigned int first_seed;
 	long wanted, done;
 	int option;
 
@@ -142,12 +153,17 @@ int main(int argc, char **argv)
 			storm.seed = strtoul(optarg, NULL, 0);
 	}
 	wanted = storm.limit;
+	first_seed = storm.seed;
 	storm.shared = mmap(NULL, sizeof(*storm.shared), PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (storm.shared == MAP_FAILED)
 		die("allocating");
+	was_hurried = read_number(hurry_file) > 0;
+	signal(SIGTERM, restore_and_end);
+	signal(SIGINT, restore_and_end);
 	ksft_print_header();
 	ksft_set_plan(5);
+	ksft_print_msg("SG_SEED=%u\n", first_seed);
 
 	for (int i = 0; i < STORMS; i++, storm.seed += 1000)
 		children[i] = start(run_storm, &storm);
@@ -161,13 +177,14 @@ int main(int argc, char **argv)
 			ksft_print_msg("%ld operations\n", done);
 		}
 	} while (done < wanted && seconds() - began < limit);
-	hurry(false);
+	hurry(was_hurried);
 	atomic_store(&storm.shared->stop, true);
 	for (int i = 0; i <= STORMS; i++) {
 		int status;
 
 		all_well &= waitpid(children[i], &status, 0) == children[i] && !status;
 	}
+	storm.seed = first_seed;
 	report(&storm, began);
 	ksft_test_result(done >= wanted, "stress.operations\n");
 	ksft_test_result(all_well, "stress.processes_end_well\n");

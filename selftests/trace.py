@@ -37,6 +37,9 @@ def recording():
     if not os.path.isdir(f"{TRACING}/instances"):
         subprocess.run(["mount", "-t", "tracefs", "tracefs", TRACING], check=True)
     folder = f"{TRACING}/instances/service_group_selftest"
+    if os.path.isdir(folder):
+        # Of a test that was killed.
+        os.rmdir(folder)
     os.mkdir(folder)
     try:
         write(f"{folder}/events/service_group/enable", "1")

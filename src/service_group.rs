@@ -21,30 +21,63 @@
 //!
 //! # Lifetimes
 //!
-//! A group's slots own its members, and a member owns the hook that its socket carries. A socket
-//! holds a reference to the module from when it is flagged to its end. Members are found under RCU, on
-//! a socket or in their group, and freed a grace period after they were taken from both. A member
-//! does not hold its socket: the socket tells when it ends.
+//! A group's slots and the members' sockets own the members. A socket has a hook, which names the member
+//! that it is, and holds a reference to the module, from when it is flagged to its end. Members are
+//! found under RCU, on a socket or in their group, and freed a grace period after they were taken from
+//! both. A member holds its socket's memory, but does not keep it open: the socket tells when it ends.
+//!
+//! A packet or a move may be half-way with a sibling that ends. Its memory is there as long as the
+//! member is found, and what is done to it is what the kernel does, without a lock, to a listener that it
+//! has looked up: `conn_request()`, and adding to its accept queue, which looks for `TCP_LISTEN` under
+//! the queue's lock. A look at a sibling reads its accept queue under `rskq_lock`, which whoever ends
+//! the socket takes as well before the queue's requests go, and wakes its program by `sk_data_ready()`
+//! as a connection would. A socket that was destroyed and listens again stays shut down, and is given
+//! nothing. Nothing else is asked of a sibling; above all, no socket is copied from one.
 //!
 //! # Locking order
 //!
 //! ```text
+//!   lock_sock()               what a socket carries (sleeps, for as long as its owner likes)
+//!     sg_ops_mutex            the operations of members (sleeps)
+//!     RcuSlots::writer        a group's members (no interrupts)
+//!     Adoption::vacancies     places of members that are gone (no interrupts)
+//!     Registry::groups        a namespace's groups (no interrupts)
+//!     rskq_lock               an accept queue (no bottom halves)
+//!     ehash lock              half-open requests (no bottom halves)
+//!     Trail's slots           what became of connections (no bottom halves)
+//!
 //!   Registry::changes         forming and joining (sleeps)
-//!     lock_sock()             which hook a socket carries (sleeps)
-//!       sg_ops_mutex          the operations of members (sleeps)
-//!       RcuSlots::writer      a group's members (no interrupts)
-//!       Registry::groups      a namespace's groups (no interrupts)
-//!       rskq_lock             an accept queue (no bottom halves)
-//!       ehash lock            half-open requests (no bottom halves)
-//!       Trail's slots         what became of connections (no bottom halves)
+//!     RcuSlots::writer, Registry::groups
+//!
+//!   sg_listen_mutex           the probe of sockets that begin to listen (sleeps)
+//!     the kernel's lock of its tracepoints
+//!
+//!   sg_hook::lift             a queue that takes one more (no bottom halves)
+//!     the child's lock, and what the kernel takes when it makes one
 //!
 //!   rtnl_lock()               which devices there are (sleeps)
 //!     Clusters::changes       a namespace's cluster IPs (sleeps)
 //! ```
 //!
-//! A program that polls may hold an epoll's mutex above all of these. Those below `lock_sock()` are
-//! never held together. Packets take none of these but a slot of the
-//! trail. A socket that ends holds its own lock. `sg_faces_lock` is held with no other.
+//! A program that polls may hold an epoll's mutex above all of these. It takes siblings' `rskq_lock`
+//! one after the other, without `lock_sock()`, and looks listeners up under that, which takes no lock;
+//! nobody is woken under it. Those below `lock_sock()` are never held together. Packets take none of
+//! these but `lift` and a slot of the trail. A socket that ends holds its own lock. `sg_faces_lock` is
+//! held with no other.
+//!
+//! # Whose lock is waited for
+//!
+//! The owner of a socket may keep its lock for ever: some option is copied under it from a page that
+//! never comes. So nothing that others wait for (a mutex, a work item, a timer, a netlink handler,
+//! unloading) waits for a socket's lock; such code tries it, and comes back later. A call on sockets
+//! of others waits until a deadline, a second by the clock for all of them together, and then says
+//! `EBUSY` and has changed nothing. A call of a socket's own program that the kernel has wait for the lock
+//! anyway (`close()`, `shutdown()`, `connect()`, `bind()`) may wait as long as that.
+//!
+//! Therefore `changes` comes last when a group is formed, and is not held with `lock_sock()`, but for
+//! one that is tried: when what was prepared is undone, and when a socket is adopted, which no descriptor
+//! holds open. Whoever is told that a socket begins to listen has that socket's lock, and waits for memory
+//! and `sg_ops_mutex` only, as the kernel's tracepoints wait for him when a probe goes.
 
 mod cluster;
 mod group;
@@ -57,13 +90,14 @@ mod sys;
 
 use kernel::prelude::*;
 use sys::{
+    adopt::ListenProbe,
+    conntrack::ConntrackWatch,
     device::DeviceWatch,
     listener::FlagRegistration,
     netlink::NetlinkRegistration,
     netns::NetnsRegistration,
     option::OptionRegistration,
-    queue::WorkQueue,
-    rcu::Barrier, //
+    queue::WorkQueue, //
 };
 
 module! {
@@ -74,40 +108,25 @@ module! {
     license: "GPL",
 }
 
-/// What the module registers. It goes in this order: first nobody can ask for anything new, then
-/// nothing is found any more, then what is under way ends. Freeing members frees groups, and that
-/// their tables, so there are two barriers.
+/// What the module registers. Each registration owns the one that it stands on, so there is no other
+/// order in which they can come, or go: first nobody can ask for anything new, then nothing is found
+/// any more, then what is under way ends. Freeing members frees groups, and that their tables, so there
+/// are two barriers: with the flag, and with the work queue.
 struct ServiceGroup {
     _option: OptionRegistration,
-    _netlink: NetlinkRegistration,
-    _flag: FlagRegistration,
-    _members: Barrier,
-    _devices: DeviceWatch,
-    _netns: NetnsRegistration,
-    _queue: WorkQueue,
-    _groups: Barrier,
 }
 
 impl kernel::Module for ServiceGroup {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        // In reverse; what was registered goes again when a later one fails.
-        let groups = Barrier;
+        // What was registered goes again when a later one fails.
         let queue = WorkQueue::new()?;
-        let netns = NetnsRegistration::new()?;
-        let devices = DeviceWatch::new()?;
-        let members = Barrier;
-        let flag = FlagRegistration::new()?;
-        let netlink = NetlinkRegistration::new()?;
-        let option = OptionRegistration::new()?;
-        Ok(Self {
-            _option: option,
-            _netlink: netlink,
-            _flag: flag,
-            _members: members,
-            _devices: devices,
-            _netns: netns,
-            _queue: queue,
-            _groups: groups,
-        })
+        let netns = NetnsRegistration::new(queue)?;
+        let conntrack = ConntrackWatch::new(netns)?;
+        let devices = DeviceWatch::new(conntrack)?;
+        let flag = FlagRegistration::new(devices)?;
+        let listen = ListenProbe::new(flag);
+        let netlink = NetlinkRegistration::new(listen)?;
+        let option = OptionRegistration::new(netlink)?;
+        Ok(Self { _option: option })
     }
 }

@@ -21,6 +21,8 @@ mod latency_picture;
 mod load;
 mod members;
 mod members_picture;
+mod neighbour;
+mod neighbour_picture;
 mod owner;
 mod owner_picture;
 mod random;
@@ -46,7 +48,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: sg-bench demo RAW SVG
-       sg-bench change|forward|hook|hung|members|owner|restart|rewrite|spread|stall|uneven RAW FOLDER
+       sg-bench change|forward|hook|hung|members|neighbour|owner|restart|rewrite|spread|stall|uneven RAW FOLDER
        sg-bench measure spread RUNS RAW";
 
 type Outcome = Result<ExitCode, Box<dyn Error>>;
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         ["hook", raw, folder] => hook(Path::new(raw), Path::new(folder)),
         ["hung", raw, folder] => hung(Path::new(raw), Path::new(folder)),
         ["members", raw, folder] => members(Path::new(raw), Path::new(folder)),
+        ["neighbour", raw, folder] => neighbour(Path::new(raw), Path::new(folder)),
         ["owner", raw, folder] => owner(Path::new(raw), Path::new(folder)),
         ["restart", raw, folder] => restart(Path::new(raw), Path::new(folder)),
         ["rewrite", raw, folder] => rewrite(Path::new(raw), Path::new(folder)),
@@ -183,6 +186,15 @@ fn members(raw: &Path, folder: &Path) -> Outcome {
     members::report(&runs, &rows);
     write_json(folder, "members", &rows)?;
     members_picture::curve(&folder.join("members.svg"), &members::sizes(&runs), &rows)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn neighbour(raw: &Path, folder: &Path) -> Outcome {
+    let runs: Vec<neighbour::Run> = read(raw)?;
+    let rows = neighbour::rows(&runs);
+    row::print("An honest service beside a hostile namespace", &rows);
+    write_json(folder, "neighbour", &rows)?;
+    neighbour_picture::bars(&folder.join("neighbour.svg"), &runs)?;
     Ok(ExitCode::SUCCESS)
 }
 

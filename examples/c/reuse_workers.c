@@ -12,7 +12,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,27 +19,37 @@
 
 #define WORKERS 2
 
-/* The sockets are not bound yet: the kernel binds them to one port. */
-static void form_group(const int *sockets, unsigned int port)
+/* All to one address and port, which takes SO_REUSEPORT. The first gets what @port says. */
+static void bind_all(const int *sockets, unsigned int port)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr = { htonl(INADDR_LOOPBACK) },
+	};
+	socklen_t length = sizeof(address);
+	int on = 1;
+
+	for (int i = 0; i < WORKERS; i++) {
+		if (setsockopt(sockets[i], SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) ||
+		    bind(sockets[i], (struct sockaddr *)&address, sizeof(address)) ||
+		    getsockname(sockets[i], (struct sockaddr *)&address, &length))
+			err(1, "socket %d was not bound", i + 1);
+	}
+}
+
+/* The sockets are bound: the request says nothing of a port. */
+static void form_group(const int *sockets)
 {
 	struct {
 		struct service_group_request request;
 		struct service_group_entry entries[WORKERS];
 	} option = {
-		.request = {
-			.size = sizeof(option.request),
-			.flags = SERVICE_GROUP_BIND,
-			.count = WORKERS,
-			.port = htons(port),
-		},
+		.request = { .size = sizeof(option.request), .count = WORKERS },
 	};
-	struct in_addr loopback = { htonl(INADDR_LOOPBACK) };
 
-	for (int i = 0; i < WORKERS; i++) {
+	for (int i = 0; i < WORKERS; i++)
 		option.entries[i].fd = sockets[i];
-		option.entries[i].family = AF_INET;
-		memcpy(option.entries[i].addr, &loopback, sizeof(loopback));
-	}
 	if (setsockopt(sockets[0], SOL_IP, SO_SERVICE_GROUP, &option, sizeof(option)))
 		err(1, "the group was not formed");
 }
@@ -102,7 +111,8 @@ int main(int argc, char **argv)
 		if (sockets[i] < 0)
 			err(1, "socket");
 	}
-	form_group(sockets, port);
+	bind_all(sockets, port);
+	form_group(sockets);
 	for (int i = 0; i < WORKERS; i++) {
 		if (listen(sockets[i], 16))
 			err(1, "listen");

@@ -11,22 +11,27 @@ import struct
 import sys
 
 SO_SERVICE_GROUP = 0x5347
-BIND = 1
-# struct service_group_request: size, flags, count, port, reserved; the port is
-# in network byte order, and so packed by itself.
-REQUEST = struct.Struct("=III2sH")
+# struct service_group_request: size, flags, count, port, reserved
+REQUEST = struct.Struct("=IIIHH")
 # struct service_group_entry: fd, family, reserved, scope_id, reserved2, addr
 ENTRY = struct.Struct("=iHHII16s")
 # struct service_group_info: eight numbers, then six counters
 INFO = struct.Struct("=8I6Q")
 
 
-def form_group(sockets, address, port):
-    """The sockets are not bound yet: the kernel binds them to one port."""
-    option = REQUEST.pack(REQUEST.size, BIND, len(sockets), struct.pack("!H", port), 0)
-    packed = socket.inet_aton(address)
+def bound(address, port):
+    """A socket that others share the address and port with."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    sock.bind((address, port))
+    return sock
+
+
+def form_group(sockets):
+    """The sockets are bound: the request says nothing of a port."""
+    option = REQUEST.pack(REQUEST.size, 0, len(sockets), 0, 0)
     for sock in sockets:
-        option += ENTRY.pack(sock.fileno(), socket.AF_INET, 0, 0, 0, packed)
+        option += ENTRY.pack(sock.fileno(), 0, 0, 0, 0, b"")
     sockets[0].setsockopt(socket.SOL_IP, SO_SERVICE_GROUP, option)
 
 
@@ -50,8 +55,9 @@ def serve_once(sockets):
 
 def main():
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 0
-    sockets = [socket.socket() for _ in range(2)]
-    form_group(sockets, "127.0.0.1", port)
+    first = bound("127.0.0.1", port)
+    sockets = [first, bound(*first.getsockname())]
+    form_group(sockets)
     for number, sock in enumerate(sockets, 1):
         sock.listen(16)
         print_member(number, sock)

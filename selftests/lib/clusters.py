@@ -9,7 +9,7 @@ import struct
 
 from family import another, open_family
 from machines import FAMILIES, bound, has_arp_hooks, ip_commands, oracle, segment
-from service_group import PATIENCE, equal, expect
+from service_group import PATIENCE, equal, expect, wait_until
 
 CLUSTER = {4: "10.9.0.100", 6: "fd09::100"}
 LENGTH = {4: 32, 6: 128}
@@ -19,6 +19,8 @@ PORT = 8080
 # kernel chooses higher ones.
 FIRST_PORT = 20000
 NODES = 3
+# Of a machine that serves in one.
+VRF = "service"
 TCP, UDP = socket.SOCK_STREAM, socket.SOCK_DGRAM
 PROTOCOL = {TCP: 6, UDP: 17}
 VALUE = oracle()
@@ -69,13 +71,13 @@ def slot_of(sock, address, kind, count, hash_name="sum5", key=b""):
 class Cluster:
     """Three nodes and a client, on one segment; the client is the last machine."""
 
-    def __init__(self, version, directors=0, kind=None):
+    def __init__(self, version, directors=0, kind=None, host=None):
         self.version = version
         self.address = CLUSTER[version]
         self.ports = itertools.count(FIRST_PORT)
         serves = NODES + directors
         *machines, self.client = segment(serves + 1, kind, serves,
-                                         f"{self.address}/{LENGTH[version]}")
+                                         f"{self.address}/{LENGTH[version]}", host=host)
         self.nodes, self.directors = machines[:NODES], machines[NODES:]
         open_family_on(machines)
         # Without its hooks in ARP the module does not answer.
@@ -115,6 +117,19 @@ class Cluster:
         sock.bind(("", next(self.ports)))
         sock.connect((self.address, PORT))
         return sock
+
+
+def enslave(cluster, machines):
+    """Has machines serve in a VRF."""
+    version = cluster.version
+    for machine in machines:
+        machine.set("ipv4/tcp_l3mdev_accept", 1)
+        machine.set("ipv4/udp_l3mdev_accept", 1)
+        if version == 6:
+            machine.set("ipv6/conf/eth0/keep_addr_on_down", 1)
+        with machine:
+            ip_commands(f"link add {VRF} type vrf table 10", f"link set {VRF} up",
+                        f"link set eth0 master {VRF}")
 
 
 def ready(sockets):
@@ -169,12 +184,25 @@ def accepted(cluster, listeners, **how):
     return client, server
 
 
+def outlives(cluster, change):
+    """Connections, and what becomes of them when the table changes."""
+    takes_connections(cluster, 6)
+    listeners = cluster.listeners()
+    pairs = [accepted(cluster, listeners) for _ in range(6)]
+    change(epoch=2, table=table(2, 3, 1))
+    for client, server in pairs:
+        exchange(client, server)
+    for client, server in [accepted(cluster, listeners, owners=(2, 3, 1)) for _ in range(3)]:
+        exchange(client, server)
+    wait_until(lambda: any(cluster.counters(one)["known"] for one in cluster.nodes), "known ones")
+
+
 class Directed(Cluster):
     """The same with two machines more, of which the first one directs: 4 and 5, nodes without
     slots."""
 
-    def __init__(self, version, way="neighbour", outer=None, kind=None, **changes):
-        super().__init__(version, directors=2, kind=kind)
+    def __init__(self, version, way="neighbour", outer=None, kind=None, host=None, **changes):
+        super().__init__(version, directors=2, kind=kind, host=host)
         self.given = {"mac": None, "nodes": [node(number, outer or version, way=way)
                                              for number in range(1, NODES + 3)]}
         self.direct(0, **changes)

@@ -11,13 +11,23 @@ an expression, and the pipe `reply`, which gets one line.
 import contextlib
 import json
 import os
+import re
 import sys
 
 
 def answer(path, kind, expression):
-    """What the expression is: of `groups`, of `it` and `lines`, or compared with all of it."""
+    """What the expression is: of `groups`, of `it` and `lines`, or compared with all of it; or
+    whether statements run to their end."""
     with open(path, encoding="utf-8") as file:
         text = file.read()
+    if kind == "check":
+        events = []
+        for line in text.splitlines():
+            with contextlib.suppress(ValueError):
+                events.append(json.loads(line))
+        exec(expression, {"lines": text.splitlines(), "events": events, "json": json, "re": re})
+        return True
+    expression = f"({expression})"
     if kind == "told":
         return eval(expression, {"groups": json.loads(text)})
     if kind == "json":
@@ -37,7 +47,7 @@ def main(pipe):
             with open(f"{folder}/question", encoding="utf-8") as file:
                 path, kind, expression = file.read().split("\n", 2)
             try:
-                said = str(answer(path, kind, f"({expression})"))
+                said = str(answer(path, kind, expression))
             except Exception as why:  # pylint: disable=broad-exception-caught
                 said = f"! {why!r}"
             with open(f"{folder}/reply", "w", encoding="utf-8") as file:

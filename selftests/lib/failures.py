@@ -1,16 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0
 """Failures of memory, of which a kernel with fault injection makes as many as are asked for."""
 
+import contextlib
 import errno
 import os
 import socket
-import sys
+import struct
 
-from family import open_family
+from family import another, open_family
 from machines import ip_commands
-from service_group import Skip, equal, expect
+from service_group import PATIENCE, Skip, equal, expect, form, listener, new_socket
 
 FAILSLAB = "/sys/kernel/debug/failslab"
+FAIL_PAGE_ALLOC = "/sys/kernel/debug/fail_page_alloc"
+# All that is set here, or counted down by each failure.
+SET = [*(f"{FAILSLAB}/{name}" for name in ("ignore-gfp-wait", "interval", "space", "probability",
+                                           "times")),
+       *(f"{FAIL_PAGE_ALLOC}/{name}" for name in ("ignore-gfp-wait", "min-order", "times")),
+       "/sys/kernel/debug/fail_usercopy/times"]
+NLMSG_ERROR, NLMSG_DONE, NLM_F_DUMP = 2, 3, 0x300
 # No operation allocates as often; the walk does not end by itself.
 MOST_FAILURES = 2000
 
@@ -25,6 +33,24 @@ def write(path, value):
     """Into a file of the kernel's."""
     with open(path, "w", encoding="ascii") as file:
         file.write(str(value))
+
+
+def read(path):
+    """A file of the kernel's."""
+    with open(path, encoding="ascii") as file:
+        return file.read().strip()
+
+
+@contextlib.contextmanager
+def kept():
+    """Afterwards all is set as before, whatever becomes of the tests meanwhile: for a suite's first
+    process, which they do not kill."""
+    before = {path: read(path) for path in SET if os.path.exists(path)}
+    try:
+        yield
+    finally:
+        for path, value in before.items():
+            write(path, value)
 
 
 class Sometimes:
@@ -43,7 +69,6 @@ class Sometimes:
 
     def __exit__(self, *_):
         write(f"{FAILSLAB}/probability", 0)
-        # As it was.
         write(f"{FAILSLAB}/times", 1)
 
     @staticmethod
@@ -51,6 +76,64 @@ class Sometimes:
         """Whether all have been met."""
         with open(f"{FAILSLAB}/times", encoding="ascii") as file:
             return int(file.read()) == 0
+
+
+class NthForPackets:
+    """Has one allocation fail that must not wait, the nth from a moment on, wherever it is. Those of
+    other programs count as well, so that there should be none."""
+
+    def __init__(self):
+        needs_injection()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+
+    def __enter__(self):
+        write(f"{FAILSLAB}/ignore-gfp-wait", "Y")
+        write(f"{FAILSLAB}/space", 0)
+        return self
+
+    def __exit__(self, *_):
+        write(f"{FAILSLAB}/probability", 0)
+        write(f"{FAILSLAB}/interval", 1)
+        write(f"{FAILSLAB}/times", 1)
+
+    def arm(self, nth):
+        """From now on. The kernel counts on from where it was, so the one before is met first, by
+        packets that nobody misses."""
+        write(f"{FAILSLAB}/interval", nth)
+        write(f"{FAILSLAB}/times", 1)
+        write(f"{FAILSLAB}/probability", 100)
+        while not Sometimes.over():
+            self.nonsense()
+        write(f"{FAILSLAB}/times", 1)
+
+    def nonsense(self):
+        """A connection that is given up."""
+        with socket.socket() as sock:
+            sock.setblocking(False)
+            sock.connect_ex(self.listener.getsockname())
+        self.listener.setblocking(False)
+        with contextlib.suppress(OSError):
+            self.listener.accept()[0].close()
+
+    @staticmethod
+    def met():
+        """Whether it was; from now on none fails."""
+        write(f"{FAILSLAB}/probability", 0)
+        return Sometimes.over()
+
+
+def walk_packets(send):
+    """Has each allocation for what is sent fail once; how many there are."""
+    nth, missed = 0, 0
+    with NthForPackets() as failures:
+        # What is not met once may be another program's.
+        while missed < 3:
+            nth += 1
+            expect(nth < MOST_FAILURES, "no end")
+            failures.arm(nth)
+            send()
+            missed = 0 if failures.met() else missed + 1
+    return nth - missed
 
 
 class Captured(Exception):
@@ -66,11 +149,11 @@ class Capture:
         raise Captured(payload)
 
 
-def request(ynl, command, attributes):
+def request(ynl, command, attributes, mode="do"):
     """A request as bytes, so that nothing but the request itself fails."""
     sock, ynl.sock = ynl.sock, Capture()
     try:
-        ynl.do(command, attributes)
+        getattr(ynl, mode)(command, attributes)
     except Captured as captured:
         return captured.args[0]
     finally:
@@ -79,17 +162,20 @@ def request(ynl, command, attributes):
 
 
 class Failures:
-    """An operation of which each allocation fails once."""
+    """An operation of which each allocation fails once, while somebody listens for events. What is
+    there is the matter of those that are derived from it."""
 
     def __init__(self):
         needs_injection()
         write(f"{FAILSLAB}/ignore-gfp-wait", "N")
-        write("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N")
-        write("/sys/kernel/debug/fail_page_alloc/min-order", "0")
+        write(f"{FAIL_PAGE_ALLOC}/ignore-gfp-wait", "N")
+        write(f"{FAIL_PAGE_ALLOC}/min-order", "0")
         self.nth = os.open("/proc/thread-self/fail-nth", os.O_RDWR)
-        ip_commands("link add dummy0 type dummy", "link set dummy0 up")
-        self.device = socket.if_nametoindex("dummy0")
         self.ynl = open_family()
+        self.listens = another(self.ynl)
+        self.listens.ntf_subscribe("events")
+        self.buffer = bytearray(1 << 18)
+        self.view, self.last = memoryview(self.buffer), 0
 
     def arm(self, nth):
         """The copy of the number itself may be what fails, if one is due; then none is."""
@@ -109,66 +195,69 @@ class Failures:
         return left == 0
 
     def attempt(self, payload, nth):
-        """The error of a request, and whether a failure was met."""
-        sock = self.ynl.sock
+        """The error of a request, whether a failure was met, and the answer."""
+        # One that a failure has kept from its end serves for nothing else.
+        sock = another(self.ynl).sock
+        sock.settimeout(PATIENCE)
+        # The parts of a dump are made when they are received, other answers when it is sent.
+        dumps = struct.unpack_from("=H", payload, 6)[0] & NLM_F_DUMP == NLM_F_DUMP
+        met, length = None, 0
         self.arm(nth)
         try:
             sock.send(payload)
-            error = 0
+            if not dumps:
+                met = self.disarm()
+            length = self.receive(sock)
+            error = -struct.unpack_from("=i", self.buffer, self.last + 16)[0]
         except OSError as failed:
             error = failed.errno
-        met = self.disarm()
-        if not error:
-            try:
-                error = -int.from_bytes(sock.recv(1 << 16)[16:20], sys.byteorder, signed=True)
-            except OSError as failed:
-                error = failed.errno
-        return error, met
+        if met is None:
+            met = self.disarm()
+        sock.close()
+        return error, met, list(self.messages(length))
 
-    def state(self):
-        """All there is, and what the device receives for it."""
-        told = [self.ynl.do("cluster-get", {name: one[name] for name in
-                                            ("family", "protocol", "port", "address")})
-                for one in self.ynl.dump("cluster-get", {})]
-        # But not for how many, the kernel's own among them, of which it forgets some.
-        with open("/proc/net/dev_mcast", encoding="ascii") as file:
-            groups = [line.split()[4] for line in file]
-        with open("/proc/net/igmp6", encoding="ascii") as file:
-            return told, groups, [line.split()[:4] for line in file]
+    def receive(self, sock):
+        """Has all that comes in the buffer; its length. Nothing is allocated here that could be what
+        fails."""
+        length = 0
+        while True:
+            end = length + sock.recv_into(self.view[length:])
+            while length < end:
+                size, kind = struct.unpack_from("=IH", self.buffer, length)
+                self.last = length
+                length += size + 3 & ~3
+                if kind in (NLMSG_ERROR, NLMSG_DONE):
+                    return length
 
-    def only(self, *those):
-        """A function after which there are those cluster IPs, and no others."""
-        def prepare():
-            for one in self.ynl.dump("cluster-get", {}):
-                self.ynl.do("cluster-del", {name: one[name] for name in
-                                            ("family", "protocol", "port", "address")})
-            for one in those:
-                self.ynl.do("cluster-set", one)
-        return prepare
+    def messages(self, length):
+        """What is in them, but for the last one, which tells the error."""
+        at = 0
+        while at < length:
+            size, kind = struct.unpack_from("=IH", self.buffer, at)
+            if kind not in (NLMSG_ERROR, NLMSG_DONE):
+                yield bytes(self.buffer[at + 16:at + size])
+            at += size + 3 & ~3
 
-    def end(self):
-        """Nothing holds the device."""
-        self.only()()
-        # It waits for whoever keeps it.
-        ip_commands("link del dummy0")
-
-    def walk(self, prepare, command, attributes):
+    def walk(self, prepare, command, attributes, mode="do"):
         """Each failure is told and has changed nothing, or all is done."""
-        payload = request(self.ynl, command, attributes)
+        payload = request(self.ynl, command, attributes, mode)
         prepare()
         before = self.state()
-        equal(0, self.attempt(payload, 0)[0], "without a failure")
+        error, _, expected = self.attempt(payload, 0)
+        equal(0, error, "without a failure")
         now = done = self.state()
         failures = 0
         for nth in range(1, MOST_FAILURES):
             if now != before:
                 prepare()
                 equal(before, self.state(), f"what is there before failure {nth}")
-            error, met = self.attempt(payload, nth)
+            error, met, answer = self.attempt(payload, nth)
             now = self.state()
+            if not error:
+                equal(self.essence(expected), self.essence(answer), "answer")
             if not met:
                 equal((0, done), (error, now), "what was done in the end")
-                print(f"# {command}: {nth - 1} allocations, {failures} errors")
+                print(f"# {command} {mode}: {nth - 1} allocations, {failures} errors")
                 expect(failures > 3, "some failures")
                 return
             if error:
@@ -181,3 +270,60 @@ class Failures:
             else:
                 equal(done, now, f"failure {nth} was not told")
         raise AssertionError("no end")
+
+    @staticmethod
+    def essence(answer):
+        """What is the same of it each time."""
+        return answer
+
+
+class GroupFailures(Failures):
+    """Two groups, of two members and of one."""
+
+    def __init__(self):
+        super().__init__()
+        self.sockets = [listener(1), listener(2), new_socket()]
+        self.group, self.other = form(self.sockets[:2]), form(self.sockets[2:])
+
+    def state(self):
+        """All there is."""
+        return self.ynl.dump("group-get", {}), self.ynl.dump("member-get", {})
+
+
+class ClusterFailures(Failures):
+    """Cluster IPs of a device."""
+
+    def __init__(self):
+        super().__init__()
+        ip_commands("link add dummy0 type dummy", "link set dummy0 up")
+        self.device = socket.if_nametoindex("dummy0")
+
+    def state(self):
+        """All there is, and what the device receives for it."""
+        told = [self.ynl.do("cluster-get", name_in(one))
+                for one in self.ynl.dump("cluster-get", {})]
+        # But not for how many, the kernel's own among them, of which it forgets some.
+        with open("/proc/net/dev_mcast", encoding="ascii") as file:
+            groups = [line.split()[4] for line in file]
+        with open("/proc/net/igmp6", encoding="ascii") as file:
+            return told, groups, [line.split()[:4] for line in file]
+
+    def only(self, *those):
+        """A function after which there are those cluster IPs, and no others."""
+        def prepare():
+            for one in self.ynl.dump("cluster-get", {}):
+                self.ynl.do("cluster-del", name_in(one))
+            for one in those:
+                self.ynl.do("cluster-set", one)
+        return prepare
+
+    def end(self):
+        """Nothing holds the device."""
+        self.only()()
+        # It waits for whoever keeps it.
+        ip_commands("link del dummy0")
+
+
+def name_in(cluster):
+    """What a cluster IP is called."""
+    return {name: cluster[name] for name in ("family", "protocol", "port", "address")}

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """The netlink family, through the kernel's own library and our spec.
 
-KSRC is the kernel's source; its library is there, unless SG_PYYNL names its folder.
+The spec is read once, when this is imported, which is before a suite forks its tests: that takes
+longer than most of them. KSRC is the kernel's source; its library is there, unless SG_PYYNL names
+its folder or the selftests were built, beside which it is then.
 """
 
 import copy
@@ -17,23 +19,40 @@ from service_group import PATIENCE, checkout, equal
 SPEC = f"{checkout()}/Documentation/netlink/specs/service_group.yaml"
 
 
-def kernel_source():
-    """The kernel's source, beside the kernel that is running."""
-    given = os.environ.get("KSRC")
-    if given:
-        return given
-    return subprocess.run([f"{checkout()}/qemu/kdir", "--source"], check=True,
-                          capture_output=True, text=True).stdout.strip()
+def library():
+    """The folder of the kernel's library."""
+    given, source = os.environ.get("SG_PYYNL"), os.environ.get("KSRC")
+    built = os.environ.get("SG_SELFTESTS_OUT") or f"{checkout()}/build/selftests"
+    if not given and not source and os.path.exists(f"{built}/pyynl/lib"):
+        given = f"{built}/pyynl"
+    if not given and not source:
+        source = subprocess.run([f"{checkout()}/qemu/kdir", "--source"], check=True,
+                                capture_output=True, text=True).stdout.strip()
+    return given or f"{source}/tools/net/ynl/pyynl"
 
 
-sys.path.insert(0, os.environ.get("SG_PYYNL") or f"{kernel_source()}/tools/net/ynl/pyynl")
+sys.path.insert(0, library())
 # pylint: disable=wrong-import-position
-from lib import NlError, YnlFamily  # noqa: E402
+from lib import NlError, SpecFamily, YnlFamily  # noqa: E402
+
+# What all families have in common; its form is checked where code is generated from it.
+READ = SpecFamily(SPEC, "")
+
+
+class ReadSpec(SpecFamily):
+    """Takes the place of the class that reads the spec, for the one that is derived from it."""
+
+    def __init__(self, *_, **__):  # pylint: disable=super-init-not-called
+        self.__dict__.update(READ.__dict__)
+
+
+class Family(YnlFamily, ReadSpec):
+    """The kernel's class, which finds ReadSpec in place of its own base."""
 
 
 def open_family(**options):
-    """The family; the spec's form is checked where it is generated from."""
-    return YnlFamily(SPEC, schema="", **options)
+    """The family."""
+    return Family(SPEC, **options)
 
 
 def forget_family():

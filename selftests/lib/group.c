@@ -65,6 +65,9 @@ int set_one(int fd, uint32_t which, uint32_t value)
 	case SERVICE_GROUP_SET_REWRITE:
 		settings.rewrite = value;
 		break;
+	case SERVICE_GROUP_SET_ADOPT:
+		settings.adopt = value;
+		break;
 	}
 	return set_settings(fd, &settings);
 }

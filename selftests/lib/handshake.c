@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A handshake whose last packet is sent by hand, at a moment of the test's
- * choice. With SYN cookies nothing else can be between SYN and ACK: the
- * listener keeps no request for which it would answer again.
+ * A handshake whose packets are sent by hand, the last one at a moment of the
+ * test's choice. With SYN cookies nothing else can be between SYN and ACK: the
+ * listener keeps no request for which it would answer again. And no SYN comes a
+ * second time, as a client's would on a slow machine.
  */
 
+#include <linux/filter.h>
 #include <linux/tcp.h>
 
 #include "lib.h"
@@ -64,9 +66,41 @@ static void read_answer(struct handshake *handshake)
 	}
 }
 
+/* A port whose owner sees no packet: who answered it would end the handshake. */
+static int deaf_socket(enum family family)
+{
+	struct sock_filter none = BPF_STMT(BPF_RET | BPF_K, 0);
+	struct sock_fprog filter = { .len = 1, .filter = &none };
+	struct address address = client_address(family, 1, 0);
+	int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) ||
+	    bind_to(fd, &address) || listen(fd, 1))
+		die("making a client's socket");
+	return fd;
+}
+
+static void send_packet(const struct handshake *handshake, struct tcphdr packet)
+{
+	struct address to = handshake->to;
+
+	packet.source = handshake->from.in.sin_port;
+	packet.dest = handshake->to.in.sin_port;
+	packet.doff = sizeof(packet) / 4;
+	packet.window = htons(1024);
+	/* A raw IPv6 socket takes the port for a protocol. */
+	to.in.sin_port = 0;
+	if (to.any.sa_family == AF_INET)
+		packet.check = checksum(handshake, &packet);
+	if (sendto(handshake->raw, &packet, sizeof(packet), 0, &to.any, to.len) !=
+	    (ssize_t)sizeof(packet))
+		die("sending a packet");
+}
+
 /* start_handshake - SYN and SYN-ACK. @to is a client's address. */
 void start_handshake(struct handshake *handshake, enum family family, const struct address *to)
 {
+	struct address any_port;
 	int offset = 16;
 
 	handshake->to = *to;
@@ -77,30 +111,21 @@ void start_handshake(struct handshake *handshake, enum family family, const stru
 	if (family == IPV6 &&
 	    setsockopt(handshake->raw, SOL_IPV6, IPV6_CHECKSUM, &offset, sizeof(offset)))
 		die("setting IPV6_CHECKSUM");
-	handshake->client = start_half_open(to);
+	handshake->client = deaf_socket(family);
 	handshake->from = name_of(handshake->client);
+	any_port = handshake->from;
+	any_port.in.sin_port = 0;
+	if (bind_to(handshake->raw, &any_port))
+		die("binding a raw socket");
+	send_packet(handshake, (struct tcphdr){ .syn = 1, .seq = htonl(1000) });
 	read_answer(handshake);
 }
 
 void send_last_ack(const struct handshake *handshake)
 {
-	struct address to = handshake->to;
-	struct tcphdr packet = {
-		.source = handshake->from.in.sin_port,
-		.dest = handshake->to.in.sin_port,
+	send_packet(handshake, (struct tcphdr){
+		.ack = 1,
 		.seq = htonl(handshake->sequence),
 		.ack_seq = htonl(handshake->acknowledge),
-		.doff = sizeof(packet) / 4,
-		.ack = 1,
-		.window = htons(1024),
-	};
-
-	/* A raw IPv6 socket takes the port for a protocol. */
-	to.in.sin_port = 0;
-	if (to.any.sa_family == AF_INET)
-		packet.check = checksum(handshake, &packet);
-	/* The address that the client's socket chose is the one that is chosen here. */
-	if (sendto(handshake->raw, &packet, sizeof(packet), 0, &to.any, to.len) !=
-	    (ssize_t)sizeof(packet))
-		die("sending an ACK");
+	});
 }

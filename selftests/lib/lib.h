@@ -13,6 +13,7 @@
 #define _GNU_SOURCE
 #endif
 #include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -42,7 +43,7 @@ enum {
 } while (0)
 
 /* Long enough for any machine; a test that passes never waits for it. */
-#define PATIENCE_SECONDS 40
+#define PATIENCE_SECONDS 90
 
 static inline double seconds(void)
 {
@@ -83,7 +84,9 @@ struct address {
 void enter_namespace(void);
 void bring_up(const char *device);
 void write_file(const char *path, const char *text);
+void read_text(const char *path, char *text, size_t size);
 long read_number(const char *path);
+unsigned int seed_wanted(const char *name, unsigned int otherwise);
 void set_sysctl(const char *name, const char *value);
 struct address listener_address(enum family family, unsigned int host, uint16_t port);
 struct address client_address(enum family family, unsigned int host, uint16_t port);
@@ -107,6 +110,8 @@ unsigned int retransmissions_of(int fd);
 int connect_to(const struct address *to);
 int start_connect(const struct address *to);
 int start_half_open(const struct address *to);
+void let_answers_through(int fd);
+int connected(int fd);
 int finish_handshake(int fd);
 int accept_now(int fd);
 unsigned int queue_length(int fd);
@@ -154,9 +159,11 @@ struct stats {
 
 int netlink_open(void);
 int netlink_family(int fd);
+int netlink_subscribe(void);
 int netlink_dump_all(int fd, int family, int command);
 int netlink_ask(int fd, int family, int command, uint32_t id);
 int diag_dump_all(int fd, int family);
+int destroy(int fd);
 int read_stats(struct stats *stats);
 struct stats stats_now(void);
 int group_counters(uint32_t id, uint64_t counters[COUNTERS]);
@@ -164,10 +171,10 @@ int member_counters(int member, uint64_t counters[COUNTERS]);
 uint64_t group_counter(uint32_t id, int counter);
 uint64_t member_counter(int member, int counter);
 
-/* --- handshake.c: a handshake whose last packet is sent by hand. */
+/* --- handshake.c: a handshake whose packets are sent by hand. */
 
 struct handshake {
-	int client;	/* in SYN_SENT for ever: it does not see the answer */
+	int client;	/* has the port, and sees no packet */
 	int raw;
 	struct address from;
 	struct address to;
@@ -177,5 +184,53 @@ struct handshake {
 
 void start_handshake(struct handshake *handshake, enum family family, const struct address *to);
 void send_last_ack(const struct handshake *handshake);
+
+/* --- cgroup.c: a cgroup with a program that sees packets and lets them pass. */
+
+int enter_cgroup(char *path, size_t size);
+void leave_cgroup(void);
+int attach_program(int cgroup);
+int cut_options(int cgroup, unsigned int len);
+int count_memory(void);
+void detach_program(int cgroup);
+
+/* --- hold.c: the module's delay points. */
+
+bool can_hold(void);
+void hold(const char *at, const char *until);
+void pass_hold(const char *name);
+void forget_holds(void);
+bool hold_is(const char *at, const char *state);
+
+/* --- page.c: a page that never comes. */
+
+/* So many bytes in front of it are there. */
+#define PAGE_HEAD 4
+
+struct page {
+	char *edge;
+	int *asked;
+	pid_t server;
+};
+
+void become_unprivileged(bool own_network);
+struct page make_page(void);
+bool page_was_asked_for(const struct page *page);
+void give_page_up(const struct page *page);
+
+/* A thread that has a socket locked until the page comes. */
+struct locker {
+	const struct page *page;
+	int fd;
+	/* Not before the socket is on its way into a group. */
+	bool late;
+	pthread_t thread;
+};
+
+void start_locker(struct locker *locker);
+
+/* The module. */
+int load_module(void);
+int unload_module(void);
 
 #endif

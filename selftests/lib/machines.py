@@ -4,6 +4,7 @@
 A machine has one device, eth0, with the address 10.9.0.N and fd09::N.
 """
 
+import contextlib
 import fcntl
 import gzip
 import ipaddress
@@ -12,13 +13,12 @@ import socket
 import struct
 import subprocess
 
-from service_group import CLONE_NEWNET, PATIENCE, checkout, equal
+from service_group import CLONE_NEWNET, PATIENCE, checkout, equal, expect, switch
 
 SEGMENT = {4: "10.9.0.{}", 6: "fd09::{:x}"}
 LENGTHS = {4: 24, 6: 64}
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
-SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCGIFHWADDR = 0x8913, 0x8914, 0x8927
-IFF_UP = 1
+SIOCGIFHWADDR = 0x8927
 ETH_P_ARP = 0x0806
 ARP_REPLY = b"\0\2"
 NAMESPACE = "/proc/thread-self/ns/net"
@@ -31,15 +31,6 @@ def ip_commands(*lines):
     done = subprocess.run(["ip", "-batch", "-"], input=text, capture_output=True, text=True,
                           check=False)
     equal(0, done.returncode, f"status of ip: {done.stderr}")
-
-
-def switch(name, on):
-    """Sets a device of the present namespace up or down; a program of its own takes long."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        asked = struct.pack("=16sh22x", name.encode(), 0)
-        flags, = struct.unpack_from("=16xh", fcntl.ioctl(sock, SIOCGIFFLAGS, asked))
-        flags = flags | IFF_UP if on else flags & ~IFF_UP
-        fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("=16sh22x", name.encode(), flags))
 
 
 class Machine:
@@ -64,11 +55,11 @@ class Machine:
         """Its own address."""
         return SEGMENT[version].format(self.number)
 
-    def cable(self, kind=None):
+    def cable(self, kind=None, bridge="segment"):
         """The commands that connect it to the bridge."""
         return (f"link add port{self.number} type veth peer name {'low0' if kind else 'eth0'} "
                 f"netns /proc/{os.getpid()}/fd/{self.inside}",
-                f"link set port{self.number} master segment up")
+                f"link set port{self.number} master {bridge} up")
 
     def plug_in(self, kind=None, *more):
         """Has it use its device, one of that kind on the one that the cable is in, if one is
@@ -132,12 +123,32 @@ def gives(address, device):
     return f"addr add {address} dev {device}{' nodad' if ':' in address else ''}"
 
 
-def segment(count, kind=None, serves=None, address=None, first=1):
+def nft(machine, rules, needed=True):
+    """Has a machine filter in that way; what is not needed the kernel may not have."""
+    with machine:
+        done = subprocess.run(["nft", "-f", "-"], input=rules, text=True, capture_output=True,
+                              check=False)
+    expect(done.returncode == 0 or not needed, f"nft: {done.stderr}")
+
+
+def snmp(machine, name):
+    """A counter of the kernel's."""
+    with machine:
+        told = subprocess.run(["nstat", "-asz", name], capture_output=True, text=True,
+                              check=True).stdout
+    return next(int(line.split()[1]) for line in told.splitlines() if line.startswith(name))
+
+
+def segment(count, kind=None, serves=None, address=None, first=1, host=None):
     """So many machines on a bridge, with numbers from the first on. Some of them have another
-    address as well, which they do not tell."""
+    address as well, which they do not tell. The bridge is the device of the machine `host`, if one
+    is given."""
     machines = [Machine(number) for number in range(first, first + count)]
-    cables = [line for machine in machines for line in machine.cable(kind)]
-    ip_commands("link add segment type bridge mcast_snooping 0", "link set segment up", *cables)
+    name = "eth0" if host else "segment"
+    cables = [line for machine in machines if machine.number != host
+              for line in machine.cable(kind, name)]
+    with machines[host - first] if host else contextlib.nullcontext():
+        ip_commands(f"link add {name} type bridge mcast_snooping 0", f"link set {name} up", *cables)
     for machine in machines:
         own = [gives(address, "lo")] if machine.number <= (serves or 0) else []
         machine.plug_in(kind, *own)

@@ -26,6 +26,19 @@ void write_file(const char *path, const char *text)
 	close(fd);
 }
 
+/* read_text - what a short file says, without the end of its line. */
+void read_text(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY);
+	ssize_t len = fd < 0 ? -1 : read(fd, text, size - 1);
+
+	if (len < 0)
+		die("reading %s", path);
+	text[len] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	close(fd);
+}
+
 /* -1 when there is no such file. */
 long read_number(const char *path)
 {
@@ -38,6 +51,16 @@ long read_number(const char *path)
 		fclose(file);
 	}
 	return number;
+}
+
+/* seed_wanted - what a random test begins with: what @name says, or SG_SEED, or else this. */
+unsigned int seed_wanted(const char *name, unsigned int otherwise)
+{
+	const char *seed = getenv(name);
+
+	if (!seed || !*seed)
+		seed = getenv("SG_SEED");
+	return seed && *seed ? strtoul(seed, NULL, 0) : otherwise;
 }
 
 void set_sysctl(const char *name, const char *value)

@@ -132,6 +132,36 @@ int netlink_family(int fd)
 	return error ? error : family;
 }
 
+/* The number of the only group of multicast, which is in a nest of a nest. */
+static void read_events_group(const struct nlattr *first, int left, void *to)
+{
+	for_each_attribute(attribute, first, left) {
+		const struct nlattr *group = data_of(attribute);
+		int inside = attribute->nla_len - 2 * NLA_HDRLEN;
+
+		if (type_of(attribute) != CTRL_ATTR_MCAST_GROUPS)
+			continue;
+		for_each_attribute(part, data_of(group), inside)
+			if (type_of(part) == CTRL_ATTR_MCAST_GRP_ID)
+				*(int *)to = number_of(part);
+	}
+}
+
+/* netlink_subscribe - a socket that notifications are sent to, whether or not it reads them. */
+int netlink_subscribe(void)
+{
+	struct message message = new_message(GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 0);
+	int fd = netlink_open();
+	int group = 0;
+
+	add(&message, CTRL_ATTR_FAMILY_NAME, SERVICE_GROUP_FAMILY_NAME,
+	    sizeof(SERVICE_GROUP_FAMILY_NAME));
+	if (ask(fd, &message, read_events_group, &group) || !group ||
+	    setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)))
+		die("subscribing to notifications");
+	return fd;
+}
+
 int netlink_dump_all(int fd, int family, int command)
 {
 	struct message message = new_message(family, command, NLM_F_DUMP);
@@ -170,6 +200,42 @@ int diag_dump_all(int fd, int family)
 	};
 
 	return receive(fd, &request, sizeof(request), NULL, NULL);
+}
+
+/* destroy - what `ss -K` does to a listener; 0 or -errno. */
+int destroy(int listener)
+{
+	struct address name = name_of(listener);
+	bool ipv4 = name.any.sa_family == AF_INET;
+	struct {
+		struct nlmsghdr header;
+		struct inet_diag_req_v2 body;
+	} request = {
+		.header = {
+			.nlmsg_len = sizeof(request),
+			.nlmsg_type = SOCK_DESTROY,
+			.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK,
+		},
+		.body = {
+			.sdiag_family = name.any.sa_family,
+			.sdiag_protocol = IPPROTO_TCP,
+			.idiag_states = 1 << STATE_LISTEN,
+			.id = {
+				.idiag_sport = name.in.sin_port,
+				.idiag_cookie = { INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE },
+			},
+		},
+	};
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+	int result;
+
+	if (fd < 0)
+		die("opening netlink");
+	memcpy(request.body.id.idiag_src,
+	       ipv4 ? (void *)&name.in.sin_addr : (void *)&name.in6.sin6_addr, ipv4 ? 4 : 16);
+	result = receive(fd, &request, sizeof(request), NULL, NULL);
+	close(fd);
+	return result;
 }
 
 static void read_stats_answer(const struct nlattr *first, int left, void *to)

@@ -8,11 +8,9 @@ listener and its sibling are. With --stay it then stays until it is killed.
 """
 
 import collections
-import ctypes
 import errno
 import signal
 import socket
-import subprocess
 import sys
 
 from service_group import (PATIENCE, PORT, STALLED, configure, cookie_of, equal, form,
@@ -20,6 +18,8 @@ from service_group import (PATIENCE, PORT, STALLED, configure, cookie_of, equal,
 
 # Milliseconds; a sibling that is only slow to accept is not to be found stalled too.
 STALL = 500
+# It is started often, see service_group.py.
+# pylint: disable=import-outside-toplevel
 SO_ATTACH_FILTER = 26
 SO_DETACH_FILTER = 27
 
@@ -45,6 +45,7 @@ def address(family, host):
 def pair(family="ipv4", backlogs=(0, 8)):
     """A group of two listeners."""
     if family == "ipv6":
+        import subprocess
         for host in 1, 2:
             subprocess.run(["ip", "address", "replace", f"fd00::{host}/128", "dev", "lo", "nodad"],
                            check=True)
@@ -66,6 +67,7 @@ def start_connect(filtered=False):
     client = new_socket()
     client.setblocking(False)
     if filtered:
+        import ctypes
         # BPF_RET | BPF_K with 0: not a byte of the packet.
         code = (ctypes.c_uint64 * 1)(0x06)
         program = (ctypes.c_uint64 * 2)(1, ctypes.addressof(code))

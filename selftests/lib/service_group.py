@@ -4,34 +4,39 @@
 Each test is run in a process and a network namespace of its own, with a folder of its own for what
 tempfile makes."""
 
-import ctypes
+import fcntl
 import os
 import signal
 import socket
 import struct
-import subprocess
 import sys
-import tempfile
 import time
-import traceback
+
+# What only some programs need is imported where it is needed, as outcomes.py is started a dozen
+# times, and in an emulated machine each of these takes as long as a test.
+# pylint: disable=import-outside-toplevel
 
 SO_SERVICE_GROUP = 0x5347
 SO_SERVICE_GROUP_LEAVE = 0x5348
 SO_SERVICE_GROUP_SETTINGS = 0x5349
 SO_COOKIE = 57
 CLONE_NEWNET = 0x40000000
+SIOCGIFFLAGS, SIOCSIFFLAGS = 0x8913, 0x8914
+IFF_UP = 1
 PR_SET_PDEATHSIG = 1
 PORT = 8080
 # Seconds; a test that waits longer waits in vain.
-PATIENCE = 40
+PATIENCE = 90
 # Seconds; a test that takes longer hangs.
 LIMIT = 600
 # The settings, in the order of the struct and of the bits that say which are given.
-SETTINGS = ("policy", "when_full", "stall", "weight", "rewrite")
+SETTINGS = ("policy", "when_full", "stall", "weight", "rewrite", "adopt")
 # The same of struct service_group_info.
 INFO = ("size", "id", "members", "state", "queued", "half_open", "backlog", "reserved", "home",
         "redirected_in", "redirected_out", "dropped", "rescued_in", "rescued_out", "accepted")
 STALLED = 5
+# Of a suite that is random: what it began with.
+SEEDS = []
 # With which a test's process ends that is skipped, as kselftests have it.
 SKIPPED = 4
 
@@ -48,16 +53,28 @@ def checkout():
 def enter_namespace():
     """Goes into a fresh network namespace with the loopback device up."""
     os.unshare(CLONE_NEWNET)
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    switch("lo", True)
+
+
+def switch(name, on):
+    """Sets a device of the present namespace up or down; a program of its own takes long."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        asked = struct.pack("=16sh22x", name.encode(), 0)
+        flags, = struct.unpack_from("=16xh", fcntl.ioctl(sock, SIOCGIFFLAGS, asked))
+        flags = flags | IFF_UP if on else flags & ~IFF_UP
+        fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("=16sh22x", name.encode(), flags))
 
 
 def die_with_parent():
     """Has the present process killed when the one that started it ends, or is killed."""
+    import ctypes
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def start(command, **how):
     """Starts a program that ends with the present process, if not before."""
+    import ctypes  # noqa: F401 - the child finds it
+    import subprocess
     return subprocess.Popen(command, preexec_fn=die_with_parent, **how)
 
 
@@ -84,7 +101,7 @@ def configure(sock, **settings):
     """Changes what a socket's group does, or the socket's weight."""
     given = sum(1 << bit for bit, name in enumerate(SETTINGS) if name in settings)
     numbers = [settings.get(name, 0) for name in SETTINGS]
-    option = struct.pack("=7I", 28, given, *numbers)
+    option = struct.pack("=8I", 32, given, *numbers)
     sock.setsockopt(socket.SOL_IP, SO_SERVICE_GROUP_SETTINGS, option)
 
 
@@ -147,8 +164,16 @@ def equal(expected, seen, what):
     expect(expected == seen, f"{what}: expected {expected!r}, seen {seen!r}")
 
 
+def seed():
+    """What random tests of a suite begin with, which is printed; each of them that fails tells it."""
+    SEEDS[:] = [os.environ.get("SG_SEED") or "1"]
+    print(f"# SG_SEED={SEEDS[0]}", flush=True)
+    return SEEDS[0]
+
+
 def run_tests(suite, tests):
     """Runs functions as tests, and prints KTAP; the exit status."""
+    import tempfile
     failed = 0
     print("TAP version 13")
     print(f"1..{len(tests)}")
@@ -162,11 +187,19 @@ def run_tests(suite, tests):
                 sys.stdout.flush()
                 os._exit(status)
             status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        have_module()
         failed += status not in (0, SKIPPED)
         word = "ok" if status in (0, SKIPPED) else "not ok"
         directive = " # SKIP" if status == SKIPPED else ""
         print(f"{word} {number} {suite}.{test.__name__}{directive}")
     return 1 if failed else 0
+
+
+def have_module():
+    """Loads the module if a test that was killed has left it unloaded, which others need."""
+    path = os.environ.get("SG_MODULE")
+    if path and not os.path.exists("/sys/module/service_group"):
+        os.spawnlp(os.P_WAIT, "insmod", "insmod", path)
 
 
 def run_test(test):
@@ -181,6 +214,9 @@ def run_test(test):
         print(f"# {why}")
         return SKIPPED
     except BaseException:  # pylint: disable=broad-exception-caught
+        import traceback
         for line in traceback.format_exc().splitlines():
             print(f"# {line}")
+        for number in SEEDS:
+            print(f"# SG_SEED={number}")
         return 1

@@ -369,7 +369,8 @@ void run_storm(struct storm *storm)
 {
 	static struct thread threads[THREADS];
 
-	enter_namespace();
+	if (!storm->here)
+		enter_namespace();
 	signal(SIGPIPE, SIG_IGN);
 	for (int i = 0; i < THREADS; i++) {
 		threads[i].storm = storm;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A namespace in which everything happens at once; for stress.c. */
+/* A namespace in which everything happens at once; for stress.c and hostile_all.c. */
 #ifndef SELFTESTS_LIB_STORM_H
 #define SELFTESTS_LIB_STORM_H
 
@@ -24,6 +24,8 @@ struct storm {
 	unsigned int seed;
 	/* Ends by SIGKILL, with all its sockets open. */
 	bool abrupt;
+	/* In the namespace that the process is in. */
+	bool here;
 };
 
 bool storm_goes_on(const struct storm *storm);

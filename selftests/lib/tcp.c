@@ -190,15 +190,30 @@ int start_half_open(const struct address *to)
 	return fd;
 }
 
-/* finish_handshake - lets it see the SYN-ACK, which is sent again. */
-int finish_handshake(int fd)
+/*
+ * let_answers_through - lets it see the SYN-ACK, which is sent again, and each time after
+ * twice as long: so of several clients all are to see it before one is waited for.
+ */
+void let_answers_through(int fd)
+{
+	set_option(fd, SOL_SOCKET, SO_DETACH_FILTER, 0);
+}
+
+/* connected - 0 when it has become so, or -errno. */
+int connected(int fd)
 {
 	struct pollfd writable = { .fd = fd, .events = POLLOUT };
 
-	set_option(fd, SOL_SOCKET, SO_DETACH_FILTER, 0);
 	if (poll(&writable, 1, PATIENCE_SECONDS * 1000) != 1)
 		return -ETIMEDOUT;
 	return -get_option(fd, SOL_SOCKET, SO_ERROR);
+}
+
+/* finish_handshake - both. */
+int finish_handshake(int fd)
+{
+	let_answers_through(fd);
+	return connected(fd);
 }
 
 /* accept_now - the first connection of the queue, or -EAGAIN. */

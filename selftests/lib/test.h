@@ -14,7 +14,7 @@
 
 /* A test hangs if it needs longer; nothing else depends on this time. */
 #undef TEST_TIMEOUT_DEFAULT
-#define TEST_TIMEOUT_DEFAULT 120
+#define TEST_TIMEOUT_DEFAULT 300
 
 /*
  * FAMILIES - declare a fixture that enters a namespace of its own, once for

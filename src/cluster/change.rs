@@ -6,7 +6,7 @@
 
 use super::{
     allowance::Allowance,
-    config::{Config, Name, NodeConfig},
+    config::{self, Config, Name, NodeConfig, Role},
     counters::Counters,
     forward::Target,
     peers::Peers,
@@ -17,10 +17,11 @@ use super::{
     Cluster,
     Clusters,
     Served,
-    MOST_COPIED, //
+    MOST_COPIED,
+    MOST_COPIED_YOUNG, //
 };
 use crate::{
-    logic::cluster::flow::Address,
+    logic::cluster::{flow::Address, slots::Slot},
     sys::{
         device::{Device, Rtnl},
         hooks::{Gatherer, Hooks},
@@ -32,17 +33,18 @@ use crate::{
 use kernel::{
     prelude::*,
     sync::{
-        atomic::Relaxed,
+        atomic::{Atomic, Relaxed},
         Arc, //
     },
 };
 
 /// `cluster-set`: see [`Config::of`] for what is `EINVAL` and `E2BIG`. `ENOSPC` if there are too
-/// many cluster IPs, `ENODEV` if there is no such Ethernet device, `ESTALE` if the epoch is lower
-/// than the present one, or the same with another table, `EOPNOTSUPP` if the kernel cannot put
-/// fragments together. On an error nothing has changed.
+/// many cluster IPs, `ENODEV` if there is no such Ethernet device, `EMEDIUMTYPE` if that is a VRF,
+/// `ESTALE` if the epoch is lower than the present one, or the same with another table, `EOPNOTSUPP`
+/// if the kernel cannot put fragments together. On an error nothing has changed. Without a device the
+/// one of a cluster IP that is served stays, also while it is gone.
 pub(crate) fn set(request: &Request) -> Result {
-    let (config, map) = Config::of(request)?;
+    let (mut config, map) = Config::of(request)?;
     let net = request.net();
     let clusters = net.clusters();
     // A kernel module may be loaded for it, which must not wait for our locks.
@@ -55,12 +57,22 @@ pub(crate) fn set(request: &Request) -> Result {
     let place = book.find(&config.name);
     let old = place.ok().and_then(|index| book.served.get(index));
     check(&config, &map, &book, old)?;
+    if config.device == 0 {
+        config.device = match old {
+            Some(old) => old.cluster.device(),
+            None => config::device(request)?,
+        };
+    }
+    // Of a device that is gone nothing is asked until there is one of its name.
+    let lost = old.and_then(|old| old.lost).filter(|_| config.device == 0);
     let joined = match old {
-        Some(old) if old.fits(&config) => None,
-        _ => Some(join(clusters, &config, &rtnl)?),
+        Some(old) if lost.is_some() || old.fits(&config) => None,
+        _ => Some(join(clusters, &config, config.device, &rtnl)?),
     };
     let old = old.map(|old| &*old.cluster);
-    let is_new = joined.is_some() || old.is_none_or(|old| old.config.role != config.role);
+    // What was announced when the device was made anew may have been lost.
+    let is_same = |old: &Config| old.role == config.role && old.device == config.device;
+    let is_new = joined.is_some() || old.is_none_or(|old| !is_same(&old.config));
     let cluster = Arc::new(Cluster::after(old, config, map)?, GFP_KERNEL_ACCOUNT)?;
     let view = view_with(&book, place, &cluster)?;
     book.served.reserve(1, GFP_KERNEL_ACCOUNT)?;
@@ -72,6 +84,7 @@ pub(crate) fn set(request: &Request) -> Result {
     let served = Served {
         cluster: cluster.clone(),
         device: joined.or_else(|| book.take_device(place)),
+        lost,
         _gatherer: gatherer,
     };
     if is_new {
@@ -135,8 +148,13 @@ fn check(config: &Config, map: &Map, book: &Book, old: Option<&Served>) -> Resul
 }
 
 /// Has the device do what the cluster IP needs.
-fn join(clusters: &Clusters, config: &Config, rtnl: &Rtnl) -> Result<Device> {
-    let mut device = Device::new(clusters.net(), config.device, rtnl)?;
+pub(super) fn join(
+    clusters: &Clusters,
+    config: &Config,
+    index: u32,
+    rtnl: &Rtnl,
+) -> Result<Device> {
+    let mut device = Device::new(clusters.net(), index, rtnl)?;
     if let Some(mac) = &config.mac {
         device.join_mac(mac, rtnl)?;
     }
@@ -221,7 +239,7 @@ impl Served {
     fn fits(&self, config: &Config) -> bool {
         let old = &self.cluster.config;
         self.device.is_some()
-            && old.device == config.device
+            && self.cluster.device() == config.device
             && old.mac == config.mac
             && old.role.answers() == config.role.answers()
     }
@@ -244,13 +262,19 @@ impl Cluster {
             targets.push(target, GFP_KERNEL_ACCOUNT)?;
         }
         let peers = Peers::new(&config)?;
+        let device = Atomic::new(config.device);
+        let owns = |slot: &Slot| slot.is_some() && *slot == config.this;
+        let only_directs = config.role == Role::Director && !table.map().slots.iter().any(owns);
         Ok(Self {
             config,
+            device,
+            only_directs,
             table,
             targets,
             peers,
             counters,
             copies: Allowance::new(MOST_COPIED),
+            young_copies: Allowance::new(MOST_COPIED_YOUNG),
         })
     }
 
@@ -271,7 +295,7 @@ impl Cluster {
     fn leads_alike(&self, before: &NodeConfig, config: &Config, node: &NodeConfig) -> bool {
         before.address == node.address
             && before.way == node.way
-            && self.config.device == config.device
+            && self.device() == config.device
             && self.config.own_address() == config.own_address()
     }
 }

@@ -10,7 +10,8 @@ use crate::{
         flow::Address,
         hash::{Hash, Key, MAX_SLOTS},
         place::MAX_NODES,
-        slots::{NodeId, Slot, State}, //
+        slots::{NodeId, Slot, State},
+        tunnel::Mode, //
     },
     sys::{
         netlink::{NodeNumbers, Request},
@@ -108,7 +109,7 @@ pub(super) struct NodeConfig {
 }
 
 impl NodeConfig {
-    fn new(given: &NodeNumbers, name: &Name) -> Result<Self> {
+    fn new(given: &NodeNumbers, name: &Name, role: Role) -> Result<Self> {
         let bytes = given.address.get(..given.address_len as usize);
         let node = Self {
             id: NodeId::new(given.id).ok_or(EINVAL)?,
@@ -117,7 +118,10 @@ impl NodeConfig {
             address: address(bytes.ok_or(EINVAL)?)?,
             way: Way::new(given.way)?,
         };
-        let reachable = node.way == Way::Tunnel || node.address.is_ipv6() == name.address.is_ipv6();
+        // Nodes that share packets give each other some in tunnels only.
+        let reachable = role == Role::Shared
+            || node.way == Way::Tunnel
+            || node.address.is_ipv6() == name.address.is_ipv6();
         match reachable && node.address != name.address {
             true => Ok(node),
             false => Err(EINVAL),
@@ -147,7 +151,7 @@ fn state(number: u32) -> Result<State> {
 pub(super) struct Config {
     pub(super) name: Name,
     pub(super) role: Role,
-    /// Index of the device.
+    /// Index of the device, when this was told; 0 if it was gone.
     pub(super) device: u32,
     /// If the role is shared.
     pub(super) mac: Option<[u8; 6]>,
@@ -165,8 +169,8 @@ pub(super) struct Config {
 }
 
 impl Config {
-    /// What the request says. `EINVAL` if it contradicts itself or something is missing, `E2BIG`
-    /// if there are too many nodes.
+    /// What the request says; the device is 0 if it is to stay. `EINVAL` if it contradicts itself or
+    /// something is missing, `E2BIG` if there are too many nodes.
     pub(super) fn of(request: &Request) -> Result<(Self, Map)> {
         let name = Name::of(request)?;
         let role = Role::new(required(request, uapi::SERVICE_GROUP_A_CLUSTER_ROLE)?)?;
@@ -174,7 +178,9 @@ impl Config {
         let config = Self {
             name,
             role,
-            device: required(request, uapi::SERVICE_GROUP_A_CLUSTER_DEVICE)?,
+            device: request
+                .optional_u32(uapi::SERVICE_GROUP_A_CLUSTER_DEVICE)
+                .unwrap_or(0),
             mac: mac(request, role)?,
             key,
             this: request
@@ -183,7 +189,7 @@ impl Config {
             settle: required(request, uapi::SERVICE_GROUP_A_CLUSTER_SETTLE)?,
             spill: request.optional_u32(uapi::SERVICE_GROUP_A_CLUSTER_SPILL) == Some(1),
             epoch: required(request, uapi::SERVICE_GROUP_A_CLUSTER_EPOCH)?,
-            nodes: nodes(request, &name)?,
+            nodes: nodes(request, &name, role)?,
         };
         let mut map = Map::new(hash(request, key)?, config.table(request)?).ok_or(EINVAL)?;
         config.check()?;
@@ -222,6 +228,14 @@ impl Config {
     /// Whether packets may come in tunnels.
     pub(super) fn is_tunnelled(&self) -> bool {
         self.role != Role::Shared || self.spill
+    }
+
+    /// How packets come to this node, as far as tunnels go.
+    pub(super) fn mode(&self) -> Mode {
+        match self.role {
+            Role::Shared => Mode::Shared { spill: self.spill },
+            Role::Directed | Role::Director | Role::Standby => Mode::Directed,
+        }
     }
 
     /// Whether what goes from the one address to the other one comes from another node to this one.
@@ -299,14 +313,12 @@ fn address(bytes: &[u8]) -> Result<Address> {
         (_, Some(&v6)) if bytes.len() == 16 => Address::from_v6_bytes(v6),
         _ => return Err(EINVAL),
     };
-    let is_ones = match address {
-        // Unspecified, loopback, multicast and above.
-        Address::V4(word) => !matches!(word >> 24, 0 | 127 | 224..),
-        // Unspecified and loopback, multicast.
-        Address::V6([0, 0, 0, 0 | 1]) => false,
-        Address::V6([first, ..]) => first >> 24 != 0xff,
-    };
-    is_ones.then_some(address).ok_or(EINVAL)
+    address.is_host().then_some(address).ok_or(EINVAL)
+}
+
+/// The device of one that has none yet.
+pub(super) fn device(request: &Request) -> Result<u32> {
+    required(request, uapi::SERVICE_GROUP_A_CLUSTER_DEVICE)
 }
 
 fn required(request: &Request, attribute: u32) -> Result<u32> {
@@ -346,14 +358,14 @@ fn hash(request: &Request, key: Option<[u8; 16]>) -> Result<Hash> {
 }
 
 /// The nodes, by their ids.
-fn nodes(request: &Request, name: &Name) -> Result<KVec<NodeConfig>> {
+fn nodes(request: &Request, name: &Name, role: Role) -> Result<KVec<NodeConfig>> {
     let mut nodes: KVec<NodeConfig> = KVec::new();
     let mut position = 0;
     while let Some(given) = request.node(&mut position) {
         if nodes.len() == MAX_NODES {
             return Err(E2BIG);
         }
-        let node = NodeConfig::new(&given?, name)?;
+        let node = NodeConfig::new(&given?, name, role)?;
         nodes.reserve(1, GFP_KERNEL_ACCOUNT)?;
         match nodes.binary_search_by_key(&node.id, |other| other.id) {
             Ok(_) => return Err(EINVAL),

@@ -34,11 +34,12 @@ pub(super) enum Counter {
     Answered,
     SpilledOut,
     SpilledIn,
+    DroppedTunnel,
 }
 
 impl Counter {
     /// Number of counters.
-    const COUNT: usize = 17;
+    const COUNT: usize = 18;
 
     /// All of them, in the order of their attributes.
     pub(super) const ALL: [Self; Self::COUNT] = [
@@ -59,6 +60,7 @@ impl Counter {
         Self::Answered,
         Self::SpilledOut,
         Self::SpilledIn,
+        Self::DroppedTunnel,
     ];
 }
 

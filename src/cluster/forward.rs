@@ -4,7 +4,9 @@
 //!
 //! A director gives a packet to its owner by the way that the node has: unchanged to its MAC
 //! address, or in an IP packet to its address. A packet that does not fit is refused as a router
-//! would refuse it.
+//! would refuse it. The MAC address is asked for on the cluster IP's device, or on the other one by
+//! which a route leads to the node without a router: a director may have one arm for clients, and
+//! another one for nodes.
 //!
 //! A second chance goes in a packet of its own always, with a GRE header of four bytes between the
 //! IP headers: that is what it is known by, whatever the way there. It is never refused for its
@@ -34,12 +36,13 @@ use crate::{
     sys::{
         forward::{Hop, Path, Route, Wrapping},
         netns::Net,
-        packet::{Packet, Verdict}, //
+        packet::{Packet, Verdict},
+        ticker::{now, NS_OF_MS}, //
     },
 };
 use kernel::{
     prelude::*,
-    sync::atomic::{Atomic, Relaxed}, //
+    sync::atomic::{Atomic, Full, Relaxed}, //
 };
 
 /// Lengths of what is put around a packet.
@@ -48,10 +51,60 @@ const IPV6_HEADER: u32 = 40;
 /// What every IPv6 packet may be long (RFC 8200).
 const IPV6_MIN_MTU: u32 = 1280;
 
+/// For how many nanoseconds it is good by which device a node is a neighbour.
+const GOOD: u64 = 100 * NS_OF_MS;
+
+/// By which device a node is a neighbour, looked up now and then.
+struct Near {
+    /// For which device of the cluster IP it was looked up, in the upper half, and the one found; 0 at
+    /// first.
+    devices: Atomic<u64>,
+    since: Atomic<u64>,
+}
+
+impl Near {
+    fn new() -> Self {
+        Self {
+            devices: Atomic::new(0),
+            since: Atomic::new(0),
+        }
+    }
+
+    /// Its index, for a packet to this node.
+    fn device(
+        &self,
+        cluster: &Cluster,
+        packet: &Packet<'_>,
+        node: &NodeConfig,
+        net: Net<'_>,
+    ) -> u32 {
+        let own = cluster.device();
+        let (devices, then, now) = (self.devices.load(Relaxed), self.since.load(Relaxed), now());
+        let [found_for, found] = halves(devices);
+        // Whoever sets the time looks it up.
+        let is_good = now.wrapping_sub(then) < GOOD || self.since.cmpxchg(then, now, Full).is_err();
+        if found_for == own && is_good {
+            return found;
+        }
+        let found = packet.neighbour_device(net, own, &node.address);
+        self.devices
+            .store((u64::from(own) << 32) | u64::from(found), Relaxed);
+        found
+    }
+}
+
+/// The upper half of a number, and the lower one.
+fn halves(number: u64) -> [u32; 2] {
+    let [a, b, c, d, e, f, g, h] = number.to_be_bytes();
+    [[a, b, c, d], [e, f, g, h]].map(u32::from_be_bytes)
+}
+
 /// How packets get to a node, and how many did.
 ///
-/// To its MAC address needs no route. The others are two, as a policy of IPsec may tell them apart.
+/// The routes are two, as a policy of IPsec may tell them apart.
 pub(super) struct Target {
+    /// To its MAC address.
+    near: Near,
     /// In an IP packet.
     far: Route,
     /// With a mark.
@@ -63,6 +116,7 @@ impl Target {
     /// One that counts on from there. Process context.
     pub(super) fn new(forwarded: u64) -> Result<Self> {
         Ok(Self {
+            near: Near::new(),
             far: Route::new()?,
             marked: Route::new()?,
             forwarded: Atomic::new(forwarded),
@@ -107,10 +161,17 @@ pub(super) fn give(
     reason: Reason,
     net: Net<'_>,
 ) -> Sent {
-    let Some((node, target)) = cluster.node(to) else {
+    // Without the device it is not known in which VRF nodes are.
+    let is_there = cluster.device() != 0;
+    let Some((node, target)) = cluster.node(to).filter(|_| is_there) else {
         cluster.count(Counter::DroppedUnreachable);
         return Err(packet.lose());
     };
+    // LRO is off, but for a device that was made anew or that another one is below.
+    if packet.is_merged() {
+        cluster.count(Counter::TooBig);
+        return Err(packet.lose());
+    }
     match (node.way, reason) {
         (Way::Neighbour, Reason::Owner) => near(cluster, packet, node, target, net),
         _ => far(cluster, packet, node, target, reason, net),
@@ -153,11 +214,12 @@ fn near(
         cluster.count(Counter::DroppedHopLimit);
         return Err(packet.refuse_as_exceeded(is_ipv6));
     }
-    let limit = packet.device_mtu();
+    let device = target.near.device(cluster, &packet, node, net);
+    let limit = packet.device_mtu(net, device);
     let packet = fitting(cluster, packet, limit)?;
     cluster.count(Counter::Forwarded);
     target.forwarded.add(1, Relaxed);
-    Ok(packet.send_near(net, &node.address))
+    Ok(packet.send_near(net, device, &node.address))
 }
 
 /// In a packet to the node's address.
@@ -180,6 +242,7 @@ fn far(
         to: node.address,
         from: own_address(cluster, node),
         protocol,
+        device: cluster.device(),
     };
     let Some(path) = route.find(net, &hop) else {
         cluster.count(Counter::DroppedUnreachable);

@@ -24,6 +24,7 @@
 mod allowance;
 pub(crate) mod change;
 mod config;
+mod contents;
 mod counters;
 mod forward;
 pub(crate) mod neighbour;
@@ -38,9 +39,10 @@ mod view;
 use crate::{
     logic::cluster::{others::Others, slots::NodeId},
     sys::{
-        device::{Device, Rtnl},
+        device::{Device, DeviceName, Rtnl},
         hooks::{Gatherer, Hooks},
         netns::{Net, OwnNet},
+        packet::Packet,
         rcu::RcuCell, //
     },
 };
@@ -59,23 +61,31 @@ use kernel::{
     },
 };
 use peers::Peers;
+use report::Change;
 use table::Table;
 use view::View;
 
 /// An address that several machines serve. It does not change; another one takes its place.
 struct Cluster {
     config: Config,
+    /// Index of the device, which is another one when it was made anew; 0 while it is gone.
+    device: Atomic<u32>,
     table: Arc<Table>,
+    /// Whether this machine gives all packets to others.
+    only_directs: bool,
     /// Of each of the nodes, in their order.
     targets: KVec<Arc<Target>>,
     peers: Peers,
     counters: Arc<Counters>,
     copies: Allowance,
+    young_copies: Allowance,
 }
 
-/// So many packets a second go to more than one node, but for while a change is young: what
-/// strangers send that nobody knows is not to be multiplied without bounds.
+/// So many packets a second go to more than one node: what strangers send that nobody knows is not
+/// to be multiplied without bounds.
 const MOST_COPIED: u64 = 10_000;
+/// The same while a change is young, and so are many connections that are somewhere else.
+const MOST_COPIED_YOUNG: u64 = 100_000;
 
 impl Cluster {
     #[inline(always)]
@@ -83,11 +93,32 @@ impl Cluster {
         self.counters.count(counter);
     }
 
+    /// Index of the device that packets come by; 0 if there is none.
+    #[inline(always)]
+    fn device(&self) -> u32 {
+        self.device.load(Relaxed)
+    }
+
+    /// Whether a packet is this cluster IP's by the device that it came by. By another one than its
+    /// own there may be clients that only this machine can answer, such as containers, and it does
+    /// so; but if it only directs, it would reset them. Another VRF may have the same address, and
+    /// without the device nobody knows which VRF is meant.
+    #[inline(always)]
+    fn is_reached_by(&self, packet: &Packet<'_>, net: Net<'_>) -> bool {
+        let device = self.device();
+        packet.device() == device || self.only_directs && packet.came_beside(net, device)
+    }
+
     /// Those of these nodes that may be sent a packet as well.
     fn affordable(&self, others: Others) -> Others {
-        match self.table.is_young(self.config.settle) || self.copies.take() {
+        let likeliest = Others::only(others.iter().next());
+        let allowance = match self.table.is_young(self.config.settle) {
+            true => &self.young_copies,
+            false => &self.copies,
+        };
+        match others == likeliest || allowance.take() {
             true => others,
-            false => Others::only(others.iter().next()),
+            false => likeliest,
         }
     }
 
@@ -103,6 +134,8 @@ struct Served {
     cluster: Arc<Cluster>,
     /// None if the device is gone.
     device: Option<Device>,
+    /// What the device was called that is gone.
+    lost: Option<DeviceName>,
     /// If fragments of IPv6 may come.
     _gatherer: Option<Gatherer>,
 }
@@ -184,6 +217,13 @@ impl Clusters {
         book.served.get(index).map(|served| served.cluster.clone())
     }
 
+    /// How many nodes that one has that has the most.
+    fn most_nodes(&self) -> usize {
+        let book = self.changes.lock();
+        let nodes = |served: &Served| served.cluster.config.nodes.len();
+        book.served.iter().map(nodes).max().unwrap_or(0)
+    }
+
     /// Serves nothing any more; the namespace ends. Process context.
     pub(crate) fn stop(&self) {
         let _rtnl = Rtnl::lock();
@@ -193,20 +233,47 @@ impl Clusters {
         book.served.clear();
     }
 
-    /// A device is about to go; packets for its cluster IPs come no more. Under RTNL.
-    pub(crate) fn device_gone(&self, index: u32) {
+    /// A device is about to go; packets for its cluster IPs come no more. Under RTNL. Whether it is
+    /// to be told.
+    pub(crate) fn device_gone(&self, index: u32, name: DeviceName, tell: bool) {
         let mut book = self.changes.lock();
         for served in &mut book.served {
-            if served.cluster.config.device == index {
-                served.device = None;
+            if served.cluster.device() != index {
+                continue;
             }
+            served.device = None;
+            served.lost = Some(name);
+            served.cluster.device.store(0, Relaxed);
+            if tell {
+                report::event(Change::Changed, &served.cluster, self.net());
+            }
+        }
+    }
+
+    /// There is a device of this name, which may have been gone: cluster IPs go on with it. Under
+    /// RTNL.
+    pub(crate) fn device_came(&self, index: u32, name: &DeviceName, rtnl: &Rtnl) {
+        let mut book = self.changes.lock();
+        for served in &mut book.served {
+            if served.device.is_some() || served.lost.as_ref() != Some(name) {
+                continue;
+            }
+            // It is told again when the device has IPv6.
+            let Ok(device) = change::join(self, &served.cluster.config, index, rtnl) else {
+                continue;
+            };
+            served.device = Some(device);
+            served.lost = None;
+            served.cluster.device.store(index, Relaxed);
+            served.announce();
+            report::event(Change::Changed, &served.cluster, self.net());
         }
     }
 
     /// A device's neighbours may have forgotten or mistaken who has its cluster IPs. Under RTNL.
     pub(crate) fn device_moved(&self, index: u32) {
         let mut book = self.changes.lock();
-        let here = |served: &&mut Served| served.cluster.config.device == index;
+        let here = |served: &&mut Served| served.cluster.device() == index;
         for served in book.served.iter_mut().filter(here) {
             if let Some(device) = &mut served.device {
                 device.rejoin();

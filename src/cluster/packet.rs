@@ -13,25 +13,23 @@
 #![forbid(unsafe_code)]
 
 use super::{
-    config::{Config, Role, AF_INET, AF_INET6},
+    config::{Config, Role},
+    contents::{contents, destination, first_contents, fits, fits_tracked, seen_from_here, source},
     counters::Counter,
     forward::{self, Reason},
     neighbour,
-    tunnel::{self, Opened},
+    tunnel::{self, Opened, Outer},
     view::{most_specific, View},
     Cluster,
     Clusters, //
 };
 use crate::{
     logic::cluster::{
-        flow::{Address, Flow},
         owner::{self, decide, Decision, DropReason, Facts},
-        packet::{find, Found, Kind, Packet as Contents, PacketError}, //
+        packet::{Found, Kind, Packet as Contents, PacketError},
+        tunnel::{may_bring, Wrapping}, //
     },
-    sys::{
-        packet::{Connection, Gathered, Packet, Verdict},
-        trail, //
-    },
+    sys::packet::{Connection, Gathered, Packet, Verdict}, //
 };
 use kernel::{
     prelude::*,
@@ -42,12 +40,6 @@ use kernel::{
 };
 
 const TCP: u8 = 6;
-/// Flags of its header.
-const RST: u8 = 4;
-const ACK: u8 = 16;
-
-/// The most bytes that headers may take. What has more is no packet of a service.
-const MOST: usize = 4096;
 
 /// A packet has come, of which [`Clusters::may_serve`] was true.
 ///
@@ -69,9 +61,10 @@ pub(crate) fn incoming(clusters: &Clusters, mut packet: Packet<'_>, guard: &Guar
     };
     let services = view.at(destination);
     let device = packet.device();
+    let net = clusters.net();
     let is_service = services
         .iter()
-        .any(|cluster| cluster.config.device == device);
+        .any(|cluster| cluster.is_reached_by(&packet, net));
     match (is_service, services.is_empty()) {
         (true, _) => {
             if let Err(PacketError::More(_)) = found {
@@ -85,15 +78,22 @@ pub(crate) fn incoming(clusters: &Clusters, mut packet: Packet<'_>, guard: &Guar
             }
             .whole_or_fragment(packet, &found)
         }
-        (false, true) => for_no_cluster(clusters, view, packet, destination.is_ipv6()),
+        (false, true) if destination.is_ipv6() => {
+            neighbour::solicitation(view, packet).unwrap_or_else(Packet::accept)
+        }
+        (false, true) => packet.accept(),
         // The nodes share it, and each decides about the one that comes by the service's device.
         (false, false) if packet.is_for_many() => packet.leave(),
         (false, false) => packet.accept(),
     }
 }
 
-/// A packet for none of the addresses, which may have one within, or ask for one.
-fn for_no_cluster(clusters: &Clusters, view: &View, packet: Packet<'_>, is_ipv6: bool) -> Verdict {
+/// A packet is about to be received by this machine: the firewall and the validation of its source
+/// have let it pass. It may have one for a cluster IP within, or be an error about such a one.
+pub(crate) fn received(clusters: &Clusters, packet: Packet<'_>, guard: &Guard) -> Verdict {
+    let Some(view) = clusters.view(guard) else {
+        return packet.accept();
+    };
     match tunnel::open(view, packet, clusters.net()) {
         Opened::Unwrapped(mut unwrapped) => {
             let found = contents(&mut unwrapped.packet);
@@ -101,59 +101,32 @@ fn for_no_cluster(clusters: &Clusters, view: &View, packet: Packet<'_>, is_ipv6:
                 clusters,
                 view,
                 services: unwrapped.services,
-                came: match unwrapped.second_chance {
-                    true => Came::SecondChance,
-                    false => Came::Wrapped,
-                },
+                came: Came::Wrapped(&unwrapped.outer),
             }
             .whole_or_fragment(unwrapped.packet, &found)
         }
         Opened::Other(mut packet) => {
             tunnel::learn_mtu(view, &mut packet, clusters.net());
-            match is_ipv6 {
-                true => neighbour::solicitation(view, packet).unwrap_or_else(Packet::accept),
-                false => packet.accept(),
-            }
+            packet.accept()
         }
         Opened::Gone(verdict) => verdict,
     }
 }
 
-/// Where a packet goes to. Its IP header is in one piece.
-fn destination(packet: &Packet<'_>) -> Option<Address> {
-    match packet.array::<1>(0)?[0] >> 4 {
-        4 => packet.array(16).map(Address::from_v4_bytes),
-        _ => packet.array(24).map(Address::from_v6_bytes),
-    }
-}
-
-/// Finds the flow of a packet, if it is told by the bytes that are in one piece.
-#[inline(always)]
-fn first_contents(packet: &Packet<'_>) -> Result<Found, PacketError> {
-    let (bytes, len) = packet.bytes_and_len();
-    find(bytes, len)
-}
-
-/// Finds the flow of a packet.
-fn contents(packet: &mut Packet<'_>) -> Result<Found, PacketError> {
-    loop {
-        match first_contents(packet) {
-            // More than there are in one piece, so this ends.
-            Err(PacketError::More(bytes)) if bytes <= MOST && packet.pull(bytes) => (),
-            found => return found,
-        }
-    }
-}
-
 /// How a packet came.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Came {
+#[derive(Clone, Copy)]
+enum Came<'a> {
     /// By the device with this index.
     Alone { device: u32 },
     /// In another node's packet.
-    Wrapped,
-    /// The same for its second chance.
-    SecondChance,
+    Wrapped(&'a Outer),
+}
+
+impl Came<'_> {
+    /// Whether another node sent it here for its second chance.
+    fn is_second_chance(self) -> bool {
+        matches!(self, Self::Wrapped(outer) if outer.wrapping == Wrapping::Gre)
+    }
 }
 
 /// A packet meets the cluster IPs of its address.
@@ -162,7 +135,7 @@ struct Visit<'a> {
     view: &'a View,
     /// The most specific one last; there is one.
     services: &'a [Arc<Cluster>],
-    came: Came,
+    came: Came<'a>,
 }
 
 impl Visit<'_> {
@@ -170,7 +143,10 @@ impl Visit<'_> {
     fn whole_or_fragment(self, packet: Packet<'_>, found: &Result<Found, PacketError>) -> Verdict {
         match found {
             Ok(Found::Whole(contents)) => self.serve(packet, contents, false),
-            Ok(Found::Fragment) => self.fragment(packet),
+            Ok(Found::Fragment) => match self.came {
+                Came::Alone { .. } => self.fragment(packet),
+                Came::Wrapped(_) => self.unexpected(packet),
+            },
             Err(_) => self.malformed(packet),
         }
     }
@@ -199,29 +175,91 @@ impl Visit<'_> {
         packet.lose()
     }
 
+    /// It came in a tunnel, and no node sends such.
+    fn unexpected(self, packet: Packet<'_>) -> Verdict {
+        if let Some(cluster) = self.services.first() {
+            cluster.count(Counter::DroppedTunnel);
+        }
+        packet.lose()
+    }
+
     #[inline(always)]
     fn serve(self, packet: Packet<'_>, contents: &Contents, gathered: bool) -> Verdict {
-        let Some(cluster) = most_specific(self.services, &contents.flow) else {
-            return self.pass(packet);
+        let cluster = most_specific(self.services, &contents.flow);
+        match (self.came, cluster) {
+            (Came::Alone { .. }, _) if contents.kind == Kind::Discovery => self.discovery(packet),
+            (Came::Alone { .. }, Some(cluster))
+                if cluster.is_reached_by(&packet, self.clusters.net()) =>
+            {
+                if gathered {
+                    cluster.count(Counter::Reassembled);
+                }
+                self.meet(cluster, packet, contents)
+            }
+            // It is no service's; what all nodes receive they would all answer.
+            (Came::Alone { .. }, _) if packet.is_for_many() => self.nobodys(packet),
+            (Came::Alone { .. }, _) => packet.accept(),
+            (Came::Wrapped(outer), cluster) => self.out_of_tunnel(outer, cluster, packet, contents),
+        }
+    }
+
+    /// It is in another node's packet: it may be anything.
+    fn out_of_tunnel(
+        self,
+        outer: &Outer,
+        cluster: Option<&Cluster>,
+        packet: Packet<'_>,
+        contents: &Contents,
+    ) -> Verdict {
+        let is_expected = |cluster: &&Cluster| {
+            outer.is_from_node_of(&cluster.config)
+                && source(&packet).is_some_and(|source| {
+                    may_bring(cluster.config.mode(), outer.wrapping, &source, contents)
+                })
         };
-        if matches!(self.came, Came::Alone { device } if device != cluster.config.device) {
-            return packet.accept();
-        }
-        if gathered {
-            cluster.count(Counter::Reassembled);
-        }
-        if self.came == Came::SecondChance {
+        let Some(cluster) = cluster.filter(is_expected) else {
+            return self.unexpected(packet);
+        };
+        if self.came.is_second_chance() {
             cluster.count(Counter::SecondChanceIn);
         }
-        if contents.kind == Kind::Other {
-            return self.other(packet);
+        self.meet(cluster, packet, contents)
+    }
+
+    /// It is for this cluster IP.
+    #[inline(always)]
+    fn meet(self, cluster: &Cluster, mut packet: Packet<'_>, contents: &Contents) -> Verdict {
+        // What is for a machine is for the one that has the address; nodes that share it are one.
+        let is_for_machine = matches!(contents.kind, Kind::Redirect | Kind::Other);
+        if is_for_machine && cluster.config.role != Role::Shared {
+            return self.pass(packet);
         }
         let decision = self.decide(cluster, &packet, contents);
+        let leaves = matches!(decision, Decision::Forward(_) | Decision::SecondChance(_));
+        if leaves && self.is_beside(cluster) && !would_be_received(cluster, &mut packet) {
+            // The kernel refuses it, or routes it elsewhere.
+            return packet.accept();
+        }
         self.carry_out(cluster, packet, decision)
     }
 
+    /// Whether the packet came by another device than the cluster IP's. Who sends there is not
+    /// trusted with all sources; by its own device the routers are.
+    #[inline(always)]
+    fn is_beside(&self, cluster: &Cluster) -> bool {
+        matches!(self.came, Came::Alone { device } if device != cluster.device())
+    }
+
+    /// All nodes have received it, and none of them has anything for it.
+    fn nobodys(self, packet: Packet<'_>) -> Verdict {
+        if let Some(cluster) = self.services.first() {
+            cluster.count(Counter::Ignored);
+        }
+        packet.leave()
+    }
+
     /// It may ask for the address.
-    fn other(self, packet: Packet<'_>) -> Verdict {
+    fn discovery(self, packet: Packet<'_>) -> Verdict {
         match neighbour::solicitation(self.view, packet) {
             Ok(verdict) => verdict,
             Err(packet) => self.pass(packet),
@@ -235,18 +273,18 @@ impl Visit<'_> {
         let table = &cluster.table;
         let owners = table.owners(&contents.flow, config.settle, |id| config.is_there(id));
         let mut facts = Facts {
-            role: self.role(config),
+            role: self.role(config, packet),
             this: config.this,
             owner: owners.owner,
             others: owners.others,
-            spill: owners.spill,
+            spill: owners.spill.filter(|_| contents.flow.protocol == TCP),
             young: owners.young,
             known: false,
-            begins: contents.begins(),
-            second_chance: self.came == Came::SecondChance,
+            needs_no_connection: contents.needs_no_connection(),
+            second_chance: self.came.is_second_chance(),
         };
         let mut decision = decide(&facts);
-        if matches!(decision, Decision::Forward(_)) && cluster.peers.sent(packet, config) {
+        if matches!(decision, Decision::Forward(_)) && self.was_directed(cluster, packet) {
             facts.role = owner::Role::Directed;
             decision = decide(&facts);
         }
@@ -263,11 +301,19 @@ impl Visit<'_> {
         decision
     }
 
-    /// Who directs a packet that another node has directed here had better not.
-    fn role(&self, config: &Config) -> owner::Role {
+    /// Whether another node has directed a packet here; they are on the same segment.
+    fn was_directed(&self, cluster: &Cluster, packet: &Packet<'_>) -> bool {
+        packet.device() == cluster.device() && cluster.peers.sent(packet, &cluster.config)
+    }
+
+    /// Who directs a packet that another node has directed here had better not. Who stands by directs
+    /// what is sent to him, by a client or router that has not heard who directs; not what all receive,
+    /// and the director as well.
+    fn role(&self, config: &Config, packet: &Packet<'_>) -> owner::Role {
         match (config.role, self.came) {
             (Role::Shared, _) => owner::Role::Shared,
             (Role::Director, Came::Alone { .. }) => owner::Role::Director,
+            (Role::Standby, Came::Alone { .. }) if !packet.is_for_many() => owner::Role::Director,
             (Role::Director | Role::Directed | Role::Standby, _) => owner::Role::Directed,
         }
     }
@@ -277,9 +323,12 @@ impl Visit<'_> {
         if contents.flow.protocol != TCP {
             return false;
         }
-        let flow = seen_from_here(&contents.flow);
-        match packet.connection(self.clusters.net(), &flow) {
-            Connection::None => false,
+        let (flow, net) = (seen_from_here(&contents.flow), self.clusters.net());
+        match packet.connection(net, &flow) {
+            // The service may be behind NAT, and its socket elsewhere.
+            Connection::None => packet
+                .tracked(net, &flow)
+                .is_some_and(|tracked| fits_tracked(packet, &contents, &tracked)),
             Connection::Whole => true,
             Connection::HalfOpen { sent, received } => fits(packet, &contents, sent, received),
         }
@@ -323,7 +372,7 @@ impl Visit<'_> {
         cluster.count(counter);
         match self.came {
             Came::Alone { .. } => packet.take(),
-            Came::Wrapped | Came::SecondChance => self.pass(packet),
+            Came::Wrapped(_) => self.pass(packet),
         }
     }
 
@@ -331,47 +380,19 @@ impl Visit<'_> {
     fn pass(self, packet: Packet<'_>) -> Verdict {
         match self.came {
             Came::Alone { .. } => packet.accept(),
-            came => packet.receive(self.clusters.net(), came == Came::SecondChance),
+            came => packet.receive(self.clusters.net(), came.is_second_chance()),
         }
     }
+}
+
+/// Whether this machine would receive the packet if it served nothing. What is given to another one
+/// is validated nowhere else.
+#[cold]
+fn would_be_received(cluster: &Cluster, packet: &mut Packet<'_>) -> bool {
+    packet.would_be_received(cluster.config.name.address.is_ipv6())
 }
 
 /// What became of it, sent or not.
 fn either(sent: Result<Verdict, Verdict>) -> Verdict {
     sent.unwrap_or_else(|lost| lost)
-}
-
-/// The flow, as connections are looked for.
-fn seen_from_here(flow: &Flow) -> trail::Flow {
-    trail::Flow {
-        family: if flow.source.is_ipv6() {
-            AF_INET6
-        } else {
-            AF_INET
-        },
-        local_port: flow.destination_port,
-        peer_port: flow.source_port,
-        local: flow.destination.to_bytes(),
-        peer: flow.source.to_bytes(),
-    }
-}
-
-/// Whether a packet fits the half-open request of its flow: the SYN that it was made of, the
-/// acknowledgement of its SYN-ACK, or a reset of who wants none. Another node may have another
-/// request of the same flow.
-fn fits(packet: &Packet<'_>, contents: &Contents, sent: u32, received: u32) -> bool {
-    let header = packet.array::<14>(contents.upper_layer);
-    let Some([_, _, _, _, s0, s1, s2, s3, a0, a1, a2, a3, _, flags]) = header else {
-        return false;
-    };
-    let sequence = u32::from_be_bytes([s0, s1, s2, s3]);
-    let acknowledged = u32::from_be_bytes([a0, a1, a2, a3]);
-    match contents.kind {
-        Kind::Tcp { begins: true } => sequence == received,
-        Kind::Tcp { begins: false } if flags & (RST | ACK) == RST => {
-            sequence == received.wrapping_add(1)
-        }
-        Kind::Tcp { begins: false } => acknowledged == sent.wrapping_add(1),
-        _ => false,
-    }
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     logic::cluster::{flow::Address, hash::Hash},
     sys::{
-        netlink::{notify_long, Context, Dump, Message, Request},
+        netlink::{notify_long, Context, Dump, DumpStart, Message, Request},
         netns::Net,
         uapi, //
     },
@@ -25,11 +25,12 @@ pub(super) enum Change {
     Removed,
 }
 
-/// What is told besides what everybody is told.
+/// What is told besides what everybody is told, and what is not.
 #[derive(Clone, Copy, Default)]
 struct Also {
     key: bool,
     table: bool,
+    is_brief: bool,
 }
 
 /// The attribute of a counter.
@@ -52,6 +53,7 @@ fn attribute_of(counter: Counter) -> u32 {
         Counter::Answered => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_ANSWERED,
         Counter::SpilledOut => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_SPILLED_OUT,
         Counter::SpilledIn => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_SPILLED_IN,
+        Counter::DroppedTunnel => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_DROPPED_TUNNEL,
     }
 }
 
@@ -109,7 +111,7 @@ fn put_cluster(message: &mut Message, cluster: &Cluster, also: Also) -> Result {
     let config = &cluster.config;
     put_name(message, &config.name)?;
     message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_ROLE, config.role.number())?;
-    message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_DEVICE, config.device)?;
+    message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_DEVICE, cluster.device())?;
     if let Some(mac) = &config.mac {
         message.put_bytes(uapi::SERVICE_GROUP_A_CLUSTER_MAC, mac)?;
     }
@@ -128,10 +130,17 @@ fn put_cluster(message: &mut Message, cluster: &Cluster, also: Also) -> Result {
     message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_SETTLE, config.settle)?;
     message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_SPILL, config.spill.into())?;
     message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_EPOCH, config.epoch)?;
+    if also.is_brief {
+        return Ok(());
+    }
     put_nodes(message, cluster)?;
     if also.table {
         put_table(message, cluster)?;
     }
+    put_counters(message, cluster)
+}
+
+fn put_counters(message: &mut Message, cluster: &Cluster) -> Result {
     message.put_nest(uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS, |nest| {
         for counter in Counter::ALL {
             let pad = uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_PAD;
@@ -143,9 +152,13 @@ fn put_cluster(message: &mut Message, cluster: &Cluster, also: Also) -> Result {
 
 /// Room for all that is told of a cluster IP.
 fn size_of(cluster: &Cluster) -> u32 {
-    let nodes = cluster.config.nodes.len().saturating_mul(96);
-    let slots = cluster.table.map().slots.len().saturating_mul(4);
-    let size = nodes.saturating_add(slots).saturating_add(512);
+    size(cluster.config.nodes.len(), cluster.table.map().slots.len())
+}
+
+/// Room for all that is told of one that has so many nodes and slots.
+fn size(nodes: usize, slots: usize) -> u32 {
+    let (nodes, slots) = (nodes.saturating_mul(96), slots.saturating_mul(4));
+    let size = nodes.saturating_add(slots).saturating_add(640);
     u32::try_from(size).unwrap_or(u32::MAX)
 }
 
@@ -157,10 +170,17 @@ pub(crate) fn one(request: &Request) -> Result {
     let also = Also {
         key: request.may_change(),
         table: true,
+        is_brief: false,
     };
     request.reply_long(cmd, size_of(&cluster), |message| {
         put_cluster(message, &cluster, also)
     })
+}
+
+/// Before `cluster-get` of all: a message has room for any of them.
+pub(crate) fn before_all(dump: &mut DumpStart) {
+    let nodes = dump.net().clusters().most_nodes();
+    dump.need(size(nodes, 0));
 }
 
 /// `cluster-get` of all.
@@ -168,15 +188,19 @@ pub(crate) fn all(dump: &mut Dump) -> Result {
     let also = Also {
         key: dump.may_change(),
         table: false,
+        is_brief: dump.u32(uapi::SERVICE_GROUP_A_CLUSTER_BRIEF) == Some(1),
     };
     loop {
         let [index, _] = *dump.position();
-        let clusters = dump.net().clusters();
-        let Some(cluster) = clusters.nth(index) else {
+        // Before it is looked for: when one is gone the others have other places.
+        let generation = dump.net().clusters().generation();
+        dump.is_of(generation);
+        let Some(cluster) = dump.net().clusters().nth(index) else {
             return Ok(());
         };
-        let generation = clusters.generation();
-        dump.add(uapi::SERVICE_GROUP_CMD_CLUSTER_GET, generation, |message| {
+        // It may have more nodes than any had before.
+        dump.need(size(cluster.config.nodes.len(), 0));
+        dump.add(uapi::SERVICE_GROUP_CMD_CLUSTER_GET, |message| {
             put_cluster(message, &cluster, also)
         })?;
         *dump.position() = [index.saturating_add(1), 0];

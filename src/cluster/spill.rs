@@ -51,7 +51,7 @@ pub(crate) fn spill(clusters: &Clusters, syn: &trail::Packet<'_>, guard: &Guard)
         return false;
     };
     // What came by another device never sees the owner again.
-    if copy.device() != cluster.config.device {
+    if copy.device() != cluster.device() {
         copy.leave();
         return false;
     }

@@ -5,18 +5,24 @@
 //! Both nodes are told by the addresses of the outer packet. From anybody else it is no matter of
 //! this module: there may be a tunnel device for it.
 //!
+//! A tunnel ends where those of the kernel end, behind the firewall's `input` and the validation of
+//! the outer source. As these may be open, it has to come by a device that leads to the node it
+//! seems to come from; and what is in it has to be what a node sends, see
+//! [`logic::cluster::tunnel`](crate::logic::cluster::tunnel).
+//!
 //! And errors about such packets: without a tunnel device nobody else would learn from them how long
 //! a packet may be.
 
 #![forbid(unsafe_code)]
 
 use super::{
+    config::Config,
     counters::Counter,
     view::View,
     Cluster, //
 };
 use crate::{
-    logic::cluster::flow::Address,
+    logic::cluster::{flow::Address, tunnel::Wrapping},
     sys::{
         netns::Net,
         packet::{Gathered, Packet, Verdict}, //
@@ -46,8 +52,8 @@ pub(super) struct Unwrapped<'p, 'v> {
     pub(super) packet: Packet<'p>,
     /// The cluster IPs that it is for; the most specific one last.
     pub(super) services: &'v [Arc<Cluster>],
-    /// Whether it came for its second chance.
-    pub(super) second_chance: bool,
+    /// What was around it.
+    pub(super) outer: Outer,
 }
 
 /// What came of a packet for this machine.
@@ -61,11 +67,13 @@ pub(super) enum Opened<'p, 'v> {
 }
 
 /// The outer packet.
-struct Outer {
+pub(super) struct Outer {
     source: Address,
     destination: Address,
     /// What is in it.
     protocol: u8,
+    /// The same, if it is a tunnel.
+    pub(super) wrapping: Wrapping,
     is_fragment: bool,
     /// Length of its headers.
     headers: usize,
@@ -86,6 +94,7 @@ impl Outer {
             source: Address::from_v4_bytes(packet.array(12)?),
             destination: Address::from_v4_bytes(packet.array(16)?),
             protocol,
+            wrapping: wrapping(protocol),
             is_fragment: u16::from_be_bytes([f0, f1]) & 0x3fff != 0,
             headers: usize::from(first & 15).checked_mul(4)?,
         })
@@ -108,26 +117,41 @@ impl Outer {
             source: Address::from_v6_bytes(packet.array(8)?),
             destination: Address::from_v6_bytes(packet.array(24)?),
             protocol,
+            wrapping: wrapping(protocol),
             is_fragment,
             headers,
         })
     }
 }
 
-/// Looks into a packet that is for no cluster IP.
+fn wrapping(protocol: u8) -> Wrapping {
+    match protocol {
+        GRE => Wrapping::Gre,
+        _ => Wrapping::Ip,
+    }
+}
+
+impl Outer {
+    /// Whether it comes from another node of this cluster IP to this one, and there are tunnels.
+    pub(super) fn is_from_node_of(&self, config: &Config) -> bool {
+        config.is_tunnelled() && config.joins(&self.source, &self.destination)
+    }
+}
+
+/// Looks into a packet that this machine is about to receive, at an address of its own.
 pub(super) fn open<'p, 'v>(view: &'v View, mut packet: Packet<'p>, net: Net<'_>) -> Opened<'p, 'v> {
     let Some(outer) = Outer::read(&mut packet).filter(|outer| is_ours(view, outer)) else {
         return Opened::Other(packet);
     };
     if !outer.is_fragment {
-        return unwrap(view, packet, &outer);
+        return unwrap(view, packet, outer, net);
     }
     let mut packet = match packet.gather(net, outer.destination.is_ipv6()) {
         Gathered::Whole(packet) => packet,
         Gathered::Gone(verdict) => return Opened::Gone(verdict),
     };
     match Outer::read(&mut packet).filter(|outer| !outer.is_fragment) {
-        Some(outer) => unwrap(view, packet, &outer),
+        Some(outer) => unwrap(view, packet, outer, net),
         None => Opened::Other(packet),
     }
 }
@@ -143,15 +167,13 @@ struct Inner {
     headers: usize,
     is_ipv6: bool,
     destination: Address,
-    second_chance: bool,
 }
 
 impl Inner {
     fn read(packet: &mut Packet<'_>, outer: &Outer) -> Option<Self> {
-        let second_chance = outer.protocol == GRE;
-        let headers = match second_chance {
-            true => outer.headers.checked_add(GRE_HEADER)?,
-            false => outer.headers,
+        let headers = match outer.wrapping {
+            Wrapping::Gre => outer.headers.checked_add(GRE_HEADER)?,
+            Wrapping::Ip => outer.headers,
         };
         let most = headers.checked_add(IPV6_HEADER)?;
         if !packet.pull(most.min(packet.len())) {
@@ -174,21 +196,22 @@ impl Inner {
             headers,
             is_ipv6,
             destination,
-            second_chance,
         })
     }
 }
 
-fn unwrap<'p, 'v>(view: &'v View, mut packet: Packet<'p>, outer: &Outer) -> Opened<'p, 'v> {
-    let Some(inner) = Inner::read(&mut packet, outer) else {
+fn unwrap<'p, 'v>(
+    view: &'v View,
+    mut packet: Packet<'p>,
+    outer: Outer,
+    net: Net<'_>,
+) -> Opened<'p, 'v> {
+    let Some(inner) = Inner::read(&mut packet, &outer) else {
         return Opened::Other(packet);
     };
     let services = view.at(&inner.destination);
-    let is_known = services.iter().any(|cluster| {
-        let config = &cluster.config;
-        config.is_tunnelled() && config.joins(&outer.source, &outer.destination)
-    });
-    if !is_known {
+    let is_ours = |cluster: &Arc<Cluster>| outer.is_from_node_of(&cluster.config);
+    if !services.iter().any(is_ours) {
         return Opened::Other(packet);
     }
     let is_ipv6 = outer.destination.is_ipv6();
@@ -197,17 +220,21 @@ fn unwrap<'p, 'v>(view: &'v View, mut packet: Packet<'p>, outer: &Outer) -> Open
             cluster.count(counter);
         }
     };
+    if !packet.came_by_way_back(net, is_ipv6) {
+        count(Counter::DroppedTunnel);
+        return Opened::Gone(packet.lose());
+    }
     if !packet.passes_ipsec(is_ipv6) {
         count(Counter::DroppedUnreachable);
         return Opened::Gone(packet.lose());
     }
     // It is one of the first bytes of the packet.
     let headers = u32::try_from(inner.headers).unwrap_or(u32::MAX);
-    match packet.unwrapped(headers, is_ipv6, inner.is_ipv6) {
+    match packet.unwrapped(net, headers, is_ipv6, inner.is_ipv6) {
         Ok(packet) => Opened::Unwrapped(Unwrapped {
             packet,
             services,
-            second_chance: inner.second_chance,
+            outer,
         }),
         Err(verdict) => {
             count(Counter::DroppedMalformed);

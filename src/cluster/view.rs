@@ -5,7 +5,10 @@
 #![forbid(unsafe_code)]
 
 use super::Cluster;
-use crate::logic::cluster::flow::{Address, Flow};
+use crate::{
+    logic::cluster::flow::{Address, Flow},
+    sys::rcu::DropsAnywhere, //
+};
 use kernel::{
     prelude::*,
     rbtree::RBTree,
@@ -47,6 +50,8 @@ pub(super) struct View {
     /// This node's and another node's address, of those with a tunnel between them.
     tunnels: RBTree<(Address, Address), ()>,
 }
+
+impl DropsAnywhere for View {}
 
 impl View {
     /// They are given by their names.
@@ -90,7 +95,7 @@ impl View {
     pub(super) fn on_device(&self, address: &Address, device: u32) -> Option<&Cluster> {
         self.at(address)
             .iter()
-            .find(|cluster| cluster.config.device == device)
+            .find(|cluster| cluster.device() == device)
             .map(|cluster| &**cluster)
     }
 }

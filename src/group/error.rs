@@ -27,7 +27,7 @@ pub(crate) enum Refusal {
     OtherNamespace,
     /// The same socket twice.
     Duplicate,
-    /// Other users' sockets.
+    /// Other users' sockets, or sockets to bind, without privilege.
     NotPermitted,
     /// It is neither closed nor listening.
     Connected,

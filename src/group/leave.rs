@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 use super::{
+    account,
     counters::Counter,
     insight::{Done, Why},
     rescue,
@@ -65,15 +66,49 @@ pub(super) fn pass_on(from: &Locked<'_>, hurry: bool) {
         return;
     }
     member.leaving.store(true, Relaxed);
-    if member.group.members.used() < 2 {
+    if !has_siblings(member) {
         return;
     }
-    readers_end(hurry);
+    wait(member, hurry);
     if from.facts().load.half_open > 0 {
         hand_over(from, member);
-        readers_end(hurry);
+        wait(member, hurry);
     }
     rescue::drain(from, member);
+}
+
+/// Whether there is somebody to pass on to. Without a sibling nothing is waited for, although one may
+/// have been there a moment ago and chosen this member:
+///
+/// ```text
+///   a SYN for B          B's program           A's program
+///   found: B is full
+///   A is to take it
+///                        leave(B)
+///                                              close(A): nobody else is there
+///                                              the kernel ends the listener
+///   conn_request(A)
+/// ```
+///
+/// Nothing is lost that a wait would save: with one the SYN would be half-open at A when that is
+/// closed, and nobody could take it over. What is done to A without a wait is what the kernel does to a
+/// listener that it looked up just before it ended. A's memory, and the member's, are there as long as
+/// the read section; the request is refused or forgotten with its listener. A socket that Fast Open
+/// makes of it is given up at once, as the queue takes none any more; another one needs an ACK, which is
+/// looked up anew.
+///
+/// What moves connections to A holds the lock of the one that it takes them from, and has found that
+/// to be a member; so that one has not left, or this has waited. One that joins later finds A leaving,
+/// as both are told under the lock of the slots.
+fn has_siblings(member: &Member) -> bool {
+    member.group.members.used() > 1
+}
+
+/// Waits until nobody is half-way with something that it began before. Who closes a socket may have
+/// it be in a hurry: a program that ends with a thousand of them would wait half a minute otherwise.
+/// It cannot be left to somebody else: when `close()` returns, the port is free.
+fn wait(member: &Member, hurry: bool) {
+    readers_end(hurry && account::may_hurry(member.group.ticker.account()));
 }
 
 /// Moves half-open requests to siblings, as far as they have room; those of one family do not wait
@@ -99,6 +134,7 @@ fn hand_over_one(from: &Locked<'_>, member: &Member, request: &Request<'_>) -> M
     let moved = request.move_to(to, &guard);
     if moved == Moved::Done {
         let why = Why::Select(Reason::Leaving);
+        member.leads_astray(Reason::Leaving);
         member.group.note(&flow, Done::Handed, why, from, Some(to));
         sibling.counters.count(Counter::HandedIn);
         member.counters.count(Counter::HandedOut);

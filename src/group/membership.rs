@@ -4,79 +4,63 @@
 //!
 //! Forming is all or nothing. Each [`Candidate`] undoes what was done to its socket when it is
 //! dropped, up to the point where nothing can fail any more: [`publish`].
+//!
+//! Whose socket it is may have it locked for as long as he likes. So all that needs a socket's lock is
+//! done before, with nothing held that others wait for, and until a deadline: the socket is checked,
+//! flagged and armed. Making it a member needs no lock of the socket, and is all that is done under
+//! the lock for changes.
 
 #![forbid(unsafe_code)]
 
 use super::{
+    candidate::{bind, check_address, check_binding, Candidate},
     error::Refusal,
-    option::check_kind,
+    option::refuse_kind,
+    registry::Registry,
     report::{self, Change},
+    stall,
     Common,
     Group,
     Member, //
 };
 use crate::{
-    logic::request::{Address, Request, RequestError},
+    logic::{
+        facts::{Difference, Facts},
+        request::{Request, RequestError}, //
+    },
     sys::{
-        listener::Sock,
+        listener::{Hook, Sock},
         netlink::Context,
         netns::Net,
-        rcu::RcuBox,
-        socket::{caller_is_confined, caller_uid, Before, Socket},
+        queue::readers_end,
+        rcu::RcuArc,
+        socket::{caller_account, caller_uid, Descriptor},
+        ticker::Deadline,
         uapi, //
     },
 };
 use kernel::{
     prelude::*,
     rbtree::RBTreeNode,
-    sync::{rcu, Arc}, //
+    sync::{rcu, Arc, ArcBorrow}, //
 };
-
-/// A socket of a request on its way into a group.
-struct Candidate {
-    socket: Socket,
-    address: Option<Address>,
-    /// What it was before this call bound it.
-    bound: Option<Before>,
-}
-
-impl Drop for Candidate {
-    fn drop(&mut self) {
-        if let Some(before) = self.bound.take() {
-            self.socket.unbind(&before);
-        }
-    }
-}
-
-impl Candidate {
-    fn sock(&self) -> &Sock {
-        self.socket.sock()
-    }
-
-    /// The port that the socket is bound to.
-    fn port(&self) -> Option<u16> {
-        match self.sock().facts().port {
-            0 => None,
-            port => Some(port),
-        }
-    }
-}
 
 /// Forms a group of the sockets of the request.
 pub(super) fn form(net: Net<'_>, request: &Request<'_>) -> Result<(), Refusal> {
     let registry = net.registry();
-    let _changes = registry.changes();
+    let deadline = Deadline::soon();
 
     let mut candidates = find(net, request)?;
-    let uid = check(net, &candidates, request)?;
+    let uid = check(net, &candidates, request, &deadline)?;
     registry.check_limit(uid)?;
     if request.bind {
-        bind(&mut candidates, request.port)?;
+        bind(&mut candidates, request.port, &deadline)?;
     }
     let common = in_common(&candidates)?;
     check_devices(&candidates, &common)?;
 
-    let group = Group::new(registry.free_id(), common, registry.into())?;
+    let ticker = registry.tickers().of(caller_account(net))?;
+    let group = Group::new(registry.free_id(), common, registry.into(), ticker)?;
     let node = RBTreeNode::new(group.id, group.clone(), GFP_KERNEL_ACCOUNT)?;
     group.members.reserve(candidates.len())?;
     let mut members = KVec::with_capacity(candidates.len(), GFP_KERNEL_ACCOUNT)?;
@@ -84,17 +68,27 @@ pub(super) fn form(net: Net<'_>, request: &Request<'_>) -> Result<(), Refusal> {
         let member = Member::new(group.clone(), candidate.sock())?;
         members.push(member, GFP_KERNEL_ACCOUNT)?;
     }
-    flag(candidates.iter().map(Candidate::sock))?;
-    publish(net, &group, node, &mut candidates, members);
-    Ok(())
+    let mut hooks = KVec::with_capacity(candidates.len(), GFP_KERNEL_ACCOUNT)?;
+    for _ in &candidates {
+        hooks.push(Hook::new()?, GFP_KERNEL_ACCOUNT)?;
+    }
+    let result = arm(
+        candidates.iter().map(Candidate::sock),
+        &mut hooks,
+        &deadline,
+    )
+    .and_then(|()| publish(net, &group, node, &mut candidates, members));
+    if result.is_err() {
+        disarm(registry, candidates.iter().map(Candidate::sock));
+    }
+    result
 }
 
 /// Looks the sockets up, and checks what each is by itself.
 fn find(net: Net<'_>, request: &Request<'_>) -> Result<KVVec<Candidate>, Refusal> {
     let mut candidates = KVVec::with_capacity(request.count(), GFP_KERNEL_ACCOUNT)?;
     for entry in request.entries() {
-        let socket = Socket::from_fd(entry.fd)?;
-        check_kind(socket.sock())?;
+        let socket = Descriptor::from_fd(entry.fd)?.tcp().map_err(refuse_kind)?;
         check_net(net, socket.sock())?;
         candidates.push(
             Candidate {
@@ -116,23 +110,23 @@ fn check_net(net: Net<'_>, sock: &Sock) -> Result<(), Refusal> {
 }
 
 /// Checks what the sockets are to each other and to the request, and tells whose they are.
-fn check(net: Net<'_>, candidates: &[Candidate], request: &Request<'_>) -> Result<u32, Refusal> {
+fn check(
+    net: Net<'_>,
+    candidates: &[Candidate],
+    request: &Request<'_>,
+    deadline: &Deadline,
+) -> Result<u32, Refusal> {
+    check_binding(net, candidates, request)?;
     check_distinct(candidates)?;
     let common = in_common(candidates)?;
     for candidate in candidates {
-        check_member(net, candidate.sock(), &common)?;
+        check_member(net, candidate.sock(), &common, deadline)?;
         check_address(candidate)?;
     }
     let port = request.port.unwrap_or(common.port);
     let mut ports = candidates.iter().filter_map(Candidate::port);
     if ports.any(|other| other != port) {
         return Err(Refusal::OtherPort);
-    }
-    let unbound = candidates
-        .iter()
-        .any(|candidate| candidate.port().is_none());
-    if request.bind && unbound && caller_is_confined() {
-        return Err(Refusal::Confined);
     }
     Ok(common.uid)
 }
@@ -145,8 +139,7 @@ fn in_common(candidates: &[Candidate]) -> Result<Common, Refusal> {
         uid: first.uid(),
         founder: caller_uid(),
         port: candidates.iter().find_map(Candidate::port).unwrap_or(0),
-        device: facts.device,
-        min_ttl: facts.min_ttl,
+        facts,
     })
 }
 
@@ -155,7 +148,7 @@ fn check_devices(candidates: &[Candidate], common: &Common) -> Result<(), Refusa
     let device = |candidate: &Candidate| candidate.sock().facts().device;
     if candidates
         .iter()
-        .any(|candidate| device(candidate) != common.device)
+        .any(|candidate| device(candidate) != common.facts.device)
     {
         return Err(Refusal::OtherDevice);
     }
@@ -176,124 +169,117 @@ fn check_distinct(candidates: &[Candidate]) -> Result<(), Refusal> {
 }
 
 /// Checks a socket against what the members have in common, but for the port.
-fn check_member(net: Net<'_>, sock: &Sock, common: &Common) -> Result<(), Refusal> {
+fn check_member(
+    net: Net<'_>,
+    sock: &Sock,
+    common: &Common,
+    deadline: &Deadline,
+) -> Result<(), Refusal> {
     if sock.uid() != common.uid && !net.caller_is_admin() {
         return Err(Refusal::NotPermitted);
     }
-    let locked = sock.lock_soon().ok_or(Refusal::Busy)?;
+    let locked = sock.lock_until(deadline).ok_or(Refusal::Busy)?;
     locked.check()?;
     let state = locked.state();
     if !state.closed && !state.facts.listening {
         return Err(Refusal::Connected);
     }
-    if state.facts.guarded || state.facts.min_ttl != common.min_ttl {
-        return Err(Refusal::Guarded);
-    }
-    if state.facts.device != common.device {
-        return Err(Refusal::OtherDevice);
-    }
-    Ok(())
+    check_facts(&state.facts, common)
 }
 
-/// Checks that an entry's address is one for its socket, and its own if it is bound.
-fn check_address(candidate: &Candidate) -> Result<(), Refusal> {
-    let Some(address) = &candidate.address else {
-        return Ok(());
-    };
-    if !candidate.socket.fits(address) {
-        return Err(RequestError::BadFamily.into());
+/// Checks what a redirected connection would pass by.
+pub(super) fn check_facts(facts: &Facts, common: &Common) -> Result<(), Refusal> {
+    match facts.difference(&common.facts) {
+        None => Ok(()),
+        Some(Difference::Device) => Err(Refusal::OtherDevice),
+        Some(_) => Err(Refusal::Guarded),
     }
-    let own = candidate.sock().identity();
-    if own.port != 0 && !address.is_stored_as(&own.address) {
-        return Err(Refusal::OtherPort);
-    }
-    Ok(())
 }
 
-/// Binds the sockets that are not bound, all to one port: that of the request, or of those that
-/// are bound, or else one that the kernel chooses.
-fn bind(candidates: &mut [Candidate], port: Option<u16>) -> Result<(), Refusal> {
-    let reuseport = !addresses_differ(candidates);
-    let bound = candidates.iter().find_map(Candidate::port);
-    let mut port = port.or(bound).unwrap_or(0);
-    for candidate in candidates {
-        if candidate.port().is_some() {
-            continue;
-        }
-        let address = candidate.address.as_ref();
-        candidate.bound = Some(candidate.socket.bind(address, port, reuseport)?);
-        if port == 0 {
-            port = candidate.port().unwrap_or(0);
-        }
-    }
-    Ok(())
-}
-
-/// Whether there is one entry only, or each names an address that is no wildcard and no other
-/// entry's.
-fn addresses_differ(candidates: &[Candidate]) -> bool {
-    candidates.len() == 1
-        || candidates.iter().enumerate().all(|(index, candidate)| {
-            candidate
-                .address
-                .as_ref()
-                .is_some_and(|address| !address.is_wildcard())
-                && candidates
-                    .iter()
-                    .skip(index.saturating_add(1))
-                    .all(|other| other.address != candidate.address)
-        })
-}
-
-/// Flags the sockets. This fails only if somebody has done something to one of them since it was
-/// checked; a flag that is left on others then means nothing.
-fn flag<'a>(mut sockets: impl Iterator<Item = &'a Sock>) -> Result<(), Refusal> {
+/// Flags the sockets, and has them ready to be members. This fails only if somebody has done something
+/// to one of them since it was checked, or has it locked; what was done to others then means nothing.
+fn arm<'a>(
+    sockets: impl Iterator<Item = &'a Sock> + Clone,
+    hooks: &mut [Hook],
+    deadline: &Deadline,
+) -> Result<(), Refusal> {
     let mut wait = false;
-    let result = sockets.try_for_each(|sock| {
-        wait |= sock.lock_soon().ok_or(Refusal::Busy)?.flag()?;
+    let mut pairs = sockets.clone().zip(hooks);
+    let flagged: Result<(), Refusal> = pairs.try_for_each(|(sock, hook)| {
+        let locked = sock.lock_until(deadline).ok_or(Refusal::Busy)?;
+        wait |= locked.flag(hook)?;
         Ok(())
     });
     // Also for those that were flagged when one failed: the next call does not wait for them.
     if wait {
         rcu::synchronize_rcu();
     }
-    result
+    flagged?;
+    // What the grace period took does not count.
+    let deadline = Deadline::soon();
+    for sock in sockets {
+        sock.lock_until(&deadline).ok_or(Refusal::Busy)?.arm()?;
+    }
+    Ok(())
 }
 
-/// Makes the candidates members. Nothing fails here: all memory is there, the sockets are held
-/// open, and nobody else changes memberships.
+/// Undoes that as far as nobody has the sockets locked. Where somebody has, one behaves as if it were
+/// undone, and costs its program a little more.
+pub(super) fn disarm<'a>(
+    registry: ArcBorrow<'_, Registry>,
+    sockets: impl Iterator<Item = &'a Sock>,
+) {
+    // Another call may be about to make them members.
+    let _changes = registry.changes();
+    for sock in sockets {
+        if let Some(mut locked) = sock.try_lock() {
+            if locked.attached_member().is_none() {
+                locked.detach();
+            }
+        }
+    }
+}
+
+/// Makes the candidates members. If they are all armed nothing fails any more: all memory is there,
+/// the sockets are held open, and nobody else changes memberships.
 fn publish(
     net: Net<'_>,
     group: &Arc<Group>,
     node: RBTreeNode<u32, Arc<Group>>,
     candidates: &mut [Candidate],
-    members: KVec<RcuBox<Member>>,
-) {
-    group.registry.add(node);
-    report::group_event(Change::Added, group, net, Context::Process);
-    for member in members {
-        // The group cannot be closed or full, and as it is new the slots are in order.
-        let _ = group.add(member);
-    }
-    // All are in before one of them redirects: none is dropped for want of those to come.
-    for (index, candidate) in candidates.iter_mut().enumerate() {
-        candidate.bound = None;
-        hook(group, index, candidate.sock());
-    }
-}
-
-/// Hangs the hook of the member in this slot on its socket, which is flagged.
-fn hook(group: &Group, index: usize, sock: &Sock) {
-    let locked = sock.lock();
+    members: KVec<RcuArc<Member>>,
+) -> Result<(), Refusal> {
+    let registry = &group.registry;
+    let _changes = registry.changes();
+    registry.check_limit(group.common.uid)?;
     let guard = rcu::read_lock();
-    if let Some(member) = group.members.get(index, &guard) {
-        locked.install(&member.hook);
+    for candidate in candidates.iter() {
+        candidate.sock().check_armed(&guard)?;
     }
     drop(guard);
-    // The lock keeps it a member.
-    if let Some(member) = locked.attached_member() {
-        report::member_event(Change::Added, group, member, sock, Context::Process);
+
+    // Before the ticker can find the group: one without members is one whose members have gone.
+    for member in &members {
+        // The group cannot be closed or full.
+        let _ = group.add(member);
     }
+    registry.add(node);
+    report::group_event(Change::Added, group, net, Context::Process);
+    // All are in before one of them redirects: none is dropped for want of those to come.
+    for (candidate, member) in candidates.iter_mut().zip(members) {
+        candidate.bound = None;
+        attach(group, member, candidate.sock());
+    }
+    Ok(())
+}
+
+/// Makes the socket, which is armed, the member, which is in its group.
+pub(super) fn attach(group: &Group, member: RcuArc<Member>, sock: &Sock) {
+    let guard = rcu::read_lock();
+    // Before it can leave, so that what is told comes in order.
+    report::member_event(Change::Added, group, &member, sock, Context::Atomic);
+    sock.attach(member.clone(), &guard);
+    stall::joins(&member);
 }
 
 /// Has the socket join the group with this id.
@@ -301,10 +287,10 @@ pub(super) fn join(sock: &Sock, id: u32) -> Result<(), Refusal> {
     let net = sock.net();
     check_net(net, sock)?;
     let registry = net.registry();
-    let _changes = registry.changes();
+    let deadline = Deadline::soon();
 
     let group = registry.get(id).ok_or(Refusal::NoSuchGroup)?;
-    check_member(net, sock, &group.common)?;
+    check_member(net, sock, &group.common, &deadline)?;
     if group.common.founder != caller_uid() && !net.caller_is_admin() {
         return Err(Refusal::NotPermitted);
     }
@@ -312,30 +298,52 @@ pub(super) fn join(sock: &Sock, id: u32) -> Result<(), Refusal> {
     if port != 0 && group.common.port != 0 && port != group.common.port {
         return Err(Refusal::OtherPort);
     }
+    check_room(&group)?;
+    let member = Member::new(group.clone(), sock)?;
+    // A flag stays, so all memory is taken before; another join may take this, and is rare.
+    let mut hooks = [Hook::new()?];
+    group.members.reserve(1)?;
+    let result = arm(core::iter::once(sock), &mut hooks, &deadline)
+        .and_then(|()| enter(&group, sock, member));
+    if result.is_err() {
+        disarm(registry, core::iter::once(sock));
+    }
+    result
+}
+
+pub(super) fn check_room(group: &Group) -> Result<(), Refusal> {
     if group.members.used() >= uapi::SERVICE_GROUP_MAX_MEMBERS as usize {
         return Err(Refusal::GroupFull);
     }
-    group.members.reserve(1)?;
-    let member = Member::new(group.clone(), sock)?;
-    flag(core::iter::once(sock))?;
-    // The group may have ended since it was looked up, with the last of its sockets.
-    let index = group.add(member)?;
-    hook(&group, index, sock);
     Ok(())
 }
 
-/// Takes the socket out of its group.
+/// Puts the member, whose socket this is, into its group.
+fn enter(group: &Group, sock: &Sock, member: RcuArc<Member>) -> Result<(), Refusal> {
+    let _changes = group.registry.changes();
+    check_room(group)?;
+    group.members.reserve(1)?;
+    sock.check_armed(&rcu::read_lock())?;
+    // The group may have ended since it was looked up, with the last of its sockets.
+    group.add(&member)?;
+    attach(group, member, sock);
+    Ok(())
+}
+
+/// Takes the socket out of its group. When this returns nothing of the group's comes to it any more.
 pub(super) fn leave(sock: &Sock, drain: bool) -> Result<(), Refusal> {
-    // Not under the lock for changes: whoever has the socket locked would hold them all up. A
-    // member that is attached is taken out as one whose socket ends is.
-    let locked = sock.lock();
-    let member = locked.attached_member().ok_or(Refusal::NotMember)?;
-    let group = member.group.clone();
+    let mut locked = sock.lock_until(&Deadline::soon()).ok_or(Refusal::Busy)?;
+    if locked.attached_member().is_none() {
+        return Err(Refusal::NotMember);
+    }
     if drain {
         super::leave::pass_on(&locked, false);
     }
-    // The group has the member until remove().
-    locked.detach();
-    group.remove(member, sock, Context::Process);
+    let member = locked.detach().ok_or(Refusal::NotMember)?;
+    let group = member.group.clone();
+    group.remove(&member, sock, false, Context::Process);
+    drop(locked);
+    // A sibling's connection may be on its way here.
+    readers_end(false);
     Ok(())
 }

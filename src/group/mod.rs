@@ -6,23 +6,27 @@
 //!
 //! ```text
 //!   SYN ──────> redirect::syn ─────────────> the listener that takes it
-//!   final ACK > rescue::handshake_complete > the listener that the new socket is made of,
-//!                                            and rescue::Rescue moves it there
+//!   final ACK > rescue::handshake_complete > a full queue takes one more,
+//!                                            and the ticker moves one to a sibling
 //! ```
 //!
-//! A connection that waits goes on to a sibling when its listener is hung ([`stall`]), or goes
-//! ([`leave`]), or when the sibling's program has less to do ([`balance`]).
+//! A connection that waits goes on to a sibling when its listener goes ([`leave`]), or when the
+//! sibling's program looks for connections ([`look`]) while that of its listener hangs ([`stall`]) or
+//! has more to do.
 //!
-//! A group lives as long as it has members; each member's socket carries the member's hook, and
-//! takes the member out when it ends.
+//! A group lives as long as it has members, or waits for some ([`adopt`]); each member's socket knows
+//! the member, and takes it out when it ends.
 
 #![forbid(unsafe_code)]
 
-pub(crate) mod balance;
+mod account;
+pub(crate) mod adopt;
+mod candidate;
 pub(crate) mod counters;
 pub(crate) mod error;
 pub(crate) mod insight;
 pub(crate) mod leave;
+pub(crate) mod look;
 mod membership;
 pub(crate) mod option;
 pub(crate) mod redirect;
@@ -32,17 +36,24 @@ pub(crate) mod rescue;
 mod search;
 pub(crate) mod settings;
 pub(crate) mod stall;
+mod successor;
 
 use crate::{
-    logic::facts::Facts,
+    logic::{
+        facts::Facts,
+        select::Reason, //
+    },
     sys::{
-        listener::{Hook, Sock},
+        listener::{Sock, SockRef},
         netlink::Context,
-        rcu::RcuBox,
+        netns::Net,
+        rcu::{DropsAnywhere, RcuArc},
         slots::{RcuSlots, Refused},
+        ticker::Ticker,
         trail::Trail, //
     },
 };
+use adopt::Adoption;
 use counters::Counters;
 use error::Refusal;
 use kernel::{
@@ -66,10 +77,8 @@ pub(crate) struct Common {
     founder: u32,
     /// The port, host byte order; 0 if none of them was bound.
     port: u16,
-    /// Index of the device they are bound to, 0 for none.
-    device: u32,
-    /// Their minimum TTL and hop count.
-    min_ttl: u16,
+    /// What else is to be alike: as the first of them was.
+    facts: Facts,
 }
 
 /// Sockets that provide one service.
@@ -78,7 +87,11 @@ pub(crate) struct Group {
     id: u32,
     common: Common,
     registry: Arc<Registry>,
+    /// Of all groups of who formed it.
+    ticker: Arc<Ticker>,
     settings: Settings,
+    #[pin]
+    adoption: Adoption,
     watch: Watch,
     #[pin]
     members: RcuSlots<Member>,
@@ -88,24 +101,36 @@ pub(crate) struct Group {
     trail: Trail,
     /// With which member the search for a sibling begins; it goes up with each search.
     turn: Atomic<u32>,
-    #[pin]
-    rescue: rescue::Rescue,
+    /// The slot of a member that was found stalled, or of none.
+    hung: Atomic<usize>,
+    /// Whether connections may wait elsewhere than at their home listener, which had room for them.
+    astray: Atomic<bool>,
+    overflow: rescue::Overflow,
 }
 
 impl Group {
-    fn new(id: u32, common: Common, registry: Arc<Registry>) -> Result<Arc<Self>> {
+    fn new(
+        id: u32,
+        common: Common,
+        registry: Arc<Registry>,
+        ticker: Arc<Ticker>,
+    ) -> Result<Arc<Self>> {
         Arc::pin_init(
             try_pin_init!(Self {
                 id,
                 common,
-                registry,
+                ticker,
                 settings: Settings::new(),
+                adoption <- Adoption::new(registry.clone()),
+                registry,
                 watch: Watch::new(),
                 members <- RcuSlots::new(),
                 retired: Counters::default(),
                 trail: Trail::new()?,
                 turn: Atomic::new(0),
-                rescue <- rescue::new(),
+                hung: Atomic::new(usize::MAX),
+                astray: Atomic::new(false),
+                overflow: rescue::Overflow::new(),
             }? Error),
             GFP_KERNEL_ACCOUNT,
         )
@@ -116,49 +141,52 @@ impl Group {
         self.id
     }
 
-    pub(crate) fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
-    /// Puts a member in, and tells in which slot it is. Under the registry's lock for changes, and
+    /// Puts a member in. Under the registry's lock for changes, and
     /// after a reservation. Siblings' connections may be given to it from now on.
-    fn add(&self, member: RcuBox<Member>) -> Result<usize, Refusal> {
+    fn add(&self, member: &RcuArc<Member>) -> Result<(), Refusal> {
         let index = self
             .members
-            .insert(member)
+            .insert(member.clone())
             .map_err(|refused| match refused {
                 Refused::Closed => Refusal::NoSuchGroup,
                 Refused::Full => Refusal::NoMemory,
             })?;
-        let guard = Guard::new();
-        if let Some(member) = self.members.get(index, &guard) {
-            // Nobody takes it out before this is known: its socket has no hook yet.
-            member.slot.store(index, Relaxed);
-        }
+        // Nobody takes it out before this is known: its socket does not know it yet.
+        member.slot.store(index, Relaxed);
         self.registry.member_added();
-        Ok(index)
+        Ok(())
     }
 
-    /// Takes a member out, and ends the group with its last one.
-    fn remove(&self, member: &Member, sock: &Sock, context: Context) {
-        let (taken, last) = self.members.remove(member.slot.load(Relaxed));
+    /// Takes a member out, whose socket has `ended` or was asked to leave. The group ends with its last
+    /// one, unless it waits for others.
+    fn remove(&self, member: &Member, sock: &Sock, ended: bool, context: Context) {
+        // First: who takes its place sees one or the other.
+        let stays = self.vacates(member, sock, ended);
+        let (taken, last) = self.members.remove(member.slot.load(Relaxed), stays);
         self.registry.member_removed();
         report::member_event(report::Change::Removed, self, member, sock, context);
         member.counters.retire_to(&self.retired);
-        if last {
-            // The registry's reference; this call has one through the member.
-            drop(self.registry.remove(self.id));
-            report::group_event(report::Change::Removed, self, sock.net(), context);
+        match (last, stays) {
+            (true, false) => self.end(sock.net(), context),
+            (true, true) => self.ticker.arm(0),
+            _ => (),
         }
-        // The caller's `member` is what is dropped here, when a grace period has passed.
+        // The caller's `member`: one owner less.
         drop(taken);
+    }
+
+    /// There are no members, and none can come any more. The caller has a reference.
+    fn end(&self, net: Net<'_>, context: Context) {
+        // The registry's reference.
+        drop(self.registry.remove(self.id));
+        report::group_event(report::Change::Removed, self, net, context);
     }
 }
 
 /// One socket of a group.
 pub(crate) struct Member {
     group: Arc<Group>,
-    hook: Hook,
+    sock: SockRef,
     counters: Counters,
     weight: Atomic<u32>,
     pace: Pace,
@@ -166,32 +194,44 @@ pub(crate) struct Member {
     leaving: Atomic<bool>,
     /// Where it is among the group's members.
     slot: Atomic<usize>,
+    /// Whether it took another one's place.
+    adopted: bool,
 }
 
 impl Member {
-    fn new(group: Arc<Group>, sock: &Sock) -> Result<RcuBox<Self>> {
-        let member = RcuBox::new(
+    fn new(group: Arc<Group>, sock: &Sock) -> Result<RcuArc<Self>> {
+        Self::with(group, sock, 1, false)
+    }
+
+    /// One that takes the place of a member with this weight.
+    fn successor(group: Arc<Group>, sock: &Sock, weight: u32) -> Result<RcuArc<Self>> {
+        Self::with(group, sock, weight, true)
+    }
+
+    fn with(group: Arc<Group>, sock: &Sock, weight: u32, adopted: bool) -> Result<RcuArc<Self>> {
+        let sock = sock.try_ref(&Guard::new()).ok_or(EBADF)?;
+        Ok(RcuArc::new(
             Self {
                 group,
-                hook: Hook::new(sock)?,
+                sock,
                 counters: Counters::default(),
-                weight: Atomic::new(1),
+                weight: Atomic::new(weight),
                 pace: Pace::new(),
                 leaving: Atomic::new(false),
                 slot: Atomic::new(usize::MAX),
+                adopted,
             },
             GFP_KERNEL_ACCOUNT,
-        )?;
-        member.hook.set_member(&member);
-        Ok(member)
+        )?)
     }
 
     pub(crate) fn group(&self) -> &Group {
         &self.group
     }
 
-    fn sock<'g>(&'g self, guard: &'g Guard) -> &'g Sock {
-        self.hook.sock(guard)
+    /// Its socket, which is there, but may have ended.
+    fn sock<'g>(&'g self, _guard: &'g Guard) -> &'g Sock {
+        &self.sock
     }
 
     /// What decisions ask for.
@@ -200,6 +240,7 @@ impl Member {
             weight: self.weight.load(Relaxed),
             busy: self.pace.is_busy(),
             stalled: self.is_stalled(),
+            promised: self.pace.keeps_promise(self.is_stalled()),
             leaving: self.leaving.load(Relaxed),
             ..self.sock(guard).facts()
         }
@@ -210,12 +251,24 @@ impl Member {
         self.pace.is_stalled() && self.group.settings.stall() != 0
     }
 
+    /// A sibling is given one of its connections. What it had no room for would not be there without
+    /// a group, and is the sibling's.
+    fn leads_astray(&self, reason: Reason) {
+        let kept = matches!(reason, Reason::Stalled | Reason::Balanced | Reason::Leaving);
+        if kept && !self.group.astray.load(Relaxed) {
+            self.group.astray.store(true, Relaxed);
+        }
+    }
+
     /// The socket has ended. Atomic context.
     pub(crate) fn gone(&self, sock: &Sock) {
         let group = self.group.clone();
-        group.remove(self, sock, Context::Atomic);
+        group.remove(self, sock, true, Context::Atomic);
     }
 }
+
+// Its socket's memory, and its group's.
+impl DropsAnywhere for Member {}
 
 impl Drop for Member {
     fn drop(&mut self) {

@@ -20,26 +20,29 @@ use crate::{
         settings::MAX_LEN as SETTINGS_MAX_LEN, //
     },
     sys::{
-        listener::{Kind, Sock},
+        listener::{AnySock, Kind, Sock},
         option::Value,
         uapi, //
     },
 };
 use core::mem::size_of;
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::rcu, //
+};
 
 /// Length of an option that is a group's id.
 const ID_LEN: usize = size_of::<u32>();
 
 /// `setsockopt(SO_SERVICE_GROUP)`.
-pub(crate) fn set(sock: &Sock, value: Value) -> Result {
+pub(crate) fn set(sock: &AnySock, value: Value<'_>) -> Result {
     counted(
         sock,
-        check_kind(sock).and_then(|()| form_or_join(sock, value)),
+        check_kind(sock).and_then(|sock| form_or_join(sock, value)),
     )
 }
 
-fn form_or_join(sock: &Sock, value: Value) -> Result<(), Refusal> {
+fn form_or_join(sock: &Sock, value: Value<'_>) -> Result<(), Refusal> {
     if value.len() == ID_LEN {
         let id = value.copy_u32()?.ok_or(RequestError::BadSize)?;
         return membership::join(sock, id);
@@ -55,12 +58,12 @@ fn form_or_join(sock: &Sock, value: Value) -> Result<(), Refusal> {
 }
 
 /// `setsockopt(SO_SERVICE_GROUP_LEAVE)`.
-pub(crate) fn leave(sock: &Sock, value: Value) -> Result {
+pub(crate) fn leave(sock: &AnySock, value: Value<'_>) -> Result {
     counted(sock, leave_as(sock, value))
 }
 
-fn leave_as(sock: &Sock, value: Value) -> Result<(), Refusal> {
-    check_kind(sock)?;
+fn leave_as(sock: &AnySock, value: Value<'_>) -> Result<(), Refusal> {
+    let sock = check_kind(sock)?;
     let flags = value.copy_u32()?.ok_or(RequestError::BadSize)?;
     if flags & !uapi::service_group_leave_flags_SERVICE_GROUP_LEAVE_DRAIN != 0 {
         return Err(RequestError::UnknownFlag.into());
@@ -70,12 +73,12 @@ fn leave_as(sock: &Sock, value: Value) -> Result<(), Refusal> {
 }
 
 /// `setsockopt(SO_SERVICE_GROUP_SETTINGS)`.
-pub(crate) fn set_settings(sock: &Sock, value: Value) -> Result {
+pub(crate) fn set_settings(sock: &AnySock, value: Value<'_>) -> Result {
     counted(sock, change(sock, value))
 }
 
-fn change(sock: &Sock, value: Value) -> Result<(), Refusal> {
-    check_kind(sock)?;
+fn change(sock: &AnySock, value: Value<'_>) -> Result<(), Refusal> {
+    let sock = check_kind(sock)?;
     if value.len() > SETTINGS_MAX_LEN {
         return Err(RequestError::BadSize.into());
     }
@@ -84,17 +87,16 @@ fn change(sock: &Sock, value: Value) -> Result<(), Refusal> {
 }
 
 /// `getsockopt(SO_SERVICE_GROUP_SETTINGS)`.
-pub(crate) fn get_settings(sock: &Sock) -> Result<uapi::service_group_settings> {
-    check_kind(sock)?;
-    Ok(settings::get(sock)?)
+pub(crate) fn get_settings(sock: &AnySock) -> Result<uapi::service_group_settings> {
+    Ok(settings::get(check_kind(sock)?)?)
 }
 
 /// `getsockopt(SO_SERVICE_GROUP)`.
-pub(crate) fn get(sock: &Sock) -> Result<uapi::service_group_info> {
-    check_kind(sock)?;
-    let locked = sock.lock();
-    let member = locked.attached_member().ok_or(Refusal::NotMember)?;
-    let state = locked.state();
+pub(crate) fn get(sock: &AnySock) -> Result<uapi::service_group_info> {
+    let sock = check_kind(sock)?;
+    let guard = rcu::read_lock();
+    let member = sock.flagged_member(&guard).ok_or(Refusal::NotMember)?;
+    let state = sock.state();
     let load = state.facts.load;
     let count = |counter| member.counters.get(counter);
     let sum = |counters: &[Counter]| {
@@ -122,16 +124,19 @@ pub(crate) fn get(sock: &Sock) -> Result<uapi::service_group_info> {
     })
 }
 
-/// Whether it is a socket that can be a member at all.
-pub(super) fn check_kind(sock: &Sock) -> Result<(), Refusal> {
-    match sock.kind() {
-        Kind::Tcp => Ok(()),
-        Kind::Mptcp => Err(Refusal::Mptcp),
-        Kind::Other => Err(Refusal::NotTcp),
+/// The socket, if it is one that can be a member at all.
+fn check_kind(sock: &AnySock) -> Result<&Sock, Refusal> {
+    sock.tcp().map_err(refuse_kind)
+}
+
+pub(super) fn refuse_kind(kind: Kind) -> Refusal {
+    match kind {
+        Kind::Mptcp => Refusal::Mptcp,
+        Kind::Other => Refusal::NotTcp,
     }
 }
 
-fn counted(sock: &Sock, result: Result<(), Refusal>) -> Result {
+fn counted(sock: &AnySock, result: Result<(), Refusal>) -> Result {
     if let Err(refusal) = result {
         sock.net().registry().refused(refusal);
     }

@@ -80,6 +80,7 @@ fn choose<'g>(
         Decision::Home => (Counter::Home, Outcome::Taker(home)),
         Decision::HomeUnpromised => (Counter::HomeUnpromised, Outcome::Taker(home)),
         Decision::Sibling(sibling, reason) => {
+            member.leads_astray(reason);
             sibling.counters.count(Counter::RedirectedIn);
             (counter_of(reason), Outcome::Taker(sibling.sock(guard)))
         }

@@ -9,7 +9,8 @@ use super::{
     Group, //
 };
 use crate::sys::{
-    ticker::Ticker,
+    netns::{Net, OwnNet},
+    ticker::Tickers,
     uapi, //
 };
 use kernel::{
@@ -34,23 +35,29 @@ struct Groups {
 
 /// The groups of one network namespace, and what was refused there.
 ///
-/// Locking order: `changes`, then a socket's lock, then `groups` or a group's list of members.
+/// Locking order: `changes`, then `groups` or a group's list of members. No socket's lock is waited
+/// for under `changes`: its owner may have it for ever.
 #[pin_data]
 pub(crate) struct Registry {
-    /// Serialises forming, joining and leaving. Sockets that end do not wait for it.
+    /// Serialises forming and joining, once all that may have to wait is done. Sockets that leave or
+    /// end do not wait for it.
     #[pin]
     changes: Mutex<()>,
     /// Protects which groups there are.
     #[pin]
     groups: SpinLockIrq<Groups>,
     members: Atomic<u32>,
+    /// How many of them adopt.
+    adopting: Atomic<u32>,
     /// Goes up with each change of groups and members, for dumps to notice.
     generation: Atomic<u32>,
     refused_limit: Atomic<u64>,
     refused_permission: Atomic<u64>,
     refused_other: Atomic<u64>,
-    /// Has [`stall::tick`](super::stall::tick) called while connections may wait.
-    ticker: Ticker,
+    /// Have [`stall::tick`](super::stall::tick) called while connections may wait.
+    #[pin]
+    tickers: Tickers,
+    net: OwnNet,
 }
 
 /// Totals of the namespace.
@@ -63,7 +70,7 @@ pub(crate) struct Stats {
 }
 
 impl Registry {
-    pub(crate) fn new() -> Result<Arc<Self>> {
+    pub(crate) fn new(net: OwnNet) -> Result<Arc<Self>> {
         Arc::pin_init(
             try_pin_init!(Self {
                 changes <- new_mutex!((), "service_group::changes"),
@@ -73,18 +80,45 @@ impl Registry {
                     last_id: 0,
                 }, "service_group::groups"),
                 members: Atomic::new(0),
+                adopting: Atomic::new(0),
                 generation: Atomic::new(0),
                 refused_limit: Atomic::new(0),
                 refused_permission: Atomic::new(0),
                 refused_other: Atomic::new(0),
-                ticker: Ticker::new()?,
+                tickers <- Tickers::new(),
+                net,
             }? Error),
             GFP_KERNEL_ACCOUNT,
         )
     }
 
-    pub(crate) fn ticker(&self) -> &Ticker {
-        &self.ticker
+    pub(crate) fn tickers(&self) -> &Tickers {
+        &self.tickers
+    }
+
+    /// The namespace, as long as it is there: for its own calls, sockets and timer.
+    pub(super) fn net(&self) -> Net<'_> {
+        self.net.get()
+    }
+
+    /// Whether any group adopts.
+    pub(super) fn adopts(&self) -> bool {
+        self.adopting.load(Relaxed) != 0
+    }
+
+    pub(super) fn adopts_more(&self) {
+        self.adopting.add(1, Relaxed);
+    }
+
+    pub(super) fn adopts_less(&self) {
+        self.adopting.fetch_sub(1, Relaxed);
+    }
+
+    /// Forgets the groups that wait for members. The namespace ends, and nobody asks any more.
+    pub(crate) fn forget_all(&self) {
+        while let Some(group) = self.get_from(0) {
+            drop(self.remove(group.id));
+        }
     }
 
     /// Lets no other call change memberships as long as the guard is there.
@@ -92,7 +126,7 @@ impl Registry {
         self.changes.lock()
     }
 
-    /// An id that no group has. Under [`Registry::changes`] it stays free until it is used.
+    /// An id that no group has, and that is not given again for four billion calls.
     pub(super) fn free_id(&self) -> u32 {
         let mut groups = self.groups.lock();
         // There are fewer groups than ids, by far.
@@ -104,8 +138,8 @@ impl Registry {
         }
     }
 
-    /// Refuses another group of a user who has as many as are allowed. Under
-    /// [`Registry::changes`]; the groups are looked at one by one, so as not to hold them up.
+    /// Refuses another group of a user who has as many as are allowed: for good under
+    /// [`Registry::changes`]. The groups are looked at one by one, so as not to hold them up.
     pub(super) fn check_limit(&self, uid: u32) -> Result<(), Refusal> {
         let mut theirs = 0u32;
         let mut next = Some(0u32);

@@ -99,6 +99,16 @@ fn put_counters(message: &mut Message, attribute: u32, get: impl Fn(Counter) -> 
     })
 }
 
+fn put_adoption(message: &mut Message, group: &Group) -> Result {
+    let adoption = &group.adoption;
+    let (refused, reason) = adoption.refused();
+    let pad = uapi::SERVICE_GROUP_A_GROUP_PAD;
+    message.put_u32(uapi::SERVICE_GROUP_A_GROUP_ADOPT, adoption.time())?;
+    message.put_u64(uapi::SERVICE_GROUP_A_GROUP_ADOPTED, adoption.adopted(), pad)?;
+    message.put_u64(uapi::SERVICE_GROUP_A_GROUP_NOT_ADOPTED, refused, pad)?;
+    message.put_u32(uapi::SERVICE_GROUP_A_GROUP_NOT_ADOPTED_ERRNO, reason)
+}
+
 fn put_group(message: &mut Message, group: &Group) -> Result {
     let members = u32::try_from(group.members.used()).unwrap_or(u32::MAX);
     message.put_u32(uapi::SERVICE_GROUP_A_GROUP_ID, group.id)?;
@@ -118,6 +128,7 @@ fn put_group(message: &mut Message, group: &Group) -> Result {
         uapi::SERVICE_GROUP_A_GROUP_REWRITE,
         settings.rewrite().into(),
     )?;
+    put_adoption(message, group)?;
     put_counters(message, uapi::SERVICE_GROUP_A_GROUP_COUNTERS, |counter| {
         let guard = rcu::read_lock();
         group
@@ -165,6 +176,7 @@ fn put_member(
         uapi::SERVICE_GROUP_A_MEMBER_WEIGHT,
         member.weight.load(Relaxed),
     )?;
+    message.put_u32(uapi::SERVICE_GROUP_A_MEMBER_ADOPTED, member.adopted.into())?;
     put_counters(message, uapi::SERVICE_GROUP_A_MEMBER_COUNTERS, |counter| {
         member.counters.get(counter)
     })
@@ -183,11 +195,11 @@ pub(crate) fn group(request: &Request) -> Result {
 pub(crate) fn groups(dump: &mut Dump) -> Result {
     loop {
         let [next, _] = *dump.position();
+        dump.is_of(dump.net().registry().generation());
         let Some(group) = group_from(dump, next) else {
             return Ok(());
         };
-        let generation = dump.net().registry().generation();
-        dump.add(uapi::SERVICE_GROUP_CMD_GROUP_GET, generation, |message| {
+        dump.add(uapi::SERVICE_GROUP_CMD_GROUP_GET, |message| {
             put_group(message, &group)
         })?;
         *dump.position() = [after(group.id), 0];
@@ -225,9 +237,9 @@ fn members_of(dump: &mut Dump, group: &Group) -> Result {
         if index >= group.members.capacity(&guard) {
             return Ok(());
         }
+        dump.is_of(dump.net().registry().generation());
         if let Some(member) = group.members.get(index, &guard) {
-            let generation = dump.net().registry().generation();
-            dump.add(uapi::SERVICE_GROUP_CMD_MEMBER_GET, generation, |message| {
+            dump.add(uapi::SERVICE_GROUP_CMD_MEMBER_GET, |message| {
                 put_member(message, group, member, member.sock(&guard), None)
             })?;
         }

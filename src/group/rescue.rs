@@ -6,9 +6,10 @@
 //! promise nothing, `listen()` may lower the backlog, promises run out in a flood. The kernel then
 //! drops the ACK, although the client believes that it is connected.
 //!
-//! Here the new socket is made of a sibling that has room. The kernel still puts it into the
-//! queue of the listener that it came for, beyond what that takes; from there a work item moves as
-//! many connections as are too many, oldest first, under the listener's lock.
+//! Here the listener that it came for takes it, beyond what its queue takes, if a sibling has room;
+//! from there the group's ticker moves as many connections as are too many, oldest first, under
+//! the listener's lock. The new socket is made of that listener, as it always is, and never of one that
+//! may end meanwhile.
 
 #![forbid(unsafe_code)]
 
@@ -24,45 +25,91 @@ use crate::{
         facts::Family,
         rescue,
         room::Load,
-        select::Reason, //
+        select::Reason,
+        stall::retry, //
     },
     sys::{
-        listener::{Locked, Sock, SockRef},
-        queue::{yield_now, WorkQueue},
+        listener::{Locked, SockRef},
+        queue::{yield_now, Readers},
+        ticker::NS_OF_MS,
         trail::{Families, Flow, Packet}, //
     },
 };
-use kernel::{
-    impl_has_work, new_work,
-    prelude::*,
-    sync::{
-        atomic::Relaxed,
-        barrier::{self, smp_mb},
-        rcu::{self, Guard},
-        Arc, //
-    },
-    workqueue::{Work, WorkItem},
+use kernel::sync::{
+    atomic::{Atomic, Full, Relaxed},
+    barrier::{self, smp_mb},
+    rcu::{self, Guard}, //
 };
 
-/// Names the listener that the socket of a complete handshake with `home` is to be made of, which
-/// is so full. Softirq context.
-pub(crate) fn handshake_complete<'g>(
-    member: &'g Member,
-    home: &'g Sock,
+/// After so many nanoseconds the ticker comes again for what is about to be queued.
+const SOON: u64 = 10 * NS_OF_MS;
+
+/// Tells whether the accept queue of a member, which is so full, is to take a complete handshake's
+/// connection all the same, as a sibling will take one off. Softirq context.
+pub(crate) fn handshake_complete(
+    member: &Member,
     load: Load,
     packet: &Packet<'_>,
-    guard: &'g Guard,
-) -> &'g Sock {
-    if load.has_queue_room() && !member.leaving.load(Relaxed) {
-        return home;
+    guard: &Guard,
+) -> bool {
+    if load.has_queue_room() || rescuer(member, packet.family(), load.overflow(), guard).is_none() {
+        return false;
     }
-    match rescuer(member, packet.family(), load.overflow(), guard) {
-        Some(sibling) => {
-            // An error is that it is queued already.
-            let _ = WorkQueue::get().enqueue(member.group.clone());
-            sibling.sock(guard)
+    member.group.overflow.begins();
+    member.group.ticker.arm(0);
+    true
+}
+
+/// What is known of connections that a queue takes beyond what it should. All but that one begins is
+/// the ticker's alone.
+pub(super) struct Overflow {
+    /// Whether one is about to be queued, or was since the ticker looked.
+    begun: Atomic<bool>,
+    /// Who may be about to queue one, while some are.
+    readers: Readers,
+    waits: Atomic<bool>,
+    /// How often in turn somebody had a socket locked.
+    tries: Atomic<u32>,
+}
+
+impl Overflow {
+    pub(super) fn new() -> Self {
+        Self {
+            begun: Atomic::new(false),
+            readers: Readers::new(),
+            waits: Atomic::new(false),
+            tries: Atomic::new(0),
         }
-        None => home,
+    }
+
+    /// A connection is about to be queued so, in the caller's read section. Any context.
+    fn begins(&self) {
+        // The ticker is armed after this: either its timer is set anew, or its work sees this.
+        self.begun.xchg(true, Full);
+    }
+
+    /// Whether one has begun since [`Overflow::is_settled`].
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun.load(Relaxed)
+    }
+
+    /// Whether those that had begun when this was called first, or before, are queued.
+    fn is_settled(&self) -> bool {
+        if self.begun.xchg(false, Full) {
+            self.readers.restart();
+            self.waits.store(true, Relaxed);
+        }
+        if self.waits.load(Relaxed) && self.readers.have_ended() {
+            self.waits.store(false, Relaxed);
+        }
+        !self.waits.load(Relaxed)
+    }
+
+    /// In how many nanoseconds to try for a socket again that somebody has locked.
+    fn retry(&self, often: u64) -> u64 {
+        let tries = self.tries.load(Relaxed);
+        self.tries.store(tries.saturating_add(1), Relaxed);
+        retry(often, tries)
     }
 }
 
@@ -81,31 +128,37 @@ pub(super) fn rescuer<'g>(
         })
 }
 
-/// The group's work item.
-pub(super) type Rescue = Work<Group>;
+impl Group {
+    /// Moves what is too much for each member, and tells in how many nanoseconds to do so again, if at
+    /// all. By the ticker only.
+    pub(super) fn relieve(&self, often: u64) -> Option<u64> {
+        // First: what was about to be queued then is queued by now, and moved.
+        let settled = self.overflow.is_settled();
+        if self.shed() {
+            return Some(self.overflow.retry(often));
+        }
+        self.overflow.tries.store(0, Relaxed);
+        (!settled).then_some(often.min(SOON))
+    }
 
-impl_has_work! {
-    impl HasWork<Self> for Group { self.rescue }
-}
-
-impl WorkItem for Group {
-    type Pointer = Arc<Group>;
-
-    fn run(group: Arc<Group>) {
-        // The connection is queued by the caller of handshake_complete(), in its read section.
-        rcu::synchronize_rcu();
+    /// Moves what is too much for each member, and tells whether a socket was locked, and is to be
+    /// tried again: it may be so for ever, and nobody waits for that here.
+    fn shed(&self) -> bool {
         let mut index = 0;
-        while let Some(sock) = group.next_overflowing(&mut index) {
-            let locked = sock.lock();
+        let mut busy = false;
+        while let Some(sock) = self.next_overflowing(&mut index) {
+            let Some(locked) = sock.try_lock() else {
+                busy = true;
+                continue;
+            };
             if let Some(member) = locked.attached_member() {
                 let many = locked.facts().load.overflow();
                 move_some(&locked, member, many, Why::Overflow);
             }
         }
+        busy
     }
-}
 
-impl Group {
     /// The first socket from this index on whose accept queue has more than it takes.
     fn next_overflowing(&self, index: &mut usize) -> Option<SockRef> {
         let guard = rcu::read_lock();
@@ -115,29 +168,13 @@ impl Group {
             let Some(sock) = member.map(|member| member.sock(&guard)) else {
                 continue;
             };
-            if sock.facts().load.overflow() > 0 {
+            if !sock.has_queue_room() && sock.facts().load.overflow() > 0 {
                 if let Some(sock) = sock.try_ref(&guard) {
                     return Some(sock);
                 }
             }
         }
         None
-    }
-}
-
-/// Moves what waits for a stalled member to siblings that accept, as far as they have room. Nothing
-/// happens while somebody has the socket locked, and be it for ever.
-pub(super) fn relieve(sock: &Sock) {
-    let Some(locked) = sock.try_lock() else {
-        return;
-    };
-    if let Some(member) = locked.attached_member() {
-        move_some(
-            &locked,
-            member,
-            locked.queued(),
-            Why::Select(Reason::Stalled),
-        );
     }
 }
 
@@ -169,7 +206,7 @@ fn move_one(from: &Locked<'_>, member: &Member, family: Family, why: Why) -> boo
     };
     let to = sibling.sock(&guard);
     stall::announce(sibling, to.queued());
-    let Some(flow) = from.move_oldest(to, Families::only(family), false, &guard) else {
+    let Some(flow) = from.move_oldest(to, Families::only(family), None, false, &guard) else {
         return false;
     };
     moved(member, sibling, &flow, why, &guard);
@@ -178,6 +215,9 @@ fn move_one(from: &Locked<'_>, member: &Member, family: Family, why: Why) -> boo
 
 /// Counts and remembers what became of a connection.
 pub(super) fn moved(member: &Member, sibling: &Member, flow: &Flow, why: Why, guard: &Guard) {
+    if let Why::Select(reason) = why {
+        member.leads_astray(reason);
+    }
     // Pairs with `has_room()`.
     smp_mb(barrier::Full);
     member.freed(guard);
@@ -194,8 +234,4 @@ fn counter_of(why: Why) -> Counter {
         Why::Select(_) => Counter::RescuedLeaving,
         _ => Counter::RescuedOverflow,
     }
-}
-
-pub(super) fn new() -> impl PinInit<Rescue> {
-    new_work!("service_group::rescue")
 }

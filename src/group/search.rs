@@ -45,26 +45,33 @@ impl Group {
         choose(&mut self.siblings(of, some, guard))
     }
 
-    /// The siblings of a member whose programs are busy while connections wait, and when the oldest
-    /// of these came; not all of a large group.
+    /// The siblings of a member at which connections wait; not all of a large group, but the one that
+    /// was found stalled last.
     pub(super) fn waiting<'g>(
         &'g self,
         of: &'g Member,
         guard: &'g Guard,
-    ) -> impl Iterator<Item = (&'g Member, Facts, Option<u64>)> {
-        self.members
-            .iter_from(self.start(guard), guard)
-            .take(ENOUGH)
+    ) -> impl Iterator<Item = &'g Member> {
+        let hung = self.hung.load(Relaxed);
+        let others = self
+            .nearby(self.start(guard), guard)
+            .filter(move |member| member.slot.load(Relaxed) != hung);
+        Iterator::chain(self.members.get(hung, guard).into_iter(), others)
             .filter(move |member| !core::ptr::eq(*member, of))
-            .filter(|member| member.keeps_waiting(guard))
-            .map(|member| {
-                let since = member.sock(guard).queued_since();
-                (member, member.facts(guard), since)
-            })
+            .filter(|member| member.sock(guard).queued() > 0)
+    }
+
+    /// Members from a slot on, not all of a large group.
+    pub(super) fn nearby<'g>(
+        &'g self,
+        start: usize,
+        guard: &'g Guard,
+    ) -> impl Iterator<Item = &'g Member> {
+        self.members.iter_from(start, guard).take(ENOUGH)
     }
 
     /// With which slot a search begins; another one each time.
-    fn start(&self, guard: &Guard) -> usize {
+    pub(super) fn start(&self, guard: &Guard) -> usize {
         // A `u32` fits on every machine that there is a kernel for.
         let turn = self.turn.fetch_add(1, Relaxed) as usize;
         turn.checked_rem(self.members.capacity(guard)).unwrap_or(0)
@@ -95,7 +102,7 @@ impl Member {
             return true;
         }
         // Nobody would see that there is room again.
-        if !self.hook.has_calls() {
+        if !sock.has_calls(guard) {
             return false;
         }
         self.group.members.mark(slot, guard);

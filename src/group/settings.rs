@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What a group does, and how it is changed: through the option, or netlink.
+//!
+//! Each setting is changed by itself, and no lock is taken, but for that of the kernel's tracepoints
+//! when a group is to adopt: netlink holds one of all families of the machine meanwhile.
 
 #![forbid(unsafe_code)]
 
 use super::{
+    adopt::Means,
     error::Refusal,
     report::{self, Change},
+    Common,
     Group,
     Member, //
 };
@@ -17,10 +22,10 @@ use crate::{
         settings::{self, Changes, Numbers, WhenFull}, //
     },
     sys::{
-        calls::{count_balanced, rewriting_begins},
         listener::Sock,
         netlink::{Context, Request},
-        socket::caller_uid,
+        netns::Net,
+        socket::{caller_is_privileged, caller_uid},
         ticker::NS_OF_MS,
         uapi, //
     },
@@ -28,13 +33,14 @@ use crate::{
 use kernel::{
     prelude::*,
     sync::{
-        atomic::{Atomic, Full, Relaxed},
-        rcu, //
+        atomic::{Atomic, Relaxed},
+        rcu::{self, Guard}, //
     },
 };
 
 const _: () = {
     assert!(settings::DEFAULT_STALL == uapi::SERVICE_GROUP_DEFAULT_STALL);
+    assert!(settings::MIN_STALL == uapi::SERVICE_GROUP_MIN_STALL);
     assert!(settings::MAX_STALL == uapi::SERVICE_GROUP_MAX_STALL);
     assert!(settings::MAX_WEIGHT == uapi::SERVICE_GROUP_MAX_WEIGHT);
 };
@@ -78,7 +84,7 @@ impl Settings {
     }
 
     /// Whether programs are shown the address that their listener is bound to.
-    pub(crate) fn rewrite(&self) -> bool {
+    pub(super) fn rewrite(&self) -> bool {
         self.rewrite.load(Relaxed)
     }
 
@@ -119,18 +125,12 @@ impl Settings {
 
     fn change(&self, changes: &Changes) {
         if let Some(policy) = changes.policy {
-            let balance = policy == Policy::Balance;
-            if self.balance.xchg(balance, Full) != balance {
-                count_balanced(balance);
-            }
+            self.balance.store(policy == Policy::Balance, Relaxed);
         }
         if let Some(when_full) = changes.when_full {
             self.reset.store(when_full == WhenFull::Reset, Relaxed);
         }
         if let Some(rewrite) = changes.rewrite {
-            if rewrite {
-                rewriting_begins();
-            }
             self.rewrite.store(rewrite, Relaxed);
         }
         if let Some(stall) = changes.stall {
@@ -139,22 +139,28 @@ impl Settings {
     }
 }
 
-impl Drop for Settings {
-    fn drop(&mut self) {
-        if self.policy() == Policy::Balance {
-            count_balanced(false);
+impl Group {
+    /// Changes what is the group's. Process context.
+    fn change(&self, changes: &Changes, means: Option<Means>, net: Net<'_>) {
+        self.settings.change(changes);
+        if let Some(adopt) = changes.adopt {
+            self.adoption.change(adopt, means);
         }
+        // With a shorter stall time whoever waits may be due, and so may a group without members.
+        self.watch.at_once();
+        self.ticker.arm(0);
+        report::group_event(Change::Changed, self, net, Context::Atomic);
     }
 }
 
-impl Group {
-    /// Changes what is the group's. Process context.
-    fn change(&self, changes: &Changes, sock: &Sock) {
-        self.settings.change(changes);
-        // With a shorter stall time whoever waits may be due.
-        self.watch.at_once();
-        self.registry.ticker().arm(0);
-        report::group_event(Change::Changed, self, sock.net(), Context::Atomic);
+/// Longer than this many milliseconds only an administrator has a group wait for members.
+const LONG_ADOPT_MS: u32 = 60_000;
+
+/// What a group needs that is to adopt.
+fn means_for(changes: &Changes) -> Result<Option<Means>> {
+    match changes.adopt {
+        None | Some(0) => Ok(None),
+        Some(_) => Ok(Some(Means::new()?)),
     }
 }
 
@@ -171,19 +177,45 @@ pub(super) fn set(sock: &Sock, changes: &Changes) -> Result<(), Refusal> {
     if !net.is_callers() {
         return Err(Refusal::OtherNamespace);
     }
+    // It may go to another group while memory is waited for.
+    check_may_change(sock, changes, &rcu::read_lock())?;
+    let means = means_for(changes)?;
     let guard = rcu::read_lock();
-    let member = sock.flagged_member(&guard).ok_or(Refusal::NotMember)?;
-    // As for joining: whoever has a socket need not be the one whose group it is.
-    if member.group.common.founder != caller_uid() && !net.caller_is_admin() {
-        return Err(Refusal::NotPermitted);
-    }
+    let member = check_may_change(sock, changes, &guard)?;
     if *changes != only_weight(changes) {
-        member.group.change(changes, sock);
+        member.group.change(changes, means, net);
     }
     if let Some(weight) = changes.weight {
         member.change(weight, sock);
     }
     Ok(())
+}
+
+/// The member that the socket is, if the caller may make the changes. As for joining: whoever has a
+/// socket need not be the one whose group it is.
+fn check_may_change<'g>(
+    sock: &'g Sock,
+    changes: &Changes,
+    guard: &'g Guard,
+) -> Result<&'g Member, Refusal> {
+    let member = sock.flagged_member(guard).ok_or(Refusal::NotMember)?;
+    let common = &member.group.common;
+    // Asking for a capability is not free of effect: security modules log it.
+    let takes_admin = common.founder != caller_uid() || takes_to_adopt(changes, common);
+    if takes_admin && !sock.net().caller_is_admin()
+        || changes.need_privilege() && !caller_is_privileged()
+    {
+        return Err(Refusal::NotPermitted);
+    }
+    Ok(member)
+}
+
+/// Whether the changes are for an administrator: to adopt sockets of another user, as who formed the group
+/// may never have had a descriptor of them, or to keep a group without members for long.
+fn takes_to_adopt(changes: &Changes, common: &Common) -> bool {
+    changes
+        .adopt
+        .is_some_and(|time| time != 0 && (common.uid != common.founder || time > LONG_ADOPT_MS))
 }
 
 /// The part of the changes that is the member's.
@@ -205,20 +237,22 @@ pub(super) fn get(sock: &Sock) -> Result<uapi::service_group_settings, Refusal> 
             | uapi::service_group_set_SERVICE_GROUP_SET_WHEN_FULL
             | uapi::service_group_set_SERVICE_GROUP_SET_STALL
             | uapi::service_group_set_SERVICE_GROUP_SET_WEIGHT
-            | uapi::service_group_set_SERVICE_GROUP_SET_REWRITE,
+            | uapi::service_group_set_SERVICE_GROUP_SET_REWRITE
+            | uapi::service_group_set_SERVICE_GROUP_SET_ADOPT,
         policy: settings.policy().number(),
         when_full: settings.when_full().number(),
         stall: settings.stall(),
         weight: member.weight.load(Relaxed),
         rewrite: u32::from(settings.rewrite()),
+        adopt: member.group.adoption.time(),
     })
 }
 
-/// `group-set`. `EINVAL` without an id or without anything to change, `ENOENT` if there is no such
-/// group.
+/// `group-set`. `EINVAL` without an id or without anything to change, `EPERM` for a stall time that the
+/// sender may not set, `ENOENT` if there is no such group, `EOPNOTSUPP` if it is to adopt, and the kernel
+/// has no tracepoints.
 pub(crate) fn set_group(request: &Request) -> Result {
     let registry = request.net().registry();
-    let _changes = registry.changes();
     let id = request.u32(uapi::SERVICE_GROUP_A_GROUP_ID).ok_or(EINVAL)?;
     let changes = Numbers {
         policy: request.optional_u32(uapi::SERVICE_GROUP_A_GROUP_POLICY),
@@ -226,23 +260,25 @@ pub(crate) fn set_group(request: &Request) -> Result {
         stall: request.optional_u32(uapi::SERVICE_GROUP_A_GROUP_STALL),
         rewrite: request.optional_u32(uapi::SERVICE_GROUP_A_GROUP_REWRITE),
         weight: None,
+        adopt: request.optional_u32(uapi::SERVICE_GROUP_A_GROUP_ADOPT),
     }
     .check()
     .map_err(Refusal::from)?;
     if changes == Changes::default() {
         return Err(EINVAL);
     }
+    if changes.need_privilege() && !request.is_privileged() {
+        return Err(EPERM);
+    }
     let group = registry.get(id).ok_or(ENOENT)?;
-    let guard = rcu::read_lock();
-    let member = group.members.iter(&guard).next().ok_or(ENOENT)?;
-    group.change(&changes, member.sock(&guard));
+    let means = means_for(&changes)?;
+    group.change(&changes, means, request.net());
     Ok(())
 }
 
 /// `member-set`. `EINVAL` without a group, cookie or weight, `ENOENT` if there is no such member.
 pub(crate) fn set_member(request: &Request) -> Result {
     let registry = request.net().registry();
-    let _changes = registry.changes();
     let id = request
         .u32(uapi::SERVICE_GROUP_A_MEMBER_GROUP)
         .ok_or(EINVAL)?;

@@ -2,9 +2,11 @@
 
 //! Finds members whose program is hung, and relieves them.
 //!
-//! A connection that comes is announced, and sets the namespace's ticker; an `accept()` that
-//! succeeds is progress. Each tick looks at the members for which connections may wait, has
-//! [`stall::judge`] judge them, and moves what waits for stalled ones to siblings.
+//! A connection that comes, or that the kernel moves here, is announced, and sets the group's ticker;
+//! an `accept()` that succeeds is progress. Each tick looks at the members for which connections may
+//! wait, and has [`stall::judge`] judge them. What waits for a stalled one stays where it is until
+//! somebody looks, see [`look`](super::look): its own program, if that is first, or a sibling's. Those
+//! that sleep are woken to look.
 //!
 //! A stalled member is given connections last of all, so its queue may stay empty, and it could
 //! never show that it accepts again. But its program looks for connections when it comes back,
@@ -13,19 +15,20 @@
 #![forbid(unsafe_code)]
 
 use super::{
+    account,
     counters::Counter,
     registry::Registry,
     report::{self, Change},
-    rescue,
     Group,
     Member, //
 };
 use crate::{
     logic::stall::{self, Verdict},
     sys::{
-        listener::{Sock, SockRef},
+        listener::Sock,
         netlink::Context,
         queue::yield_now,
+        socket::caller_process,
         ticker,
         trail::trace_stall, //
     },
@@ -56,7 +59,8 @@ impl Watch {
     /// With the next tick.
     pub(super) fn at_once(&self) {
         self.due.store(0, Relaxed);
-        self.on.store(true, Relaxed);
+        // The ticker is armed after this: either its timer is set anew, or its work sees this.
+        self.on.xchg(true, Full);
     }
 }
 
@@ -69,6 +73,18 @@ pub(super) struct Pace {
     busy: Atomic<bool>,
     /// Whether it was told that it is stalled, and not yet that it is ready.
     told: Atomic<bool>,
+    /// The process that accepted last.
+    acceptor: Atomic<u32>,
+    /// Whether its program has seen that there is a connection of its own, and not accepted since;
+    /// and whether that was a process that lets others accept, as a supervisor does before it starts
+    /// them. A worker that has not accepted yet looks the same: its own connection is left to it, too.
+    promised: Atomic<bool>,
+    supervised: Atomic<bool>,
+    /// When its program was told of a connection of a sibling's, in [`ticker::ticks`]; 0 if it was
+    /// not, or has accepted since.
+    offered: Atomic<usize>,
+    /// Whether it was woken for one.
+    invited: Atomic<bool>,
 }
 
 impl Pace {
@@ -78,6 +94,11 @@ impl Pace {
             stalled: Atomic::new(false),
             busy: Atomic::new(false),
             told: Atomic::new(false),
+            acceptor: Atomic::new(0),
+            promised: Atomic::new(false),
+            supervised: Atomic::new(false),
+            offered: Atomic::new(0),
+            invited: Atomic::new(false),
         }
     }
 
@@ -93,14 +114,71 @@ impl Pace {
         // The progress first, so that it is not later than the clock's time; it may have been made
         // up to a tick later than it says.
         let progress = self.progress.load(Acquire);
-        let quiet = ticker::ticks().wrapping_sub(progress).saturating_sub(1);
-        let quiet = u64::try_from(quiet).unwrap_or(u64::MAX);
-        let quiet = quiet.saturating_mul(ticker::tick_ns());
-        stall::judge(queued, quiet, limit)
+        stall::judge(queued, nanoseconds_since(progress), limit)
+    }
+
+    /// Its program sees that there is a connection of its own, which is left to it for now.
+    pub(super) fn promise(&self) {
+        let supervised = self.acceptor.load(Relaxed) != caller_process();
+        set(&self.supervised, supervised);
+        set(&self.promised, true);
+    }
+
+    /// Whether one of its connections is left to its program: until that hangs, unless it is another
+    /// one that is to accept it.
+    pub(super) fn keeps_promise(&self, stalled: bool) -> bool {
+        self.promised.load(Relaxed) && (!stalled || self.supervised.load(Relaxed))
+    }
+
+    /// Its program is told of a connection of a sibling's.
+    pub(super) fn offer(&self) {
+        self.offered.store(ticker::ticks().max(1), Relaxed);
+    }
+
+    /// It is woken for one.
+    pub(super) fn invite(&self) {
+        self.invited.store(true, Relaxed);
+    }
+
+    /// Whether its program is about to accept one that it was told of; or has hung since, as it
+    /// seems.
+    pub(super) fn is_offered_one(&self, limit: u64) -> bool {
+        match self.offered.load(Relaxed) {
+            0 => false,
+            since => nanoseconds_since(since) <= limit,
+        }
+    }
+
+    /// Whether its program has been told of a connection, and not accepted since.
+    pub(super) fn was_told(&self) -> bool {
+        self.promised.load(Relaxed) || self.offered.load(Relaxed) != 0 || self.invited.load(Relaxed)
+    }
+
+    /// It was told of none, or has been given one.
+    fn forget(&self) {
+        set(&self.promised, false);
+        set(&self.invited, false);
+        if self.offered.load(Relaxed) != 0 {
+            self.offered.store(0, Relaxed);
+        }
     }
 }
 
-/// A connection is about to be queued with the member, behind so many. Any context.
+/// Writes what others read all the time only if it changes.
+fn set(flag: &Atomic<bool>, value: bool) {
+    if flag.load(Relaxed) != value {
+        flag.store(value, Relaxed);
+    }
+}
+
+/// How long ago the ticks were so many, or less by up to a tick.
+fn nanoseconds_since(ticks: usize) -> u64 {
+    let past = ticker::ticks().wrapping_sub(ticks).saturating_sub(1);
+    let past = u64::try_from(past).unwrap_or(u64::MAX);
+    past.saturating_mul(ticker::tick_ns())
+}
+
+/// A connection is about to be queued with the member, behind so many, or just was. Any context.
 // Each connection passes it.
 #[inline(always)]
 pub(crate) fn announce(member: &Member, queued: u32) {
@@ -120,6 +198,12 @@ pub(crate) fn announce(member: &Member, queued: u32) {
     }
 }
 
+/// The socket has become a member, maybe with connections that wait already. One that comes now is
+/// announced or counted here.
+pub(super) fn joins(member: &Member) {
+    announce(member, 0);
+}
+
 /// The program has accepted a connection, and may be shown another address of it than the client
 /// asked for. Process context.
 pub(crate) fn accepted(member: &Member, sock: &Sock, rewritten: bool, guard: &Guard) {
@@ -127,21 +211,27 @@ pub(crate) fn accepted(member: &Member, sock: &Sock, rewritten: bool, guard: &Gu
     if rewritten {
         member.counters.count(Counter::Rewritten);
     }
-    member.pace.busy.store(true, Relaxed);
+    set(&member.pace.busy, true);
+    let process = caller_process();
+    if member.pace.acceptor.load(Relaxed) != process {
+        member.pace.acceptor.store(process, Relaxed);
+    }
+    member.pace.forget();
     progress(member, sock);
     member.freed(guard);
 }
 
 /// The program looks for connections. Process context.
 pub(super) fn looks(member: &Member) {
-    if member.pace.is_busy() {
-        member.pace.busy.store(false, Relaxed);
-    }
+    set(&member.pace.busy, false);
 }
 
 /// The program has looked for connections, and there was none. Process context.
-pub(crate) fn waits(member: &Member, sock: &Sock) {
+pub(super) fn waits(member: &Member, sock: &Sock) {
     looks(member);
+    member.pace.forget();
+    // Whoever empties the queue has called the member stalled before.
+    smp_mb(barrier::Read);
     if member.pace.is_stalled() {
         progress(member, sock);
     }
@@ -168,19 +258,23 @@ fn tell_ready(member: &Member, sock: &Sock) {
     }
 }
 
-/// Looks after all groups of a namespace. Process context.
-pub(crate) fn tick(registry: ArcBorrow<'_, Registry>) {
+/// Looks after all groups of an account in a namespace; those that have waited for members for long
+/// enough end. Tells for how many nanoseconds to rest after that, and in how many to do so again, if at
+/// all. Process context.
+pub(crate) fn tick(registry: ArcBorrow<'_, Registry>, account: u64) -> (u64, Option<u64>) {
     let now = ticker::now();
     let mut next: Option<u64> = None;
+    let mut effort = 0u64;
     let mut id = Some(0);
     while let Some(group) = id.and_then(|id| registry.get_from(id)) {
-        next = sooner(next, group.look(now));
+        if group.ticker.account() == account {
+            next = sooner(next, group.look(now, &mut effort));
+            next = sooner(next, group.wait_for_members(now));
+        }
         id = group.id.checked_add(1);
         yield_now();
     }
-    if let Some(next) = next {
-        registry.ticker().arm(next);
-    }
+    (account::rest(account, effort), next)
 }
 
 fn sooner(one: Option<u64>, other: Option<u64>) -> Option<u64> {
@@ -192,18 +286,21 @@ fn sooner(one: Option<u64>, other: Option<u64>) -> Option<u64> {
 
 impl Group {
     /// Looks after the members if that is due, and tells in how many nanoseconds to do so again.
-    fn look(&self, now: u64) -> Option<u64> {
-        if !self.watch.on.load(Relaxed) {
-            return None;
-        }
-        match self.watch.due.load(Relaxed).checked_sub(now) {
-            None | Some(0) => (),
-            // A connection that has come since has at least as long as those before.
-            later => return later,
+    /// Members that are looked at are added to the effort.
+    fn look(&self, now: u64, effort: &mut u64) -> Option<u64> {
+        if !self.overflow.has_begun() {
+            if !self.watch.on.load(Relaxed) {
+                return None;
+            }
+            match self.watch.due.load(Relaxed).checked_sub(now) {
+                None | Some(0) => (),
+                // A connection that has come since has at least as long as those before.
+                later => return later,
+            }
         }
         // Before the members are looked at: one that comes meanwhile sets it again.
         self.watch.on.xchg(false, Full);
-        let next = self.attend()?;
+        let next = self.attend(effort)?;
         self.watch.due.store(now.saturating_add(next), Relaxed);
         self.watch.on.store(true, Relaxed);
         Some(next)
@@ -212,52 +309,64 @@ impl Group {
     /// Looks after the members soon.
     fn begin_watch(&self) {
         self.watch.at_once();
-        self.registry.ticker().arm(self.settings.patience());
+        self.ticker.arm(self.settings.patience());
     }
 
     /// Looks after the members, and tells in how many nanoseconds to do so again.
-    fn attend(&self) -> Option<u64> {
-        let limit = self.settings.stall_ns();
-        let mut next: Option<u64> = None;
-        let mut index = 0;
-        while let Some(sock) = self.find(&mut index, &mut next, limit) {
-            rescue::relieve(&sock);
-            // What stays is tried again, and what was moved is somebody's now.
+    fn attend(&self, effort: &mut u64) -> Option<u64> {
+        let (limit, often) = (self.settings.stall_ns(), self.settings.often());
+        let (mut next, stalled) = self.judge_all(limit, effort);
+        let relieved = self.relieve(often);
+        if let Some(slot) = stalled {
+            self.hung.store(slot, Relaxed);
+            // Who sleeps may just have looked, and what stays is tried again.
             next = sooner(next, Some(limit));
         }
-        if self.level() {
+        let balanced = self.keeps_waiting();
+        if stalled.is_some() || balanced || self.astray.load(Relaxed) {
+            let looks = self.wake_sleepers();
+            *effort = effort.saturating_add(looks);
+        }
+        if balanced {
             next = sooner(next, Some(self.settings.patience()));
         }
         // Not more often than need be.
-        next.map(|next| next.max(self.settings.often()))
+        sooner(next.map(|next| next.max(often)), relieved)
     }
 
-    /// The socket of the first stalled member from this index on. `next` becomes the time until one
-    /// of those before it may be stalled, if that is sooner.
-    fn find(&self, index: &mut usize, next: &mut Option<u64>, limit: u64) -> Option<SockRef> {
+    /// Judges all members. Tells in how many nanoseconds the next one may be stalled, and the slot of
+    /// one that is while connections wait, another one each time.
+    fn judge_all(&self, limit: u64, effort: &mut u64) -> (Option<u64>, Option<usize>) {
+        let (mut next, mut hung) = (None, None);
+        let last = self.hung.load(Relaxed);
         let guard = rcu::read_lock();
-        while *index < self.members.capacity(&guard) {
-            let member = self.members.get(*index, &guard);
-            *index = index.saturating_add(1);
-            let Some(member) = member else { continue };
+        for member in self.members.iter(&guard) {
             let sock = member.sock(&guard);
+            *effort = effort.saturating_add(1);
             match member.pace.judge(sock.queued(), limit) {
                 // It was woken for what was moved, and sleeps again without having looked.
-                Verdict::Idle if member.is_stalled() && sock.has_acceptor(&guard) => {
-                    progress(member, sock);
+                Verdict::Idle if member.is_stalled() => {
+                    let waiters = sock.waiters(&guard);
+                    *effort = effort.saturating_add(waiters.count.into());
+                    if waiters.accepts {
+                        progress(member, sock);
+                    } else {
+                        next = sooner(next, Some(limit));
+                    }
                 }
-                Verdict::Idle if member.is_stalled() => *next = sooner(*next, Some(limit)),
                 Verdict::Idle => (),
-                Verdict::Wait(left) => *next = sooner(*next, Some(left)),
+                Verdict::Wait(left) => next = sooner(next, Some(left)),
                 Verdict::Stalled => {
                     member.found_stalled(sock, limit);
-                    if let Some(sock) = sock.try_ref(&guard) {
-                        return Some(sock);
+                    let slot = member.slot.load(Relaxed);
+                    // The first one after the last time's, or else the first one.
+                    if hung.is_none_or(|hung| hung <= last && slot > last) {
+                        hung = Some(slot);
                     }
                 }
             }
         }
-        None
+        (next, hung)
     }
 }
 

@@ -2,9 +2,9 @@
 
 //! What decisions need to know of a listener.
 //!
-//! A redirected connection has passed the checks of its home listener only (TCP-MD5 and TCP-AO
-//! keys, socket filter, IPsec policy, minimum TTL, device). So both must be without checks of
-//! their own, or have equal ones: [`Facts::can_replace`].
+//! A redirected connection has passed the checks of its home listener only, and its SYN-ACK is routed
+//! as the sibling's. So a sibling takes one if all that the kernel asks of a listener there is known
+//! to be equal, or absent at both: [`Facts::difference`].
 
 #![forbid(unsafe_code)]
 
@@ -32,6 +32,8 @@ pub struct Facts {
     pub busy: bool,
     /// Whether it has not accepted for too long although connections wait.
     pub stalled: bool,
+    /// Whether one of its connections is left to its program, which was told of it.
+    pub promised: bool,
     /// Whether it is about to stop.
     pub leaving: bool,
     /// The port that it is bound to, host byte order.
@@ -40,7 +42,16 @@ pub struct Facts {
     pub device: u32,
     /// `IP_MINTTL` and `IPV6_MINHOPCOUNT`, one byte each.
     pub min_ttl: u16,
-    /// Whether it has TCP-MD5 or TCP-AO keys, a socket filter or an IPsec policy of its own.
+    /// Its mark, by which the SYN-ACK is routed.
+    pub mark: u32,
+    /// Its TOS, likewise.
+    pub tos: u8,
+    /// What else the SYN-ACK's route asks: `IP_TRANSPARENT`, `SO_DONTROUTE`.
+    pub route: u8,
+    /// Which programs of its cgroup see its packets; 0 for none.
+    pub programs: u64,
+    /// Whether it has TCP-MD5 or TCP-AO keys, a socket filter, an IPsec policy, a PSP association or
+    /// sticky options of IPv6.
     pub guarded: bool,
     /// Whether it is an IPv6 socket, whatever it serves.
     pub ipv6_socket: bool,
@@ -60,16 +71,40 @@ impl Default for Facts {
             weight: 1,
             busy: false,
             stalled: false,
+            promised: false,
             leaving: false,
             port: 0,
             device: 0,
             min_ttl: 0,
+            mark: 0,
+            tos: 0,
+            route: 0,
+            programs: 0,
             guarded: false,
             ipv6_socket: false,
             serves_ipv4: false,
             serves_ipv6: false,
         }
     }
+}
+
+/// What the kernel asks of a listener, and two listeners do not have alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// One of them has checks of its own: keys, a filter, a policy.
+    OwnChecks,
+    /// Minimum TTL or hop count.
+    MinTtl,
+    /// The device.
+    Device,
+    /// The mark.
+    Mark,
+    /// The TOS.
+    Tos,
+    /// `IP_TRANSPARENT`, `SO_DONTROUTE`.
+    Route,
+    /// The programs of their cgroups.
+    Programs,
 }
 
 /// How good a place a listener is for a connection; the smaller the better.
@@ -92,13 +127,23 @@ impl Facts {
             Family::Ipv4 => self.serves_ipv4,
             Family::Ipv6 => self.serves_ipv6,
         };
-        self.listening
-            && serves
-            && !self.guarded
-            && !home.guarded
-            && self.port == home.port
-            && self.device == home.device
-            && self.min_ttl == home.min_ttl
+        self.listening && serves && self.port == home.port && self.difference(home).is_none()
+    }
+
+    /// What a connection of the one would pass by at the other. Which kernel function asks for what is
+    /// told in `sys/sock.c`.
+    pub fn difference(&self, other: &Facts) -> Option<Difference> {
+        [
+            (self.guarded || other.guarded, Difference::OwnChecks),
+            (self.min_ttl != other.min_ttl, Difference::MinTtl),
+            (self.device != other.device, Difference::Device),
+            (self.mark != other.mark, Difference::Mark),
+            (self.tos != other.tos, Difference::Tos),
+            (self.route != other.route, Difference::Route),
+            (self.programs != other.programs, Difference::Programs),
+        ]
+        .into_iter()
+        .find_map(|(differs, what)| differs.then_some(what))
     }
 
     /// What it has to offer to a new connection; nothing when it has no room or is leaving.
@@ -141,10 +186,12 @@ impl Facts {
         matches!(self.place(), Some(Place::Free | Place::Promised))
     }
 
-    /// Whether it is to give a waiting connection to a member whose program has none: its own is
-    /// busy. A connection that is about to be accepted stays.
-    pub fn can_spare(&self) -> bool {
-        self.busy && self.load.queued > 0 && !self.leaving
+    /// How many of its connections a sibling may be given.
+    pub fn spare(&self) -> u32 {
+        match self.leaving {
+            true => 0,
+            false => self.load.queued.saturating_sub(u32::from(self.promised)),
+        }
     }
 }
 
@@ -234,6 +281,40 @@ mod tests {
     }
 
     #[test]
+    fn each_difference_keeps_a_connection_away() {
+        let home = listener(0, 0);
+        let table = [
+            (home, None),
+            (
+                Facts {
+                    guarded: true,
+                    ..home
+                },
+                Some(Difference::OwnChecks),
+            ),
+            (Facts { min_ttl: 1, ..home }, Some(Difference::MinTtl)),
+            (Facts { device: 1, ..home }, Some(Difference::Device)),
+            (Facts { mark: 1, ..home }, Some(Difference::Mark)),
+            (Facts { tos: 1, ..home }, Some(Difference::Tos)),
+            (Facts { route: 1, ..home }, Some(Difference::Route)),
+            (
+                Facts {
+                    programs: 1,
+                    ..home
+                },
+                Some(Difference::Programs),
+            ),
+        ];
+        for (facts, difference) in table {
+            assert_eq!(facts.difference(&home), difference);
+            assert_eq!(home.difference(&facts), difference);
+            assert_eq!(facts.can_replace(&home, Family::Ipv4), difference.is_none());
+            // Equal at both is no difference, but for what cannot be shared.
+            assert_eq!(facts.difference(&facts).is_some(), facts.guarded);
+        }
+    }
+
+    #[test]
     fn loads_are_compared_by_weight() {
         // (queued, weight) of both, and whether the first is less loaded.
         let table = [
@@ -261,14 +342,19 @@ mod tests {
     }
 
     #[test]
-    fn only_a_busy_program_can_spare_what_waits() {
+    fn what_was_promised_is_not_spare() {
+        let promised = |facts| Facts {
+            promised: true,
+            ..facts
+        };
         let leaving = Facts {
             leaving: true,
-            ..busy(loaded(1, 1))
+            ..loaded(1, 1)
         };
-        assert!(busy(loaded(1, 1)).can_spare());
-        assert!(!busy(loaded(0, 1)).can_spare());
-        assert!(!loaded(1, 1).can_spare());
-        assert!(!leaving.can_spare());
+        assert_eq!(loaded(2, 1).spare(), 2);
+        assert_eq!(promised(loaded(2, 1)).spare(), 1);
+        assert_eq!(promised(loaded(1, 1)).spare(), 0);
+        assert_eq!(promised(loaded(0, 1)).spare(), 0);
+        assert_eq!(leaving.spare(), 0);
     }
 }

@@ -18,8 +18,11 @@
     clippy::panic
 )]
 
+pub mod adopt;
+pub mod allowance;
 pub mod cluster;
 pub mod facts;
+pub mod look;
 pub mod request;
 pub mod rescue;
 pub mod room;

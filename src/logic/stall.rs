@@ -31,10 +31,83 @@ pub fn judge(queued: u32, quiet: u64, limit: u64) -> Verdict {
     }
 }
 
+/// Until when the timers of an account rest that have looked at so many members, or at so many of those
+/// that wait for a member's connections, whoever wants them sooner: what they do is nobody's time but
+/// the machine's. `rested` is until when they were to rest before; both are in nanoseconds of the clock
+/// that says `now`.
+///
+/// A look takes less than half a microsecond, so all are a tenth of one processor at most. A thousand
+/// members can still be looked at as often as the default stall time asks for.
+pub fn rest(rested: u64, now: u64, looks: u64) -> u64 {
+    let longest = now.saturating_add(LONGEST_REST_NS);
+    rested
+        .max(now)
+        .saturating_add(looks.saturating_mul(REST_NS))
+        .min(longest)
+}
+
+/// In how many nanoseconds to try again for what somebody has locked, maybe for ever, after so many
+/// tries: `first` the first time, and then each time after twice as long, up to a second.
+pub fn retry(first: u64, tries: u32) -> u64 {
+    first
+        .saturating_mul(1 << tries.min(16))
+        .min(first.max(LONGEST_NS))
+}
+
+/// Of each member.
+const REST_NS: u64 = 5_000;
+/// Ten seconds: more than members that there can be take.
+const LONGEST_REST_NS: u64 = 10_000_000_000;
+/// A second.
+const LONGEST_NS: u64 = 1_000_000_000;
+
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 #[cfg_attr(CONFIG_KUNIT = "y", kernel::macros::kunit_tests(service_group_stall))]
 mod tests {
     use super::*;
+
+    const NOW: u64 = 5_000_000_000;
+
+    #[test]
+    fn a_rest_is_longer_than_the_work() {
+        // Until when it was to rest, the looks, and for how long it is to rest.
+        let table = [
+            ((0, 0), 0),
+            ((0, 2), 10_000),
+            ((NOW, 1_024), 5_120_000),
+            ((NOW + 700, 2), 10_700),
+            ((0, 200_000), 1_000_000_000),
+            ((0, 2_000_001), 10_000_000_000),
+            ((u64::MAX, 1), 10_000_000_000),
+            ((0, u64::MAX), 10_000_000_000),
+        ];
+        for ((rested, looks), nanoseconds) in table {
+            assert_eq!(rest(rested, NOW, looks), NOW + nanoseconds);
+        }
+        // Sixteen times in 100 ms.
+        assert!(rest(0, 0, 1_024) < 6_250_000);
+        assert_eq!(rest(0, u64::MAX, 1), u64::MAX);
+    }
+
+    #[test]
+    fn tries_become_rare() {
+        let table = [
+            ((100, 0), 100),
+            ((100, 1), 200),
+            ((100, 3), 800),
+            ((100, 16), 6_553_600),
+            ((100, u32::MAX), 6_553_600),
+            ((6_250_000, 7), 800_000_000),
+            ((6_250_000, 8), 1_000_000_000),
+            // As often as a long stall time asks for, and not more often.
+            ((3_750_000_000, 0), 3_750_000_000),
+            ((3_750_000_000, 5), 3_750_000_000),
+            ((u64::MAX, 5), u64::MAX),
+        ];
+        for ((first, tries), nanoseconds) in table {
+            assert_eq!(retry(first, tries), nanoseconds);
+        }
+    }
 
     #[test]
     fn edges() {

@@ -7,7 +7,7 @@
 use super::{
     bindings,
     listener::Sock,
-    rcu::callers_section,
+    rcu::{callers_section, RcuArc},
     trail::Packet, //
 };
 use crate::group::{
@@ -36,8 +36,8 @@ unsafe extern "C" fn sg_conn_request(
         Some((member, load)) => redirect::syn(member, home, load, &packet, guard),
         None => Outcome::Taker(home),
     };
-    // SAFETY: As above. A taker is a TCP socket that serves the packet's family, and its memory
-    // is there as long as the read section.
+    // SAFETY: As above. A taker is a TCP socket whose memory is there as long as the read section; C
+    // looks whether it serves the packet's family.
     unsafe {
         let taker = match outcome {
             Outcome::Taker(taker) => taker,
@@ -52,7 +52,7 @@ unsafe extern "C" fn sg_conn_request(
                 return 0;
             }
         };
-        let result = bindings::sg_original_conn_request(taker.as_ptr(), skb);
+        let result = bindings::sg_original_conn_request(sk, taker.as_ptr(), skb);
         if !core::ptr::eq(taker, home) {
             bindings::sg_cookies_follow(sk, taker.as_ptr());
         }
@@ -68,32 +68,44 @@ unsafe extern "C" fn sg_connection_comes(
     sk: *mut bindings::sock,
     skb: *mut bindings::sk_buff,
     fast_open: bool,
-) -> *mut bindings::sock {
-    // SAFETY: By the requirement, for the duration of the call and beyond.
+) -> bool {
+    // SAFETY: By the requirement, for the duration of the call.
     let guard = unsafe { callers_section() };
     // SAFETY: The kernel has the listener and the packet for the duration of the call.
     let (home, packet) = unsafe { (Sock::from_ptr(sk), Packet::from_ptr(skb)) };
     match home.hooked_member(guard) {
         Some((member, load)) => {
             stall::announce(member, load.queued);
-            if fast_open {
-                sk
-            } else {
-                rescue::handshake_complete(member, home, load, &packet, guard).as_ptr()
-            }
+            !fast_open && rescue::handshake_complete(member, load, &packet, guard)
         }
-        None => sk,
+        None => false,
     }
 }
 
 /// # Safety
 ///
-/// Called by `listener.c` when a member's socket ends. The hook is off the socket.
+/// Called by `ready.c` when a connection was queued with the listener, which may have been accepted by
+/// now, in an RCU read section.
+#[no_mangle]
+unsafe extern "C" fn sg_connection_queued(sk: *mut bindings::sock) {
+    // SAFETY: By the requirement, for the duration of the call.
+    let (sock, guard) = unsafe { (Sock::from_ptr(sk), callers_section()) };
+    if let Some(member) = sock.flagged_member(guard) {
+        stall::announce(member, sock.queued().saturating_sub(1));
+    }
+}
+
+/// # Safety
+///
+/// Called by `listener.c` when a member's socket ends, which gives up the member that
+/// [`Sock::attach`] was given. The hook is off the socket.
 #[no_mangle]
 unsafe extern "C" fn sg_member_gone(sk: *mut bindings::sock, member: *const c_void) {
-    // SAFETY: By the requirement. The member is there until the group lets go of it, which is
-    // what this call brings about.
-    let (sock, member) = unsafe { (Sock::from_ptr(sk), &*member.cast::<Member>()) };
+    // SAFETY: By the requirement.
+    let (sock, member) = unsafe {
+        let member = RcuArc::<Member>::from_raw(member.cast_mut().cast());
+        (Sock::from_ptr(sk), member)
+    };
     member.gone(sock);
 }
 

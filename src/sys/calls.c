@@ -22,6 +22,7 @@
 #include <net/ipv6.h>
 #include <net/sock.h>
 
+#include "hold.h"
 #include "shim.h"
 #include "sys.h"
 
@@ -48,40 +49,6 @@ static bool sg_calls_ours(const struct proto_ops *ops)
 	return ops == &sg_calls[0] || ops == &sg_calls[1];
 }
 
-/* Whether any group ever had its members' addresses shown. */
-static bool sg_rewriting;
-
-void sg_rewriting_begins(void)
-{
-	WRITE_ONCE(sg_rewriting, true);
-}
-
-/* Groups that are balanced. */
-static atomic_t sg_balanced = ATOMIC_INIT(0);
-
-void sg_count_balanced(_Bool more)
-{
-	atomic_add(more ? 1 : -1, &sg_balanced);
-}
-
-/*
- * The program would accept a connection: another one may come first. Before it
- * sees what there is, so that it sees that one.
- */
-static void sg_looks(struct sock *sk)
-{
-	if (atomic_read(&sg_balanced))
-		sg_member_looks(sk);
-}
-
-/* There was none. */
-static void sg_waits(struct sock *sk)
-{
-	/* Whoever empties the queue has called the member stalled before. */
-	smp_rmb();
-	sg_member_waits(sk);
-}
-
 static int sg_accept(struct socket *sock, struct socket *newsock,
 		     struct proto_accept_arg *arg)
 {
@@ -92,17 +59,9 @@ static int sg_accept(struct socket *sock, struct socket *newsock,
 	bool given;
 	int err;
 
-	/*
-	 * Who does not sleep has looked with poll(), or does not stop before
-	 * there is nothing more: siblings are not to be emptied for him.
-	 */
-	if (!(arg->flags & O_NONBLOCK))
-		sg_looks(sk);
-	if (reqsk_queue_empty(&inet_csk(sk)->icsk_accept_queue))
-		sg_waits(sk);
-	/* Before there is a connection that would be lost without memory. */
-	if (READ_ONCE(sg_rewriting) && newsock->file &&
-	    sg_member_rewrites(sk)) {
+	/* Before a connection is taken that would be lost without memory. */
+	if (sg_member_accepts(sk, !(arg->flags & O_NONBLOCK)) &&
+	    newsock->file) {
 		face = sg_face_new();
 		if (!face)
 			return -ENOMEM;
@@ -114,6 +73,7 @@ static int sg_accept(struct socket *sock, struct socket *newsock,
 		WRITE_ONCE(newsock->ops, orig);
 		module_put(THIS_MODULE);
 	}
+	sg_point("accept");
 	err = orig->accept(sock, newsock, arg);
 	given = !err && face && sg_face_give(face, sk, newsock);
 	if (!err) {
@@ -131,16 +91,16 @@ static int sg_accept(struct socket *sock, struct socket *newsock,
 static __poll_t sg_poll(struct file *file, struct socket *sock,
 			struct poll_table_struct *wait)
 {
+	const __poll_t input = EPOLLIN | EPOLLRDNORM;
 	struct sock *sk = sock->sk;
-	bool looks;
 	__poll_t mask;
 
-	looks = poll_requested_events(wait) & (EPOLLIN | EPOLLRDNORM);
-	if (looks)
-		sg_looks(sk);
+	/* First: who is woken from now on looks again. */
 	mask = sg_ops_of(sk)->poll(file, sock, wait);
-	if (looks && !(mask & EPOLLIN))
-		sg_waits(sk);
+	sg_point("poll");
+	if (poll_requested_events(wait) & input &&
+	    sg_member_polls(sk, mask & EPOLLIN))
+		mask |= input;
 	return mask;
 }
 
@@ -296,7 +256,8 @@ void sg_calls_uninstall(struct sock *sk)
 {
 	struct sg_hook *hook = sg_attached_hook(sk);
 
-	if (!hook || !hook->calls)
+	/* Who has closed it puts the module himself. */
+	if (!hook || !hook->calls || !sk->sk_socket)
 		return;
 	/* Unless they were replaced by others. */
 	if (sg_calls_ours(sk->sk_socket->ops))

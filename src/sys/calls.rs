@@ -8,8 +8,8 @@ use super::{
     rcu::callers_section, //
 };
 use crate::group::{
-    balance,
     leave,
+    look,
     stall,
     Member, //
 };
@@ -18,39 +18,22 @@ use kernel::{
     sync::rcu, //
 };
 
-/// There is a balanced group more, or one less: while there are any, each call that looks for
-/// connections tells so.
-pub(crate) fn count_balanced(more: bool) {
-    // SAFETY: It has no requirements.
-    unsafe { bindings::sg_count_balanced(more) };
-}
-
-/// A group is about to have its members' addresses shown: from now on each `accept()` asks.
-pub(crate) fn rewriting_begins() {
-    // SAFETY: It has no requirements.
-    unsafe { bindings::sg_rewriting_begins() };
+/// # Safety
+///
+/// Called by `calls.c`, with a socket of the caller's.
+#[no_mangle]
+unsafe extern "C" fn sg_member_polls(sk: *mut bindings::sock, readable: bool) -> bool {
+    // SAFETY: By the requirement, for the duration of the call.
+    look::polls(unsafe { Sock::from_ptr(sk) }, readable)
 }
 
 /// # Safety
 ///
 /// Called by `calls.c`, with a socket of the caller's that is not locked.
 #[no_mangle]
-unsafe extern "C" fn sg_member_looks(sk: *mut bindings::sock) {
+unsafe extern "C" fn sg_member_accepts(sk: *mut bindings::sock, sleeps: bool) -> bool {
     // SAFETY: By the requirement, for the duration of the call.
-    balance::looks(unsafe { Sock::from_ptr(sk) });
-}
-
-/// # Safety
-///
-/// Called by `calls.c`, with a socket of the caller's.
-#[no_mangle]
-unsafe extern "C" fn sg_member_waits(sk: *mut bindings::sock) {
-    let guard = rcu::read_lock();
-    // SAFETY: By the requirement, for the duration of the call.
-    let sock = unsafe { Sock::from_ptr(sk) };
-    if let Some(member) = sock.flagged_member(&guard) {
-        stall::waits(member, sock);
-    }
+    look::accepts(unsafe { Sock::from_ptr(sk) }, sleeps)
 }
 
 /// # Safety
@@ -64,18 +47,6 @@ unsafe extern "C" fn sg_member_listens(sk: *mut bindings::sock) {
     if let Some(member) = sock.flagged_member(&guard) {
         member.freed(&guard);
     }
-}
-
-/// # Safety
-///
-/// Called by `calls.c`, with a socket of the caller's.
-#[no_mangle]
-unsafe extern "C" fn sg_member_rewrites(sk: *mut bindings::sock) -> bool {
-    let guard = rcu::read_lock();
-    // SAFETY: By the requirement, for the duration of the call.
-    let sock = unsafe { Sock::from_ptr(sk) };
-    sock.flagged_member(&guard)
-        .is_some_and(|member| member.group().settings().rewrite())
 }
 
 /// # Safety

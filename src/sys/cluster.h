@@ -12,7 +12,7 @@ struct sg_device;
 struct sg_hooks;
 struct sk_buff;
 
-/* ---- packet.c: packets that netfilter shows ---- */
+/* ---- hooks.c: packets that netfilter shows ---- */
 
 /*
  * Has the packets of the namespace shown to the callbacks below, with @state;
@@ -26,8 +26,8 @@ void sg_hooks_unregister(struct sg_hooks *hooks);
 enum sg_verdict { SG_VERDICT_ACCEPT, SG_VERDICT_STOLEN };
 
 /*
- * Callbacks in Rust; RCU read section, bottom halves off in sg_packet_in(). The
- * packet begins with its IP header or its ARP header, which is in its linear
+ * Callbacks in Rust; RCU read section, bottom halves off in sg_packet_in()
+ * and sg_packet_received(). The packet begins with its IP header or its ARP header, which is in its linear
  * part.
  *
  * Whether a packet may be one for sg_packet_in(), to an address of which @tail is
@@ -35,12 +35,14 @@ enum sg_verdict { SG_VERDICT_ACCEPT, SG_VERDICT_STOLEN };
  */
 _Bool sg_packet_concerns(const void *state, unsigned int tail);
 enum sg_verdict sg_packet_in(void *state, struct sk_buff *skb);
+/* The same for one that this machine is about to receive. */
+enum sg_verdict sg_packet_received(void *state, struct sk_buff *skb);
 enum sg_verdict sg_arp_in(void *state, struct sk_buff *skb);
 enum sg_verdict sg_arp_out(void *state, struct sk_buff *skb);
 /* An ICMPv6 packet that leaves this machine. */
 enum sg_verdict sg_icmpv6_out(void *state, struct sk_buff *skb);
 
-/* What is done with the packets; RCU read section. */
+/* ---- packet.c: what is done with the packets; RCU read section ---- */
 
 /*
  * The first bytes of a packet, how many there are in one piece, and how many in
@@ -55,6 +57,18 @@ _Bool sg_skb_write(struct sk_buff *skb, unsigned int at, const void *from,
 		   unsigned int len);
 /* Index of its device. */
 unsigned int sg_skb_device(const struct sk_buff *skb);
+/*
+ * Whether it came by another device than the one with this index, and not by a
+ * loopback device, but in the same VRF, or also in none. False if there is no
+ * device with this index.
+ */
+_Bool sg_skb_came_beside(struct net *net, const struct sk_buff *skb,
+			 unsigned int index);
+/*
+ * Whether this machine would receive it: its routes lead here, and the validation
+ * of the source (rp_filter, IPv4) lets it pass.
+ */
+_Bool sg_skb_would_be_received(struct sk_buff *skb, _Bool ipv6);
 /* Whether its frame was for many machines. */
 _Bool sg_skb_is_for_many(const struct sk_buff *skb);
 /* It is for this machine, whatever its MAC address. */
@@ -73,7 +87,7 @@ enum sg_gathered {
 /* Has the module that does it for IPv6 be there. Process context. */
 int sg_gather_get(void);
 void sg_gather_put(void);
-/* Bottom halves off, in sg_packet_in(). */
+/* Bottom halves off, in one of these two. */
 enum sg_gathered sg_gather(struct net *net, struct sk_buff *skb, _Bool ipv6);
 
 struct sg_flow;
@@ -102,6 +116,47 @@ struct sk_buff *sg_skb_copy(struct sk_buff *skb);
  */
 struct sk_buff *sg_skb_copy_syn(struct net *net, struct sk_buff *skb);
 
+/* ---- conntrack.c: flows of services behind NAT ---- */
+
+/* One end of a TCP flow: what it has sent, and its widest window; 0: not known. */
+struct sg_tracked_end {
+	unsigned int	next;
+	unsigned int	window;
+};
+
+/**
+ * struct sg_tracked - what conntrack knows of a TCP flow
+ * @translated: its packets are sent to another address or port (DNAT)
+ * @answered: the service has sent something
+ * @liberal: sequence numbers are not followed, or are changed on the way
+ * @state: enum tcp_conntrack
+ * @client: who has begun it
+ * @server: who was reached
+ */
+struct sg_tracked {
+	_Bool		translated;
+	_Bool		answered;
+	_Bool		liberal;
+	unsigned char	state;
+	struct sg_tracked_end client;
+	struct sg_tracked_end server;
+};
+
+/* As long as somebody asks, conntrack stays if it is there. Never loads it. Process context. */
+void sg_conntrack_get(void);
+/* A grace period passes, if it was the last one. Process context. */
+void sg_conntrack_put(void);
+/* Has conntrack be asked as well that is loaded later. Process context. */
+int sg_conntrack_watch(void);
+void sg_conntrack_unwatch(void);
+/*
+ * What it knows of a flow whose first packet went the same way, in the zone that the
+ * raw tables gave the packet, which is none if it came in a tunnel; false if nothing,
+ * or without conntrack. RCU read section.
+ */
+_Bool sg_conntrack_find(struct net *net, const struct sk_buff *skb,
+			const struct sg_flow *flow, struct sg_tracked *tracked);
+
 /* ---- device.c: what a device does for a cluster IP; process context ---- */
 
 void sg_rtnl_lock(void);
@@ -111,7 +166,7 @@ void sg_device_disable_lro(struct net *net, unsigned int index);
 
 /*
  * A device with Ethernet addresses of this index, whose reference is kept; or an
- * error pointer: -ENODEV, -ENOMEM. RTNL.
+ * error pointer: -ENODEV, -ENOMEM, -EMEDIUMTYPE of a VRF. RTNL.
  */
 struct sg_device *sg_device_get(struct net *net, unsigned int index);
 void sg_device_put(struct sg_device *device);
@@ -134,8 +189,15 @@ void sg_devices_unwatch(void);
 
 /* Callbacks in Rust; RTNL. */
 
-/* The device is about to be gone from the namespace. */
-void sg_device_gone(const struct net *net, unsigned int index);
+/* As many bytes as a device's name may have. */
+#define SG_DEVICE_NAME	16
+
+/* The device is about to be gone from the namespace; whether to @tell it. */
+void sg_device_gone(const struct net *net, unsigned int index,
+		    const unsigned char (*name)[SG_DEVICE_NAME], _Bool tell);
+/* There is a device of this name: a new one, or it is up or called so now. */
+void sg_device_came(const struct net *net, unsigned int index,
+		    const unsigned char (*name)[SG_DEVICE_NAME]);
 /* The device is up, has another MAC address, or is to say again who it is. */
 void sg_device_moved(const struct net *net, unsigned int index);
 
@@ -147,8 +209,11 @@ unsigned long long sg_skb_source_mac(const struct sk_buff *skb);
 unsigned long long sg_skb_neighbour_mac(const struct sk_buff *skb,
 					const unsigned char *address,
 					_Bool ipv6);
-/* Answers an ARP request from @peer for @address with the device's own MAC. */
-void sg_arp_answer(const struct sk_buff *skb, const unsigned char *address,
+/*
+ * Answers an ARP request from @peer for @address with the device's own MAC. What
+ * the peer's is it learns if the kernel would.
+ */
+void sg_arp_answer(struct sk_buff *skb, const unsigned char *address,
 		   const unsigned char *peer, const unsigned char *peer_mac);
 /*
  * The same for a neighbour solicitation. One without a sender's MAC address is
@@ -159,6 +224,13 @@ void sg_nd_answer(const struct sk_buff *skb, const unsigned char *address,
 /* An IPv4 address of the packet's device; false if it has no more. */
 _Bool sg_arp_source(const struct sk_buff *skb, unsigned int index,
 		    unsigned char *address);
+/*
+ * Index of the device by which a machine is a neighbour, as routes say: the one
+ * with this index if it is, else another one of the same VRF; that one if there is
+ * no such route. RCU read section.
+ */
+unsigned int sg_neighbour_device(struct net *net, unsigned int index,
+				 const unsigned char *address, _Bool ipv6);
 /*
  * Whether the checksum of an ICMP packet is right, or of an ICMPv6 packet without
  * extension headers.
@@ -179,12 +251,14 @@ _Bool sg_nd_write(struct sk_buff *skb, unsigned int at, const void *from,
  * struct sg_hop - where a packet is to go
  * @ipv6: of which family the addresses are
  * @protocol: what stands behind the IP header
+ * @device: index of the one that packets come by, in whose VRF the node is
  * @to: the node's address
  * @from: this machine's, or zero
  */
 struct sg_hop {
 	_Bool		ipv6;
 	unsigned char	protocol;
+	unsigned int	device;
 	unsigned char	to[16];
 	unsigned char	from[16];
 };
@@ -206,6 +280,8 @@ struct dst_entry *sg_route_find(struct sg_route *route, struct net *net,
 unsigned int sg_path_mtu(const struct dst_entry *dst);
 void sg_path_put(struct dst_entry *dst);
 
+/* Whether its device has merged it of several (LRO), which a warning tells. */
+_Bool sg_skb_is_merged(const struct sk_buff *skb);
 /* Whether its sender allows routers to fragment it. */
 _Bool sg_skb_may_be_cut(const struct sk_buff *skb, _Bool ipv6);
 /* Whether it was put together of fragments, and is cut again as it was. */
@@ -218,14 +294,18 @@ _Bool sg_skb_exceeds(const struct sk_buff *skb, _Bool ipv6, unsigned int mtu);
 void sg_tell_too_big(struct sk_buff *skb, _Bool ipv6, unsigned int mtu);
 /* The same for one that had so many hops as it may. */
 void sg_tell_exceeded(struct sk_buff *skb, _Bool ipv6);
-/* How long a packet may be that is sent by the device that this one came by. */
-unsigned int sg_skb_device_mtu(const struct sk_buff *skb);
 /*
- * Sends it by the device that it came by, to the MAC address of a neighbour,
+ * How long a packet may be that is sent by the device with this index, or by its
+ * own if there is none.
+ */
+unsigned int sg_skb_device_mtu(struct net *net, const struct sk_buff *skb,
+			       unsigned int index);
+/*
+ * Sends it by the device with this index, to the MAC address of a neighbour,
  * with one hop less. The packet is gone.
  */
 void sg_send_near(struct net *net, struct sk_buff *skb, _Bool ipv6,
-		  const unsigned char *to);
+		  unsigned int device, const unsigned char *to);
 
 /**
  * struct sg_tunnel - what is put around a packet
@@ -253,14 +333,20 @@ void sg_path_shrinks(struct net *net, struct sk_buff *skb, unsigned int at,
 
 /* ---- unwrap.c: from other nodes; bottom halves off ---- */
 
+/*
+ * Whether the packet came by a device by which this machine would send to its
+ * source, or out of IPsec.
+ */
+_Bool sg_skb_came_by_way_back(struct net *net, struct sk_buff *skb,
+			      _Bool ipv6);
 /* Whether IPsec's policies allow the packet to come in. */
 _Bool sg_skb_passes_ipsec(struct sk_buff *skb, _Bool ipv6);
 /*
- * Takes so many bytes of headers off; false if what is in it is no IP packet, or
- * without memory.
+ * Takes so many bytes of headers off; false if what is in it is no IP packet,
+ * without memory, or if conntrack has no room for the tunnel.
  */
-_Bool sg_skb_unwrap(struct sk_buff *skb, unsigned int headers, _Bool outer6,
-		    _Bool inner6);
+_Bool sg_skb_unwrap(struct net *net, struct sk_buff *skb, unsigned int headers,
+		    _Bool outer6, _Bool inner6);
 /*
  * Has this machine receive it, as if it had come by its device; if it is the
  * @last, it has no copy made by sg_skb_copy_syn().

@@ -5,7 +5,7 @@
 use super::{
     bindings,
     errno,
-    netlink::{Dump, Request}, //
+    netlink::{Dump, DumpStart, Request}, //
 };
 use crate::{
     cluster,
@@ -103,6 +103,17 @@ unsafe extern "C" fn service_group_nl_cluster_get_doit(
     info: *mut bindings::genl_info,
 ) -> c_int {
     errno(cluster::report::one(&Request { skb, info }))
+}
+
+/// # Safety
+///
+/// Called by generic netlink.
+#[no_mangle]
+unsafe extern "C" fn service_group_nl_cluster_get_start(
+    cb: *mut bindings::netlink_callback,
+) -> c_int {
+    cluster::report::before_all(&mut DumpStart { cb });
+    0
 }
 
 /// # Safety

@@ -56,6 +56,9 @@ struct sg_device *sg_device_get(struct net *net, unsigned int index)
 	if (!dev || dev->type != ARPHRD_ETHER || dev->addr_len != ETH_ALEN ||
 	    dev->reg_state != NETREG_REGISTERED)
 		return ERR_PTR(-ENODEV);
+	/* Its packets were decided about by the device that they came by. */
+	if (netif_is_l3_master(dev))
+		return ERR_PTR(-EMEDIUMTYPE);
 	device = kzalloc(sizeof(*device), GFP_KERNEL_ACCOUNT);
 	if (!device)
 		return ERR_PTR(-ENOMEM);
@@ -149,16 +152,28 @@ void sg_device_announce_ipv6(const struct sg_device *device,
 		      false, true, true);
 }
 
+/* Nobody is told any more, as the module goes. */
+static _Bool sg_devices_unwatched;
+
 static int sg_device_event(struct notifier_block *block, unsigned long event,
 			   void *info)
 {
 	const struct net_device *dev = netdev_notifier_info_to_dev(info);
+	unsigned char name[SG_DEVICE_NAME] = {};
 
+	strscpy_pad(name, dev->name, sizeof(name));
 	switch (event) {
 	case NETDEV_UNREGISTER:
-		sg_device_gone(dev_net(dev), dev->ifindex);
+		sg_device_gone(dev_net(dev), dev->ifindex, &name,
+			       !READ_ONCE(sg_devices_unwatched));
+		break;
+	case NETDEV_REGISTER:
+	case NETDEV_CHANGENAME:
+		sg_device_came(dev_net(dev), dev->ifindex, &name);
 		break;
 	case NETDEV_UP:
+		sg_device_came(dev_net(dev), dev->ifindex, &name);
+		fallthrough;
 	case NETDEV_CHANGEMTU:
 	case NETDEV_CHANGEADDR:
 	case NETDEV_NOTIFY_PEERS:
@@ -179,5 +194,6 @@ int sg_devices_watch(void)
 
 void sg_devices_unwatch(void)
 {
+	WRITE_ONCE(sg_devices_unwatched, true);
 	unregister_netdevice_notifier(&sg_device_notifier);
 }

@@ -4,14 +4,21 @@
 
 use super::{
     bindings,
+    conntrack::ConntrackWatch,
     netns::Net, //
 };
 use crate::logic::cluster::flow::Address;
-use core::ptr::NonNull;
+use core::{
+    mem::ManuallyDrop,
+    ptr::NonNull, //
+};
 use kernel::{
     error::{from_err_ptr, to_result},
     prelude::*, //
 };
+
+/// What a device is called, with zeros behind.
+pub(crate) type DeviceName = [u8; 16];
 
 /// Evidence that no device comes or goes.
 pub(crate) struct Rtnl(());
@@ -52,7 +59,8 @@ unsafe impl Send for Device {}
 unsafe impl Sync for Device {}
 
 impl Device {
-    /// The device of this index, an Ethernet one. `ENODEV` if there is none.
+    /// The device of this index, an Ethernet one. `ENODEV` if there is none, `EMEDIUMTYPE`
+    /// if it is a VRF.
     pub(crate) fn new(net: Net<'_>, index: u32, _rtnl: &Rtnl) -> Result<Self> {
         // SAFETY: The namespace is there, and the lock is held.
         let device = from_err_ptr(unsafe { bindings::sg_device_get(net.as_ptr(), index) })?;
@@ -103,13 +111,17 @@ impl Drop for Device {
 }
 
 /// Has cluster IPs be told of devices that go, or come up.
-pub(crate) struct DeviceWatch(());
+pub(crate) struct DeviceWatch {
+    _conntrack: ConntrackWatch,
+}
 
 impl DeviceWatch {
-    pub(crate) fn new() -> Result<Self> {
+    pub(crate) fn new(conntrack: ConntrackWatch) -> Result<Self> {
         // SAFETY: Called once, when the module is loaded, after namespaces have their state.
         to_result(unsafe { bindings::sg_devices_watch() })?;
-        Ok(Self(()))
+        Ok(Self {
+            _conntrack: conntrack,
+        })
     }
 }
 
@@ -124,10 +136,31 @@ impl Drop for DeviceWatch {
 ///
 /// Called by `device.c`, under RTNL.
 #[no_mangle]
-unsafe extern "C" fn sg_device_gone(net: *const bindings::net, index: c_uint) {
-    // SAFETY: A device's namespace is there.
-    let net = unsafe { Net::from_ptr(net.cast_mut()) };
-    net.clusters().device_gone(index);
+unsafe extern "C" fn sg_device_gone(
+    net: *const bindings::net,
+    index: c_uint,
+    name: *const DeviceName,
+    tell: bool,
+) {
+    // SAFETY: A device's namespace is there, and so is its name.
+    let (net, name) = unsafe { (Net::from_ptr(net.cast_mut()), *name) };
+    net.clusters().device_gone(index, name, tell);
+}
+
+/// # Safety
+///
+/// Called by `device.c`, under RTNL.
+#[no_mangle]
+unsafe extern "C" fn sg_device_came(
+    net: *const bindings::net,
+    index: c_uint,
+    name: *const DeviceName,
+) {
+    // SAFETY: A device's namespace is there, and so is its name.
+    let (net, name) = unsafe { (Net::from_ptr(net.cast_mut()), &*name) };
+    // It is the caller's, who unlocks it.
+    let rtnl = ManuallyDrop::new(Rtnl(()));
+    net.clusters().device_came(index, name, &rtnl);
 }
 
 /// # Safety

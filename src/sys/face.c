@@ -14,7 +14,6 @@
  * for is told again. Whoever else replaces them (ovpn does) keeps the module for
  * ever.
  */
-#include <linux/delay.h>
 #include <linux/hashtable.h>
 #include <linux/in6.h>
 #include <linux/module.h>
@@ -50,9 +49,6 @@ static DEFINE_SPINLOCK(sg_faces_lock);
 
 /* IPv4, IPv6. */
 static struct proto_ops sg_face_ops[2];
-
-/* Calls that may sleep in here while the socket gives the module up. */
-static atomic_t sg_face_inside;
 
 static bool sg_face_ipv6(const struct sock *sk)
 {
@@ -107,8 +103,9 @@ static void sg_face_show(const struct sock *sk, struct sockaddr *address)
 
 /*
  * Another thread may give up the operations, and with them the module, while
- * this one sleeps. Unloading waits: for those who have read the operations, then
- * for those who are inside, then for those who have just left.
+ * this one sleeps, and be it for ever: so each call holds the module. One that has
+ * read the operations when they were given up, and the module was about to be
+ * unloaded, is refused; for that one, and who has just left, unloading waits.
  */
 static int sg_face_getname(struct socket *sock, struct sockaddr *address,
 			   int peer)
@@ -116,11 +113,12 @@ static int sg_face_getname(struct socket *sock, struct sockaddr *address,
 	const struct sock *sk = sock->sk;
 	int len;
 
-	atomic_inc(&sg_face_inside);
+	if (!try_module_get(THIS_MODULE))
+		return -EAGAIN;
 	len = sg_ops_of(sk)->getname(sock, address, peer);
 	if (len >= 0 && !peer)
 		sg_face_show(sk, address);
-	atomic_dec(&sg_face_inside);
+	module_put(THIS_MODULE);
 	return len;
 }
 
@@ -142,14 +140,15 @@ static int sg_face_setsockopt(struct socket *sock, int level, int name,
 	const struct proto_ops *orig;
 	int err;
 
-	atomic_inc(&sg_face_inside);
+	if (!try_module_get(THIS_MODULE))
+		return -EAGAIN;
 	orig = sg_ops_of(sk);
 	if (sg_replaces_ops(level, name)) {
 		sg_ops_give_back(sock, orig);
 		sg_face_forget(sk);
 	}
 	err = orig->setsockopt(sock, level, name, value, len);
-	atomic_dec(&sg_face_inside);
+	module_put(THIS_MODULE);
 	return err;
 }
 
@@ -168,13 +167,6 @@ void sg_faces_init(void)
 #if IS_ENABLED(CONFIG_IPV6)
 	sg_face_fill(&sg_face_ops[1], &inet6_stream_ops);
 #endif
-}
-
-void sg_faces_drain(void)
-{
-	while (atomic_read(&sg_face_inside))
-		msleep(1);
-	synchronize_rcu_tasks();
 }
 
 #if IS_ENABLED(CONFIG_IPV6)

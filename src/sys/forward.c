@@ -16,6 +16,7 @@
 #include <net/ip6_route.h>
 #include <net/ip_tunnels.h>
 #include <net/ipv6.h>
+#include <net/l3mdev.h>
 #include <net/route.h>
 #include <net/xfrm.h>
 
@@ -85,6 +86,8 @@ static struct dst_entry *sg_route_ipv4(struct sg_route *route, struct net *net,
 	if (!dst) {
 		memcpy(&fl4.daddr, hop->to, sizeof(fl4.daddr));
 		memcpy(&fl4.saddr, hop->from, sizeof(fl4.saddr));
+		fl4.flowi4_oif = l3mdev_master_ifindex_by_index(net,
+								hop->device);
 		dst = sg_look_up_ipv4(net, &fl4);
 		if (!dst)
 			return NULL;
@@ -104,6 +107,8 @@ static struct dst_entry *sg_route_ipv6(struct sg_route *route, struct net *net,
 	if (!dst) {
 		memcpy(&fl6.daddr, hop->to, sizeof(fl6.daddr));
 		memcpy(&fl6.saddr, hop->from, sizeof(fl6.saddr));
+		fl6.flowi6_oif = l3mdev_master_ifindex_by_index(net,
+								hop->device);
 		dst = sg_look_up_ipv6(net, &fl6);
 		if (!dst)
 			return NULL;
@@ -128,6 +133,11 @@ unsigned int sg_path_mtu(const struct dst_entry *dst)
 void sg_path_put(struct dst_entry *dst)
 {
 	dst_release(dst);
+}
+
+_Bool sg_skb_is_merged(const struct sk_buff *skb)
+{
+	return skb_warn_if_lro(skb);
 }
 
 _Bool sg_skb_may_be_cut(const struct sk_buff *skb, _Bool ipv6)
@@ -165,16 +175,28 @@ _Bool sg_skb_exceeds(const struct sk_buff *skb, _Bool ipv6, unsigned int mtu)
 	return skb->len > mtu;
 }
 
-unsigned int sg_skb_device_mtu(const struct sk_buff *skb)
+static struct net_device *sg_out_device(struct net *net,
+					const struct sk_buff *skb,
+					unsigned int index)
 {
-	return READ_ONCE(skb->dev->mtu);
+	if (likely(skb->dev->ifindex == index))
+		return skb->dev;
+	return dev_get_by_index_rcu(net, index);
+}
+
+unsigned int sg_skb_device_mtu(struct net *net, const struct sk_buff *skb,
+			       unsigned int index)
+{
+	const struct net_device *dev = sg_out_device(net, skb, index);
+
+	return READ_ONCE((dev ?: skb->dev)->mtu);
 }
 
 /* Whether it leaves by its device as it is. */
 static _Bool sg_is_one_frame(const struct sk_buff *skb, _Bool ipv6)
 {
 	return !sg_skb_was_cut(skb, ipv6) &&
-	       !sg_skb_exceeds(skb, ipv6, sg_skb_device_mtu(skb));
+	       !sg_skb_exceeds(skb, ipv6, READ_ONCE(skb->dev->mtu));
 }
 
 /* An error is sent from where the packet would have gone. */
@@ -206,13 +228,15 @@ void sg_tell_exceeded(struct sk_buff *skb, _Bool ipv6)
 void sg_path_shrinks(struct net *net, struct sk_buff *skb, unsigned int at,
 		     _Bool ipv6, unsigned int mtu)
 {
+	int vrf = l3mdev_master_ifindex_rcu(skb->dev);
+
 	/* It is looked for where the packet begins. */
 	__skb_pull(skb, at);
 	if (ipv6)
-		ip6_update_pmtu(skb, net, htonl(mtu), 0, 0,
+		ip6_update_pmtu(skb, net, htonl(mtu), vrf, 0,
 				sock_net_uid(net, NULL));
 	else
-		ipv4_update_pmtu(skb, net, mtu, 0, IPPROTO_IPIP);
+		ipv4_update_pmtu(skb, net, mtu, vrf, IPPROTO_IPIP);
 	__skb_push(skb, at);
 }
 
@@ -220,6 +244,7 @@ void sg_path_shrinks(struct net *net, struct sk_buff *skb, unsigned int at,
 static _Bool sg_prepare(struct sk_buff *skb, unsigned int headers)
 {
 	skb_orphan(skb);
+	nf_reset_ct(skb);
 	skb_forward_csum(skb);
 	skb_clear_tstamp(skb);
 	if (!skb_cow_head(skb, headers))
@@ -262,12 +287,19 @@ static void sg_send_near_cut(struct net *net, struct sk_buff *skb, _Bool ipv6,
 }
 
 void sg_send_near(struct net *net, struct sk_buff *skb, _Bool ipv6,
-		  const unsigned char *to)
+		  unsigned int device, const unsigned char *to)
 {
-	_Bool one_frame = sg_is_one_frame(skb, ipv6);
+	struct net_device *dev = sg_out_device(net, skb, device);
 	struct in6_addr ip6;
+	_Bool one_frame;
 	__be32 ip;
 
+	if (!dev) {
+		kfree_skb_reason(skb, SKB_DROP_REASON_DEV_READY);
+		return;
+	}
+	skb->dev = dev;
+	one_frame = sg_is_one_frame(skb, ipv6);
 	if (!sg_prepare(skb, LL_RESERVED_SPACE(skb->dev)))
 		return;
 	if (ipv6)

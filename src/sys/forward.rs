@@ -19,6 +19,8 @@ pub(crate) struct Hop {
     pub(crate) from: Option<Address>,
     /// What stands behind the IP header.
     pub(crate) protocol: u8,
+    /// Index of the device that packets come by.
+    pub(crate) device: u32,
 }
 
 /// The way to a node, which is looked up anew when routing tables have changed.
@@ -48,6 +50,7 @@ impl Route {
         let numbers = bindings::sg_hop {
             ipv6: hop.to.is_ipv6(),
             protocol: hop.protocol,
+            device: hop.device,
             to: hop.to.to_bytes(),
             from: hop.from.map_or([0; 16], |from| from.to_bytes()),
         };
@@ -132,6 +135,12 @@ impl Drop for Path<'_> {
 }
 
 impl<'a> Packet<'a> {
+    /// Whether its device has merged it of several, and nobody can tell of which.
+    pub(crate) fn is_merged(&self) -> bool {
+        // SAFETY: The packet is there.
+        unsafe { bindings::sg_skb_is_merged(self.as_ptr()) }
+    }
+
     /// Whether its sender allows it to be fragmented on its way.
     pub(crate) fn may_be_cut(&self, ipv6: bool) -> bool {
         // SAFETY: The packet is there.
@@ -170,18 +179,26 @@ impl<'a> Packet<'a> {
         self.lose()
     }
 
-    /// How long a packet may be that leaves by the device that this one came by.
-    pub(crate) fn device_mtu(&self) -> u32 {
-        // SAFETY: The packet is there.
-        unsafe { bindings::sg_skb_device_mtu(self.as_ptr()) }
+    /// How long a packet may be that leaves by the device with this index.
+    pub(crate) fn device_mtu(&self, net: Net<'_>, index: u32) -> u32 {
+        // SAFETY: The packet and the namespace are there.
+        unsafe { bindings::sg_skb_device_mtu(net.as_ptr(), self.as_ptr(), index) }
     }
 
-    /// Sends it to a neighbour on its device, with one hop less than it may still have.
-    pub(crate) fn send_near(self, net: Net<'_>, to: &Address) -> Verdict {
+    /// Sends it to a neighbour on the device with this index, with one hop less than it may still
+    /// have.
+    pub(crate) fn send_near(self, net: Net<'_>, index: u32, to: &Address) -> Verdict {
         let (bytes, ipv6) = (to.to_bytes(), to.is_ipv6());
+        let (net, skb) = (net.as_ptr(), self.into_raw());
         // SAFETY: Ownership is given up; the namespace and the bytes are there.
-        unsafe { bindings::sg_send_near(net.as_ptr(), self.into_raw(), ipv6, bytes.as_ptr()) };
+        unsafe { bindings::sg_send_near(net, skb, ipv6, index, bytes.as_ptr()) };
         Self::stolen()
+    }
+
+    /// Whether it came by a device by which this machine would send to its source.
+    pub(crate) fn came_by_way_back(&self, net: Net<'_>, ipv6: bool) -> bool {
+        // SAFETY: The packet and the namespace are there.
+        unsafe { bindings::sg_skb_came_by_way_back(net.as_ptr(), self.as_ptr(), ipv6) }
     }
 
     /// Whether IPsec's policies allow it to come in.
@@ -194,12 +211,14 @@ impl<'a> Packet<'a> {
     /// or no memory, it is lost.
     pub(crate) fn unwrapped(
         self,
+        net: Net<'_>,
         headers: u32,
         outer6: bool,
         inner6: bool,
     ) -> Result<Self, Verdict> {
-        // SAFETY: The packet is there.
-        match unsafe { bindings::sg_skb_unwrap(self.as_ptr(), headers, outer6, inner6) } {
+        let (net, skb) = (net.as_ptr(), self.as_ptr());
+        // SAFETY: The packet and the namespace are there.
+        match unsafe { bindings::sg_skb_unwrap(net, skb, headers, outer6, inner6) } {
             true => Ok(self),
             false => Err(self.lose()),
         }

@@ -4,6 +4,7 @@
 
 use super::{
     bindings,
+    conntrack::Conntrack,
     netns::Net,
     packet::{Packet, Verdict},
     rcu::callers_section, //
@@ -21,7 +22,11 @@ use kernel::prelude::*;
 /// # Invariants
 ///
 /// The pointer comes from `sg_hooks_register()`, and is owned.
-pub(crate) struct Hooks(NonNull<bindings::sg_hooks>);
+pub(crate) struct Hooks {
+    hooks: NonNull<bindings::sg_hooks>,
+    /// Asked about packets.
+    _conntrack: Conntrack,
+}
 
 // SAFETY: They may be unregistered from any process.
 unsafe impl Send for Hooks {}
@@ -39,7 +44,10 @@ impl Hooks {
         let hooks =
             unsafe { bindings::sg_hooks_register(net.as_ptr(), clusters.cast_mut().cast()) };
         // INVARIANT: They were just registered.
-        NonNull::new(hooks).map(Self).ok_or(ENOMEM)
+        Ok(Self {
+            hooks: NonNull::new(hooks).ok_or(ENOMEM)?,
+            _conntrack: Conntrack::new(),
+        })
     }
 
     /// Hooks of the namespace that these are the cluster IPs of. Process context.
@@ -53,7 +61,7 @@ impl Hooks {
 impl Drop for Hooks {
     fn drop(&mut self) {
         // SAFETY: By the invariant.
-        unsafe { bindings::sg_hooks_unregister(self.0.as_ptr()) };
+        unsafe { bindings::sg_hooks_unregister(self.hooks.as_ptr()) };
     }
 }
 
@@ -78,7 +86,7 @@ impl Drop for Gatherer {
 
 /// # Safety
 ///
-/// Called by `packet.c`, with what [`Hooks::new`] was given.
+/// Called by `hooks.c`, with what [`Hooks::new`] was given.
 #[no_mangle]
 unsafe extern "C" fn sg_packet_concerns(state: *const c_void, tail: c_uint) -> bool {
     // SAFETY: By the requirement, and that of `Hooks::new()`: netfilter calls in a read section.
@@ -88,7 +96,7 @@ unsafe extern "C" fn sg_packet_concerns(state: *const c_void, tail: c_uint) -> b
 
 /// # Safety
 ///
-/// Called by `packet.c`, with what [`Hooks::new`] was given.
+/// Called by `hooks.c`, with what [`Hooks::new`] was given.
 #[no_mangle]
 unsafe extern "C" fn sg_packet_in(
     state: *mut c_void,
@@ -96,6 +104,18 @@ unsafe extern "C" fn sg_packet_in(
 ) -> bindings::sg_verdict {
     // SAFETY: By the requirement.
     unsafe { show(state, skb, packet::incoming) }
+}
+
+/// # Safety
+///
+/// Called by `hooks.c`, with what [`Hooks::new`] was given.
+#[no_mangle]
+unsafe extern "C" fn sg_packet_received(
+    state: *mut c_void,
+    skb: *mut bindings::sk_buff,
+) -> bindings::sg_verdict {
+    // SAFETY: By the requirement.
+    unsafe { show(state, skb, packet::received) }
 }
 
 /// Has something done about a packet.
@@ -122,7 +142,7 @@ unsafe fn show(
 
 /// # Safety
 ///
-/// Called by `packet.c`, with what [`Hooks::new`] was given.
+/// Called by `hooks.c`, with what [`Hooks::new`] was given.
 #[no_mangle]
 unsafe extern "C" fn sg_arp_in(
     state: *mut c_void,
@@ -134,7 +154,7 @@ unsafe extern "C" fn sg_arp_in(
 
 /// # Safety
 ///
-/// Called by `packet.c`, with what [`Hooks::new`] was given.
+/// Called by `hooks.c`, with what [`Hooks::new`] was given.
 #[no_mangle]
 unsafe extern "C" fn sg_arp_out(
     state: *mut c_void,
@@ -146,7 +166,7 @@ unsafe extern "C" fn sg_arp_out(
 
 /// # Safety
 ///
-/// Called by `packet.c`, with what [`Hooks::new`] was given.
+/// Called by `hooks.c`, with what [`Hooks::new`] was given.
 #[no_mangle]
 unsafe extern "C" fn sg_icmpv6_out(
     state: *mut c_void,

@@ -11,12 +11,14 @@
  * references to the module, carries the hook, and says when the socket goes.
  *
  * Order of the fields, which lockless readers rely on. A socket is flagged
- * first; it gets the hook and the operations a grace period later, if it has
- * ever listened. So a child that is copied from a live listener either has the
- * flag, and is stripped of everything, or has nothing. Leaving takes the
- * operations and the hook, but not the flag: what reads icsk_ulp_ops on a live
- * socket without its lock, as getsockopt(TCP_ULP) does, does not expect it to
- * go.
+ * first, and carries a hook from then on; it is armed, with the operations, a
+ * grace period later, if it has ever listened. So a child that is copied from a
+ * live listener either has the flag, and is stripped of everything, or has no
+ * operations of ours. What is armed behaves as any other socket until the hook is
+ * given a member, which takes no lock of the socket: so forming a group cannot
+ * fail, or wait, half-way. Leaving takes the operations and the member, but not the
+ * flag: what reads icsk_ulp_ops on a live socket without its lock, as
+ * getsockopt(TCP_ULP) does, does not expect it to go.
  */
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -27,6 +29,7 @@
 #include <net/netlink.h>
 #include <net/tcp.h>
 
+#include "hold.h"
 #include "shim.h"
 #include "sys.h"
 
@@ -67,33 +70,21 @@ _Bool sg_hooked(const struct sock *sk)
 	return sg_af_ops_of(sk);
 }
 
-struct sg_hook *sg_hook_alloc(struct sock *sk)
+_Bool sg_has_left(const struct sock *sk)
 {
-	struct sg_hook *hook = kzalloc(sizeof(*hook), GFP_KERNEL_ACCOUNT);
+	const struct sg_hook *hook = sg_attached_hook(sk);
 
-	if (hook)
-		hook->sk = sk;
-	return hook;
+	return hook && hook->left;
 }
 
-void sg_hook_set_member(struct sg_hook *hook, const void *member)
+_Bool sg_has_calls(const struct sock *sk)
 {
-	hook->member = member;
-}
+	const struct sg_hook *hook;
 
-void sg_hook_free(struct sg_hook *hook)
-{
-	kfree(hook);
-}
-
-struct sock *sg_hook_sock(const struct sg_hook *hook)
-{
-	return hook->sk;
-}
-
-_Bool sg_hook_has_calls(const struct sg_hook *hook)
-{
-	return READ_ONCE(hook->calls);
+	if (!sg_flagged(sk))
+		return false;
+	hook = rcu_dereference(inet_csk(sk)->icsk_ulp_data);
+	return hook && READ_ONCE(hook->calls);
 }
 
 const void *sg_hooked_member(const struct sock *sk, struct sg_load *load)
@@ -104,10 +95,11 @@ const void *sg_hooked_member(const struct sock *sk, struct sg_load *load)
 		return NULL;
 	load->queued = READ_ONCE(sk->sk_ack_backlog);
 	load->half_open = inet_csk_reqsk_queue_len(sk);
-	load->backlog = READ_ONCE(sk->sk_max_ack_backlog);
-	/* NULL if the socket has left or ended since; never another protocol's. */
+	load->backlog = sg_backlog(sk);
+	/* NULL if the socket has ended since; never another protocol's. */
 	hook = rcu_dereference(inet_csk(sk)->icsk_ulp_data);
-	return hook ? hook->member : NULL;
+	/* NULL if it has left, or is not in its group yet. */
+	return hook ? smp_load_acquire(&hook->member) : NULL;
 }
 
 const void *sg_flagged_member(const struct sock *sk)
@@ -127,7 +119,7 @@ const void *sg_attached_member(const struct sock *sk)
 {
 	const struct sg_hook *hook = sg_attached_hook(sk);
 
-	return hook ? hook->member : NULL;
+	return hook ? smp_load_acquire(&hook->member) : NULL;
 }
 
 static bool sg_in_sockmap(const struct sock *sk)
@@ -192,45 +184,104 @@ int sg_flag_check(struct sock *sk)
 		return -EALREADY;
 	if (icsk->icsk_ulp_ops && icsk->icsk_ulp_ops != &sg_ulp)
 		return -EEXIST;
-	if (sg_in_sockmap(sk) || !sg_ops_make(icsk->icsk_af_ops) ||
-	    !sg_calls_fit(sk))
+	if (sg_in_sockmap(sk) || !sg_calls_fit(sk))
+		return -EEXIST;
+	/* It may be armed already. */
+	if (!sg_af_ops_of(sk) && !sg_ops_make(icsk->icsk_af_ops))
 		return -EEXIST;
 	return 0;
 }
 
-int sg_flag(struct sock *sk)
+struct sg_hook *sg_hook_new(void)
+{
+	struct sg_hook *hook = kzalloc(sizeof(*hook), GFP_KERNEL_ACCOUNT);
+
+	if (hook)
+		spin_lock_init(&hook->lift);
+	return hook;
+}
+
+void sg_hook_free(struct sg_hook *hook)
+{
+	kfree(hook);
+}
+
+/* Whether a child may still be on its way that was copied without the flag. */
+static bool sg_hook_waits(struct sg_hook *hook)
+{
+	if (hook->waits && poll_state_synchronize_rcu_full((void *)hook->flagged))
+		hook->waits = false;
+	return hook->waits;
+}
+
+int sg_flag(struct sock *sk, struct sg_hook **new)
 {
 	struct inet_connection_sock *icsk = inet_csk(sk);
 	int err = sg_flag_check(sk);
-	bool listened;
-
-	if (err || icsk->icsk_ulp_ops)
+	struct sg_hook *hook;
+	if (err)
 		return err;
+	/* Who has flagged it may be waiting still. */
+	hook = sg_attached_hook(sk);
+	if (hook)
+		return sg_hook_waits(hook);
+	hook = *new;
+	*new = NULL;
 	/* Set by listen(), and never cleared. */
-	listened = sock_flag(sk, SOCK_RCU_FREE);
+	hook->waits = sock_flag(sk, SOCK_RCU_FREE);
 	/* As in __tcp_set_ulp(); tcp_cleanup_ulp() puts it. */
 	__module_get(THIS_MODULE);
-	/* Whatever another protocol left there is no hook. */
-	RCU_INIT_POINTER(icsk->icsk_ulp_data, NULL);
+	/* Without the flag, as a child may copy it, it means nothing. */
+	rcu_assign_pointer(icsk->icsk_ulp_data, hook);
 	smp_store_release(&icsk->icsk_ulp_ops, &sg_ulp);
 	/* listen() does it too; siblings may look at the socket before. */
 	sock_set_flag(sk, SOCK_RCU_FREE);
-	return listened;
+	/* From now on it is copied with the flag. */
+	get_state_synchronize_rcu_full((void *)hook->flagged);
+	return hook->waits;
 }
 
-void sg_hook_install(struct sock *sk, struct sg_hook *hook)
+int sg_arm(struct sock *sk)
 {
 	struct inet_connection_sock *icsk = inet_csk(sk);
+	struct sg_hook *hook = sg_attached_hook(sk);
 	const struct sg_ops *ops;
 
 	sock_owned_by_me(sk);
-	if (WARN_ON_ONCE(icsk->icsk_ulp_ops != &sg_ulp))
-		return;
-	rcu_assign_pointer(icsk->icsk_ulp_data, hook);
+	if (!hook || sg_hook_waits(hook))
+		return -EBUSY;
 	ops = sg_ops_find(icsk->icsk_af_ops);
 	if (ops)
 		smp_store_release(&icsk->icsk_af_ops, &ops->ops);
 	sg_calls_install(sk);
+	sg_ready_install(sk);
+	return 0;
+}
+
+int sg_arm_check(const struct sock *sk)
+{
+	const struct sg_hook *hook;
+
+	if (!sg_flagged(sk))
+		return -EBUSY;
+	hook = rcu_dereference(inet_csk(sk)->icsk_ulp_data);
+	if (!hook)
+		return -EBUSY;
+	/* Pairs with sg_detach(): who was a member has lost its operations. */
+	if (smp_load_acquire(&hook->member))
+		return -EALREADY;
+	return sg_af_ops_of(sk) ? 0 : -EBUSY;
+}
+
+_Bool sg_attach(struct sock *sk, const void *member)
+{
+	struct sg_hook *hook;
+
+	if (!sg_flagged(sk))
+		return false;
+	hook = rcu_dereference(inet_csk(sk)->icsk_ulp_data);
+	/* Releases what is in the member. */
+	return hook && !cmpxchg(&hook->member, NULL, member);
 }
 
 /* Only if they are ours still: IPv6 connect() and IPV6_ADDRFORM set others. */
@@ -238,18 +289,26 @@ static void sg_hook_uninstall(struct sock *sk)
 {
 	const struct sg_ops *ops = sg_af_ops_of(sk);
 
+	sg_ready_uninstall(sk);
 	if (ops)
 		WRITE_ONCE(inet_csk(sk)->icsk_af_ops, ops->orig);
 }
 
-void sg_hook_detach(struct sock *sk)
+const void *sg_detach(struct sock *sk)
 {
+	struct sg_hook *hook = sg_attached_hook(sk);
+	const void *member;
+
 	sock_owned_by_me(sk);
-	if (WARN_ON_ONCE(inet_csk(sk)->icsk_ulp_ops != &sg_ulp))
-		return;
+	if (!hook)
+		return NULL;
+	hook->left |= !!hook->member;
 	sg_calls_uninstall(sk);
 	sg_hook_uninstall(sk);
-	RCU_INIT_POINTER(inet_csk(sk)->icsk_ulp_data, NULL);
+	/* Pairs with sg_arm_check(). */
+	member = xchg(&hook->member, NULL);
+	sg_point("detached");
+	return member;
 }
 
 static const struct inet_connection_sock_af_ops *
@@ -260,9 +319,29 @@ sg_original_ops(const struct sock *sk)
 	return ops ? ops->orig : READ_ONCE(inet_csk(sk)->icsk_af_ops);
 }
 
-int sg_original_conn_request(struct sock *sk, struct sk_buff *skb)
+/* Whether packets of this one's family can be given to the listener. */
+static bool sg_serves(const struct sock *sk, const struct sk_buff *skb)
 {
-	return sg_original_ops(sk)->conn_request(sk, skb);
+#if IS_ENABLED(CONFIG_IPV6)
+	if (sk->sk_family == AF_INET6)
+		return sg_skb_is_ipv6(skb) ?
+			       !ipv6_addr_v4mapped(&sk->sk_v6_rcv_saddr) :
+			       !ipv6_only_sock(sk);
+#endif
+	return !sg_skb_is_ipv6(skb);
+}
+
+int sg_original_conn_request(struct sock *home, struct sock *taker,
+			     struct sk_buff *skb)
+{
+	int result;
+
+	sg_point("syn");
+	if (taker != home && !sg_serves(taker, skb))
+		taker = home;
+	result = sg_original_ops(taker)->conn_request(taker, skb);
+	sg_point("syn_done");
+	return result;
 }
 
 /*
@@ -277,6 +356,46 @@ static void sg_ulp_clone(const struct request_sock *req, struct sock *child,
 	sg_hook_uninstall(child);
 	icsk->icsk_ulp_ops = NULL;
 	RCU_INIT_POINTER(icsk->icsk_ulp_data, NULL);
+	/* The parent's may be lifted. */
+	child->sk_max_ack_backlog &= ~SG_LIFTED;
+}
+
+/*
+ * The kernel makes no socket of a listener whose accept queue is full. For the
+ * one that a sibling takes off again the backlog is lifted meanwhile, so that the
+ * listener that the connection is queued with is its parent, as everywhere else:
+ * a sibling that ends would leave its end to the child (SOCK_DEAD).
+ *
+ * The bit is none that listen() can set, and a listen() meanwhile clears it. All
+ * others pass it by, see sg_backlog(); for the kernel, and for ss, the backlog is
+ * larger for as long as this takes. The lock keeps the bit until the child is
+ * there, when several are made at once.
+ *
+ * RCU read section. NULL if the socket is no member any more.
+ */
+static struct sg_hook *sg_backlog_lift(struct sock *sk)
+{
+	struct sg_hook *hook = rcu_dereference(inet_csk(sk)->icsk_ulp_data);
+	u32 backlog;
+
+	if (!hook)
+		return NULL;
+	spin_lock_bh(&hook->lift);
+	backlog = READ_ONCE(sk->sk_max_ack_backlog);
+	while (!try_cmpxchg(&sk->sk_max_ack_backlog, &backlog,
+			    backlog | SG_LIFTED))
+		;
+	return hook;
+}
+
+static void sg_backlog_restore(struct sock *sk, struct sg_hook *hook)
+{
+	u32 backlog = READ_ONCE(sk->sk_max_ack_backlog);
+
+	/* Who else changes it leaves it without the bit. */
+	if (backlog & SG_LIFTED)
+		cmpxchg(&sk->sk_max_ack_backlog, backlog, backlog & ~SG_LIFTED);
+	spin_unlock_bh(&hook->lift);
 }
 
 /* RCU read section. */
@@ -287,15 +406,22 @@ sg_syn_received(const struct sock *sk, struct sk_buff *skb,
 		void (*opt_child_init)(struct sock *newsk,
 				       const struct sock *sk))
 {
-	struct sock *parent, *child;
+	struct sg_hook *backlog;
+	struct sock *child;
+	bool over;
 
 	/* A SYN makes a socket with Fast Open only. */
-	parent = sg_connection_comes((struct sock *)sk, skb, tcp_hdr(skb)->syn);
-	child = sg_original_ops(parent)->syn_recv_sock(parent, skb, req, dst,
-						       req_unhash, own_req,
-						       opt_child_init);
+	over = sg_connection_comes((struct sock *)sk, skb, tcp_hdr(skb)->syn);
+	backlog = over ? sg_backlog_lift((struct sock *)sk) : NULL;
+	sg_point("ack");
+	child = sg_original_ops(sk)->syn_recv_sock(sk, skb, req, dst,
+						   req_unhash, own_req,
+						   opt_child_init);
+	sg_point("ack_done");
+	if (backlog)
+		sg_backlog_restore((struct sock *)sk, backlog);
 	/* Copied while its parent ended: the operations, but no flag. */
-	if (child && unlikely(sg_af_ops_of(child)))
+	if (child && unlikely(sg_af_ops_of(child) || sg_ready_installed(child)))
 		sg_ulp_clone(req, child, GFP_ATOMIC);
 	return child;
 }
@@ -345,24 +471,30 @@ static void sg_ulp_release(struct sock *sk)
 {
 	struct inet_connection_sock *icsk = inet_csk(sk);
 	struct sg_hook *hook;
+	const void *member;
 
+	sg_point("ended");
 	hook = rcu_dereference_protected(icsk->icsk_ulp_data, 1);
 	sg_hook_uninstall(sk);
 	RCU_INIT_POINTER(icsk->icsk_ulp_data, NULL);
+	if (WARN_ON_ONCE(!hook))
+		return;
+	member = xchg(&hook->member, NULL);
+	kfree_rcu(hook, rcu);
 	/* It may have left before. */
-	if (hook)
-		sg_member_gone(sk, hook->member);
+	if (member)
+		sg_member_gone(sk, member);
 }
 
 static int sg_ulp_get_info(struct sock *sk, struct sk_buff *skb, bool net_admin)
 {
-	const struct sg_hook *hook;
+	const void *member;
 	int err = 0;
 
 	rcu_read_lock();
-	hook = rcu_dereference(inet_csk(sk)->icsk_ulp_data);
-	if (hook)
-		err = sg_member_info(hook->member, skb);
+	member = sg_member_of(sk);
+	if (member)
+		err = sg_member_info(member, skb);
 	rcu_read_unlock();
 	return err;
 }
@@ -389,6 +521,10 @@ struct tcp_ulp_ops sg_ulp __read_mostly = {
 
 int sg_ulp_register(void)
 {
+	int err = sg_ready_init();
+
+	if (err)
+		return err;
 	sg_calls_init();
 	sg_faces_init();
 	return tcp_register_ulp(&sg_ulp);
@@ -400,11 +536,10 @@ void sg_ulp_unregister(void)
 	/*
 	 * No socket has the operations any more. A task that was preempted
 	 * between reading icsk_af_ops and using it in setsockopt() has left
-	 * it when it has gone to sleep or to user space.
+	 * it when it has gone to sleep or to user space; and so has one that
+	 * has put the module, and is about to return from a call.
 	 */
 	synchronize_rcu_tasks();
-	/* And those who sleep in it without holding the module. */
-	sg_faces_drain();
 }
 
 MODULE_ALIAS_TCP_ULP("service_group");

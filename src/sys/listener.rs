@@ -4,8 +4,10 @@
 
 use super::{
     bindings,
+    device::DeviceWatch,
     netns::Net,
-    rcu::RcuBox, //
+    rcu::{Barrier, RcuArc},
+    ticker::Deadline, //
 };
 use crate::{
     group::Member,
@@ -20,20 +22,15 @@ use core::{
     ptr::NonNull, //
 };
 use kernel::{
-    error::{code, to_result},
+    error::to_result,
     prelude::*,
     sync::rcu::Guard,
-    types::Opaque, //
+    types::{NotThreadSafe, Opaque}, //
 };
 
-/// Milliseconds after which [`Sock::lock_soon`] gives up. Who is in a call has the lock for less,
-/// unless he makes it last.
-const LOCK_TRIES: u32 = 1000;
-
-/// What kind of socket it is.
+/// What kind of socket it is, if not TCP.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    Tcp,
     Mptcp,
     Other,
 }
@@ -69,15 +66,11 @@ impl From<bindings::sg_load> for Load {
     }
 }
 
-/// A `struct sock` of a TCP socket. A reference says that the memory is there, as somebody has a
-/// reference count or an RCU read section; it does not say that the count is not zero.
+/// A `struct sock` of whatever kind; its memory is there as that of a [`Sock`].
 #[repr(transparent)]
-pub(crate) struct Sock(Opaque<bindings::sock>);
+pub(crate) struct AnySock(Opaque<bindings::sock>);
 
-// SAFETY: The kernel's sockets are shared between CPUs.
-unsafe impl Sync for Sock {}
-
-impl Sock {
+impl AnySock {
     /// # Safety
     ///
     /// `ptr` is a full socket whose memory is there for `'a`.
@@ -86,17 +79,50 @@ impl Sock {
         unsafe { &*ptr.cast() }
     }
 
-    pub(super) fn as_ptr(&self) -> *mut bindings::sock {
-        self.0.get()
+    /// It as a TCP socket that a descriptor stands for, or what else it is.
+    pub(crate) fn tcp(&self) -> Result<&Sock, Kind> {
+        // SAFETY: `self` is a full socket.
+        match unsafe { bindings::sg_sock_kind(self.0.get()) } {
+            // SAFETY: It is a full one of that kind, and there as long as `self`.
+            bindings::sg_kind_SG_KIND_TCP => Ok(unsafe { Sock::from_ptr(self.0.get()) }),
+            bindings::sg_kind_SG_KIND_MPTCP => Err(Kind::Mptcp),
+            _ => Err(Kind::Other),
+        }
     }
 
-    pub(crate) fn kind(&self) -> Kind {
-        // SAFETY: `self` is a full socket.
-        match unsafe { bindings::sg_sock_kind(self.as_ptr()) } {
-            bindings::sg_kind_SG_KIND_TCP => Kind::Tcp,
-            bindings::sg_kind_SG_KIND_MPTCP => Kind::Mptcp,
-            _ => Kind::Other,
-        }
+    pub(crate) fn net(&self) -> Net<'_> {
+        // SAFETY: A socket has a namespace as long as its memory is there.
+        unsafe { Net::from_ptr(bindings::sg_sock_net(self.0.get())) }
+    }
+}
+
+/// A `struct sock` of a TCP socket. A reference says that the memory is there, as somebody has a
+/// reference count or an RCU read section; it does not say that the count is not zero.
+#[repr(transparent)]
+pub(crate) struct Sock(Opaque<bindings::sock>);
+
+// SAFETY: The kernel's sockets are shared between CPUs.
+unsafe impl Sync for Sock {}
+
+/// Who waits for a socket's connections.
+pub(crate) struct Waiters {
+    /// How many do: with `accept()`, `poll()`, or an epoll instance.
+    pub(crate) count: u32,
+    /// Whether one of them sleeps in `accept()`.
+    pub(crate) accepts: bool,
+}
+
+impl Sock {
+    /// # Safety
+    ///
+    /// `ptr` is a full TCP socket whose memory is there for `'a`.
+    pub(super) unsafe fn from_ptr<'a>(ptr: *mut bindings::sock) -> &'a Self {
+        // SAFETY: By the requirement; the type is transparent.
+        unsafe { &*ptr.cast() }
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut bindings::sock {
+        self.0.get()
     }
 
     pub(crate) fn net(&self) -> Net<'_> {
@@ -125,6 +151,10 @@ impl Sock {
                 port: raw.port,
                 device: raw.device,
                 min_ttl: raw.min_ttl,
+                mark: raw.mark,
+                tos: raw.tos,
+                route: raw.route,
+                programs: raw.programs,
                 guarded: raw.guarded,
                 ipv6_socket: raw.ipv6_socket,
                 serves_ipv4: raw.serves_ipv4,
@@ -163,28 +193,20 @@ impl Sock {
         NonNull::new(self.as_ptr()).map(SockRef)
     }
 
-    /// Locks the socket. Process context.
+    /// Locks the socket, and waits for that for as long as its owner likes. In calls of the
+    /// socket's own program only, which wait for it anyway; and with nothing held that others wait
+    /// for. Process context.
     pub(crate) fn lock(&self) -> Locked<'_> {
         // SAFETY: `self` is a full socket.
         unsafe { bindings::sg_sock_lock(self.as_ptr()) };
         // INVARIANT: The lock was just taken.
-        Locked(self)
+        Locked(self, NotThreadSafe)
     }
 
     /// Connections in its accept queue.
     pub(crate) fn queued(&self) -> u32 {
         // SAFETY: `self` is a full socket.
         unsafe { bindings::sg_sock_queued(self.as_ptr()) }
-    }
-
-    /// When the handshake of the oldest connection that can be moved began, in microseconds; 0 if
-    /// it is not known.
-    pub(crate) fn queued_since(&self) -> Option<u64> {
-        // SAFETY: `self` is a full TCP socket.
-        match unsafe { bindings::sg_queue_since(self.as_ptr()) } {
-            u64::MAX => None,
-            since => Some(since),
-        }
     }
 
     /// Whether its accept queue takes another one.
@@ -200,33 +222,71 @@ impl Sock {
             return None;
         }
         // INVARIANT: The lock was just taken.
-        Some(Locked(self))
+        Some(Locked(self, NotThreadSafe))
     }
 
-    /// Locks the socket, or gives up when somebody else has it for a long time. Process context.
-    pub(crate) fn lock_soon(&self) -> Option<Locked<'_>> {
-        for _ in 0..LOCK_TRIES {
-            if let Some(locked) = self.try_lock() {
-                return Some(locked);
-            }
-            // SAFETY: It has no requirements.
-            unsafe { bindings::sg_pause() };
+    /// Locks the socket, or gives up when somebody else has it until then. Process context.
+    pub(crate) fn lock_until(&self, deadline: &Deadline) -> Option<Locked<'_>> {
+        // SAFETY: `self` is a full socket.
+        if !unsafe { bindings::sg_sock_lock_until(self.as_ptr(), deadline.ns()) } {
+            return None;
         }
-        None
+        // INVARIANT: The lock was just taken.
+        Some(Locked(self, NotThreadSafe))
     }
 
-    /// Whether somebody sleeps in `accept()`.
-    pub(crate) fn has_acceptor(&self, _guard: &Guard) -> bool {
+    /// Whether it was armed: `EALREADY` if it is a member, `EBUSY` if not. It stays so as long as
+    /// nobody else changes memberships.
+    pub(crate) fn check_armed(&self, _guard: &Guard) -> Result {
+        // SAFETY: `self` is a full TCP socket, and the guard shows that this is a read section.
+        to_result(unsafe { bindings::sg_arm_check(self.as_ptr()) })
+    }
+
+    /// Makes the socket, which is open and armed, the member, and has it be one of the member's owners,
+    /// until [`Locked::detach`] or its end. Nothing comes of it if it is a member, or was not flagged.
+    pub(crate) fn attach(&self, member: RcuArc<Member>, _guard: &Guard) {
+        let member = member.into_raw();
+        // SAFETY: `self` is a full TCP socket, and the guard shows that this is a read section. The
+        // ownership goes with the pointer.
+        if !unsafe { bindings::sg_attach(self.as_ptr(), member.cast()) } {
+            // SAFETY: The socket has not taken it.
+            drop(unsafe { RcuArc::from_raw(member) });
+        }
+    }
+
+    /// Whether what its program calls is seen: that it accepts, for one.
+    pub(crate) fn has_calls(&self, _guard: &Guard) -> bool {
+        // SAFETY: `self` is a full TCP socket, and the guard shows that this is a read section.
+        unsafe { bindings::sg_has_calls(self.as_ptr()) }
+    }
+
+    /// Who waits for its connections.
+    pub(crate) fn waiters(&self, _guard: &Guard) -> Waiters {
+        let mut accepts = false;
+        // SAFETY: `self` is a full socket, the place for the answer is there, and the guard shows that
+        // this is a read section.
+        let count = unsafe { bindings::sg_sock_waiters(self.as_ptr(), &mut accepts) };
+        Waiters { count, accepts }
+    }
+
+    /// Whether some task has it locked at the moment.
+    pub(crate) fn is_owned(&self) -> bool {
+        // SAFETY: `self` is a full socket.
+        unsafe { bindings::sg_sock_is_owned(self.as_ptr()) }
+    }
+
+    /// Has whoever waits for connections look again.
+    pub(crate) fn wake(&self, _guard: &Guard) {
         // SAFETY: `self` is a full socket, and the guard shows that this is a read section.
-        unsafe { bindings::sg_sock_has_acceptor(self.as_ptr()) }
+        unsafe { bindings::sg_sock_wake(self.as_ptr()) };
     }
 
     /// The member whose hook is in the socket's operations, and how full the socket is.
     pub(crate) fn hooked_member<'g>(&'g self, _guard: &'g Guard) -> Option<(&'g Member, Load)> {
         let mut raw = MaybeUninit::uninit();
         // SAFETY: `self` is a full TCP socket, `raw` is writable, and the guard shows that this is
-        // a read section. A member is freed a grace period after its hook was taken off, see
-        // `Hook`.
+        // a read section. The socket is an owner of its member, which outlives that by a grace
+        // period.
         let member = unsafe {
             bindings::sg_hooked_member(self.as_ptr(), raw.as_mut_ptr())
                 .cast::<Member>()
@@ -256,6 +316,8 @@ pub(crate) struct SockRef(NonNull<bindings::sock>);
 
 // SAFETY: The kernel's sockets are shared between CPUs.
 unsafe impl Send for SockRef {}
+// SAFETY: As above.
+unsafe impl Sync for SockRef {}
 
 impl Deref for SockRef {
     type Target = Sock;
@@ -273,17 +335,57 @@ impl Drop for SockRef {
     }
 }
 
-/// A socket whose lock this context holds.
+/// A socket whose lock this context holds, which is to give it back.
 ///
 /// # Invariants
 ///
 /// The lock is held as long as the value is there.
-pub(crate) struct Locked<'a>(&'a Sock);
+pub(crate) struct Locked<'a>(&'a Sock, NotThreadSafe);
+
+/// What a socket carries once it is flagged, made before anything is changed.
+///
+/// # Invariants
+///
+/// It is ours, or NULL once a socket has taken it.
+pub(crate) struct Hook(*mut bindings::sg_hook);
+
+impl Hook {
+    /// Makes one. Process context, may sleep.
+    pub(crate) fn new() -> Result<Self> {
+        // SAFETY: It asks for memory only.
+        let hook = unsafe { bindings::sg_hook_new() };
+        if hook.is_null() {
+            return Err(ENOMEM);
+        }
+        // INVARIANT: Nobody else knows it.
+        Ok(Self(hook))
+    }
+}
+
+impl Drop for Hook {
+    fn drop(&mut self) {
+        // SAFETY: By the invariant, it is ours or NULL.
+        unsafe { bindings::sg_hook_free(self.0) };
+    }
+}
+
+impl<'a> Locked<'a> {
+    /// A socket whose lock the caller's caller holds, and unlocks: this must not be dropped.
+    ///
+    /// # Safety
+    ///
+    /// The lock is held for `'a`.
+    pub(super) unsafe fn callers(sock: &'a Sock) -> Self {
+        // INVARIANT: By the requirement.
+        Self(sock, NotThreadSafe)
+    }
+}
 
 impl Locked<'_> {
     /// The member that the socket is.
     pub(crate) fn attached_member(&self) -> Option<&Member> {
-        // SAFETY: The lock is held, so the hook stays, and with it the member.
+        // SAFETY: The lock is held, and `detach()` needs `self` alone, so the socket stays an owner of
+        // the member.
         unsafe {
             bindings::sg_attached_member(self.0.as_ptr())
                 .cast::<Member>()
@@ -298,18 +400,20 @@ impl Locked<'_> {
         to_result(unsafe { bindings::sg_flag_check(self.0.as_ptr()) })
     }
 
-    /// Flags the socket, for the rest of its life. True if a grace period is to pass before
-    /// [`Locked::install`]. Errors as [`Locked::check`].
-    pub(crate) fn flag(&self) -> Result<bool> {
-        // SAFETY: The lock is held.
-        let result = unsafe { bindings::sg_flag(self.0.as_ptr()) };
+    /// Flags the socket, for the rest of its life, with a hook that nobody has taken yet; it takes
+    /// it unless it has one. True if a grace period is to pass before [`Locked::arm`]. Errors as
+    /// [`Locked::check`].
+    pub(crate) fn flag(&self, hook: &mut Hook) -> Result<bool> {
+        // SAFETY: The lock is held, and the hook is ours.
+        let result = unsafe { bindings::sg_flag(self.0.as_ptr(), &mut hook.0) };
         to_result(result).map(|()| result > 0)
     }
 
-    /// Makes the socket the hook's member, and has it see the socket's SYNs.
-    pub(crate) fn install(&self, hook: &Hook) {
-        // SAFETY: The lock is held; the hook outlives its stay on the socket, see `Hook`.
-        unsafe { bindings::sg_hook_install(self.0.as_ptr(), hook.0.as_ptr()) };
+    /// Has the socket ready to be a member. `EBUSY` if it was not flagged, or a grace period is still
+    /// to pass.
+    pub(crate) fn arm(&self) -> Result {
+        // SAFETY: The lock is held.
+        to_result(unsafe { bindings::sg_arm(self.0.as_ptr()) })
     }
 
     /// Has packets find the listener no more; it goes on listening.
@@ -318,10 +422,12 @@ impl Locked<'_> {
         unsafe { bindings::sg_sock_hide(self.0.as_ptr()) };
     }
 
-    /// Undoes [`Locked::install`].
-    pub(crate) fn detach(&self) {
+    /// Undoes [`Locked::arm`] and [`Sock::attach`], and tells which member it was.
+    pub(crate) fn detach(&mut self) -> Option<RcuArc<Member>> {
         // SAFETY: The lock is held.
-        unsafe { bindings::sg_hook_detach(self.0.as_ptr()) };
+        let member = unsafe { bindings::sg_detach(self.0.as_ptr()) };
+        // SAFETY: It comes from `attach()`, and the socket has given it up.
+        (!member.is_null()).then(|| unsafe { RcuArc::from_raw(member.cast_mut().cast()) })
     }
 }
 
@@ -340,66 +446,21 @@ impl Drop for Locked<'_> {
     }
 }
 
-/// The C side of a member: what the socket carries.
-///
-/// It belongs to a [`Member`] in an [`RcuBox`]. The member's owner takes it off the socket, or is
-/// told that the socket has ended, before it drops the box; so whoever finds a hook on a socket,
-/// under the socket's lock or RCU, finds the member whole.
-///
-/// # Invariants
-///
-/// The pointer comes from `sg_hook_alloc()` and is owned.
-pub(crate) struct Hook(NonNull<bindings::sg_hook>);
-
-// SAFETY: Its fields are changed under the socket lock only.
-unsafe impl Send for Hook {}
-// SAFETY: As above.
-unsafe impl Sync for Hook {}
-
-impl Hook {
-    /// A hook for this socket, on nothing yet. Process context.
-    pub(crate) fn new(sock: &Sock) -> Result<Self> {
-        // SAFETY: `sock` is only remembered.
-        let hook = unsafe { bindings::sg_hook_alloc(sock.as_ptr()) };
-        // INVARIANT: It was just made.
-        NonNull::new(hook).map(Self).ok_or(code::ENOMEM)
-    }
-
-    /// Tells the hook whose it is. Before it is put on the socket.
-    pub(crate) fn set_member(&self, member: &RcuBox<Member>) {
-        // SAFETY: The hook is valid; the address of a box's value does not change.
-        unsafe { bindings::sg_hook_set_member(self.0.as_ptr(), member.as_ptr().cast()) };
-    }
-
-    /// The socket. Its memory is there as long as the member can be found under RCU, as a
-    /// member's socket is `SOCK_RCU_FREE` and leaves its group before it is freed.
-    pub(crate) fn sock<'g>(&'g self, _guard: &'g Guard) -> &'g Sock {
-        // SAFETY: By the above, and the guard shows that this is a read section.
-        unsafe { Sock::from_ptr(bindings::sg_hook_sock(self.0.as_ptr())) }
-    }
-
-    /// Whether what its program calls is seen: that it accepts, for one.
-    pub(crate) fn has_calls(&self) -> bool {
-        // SAFETY: By the invariant.
-        unsafe { bindings::sg_hook_has_calls(self.0.as_ptr()) }
-    }
+/// The registration of the flag, the upper layer protocol. What is flagged has no other way to the
+/// groups than what this stands on.
+pub(crate) struct FlagRegistration {
+    _members: Barrier,
+    _devices: DeviceWatch,
 }
-
-impl Drop for Hook {
-    fn drop(&mut self) {
-        // SAFETY: By the invariant; a grace period has passed, see `RcuBox`.
-        unsafe { bindings::sg_hook_free(self.0.as_ptr()) };
-    }
-}
-
-/// The registration of the flag, the upper layer protocol.
-pub(crate) struct FlagRegistration(());
 
 impl FlagRegistration {
-    pub(crate) fn new() -> Result<Self> {
+    pub(crate) fn new(devices: DeviceWatch) -> Result<Self> {
         // SAFETY: Called once, when the module is loaded.
         to_result(unsafe { bindings::sg_ulp_register() })?;
-        Ok(Self(()))
+        Ok(Self {
+            _members: Barrier,
+            _devices: devices,
+        })
     }
 }
 

@@ -6,10 +6,12 @@
 //! is an RCU read section), it is a type here: see [`listener::Locked`] and the
 //! [`Guard`](kernel::sync::rcu::Guard) parameters.
 
+pub(crate) mod adopt;
 mod bindings;
 mod callbacks;
-pub(crate) mod calls;
+mod calls;
 mod commands;
+pub(crate) mod conntrack;
 pub(crate) mod device;
 pub(crate) mod forward;
 pub(crate) mod hooks;

@@ -12,8 +12,12 @@
 #include <net/addrconf.h>
 #include <net/arp.h>
 #include <net/ip.h>
+#include <net/ip6_route.h>
+#include <net/ip_fib.h>
+#include <net/l3mdev.h>
 #include <net/ndisc.h>
 #include <net/neighbour.h>
+#include <net/route.h>
 
 #include "shim.h"
 
@@ -66,7 +70,86 @@ unsigned long long sg_skb_neighbour_mac(const struct sk_buff *skb,
 	return ether_addr_to_u64(mac);
 }
 
-void sg_arp_answer(const struct sk_buff *skb, const unsigned char *address,
+/*
+ * Index of the device of a route that needs no router, of this device only or of
+ * any of its VRF; 0 if there is none.
+ */
+static unsigned int sg_on_link_ipv4(struct net *net,
+				    const struct net_device *dev, _Bool only,
+				    const unsigned char *to)
+{
+	struct flowi4 fl4 = {
+		.flowi4_iif = LOOPBACK_IFINDEX,
+		.flowi4_oif = only ? dev->ifindex : 0,
+		.flowi4_l3mdev = l3mdev_master_ifindex_rcu(dev),
+		.flowi4_scope = RT_SCOPE_UNIVERSE,
+		.flowi4_uid = sock_net_uid(net, NULL),
+	};
+	struct fib_result res;
+
+	memcpy(&fl4.daddr, to, sizeof(fl4.daddr));
+	if (fib_lookup(net, &fl4, &res, FIB_LOOKUP_IGNORE_LINKSTATE) ||
+	    res.type != RTN_UNICAST || res.nhc->nhc_gw_family ||
+	    !res.nhc->nhc_dev || !sg_is_ethernet(res.nhc->nhc_dev))
+		return 0;
+	return res.nhc->nhc_dev->ifindex;
+}
+
+static unsigned int sg_on_link_ipv6(struct net *net,
+				    const struct net_device *dev, _Bool only,
+				    const unsigned char *to)
+{
+	struct flowi6 fl6 = {
+		.flowi6_iif = LOOPBACK_IFINDEX,
+		.flowi6_oif = only ? dev->ifindex : 0,
+		.flowi6_l3mdev = l3mdev_master_ifindex_rcu(dev),
+		.flowi6_uid = sock_net_uid(net, NULL),
+	};
+	const struct rt6_info *rt;
+	struct dst_entry *dst;
+	unsigned int index = 0;
+
+	memcpy(&fl6.daddr, to, sizeof(fl6.daddr));
+	dst = ip6_route_lookup(net, &fl6, NULL, only ? RT6_LOOKUP_F_IFACE : 0);
+	rt = dst_rt6_info(dst);
+	if (!dst->error &&
+	    !(rt->rt6i_flags &
+	      (RTF_REJECT | RTF_ANYCAST | RTF_LOCAL | RTF_GATEWAY)) &&
+	    rt->rt6i_idev && sg_is_ethernet(rt->rt6i_idev->dev))
+		index = rt->rt6i_idev->dev->ifindex;
+	dst_release(dst);
+	return index;
+}
+
+unsigned int sg_neighbour_device(struct net *net, unsigned int index,
+				 const unsigned char *address, _Bool ipv6)
+{
+	const struct net_device *dev = dev_get_by_index_rcu(net, index);
+	unsigned int found;
+
+	if (!dev)
+		return index;
+	if (ipv6)
+		found = sg_on_link_ipv6(net, dev, true, address) ?:
+			sg_on_link_ipv6(net, dev, false, address);
+	else
+		found = sg_on_link_ipv4(net, dev, true, address) ?:
+			sg_on_link_ipv4(net, dev, false, address);
+	/* It may be on the segment all the same, without a route. */
+	return found ?: index;
+}
+
+/* Whether arp_process() would learn from who asks. */
+static bool sg_is_believed(struct sk_buff *skb, __be32 ip, __be32 peer)
+{
+	bool is_believed = !ip_route_input_noref(skb, ip, peer, 0, skb->dev) &&
+			   skb_rtable(skb)->rt_type == RTN_LOCAL;
+
+	skb_dst_drop(skb);
+	return is_believed;
+}
+
+void sg_arp_answer(struct sk_buff *skb, const unsigned char *address,
 		   const unsigned char *peer, const unsigned char *peer_mac)
 {
 	struct net_device *dev = skb->dev;
@@ -76,7 +159,7 @@ void sg_arp_answer(const struct sk_buff *skb, const unsigned char *address,
 		return;
 	memcpy(&ip, address, sizeof(ip));
 	memcpy(&to, peer, sizeof(to));
-	if (to)
+	if (to && sg_is_believed(skb, ip, to))
 		sg_learn(&arp_tbl, dev, &to, peer_mac);
 	arp_send(ARPOP_REPLY, ETH_P_ARP, to, dev, ip, peer_mac, dev->dev_addr,
 		 peer_mac);

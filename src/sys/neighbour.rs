@@ -4,6 +4,7 @@
 
 use super::{
     bindings,
+    netns::Net,
     packet::Packet, //
 };
 use crate::logic::cluster::flow::Address;
@@ -45,6 +46,15 @@ impl Packet<'_> {
         // SAFETY: The packet is there, and so are the bytes.
         let mac = unsafe { bindings::sg_skb_neighbour_mac(self.as_ptr(), bytes.as_ptr(), ipv6) };
         (mac != 0).then_some(mac)
+    }
+
+    /// Index of the device by which a machine is a neighbour, as routes say: the one with this index
+    /// if it is, or if there is no such route; else another one of the same VRF. It has the packet for
+    /// the read section that routes are looked up in.
+    pub(crate) fn neighbour_device(&self, net: Net<'_>, index: u32, address: &Address) -> u32 {
+        let (bytes, ipv6) = (address.to_bytes(), address.is_ipv6());
+        // SAFETY: The namespace is there, and so are the bytes; packets are in a read section.
+        unsafe { bindings::sg_neighbour_device(net.as_ptr(), index, bytes.as_ptr(), ipv6) }
     }
 
     /// The IPv4 addresses of the packet's device.

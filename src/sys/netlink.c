@@ -204,6 +204,11 @@ _Bool sg_request_may_change(const struct sk_buff *request,
 	return netlink_ns_capable(request, net->user_ns, CAP_NET_ADMIN);
 }
 
+_Bool sg_request_is_privileged(const struct sk_buff *request)
+{
+	return netlink_capable(request, CAP_NET_ADMIN);
+}
+
 struct net *sg_dump_net(const struct netlink_callback *cb)
 {
 	return sock_net(cb->skb->sk);
@@ -232,17 +237,27 @@ _Bool sg_dump_u32(const struct netlink_callback *cb, int attribute,
 	return true;
 }
 
+void sg_dump_need(struct netlink_callback *cb, unsigned int size)
+{
+	cb->min_dump_alloc = max(cb->min_dump_alloc, size);
+}
+
 unsigned long *sg_dump_position(struct netlink_callback *cb)
 {
 	return (unsigned long *)cb->ctx;
 }
 
+/* The last message, which ends the dump, tells of it as well. */
+void sg_dump_is_of(struct netlink_callback *cb, unsigned int generation)
+{
+	cb->seq = generation;
+}
+
 void *sg_dump_begin(struct netlink_callback *cb, struct sk_buff *skb,
-		    unsigned char cmd, unsigned int generation)
+		    unsigned char cmd)
 {
 	void *header;
 
-	cb->seq = generation;
 	header = genlmsg_put(skb, NETLINK_CB(cb->skb).portid,
 			     cb->nlh->nlmsg_seq, &service_group_nl_family,
 			     NLM_F_MULTI, cmd);

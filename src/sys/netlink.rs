@@ -3,6 +3,7 @@
 //! Messages of the generic netlink family.
 
 use super::{
+    adopt::ListenProbe,
     bindings,
     netns::Net, //
 };
@@ -187,6 +188,12 @@ impl Request {
         unsafe { bindings::sg_request_may_change(self.skb, self.net().as_ptr()) }
     }
 
+    /// Whether the sender has `CAP_NET_ADMIN` in the initial user namespace.
+    pub(crate) fn is_privileged(&self) -> bool {
+        // SAFETY: The request is there.
+        unsafe { bindings::sg_request_is_privileged(self.skb) }
+    }
+
     /// Answers with a message that `fill` fills.
     pub(crate) fn reply(&self, cmd: u32, fill: impl FnOnce(&mut Message) -> Result) -> Result {
         self.reply_long(cmd, 0, fill)
@@ -226,10 +233,34 @@ pub(crate) struct Dump {
     pub(super) skb: *mut bindings::sk_buff,
 }
 
+/// A dump before its first message, or between two.
+pub(crate) struct DumpStart {
+    pub(super) cb: *mut bindings::netlink_callback,
+}
+
+impl DumpStart {
+    pub(crate) fn net(&self) -> Net<'_> {
+        // SAFETY: The dump has a namespace as long as it is there.
+        unsafe { Net::from_ptr(bindings::sg_dump_net(self.cb)) }
+    }
+
+    /// Has an object of this size fit into each message that is made from now on. Otherwise that is
+    /// so only if the kernel has memory for long ones, or if the reader has offered much room before.
+    pub(crate) fn need(&mut self, size: u32) {
+        // SAFETY: The dump is there.
+        unsafe { bindings::sg_dump_need(self.cb, size) };
+    }
+}
+
 impl Dump {
     pub(crate) fn net(&self) -> Net<'_> {
         // SAFETY: The dump has a namespace as long as it is there.
         unsafe { Net::from_ptr(bindings::sg_dump_net(self.cb)) }
+    }
+
+    /// Has an object of this size fit into the next message.
+    pub(crate) fn need(&mut self, size: u32) {
+        DumpStart { cb: self.cb }.need(size);
     }
 
     /// Whether the reader has `CAP_NET_ADMIN` in the namespace.
@@ -253,17 +284,18 @@ impl Dump {
         unsafe { &mut *bindings::sg_dump_position(self.cb).cast() }
     }
 
+    /// Tells of which generation what comes next is, before it is looked for: the reader is told if it
+    /// is another one than that of the last message.
+    pub(crate) fn is_of(&mut self, generation: u32) {
+        // SAFETY: The dump is there.
+        unsafe { bindings::sg_dump_is_of(self.cb, generation) };
+    }
+
     /// Adds an object that `fill` fills. `EMSGSIZE` when the message is full: then the dump is
     /// to be left, and goes on with this object next time.
-    pub(crate) fn add(
-        &mut self,
-        cmd: u32,
-        generation: u32,
-        fill: impl FnOnce(&mut Message) -> Result,
-    ) -> Result {
+    pub(crate) fn add(&mut self, cmd: u32, fill: impl FnOnce(&mut Message) -> Result) -> Result {
         // SAFETY: The dump is there.
-        let header =
-            unsafe { bindings::sg_dump_begin(self.cb, self.skb, command(cmd)?, generation) };
+        let header = unsafe { bindings::sg_dump_begin(self.cb, self.skb, command(cmd)?) };
         if header.is_null() {
             return Err(EMSGSIZE);
         }
@@ -338,13 +370,15 @@ pub(crate) fn notify_long(
 }
 
 /// The registration of the family.
-pub(crate) struct NetlinkRegistration(());
+pub(crate) struct NetlinkRegistration {
+    _listen: ListenProbe,
+}
 
 impl NetlinkRegistration {
-    pub(crate) fn new() -> Result<Self> {
+    pub(crate) fn new(listen: ListenProbe) -> Result<Self> {
         // SAFETY: Called once, when the module is loaded.
         to_result(unsafe { bindings::sg_netlink_register() })?;
-        Ok(Self(()))
+        Ok(Self { _listen: listen })
     }
 }
 

@@ -16,6 +16,10 @@ static const struct netlink_range_validation service_group_a_group_stall_range =
 	.max	= SERVICE_GROUP_MAX_STALL,
 };
 
+static const struct netlink_range_validation service_group_a_group_adopt_range = {
+	.max	= SERVICE_GROUP_MAX_ADOPT,
+};
+
 static const struct netlink_range_validation service_group_a_member_weight_range = {
 	.min	= 1ULL,
 	.max	= SERVICE_GROUP_MAX_WEIGHT,
@@ -48,12 +52,13 @@ static const struct nla_policy service_group_member_get_nl_policy[SERVICE_GROUP_
 };
 
 /* SERVICE_GROUP_CMD_GROUP_SET - do */
-static const struct nla_policy service_group_group_set_nl_policy[SERVICE_GROUP_A_GROUP_REWRITE + 1] = {
+static const struct nla_policy service_group_group_set_nl_policy[SERVICE_GROUP_A_GROUP_ADOPT + 1] = {
 	[SERVICE_GROUP_A_GROUP_ID] = NLA_POLICY_MIN(NLA_U32, 1),
 	[SERVICE_GROUP_A_GROUP_POLICY] = NLA_POLICY_MAX(NLA_U32, 1),
 	[SERVICE_GROUP_A_GROUP_WHEN_FULL] = NLA_POLICY_MAX(NLA_U32, 1),
 	[SERVICE_GROUP_A_GROUP_STALL] = NLA_POLICY_FULL_RANGE(NLA_U32, &service_group_a_group_stall_range),
 	[SERVICE_GROUP_A_GROUP_REWRITE] = NLA_POLICY_MAX(NLA_U32, 1),
+	[SERVICE_GROUP_A_GROUP_ADOPT] = NLA_POLICY_FULL_RANGE(NLA_U32, &service_group_a_group_adopt_range),
 };
 
 /* SERVICE_GROUP_CMD_MEMBER_SET - do */
@@ -73,11 +78,16 @@ static const struct nla_policy service_group_decision_get_nl_policy[SERVICE_GROU
 };
 
 /* SERVICE_GROUP_CMD_CLUSTER_GET - do */
-static const struct nla_policy service_group_cluster_get_nl_policy[SERVICE_GROUP_A_CLUSTER_PORT + 1] = {
+static const struct nla_policy service_group_cluster_get_do_nl_policy[SERVICE_GROUP_A_CLUSTER_PORT + 1] = {
 	[SERVICE_GROUP_A_CLUSTER_FAMILY] = { .type = NLA_U16, },
 	[SERVICE_GROUP_A_CLUSTER_ADDRESS] = NLA_POLICY_MAX_LEN(16),
 	[SERVICE_GROUP_A_CLUSTER_PROTOCOL] = NLA_POLICY_MAX(NLA_U32, 255),
 	[SERVICE_GROUP_A_CLUSTER_PORT] = { .type = NLA_BE16, },
+};
+
+/* SERVICE_GROUP_CMD_CLUSTER_GET - dump */
+static const struct nla_policy service_group_cluster_get_dump_nl_policy[SERVICE_GROUP_A_CLUSTER_BRIEF + 1] = {
+	[SERVICE_GROUP_A_CLUSTER_BRIEF] = NLA_POLICY_MAX(NLA_U32, 1),
 };
 
 /* SERVICE_GROUP_CMD_CLUSTER_SET - do */
@@ -132,7 +142,7 @@ static const struct genl_split_ops service_group_nl_ops[] = {
 		.cmd		= SERVICE_GROUP_CMD_GROUP_SET,
 		.doit		= service_group_nl_group_set_doit,
 		.policy		= service_group_group_set_nl_policy,
-		.maxattr	= SERVICE_GROUP_A_GROUP_REWRITE,
+		.maxattr	= SERVICE_GROUP_A_GROUP_ADOPT,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
@@ -157,14 +167,17 @@ static const struct genl_split_ops service_group_nl_ops[] = {
 	{
 		.cmd		= SERVICE_GROUP_CMD_CLUSTER_GET,
 		.doit		= service_group_nl_cluster_get_doit,
-		.policy		= service_group_cluster_get_nl_policy,
+		.policy		= service_group_cluster_get_do_nl_policy,
 		.maxattr	= SERVICE_GROUP_A_CLUSTER_PORT,
 		.flags		= GENL_CMD_CAP_DO,
 	},
 	{
-		.cmd	= SERVICE_GROUP_CMD_CLUSTER_GET,
-		.dumpit	= service_group_nl_cluster_get_dumpit,
-		.flags	= GENL_CMD_CAP_DUMP,
+		.cmd		= SERVICE_GROUP_CMD_CLUSTER_GET,
+		.start		= service_group_nl_cluster_get_start,
+		.dumpit		= service_group_nl_cluster_get_dumpit,
+		.policy		= service_group_cluster_get_dump_nl_policy,
+		.maxattr	= SERVICE_GROUP_A_CLUSTER_BRIEF,
+		.flags		= GENL_CMD_CAP_DUMP,
 	},
 	{
 		.cmd		= SERVICE_GROUP_CMD_CLUSTER_SET,

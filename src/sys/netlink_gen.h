@@ -15,6 +15,8 @@
 /* Common nested types */
 extern const struct nla_policy service_group_node_nl_policy[SERVICE_GROUP_A_NODE_PAD + 1];
 
+int service_group_nl_cluster_get_start(struct netlink_callback *cb);
+
 int service_group_nl_group_get_doit(struct sk_buff *skb,
 				    struct genl_info *info);
 int service_group_nl_group_get_dumpit(struct sk_buff *skb,

@@ -27,7 +27,7 @@ static int __net_init sg_netns_init(struct net *net)
 {
 	struct sg_netns *netns = net_generic(net, sg_netns_id);
 
-	netns->state = sg_netns_new();
+	netns->state = sg_netns_new(net);
 	if (!netns->state)
 		return -ENOMEM;
 	netns->clusters = sg_clusters_new(net);

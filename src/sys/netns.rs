@@ -2,7 +2,10 @@
 
 //! Network namespaces, and what the module keeps for each.
 
-use super::bindings;
+use super::{
+    bindings,
+    queue::WorkQueue, //
+};
 use crate::{
     cluster::Clusters,
     group::registry::Registry, //
@@ -64,13 +67,15 @@ impl PartialEq for Net<'_> {
 }
 
 /// Has each namespace get a [`Registry`], and [`Clusters`].
-pub(crate) struct NetnsRegistration(());
+pub(crate) struct NetnsRegistration {
+    _queue: WorkQueue,
+}
 
 impl NetnsRegistration {
-    pub(crate) fn new() -> Result<Self> {
+    pub(crate) fn new(queue: WorkQueue) -> Result<Self> {
         // SAFETY: Called once, when the module is loaded.
         to_result(unsafe { bindings::sg_netns_register() })?;
-        Ok(Self(()))
+        Ok(Self { _queue: queue })
     }
 }
 
@@ -85,12 +90,13 @@ impl Drop for NetnsRegistration {
 ///
 /// Called by `netns.c`.
 #[no_mangle]
-unsafe extern "C" fn sg_netns_new() -> *mut c_void {
-    match Registry::new() {
+unsafe extern "C" fn sg_netns_new(net: *mut bindings::net) -> *mut c_void {
+    // INVARIANT: The namespace has what is made here freed when it ends.
+    match Registry::new(OwnNet(net)) {
         Ok(registry) => {
             let registry = Arc::into_raw(registry);
-            // SAFETY: The registry is there until `sg_netns_free()`, which stops the ticker.
-            unsafe { (*registry).ticker().set_registry(registry) };
+            // SAFETY: The registry is there until `sg_netns_free()`, which stops the timers.
+            unsafe { (*registry).tickers().start(registry) };
             registry.cast_mut().cast()
         }
         Err(_) => core::ptr::null_mut(),
@@ -104,7 +110,9 @@ unsafe extern "C" fn sg_netns_new() -> *mut c_void {
 unsafe extern "C" fn sg_netns_free(state: *mut c_void) {
     // SAFETY: By the requirement.
     let registry = unsafe { Arc::<Registry>::from_raw(state.cast()) };
-    registry.ticker().stop();
+    registry.tickers().stop();
+    // They hold the registry, and wait for members that cannot come any more.
+    registry.forget_all();
 }
 
 /// A namespace whose state this is part of: it is there as long as that, and takes no reference.

@@ -5,7 +5,8 @@
 use super::{
     bindings::{self, uapi},
     errno,
-    listener::Sock, //
+    listener::AnySock,
+    netlink::NetlinkRegistration, //
 };
 use crate::{
     group::option,
@@ -14,7 +15,10 @@ use crate::{
         settings, //
     },
 };
-use core::mem::size_of;
+use core::{
+    marker::PhantomData,
+    mem::size_of, //
+};
 use kernel::{
     error::to_result,
     prelude::*,
@@ -22,12 +26,17 @@ use kernel::{
 };
 
 /// The value of an option, which is in the caller's memory.
-pub(crate) struct Value {
+///
+/// # Invariants
+///
+/// `from` is a sockptr_t, there for `'a`, of so many bytes.
+pub(crate) struct Value<'a> {
     from: *const c_void,
     len: u32,
+    _call: PhantomData<&'a ()>,
 }
 
-impl Value {
+impl Value<'_> {
     /// Its length, in bytes.
     pub(crate) fn len(&self) -> usize {
         // A `u32` fits on every machine that there is a kernel for.
@@ -37,7 +46,7 @@ impl Value {
     /// Copies it, once. The caller has checked the length.
     pub(crate) fn copy(self) -> Result<KVVec<u8>> {
         let mut bytes = KVVec::from_elem(0u8, self.len(), GFP_KERNEL_ACCOUNT)?;
-        // SAFETY: `bytes` has room for `len` bytes, and `from` is the option's sockptr_t.
+        // SAFETY: `bytes` has room for `len` bytes; and by the invariant.
         to_result(unsafe {
             bindings::sg_option_copy_from(bytes.as_mut_ptr().cast(), self.from, self.len)
         })?;
@@ -50,7 +59,7 @@ impl Value {
         if self.len() != size_of::<u32>() {
             return Ok(None);
         }
-        // SAFETY: `value` has room for the four bytes, and `from` is the option's sockptr_t.
+        // SAFETY: `value` has room for the four bytes; and by the invariant.
         to_result(unsafe {
             bindings::sg_option_copy_from((&raw mut value).cast(), self.from, self.len)
         })?;
@@ -76,13 +85,15 @@ unsafe impl AsBytes for uapi::service_group_info {}
 unsafe impl AsBytes for uapi::service_group_settings {}
 
 /// The registration of the options.
-pub(crate) struct OptionRegistration(());
+pub(crate) struct OptionRegistration {
+    _netlink: NetlinkRegistration,
+}
 
 impl OptionRegistration {
-    pub(crate) fn new() -> Result<Self> {
+    pub(crate) fn new(netlink: NetlinkRegistration) -> Result<Self> {
         // SAFETY: Called once, when the module is loaded.
         to_result(unsafe { bindings::sg_option_register() })?;
-        Ok(Self(()))
+        Ok(Self { _netlink: netlink })
     }
 }
 
@@ -104,8 +115,13 @@ unsafe extern "C" fn sg_option_set(
     len: c_uint,
 ) -> c_int {
     // SAFETY: By the requirement, for the duration of the call.
-    let sock = unsafe { Sock::from_ptr(sk) };
-    let value = Value { from: value, len };
+    let sock = unsafe { AnySock::from_ptr(sk) };
+    // INVARIANT: By the requirement, for the duration of the call.
+    let value = Value {
+        from: value,
+        len,
+        _call: PhantomData,
+    };
     errno(match u32::try_from(name) {
         Ok(uapi::SO_SERVICE_GROUP) => option::set(sock, value),
         Ok(uapi::SO_SERVICE_GROUP_LEAVE) => option::leave(sock, value),
@@ -126,7 +142,7 @@ unsafe extern "C" fn sg_option_get(
     len: *mut c_int,
 ) -> c_int {
     // SAFETY: By the requirement, for the duration of the call.
-    let (sock, len) = unsafe { (Sock::from_ptr(sk), &mut *len) };
+    let (sock, len) = unsafe { (AnySock::from_ptr(sk), &mut *len) };
     errno(match u32::try_from(name) {
         Ok(uapi::SO_SERVICE_GROUP) => tell(option::get(sock), to, len),
         Ok(uapi::SO_SERVICE_GROUP_SETTINGS) => tell(option::get_settings(sock), to, len),

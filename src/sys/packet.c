@@ -1,178 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Packets that netfilter shows, in namespaces that serve cluster IPs.
- *
- * They are shown behind conntrack's defragmentation and before anything that
- * remembers flows, so that a packet of another machine leaves no trace here.
+ * Packets that netfilter has shown: their bytes, fragments and connections.
  */
-#include <linux/icmpv6.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/module.h>
 #include <linux/netfilter.h>
-#include <linux/netfilter_arp.h>
-#include <linux/netfilter_ipv4.h>
-#include <linux/netfilter_ipv6.h>
-#include <linux/slab.h>
+#include <net/dst_metadata.h>
 #include <net/inet6_hashtables.h>
 #include <net/inet_hashtables.h>
 #include <net/ip.h>
+#include <net/ip6_route.h>
+#include <net/l3mdev.h>
 #include <net/netfilter/ipv6/nf_defrag_ipv6.h>
+#include <net/route.h>
 #include <net/tcp.h>
 
 #include "shim.h"
 #include "sys.h"
 
-/* Behind NF_IP_PRI_CONNTRACK_DEFRAG, before NF_IP_PRI_RAW; the same for IPv6. */
-#define SG_PRIORITY	(-350)
 /* Whose fragments they are: told apart from those of conntrack and others. */
 #define SG_DEFRAG_USER	0x53470000
-
-static unsigned int sg_verdict(enum sg_verdict verdict)
-{
-	return verdict == SG_VERDICT_ACCEPT ? NF_ACCEPT : NF_STOLEN;
-}
-
-/*
- * Bottom halves are off where packets come in, but for those that user space
- * has looked at, see nf_reinject().
- */
-static unsigned int sg_come_in(void *state, struct sk_buff *skb, __be32 tail)
-{
-	enum sg_verdict verdict;
-	_Bool on;
-
-	/* Most packets are none of ours. */
-	if (likely(!sg_packet_concerns(state, ntohl(tail))))
-		return NF_ACCEPT;
-	on = !in_softirq();
-	if (unlikely(on))
-		local_bh_disable();
-	verdict = sg_packet_in(state, skb);
-	if (unlikely(on))
-		local_bh_enable();
-	return sg_verdict(verdict);
-}
-
-static unsigned int sg_hook_ipv4(void *priv, struct sk_buff *skb,
-				 const struct nf_hook_state *state)
-{
-	if (unlikely(IPCB(skb)->flags & SG_SKB_DECIDED)) {
-		IPCB(skb)->flags &= ~SG_SKB_DECIDED;
-		return NF_ACCEPT;
-	}
-	return sg_come_in(priv, skb, ip_hdr(skb)->daddr);
-}
-
-static unsigned int sg_hook_ipv6(void *priv, struct sk_buff *skb,
-				 const struct nf_hook_state *state)
-{
-	if (unlikely(IP6CB(skb)->flags & SG_SKB_DECIDED)) {
-		IP6CB(skb)->flags &= ~SG_SKB_DECIDED;
-		return NF_ACCEPT;
-	}
-	return sg_come_in(priv, skb, ipv6_hdr(skb)->daddr.s6_addr32[3]);
-}
-
-static unsigned int sg_hook_icmpv6_out(void *priv, struct sk_buff *skb,
-				       const struct nf_hook_state *state)
-{
-	struct net_device *dev = skb->dev;
-	enum sg_verdict verdict;
-
-	/* What mends an announcement needs to see nothing else. */
-	if (ipv6_hdr(skb)->nexthdr != IPPROTO_ICMPV6)
-		return NF_ACCEPT;
-	/* Not known before ip6_output(), unless the sender has told it. */
-	skb->dev = state->out;
-	verdict = sg_icmpv6_out(priv, skb);
-	if (verdict == SG_VERDICT_ACCEPT)
-		skb->dev = dev;
-	return sg_verdict(verdict);
-}
-
-#ifdef CONFIG_NETFILTER_FAMILY_ARP
-static unsigned int sg_hook_arp_in(void *priv, struct sk_buff *skb,
-				   const struct nf_hook_state *state)
-{
-	return sg_verdict(sg_arp_in(priv, skb));
-}
-
-static unsigned int sg_hook_arp_out(void *priv, struct sk_buff *skb,
-				    const struct nf_hook_state *state)
-{
-	return sg_verdict(sg_arp_out(priv, skb));
-}
-#endif
-
-static const struct nf_hook_ops sg_hook_ops[] = {
-	{
-		.hook		= sg_hook_ipv4,
-		.pf		= NFPROTO_IPV4,
-		.hooknum	= NF_INET_PRE_ROUTING,
-		.priority	= SG_PRIORITY,
-	},
-	{
-		.hook		= sg_hook_ipv6,
-		.pf		= NFPROTO_IPV6,
-		.hooknum	= NF_INET_PRE_ROUTING,
-		.priority	= SG_PRIORITY,
-	},
-	{
-		.hook		= sg_hook_icmpv6_out,
-		.pf		= NFPROTO_IPV6,
-		.hooknum	= NF_INET_LOCAL_OUT,
-		.priority	= NF_IP6_PRI_LAST,
-	},
-#ifdef CONFIG_NETFILTER_FAMILY_ARP
-	{
-		.hook		= sg_hook_arp_in,
-		.pf		= NFPROTO_ARP,
-		.hooknum	= NF_ARP_IN,
-	},
-	{
-		.hook		= sg_hook_arp_out,
-		.pf		= NFPROTO_ARP,
-		.hooknum	= NF_ARP_OUT,
-	},
-#endif
-};
-
-/**
- * struct sg_hooks - the hooks of a namespace
- * @net: the namespace
- * @rcu: netfilter shows its hooks to readers
- * @ops: what was registered
- */
-struct sg_hooks {
-	struct net *net;
-	struct rcu_head rcu;
-	struct nf_hook_ops ops[ARRAY_SIZE(sg_hook_ops)];
-};
-
-struct sg_hooks *sg_hooks_register(struct net *net, void *state)
-{
-	struct sg_hooks *hooks = kzalloc(sizeof(*hooks), GFP_KERNEL_ACCOUNT);
-	unsigned int i;
-
-	if (!hooks)
-		return NULL;
-	hooks->net = net;
-	memcpy(hooks->ops, sg_hook_ops, sizeof(sg_hook_ops));
-	for (i = 0; i < ARRAY_SIZE(hooks->ops); i++)
-		hooks->ops[i].priv = state;
-	if (nf_register_net_hooks(net, hooks->ops, ARRAY_SIZE(hooks->ops))) {
-		kfree_rcu(hooks, rcu);
-		return NULL;
-	}
-	return hooks;
-}
-
-void sg_hooks_unregister(struct sg_hooks *hooks)
-{
-	nf_unregister_net_hooks(hooks->net, hooks->ops, ARRAY_SIZE(hooks->ops));
-	kfree_rcu(hooks, rcu);
-}
 
 const unsigned char *sg_skb_bytes(const struct sk_buff *skb, unsigned int *len,
 				  unsigned int *total)
@@ -201,6 +49,44 @@ _Bool sg_skb_write(struct sk_buff *skb, unsigned int at, const void *from,
 unsigned int sg_skb_device(const struct sk_buff *skb)
 {
 	return skb->dev->ifindex;
+}
+
+_Bool sg_skb_came_beside(struct net *net, const struct sk_buff *skb,
+			 unsigned int index)
+{
+	const struct net_device *dev = dev_get_by_index_rcu(net, index);
+
+	return dev && dev != skb->dev && !(skb->dev->flags & IFF_LOOPBACK) &&
+	       l3mdev_master_ifindex_rcu(dev) ==
+		       l3mdev_master_ifindex_rcu(skb->dev);
+}
+
+static _Bool sg_has_local_route(const struct sk_buff *skb, _Bool ipv6)
+{
+	const struct dst_entry *dst = skb_dst(skb);
+
+	if (dst->error)
+		return false;
+	return ipv6 ? dst_rt6_info(dst)->rt6i_flags & RTF_LOCAL :
+		      skb_rtable(skb)->rt_type == RTN_LOCAL;
+}
+
+_Bool sg_skb_would_be_received(struct sk_buff *skb, _Bool ipv6)
+{
+	const struct iphdr *iph = ip_hdr(skb);
+	_Bool is_local;
+
+	/* What a bridge gave to this machine has been routed. */
+	if (skb_valid_dst(skb))
+		return sg_has_local_route(skb, ipv6);
+	if (ipv6)
+		ip6_route_input(skb);
+	else if (ip_route_input_noref(skb, iph->daddr, iph->saddr,
+				      ip4h_dscp(iph), skb->dev))
+		return false;
+	is_local = sg_has_local_route(skb, ipv6);
+	skb_dst_drop(skb);
+	return is_local;
 }
 
 _Bool sg_skb_is_for_many(const struct sk_buff *skb)
@@ -273,24 +159,33 @@ void sg_gather_put(void)
 enum sg_gathered sg_gather(struct net *net, struct sk_buff *skb, _Bool ipv6)
 {
 	typeof(&nf_ct_frag6_gather) gather = READ_ONCE(sg_gather_ipv6);
+	_Bool was_routed = skb_dst(skb);
 	int err;
 
 	if (!ipv6) {
 		if (ip_defrag(net, skb, SG_DEFRAG_USER))
 			return SG_GATHERED_KEPT;
-		/* It is cut again if it is sent on. */
+		/* Routers may cut it once more, even with DF: as it was. */
 		skb->ignore_df = 1;
 		return SG_GATHERED_WHOLE;
 	}
 	err = gather ? gather(net, skb, SG_DEFRAG_USER) : -EOPNOTSUPP;
 	if (err == -EINPROGRESS)
 		return SG_GATHERED_KEPT;
-	return err ? SG_GATHERED_NOT : SG_GATHERED_WHOLE;
+	if (err)
+		return SG_GATHERED_NOT;
+	/* It has the route of the fragment that came last, or is to have one. */
+	if (was_routed && !skb_dst(skb))
+		ip6_route_input(skb);
+	return SG_GATHERED_WHOLE;
 }
 
 static struct sock *sg_established(struct net *net, const struct sg_flow *flow,
-				   unsigned int device)
+				   const struct net_device *dev)
 {
+	/* What comes by a device of a VRF is the VRF's, see inet_sdif(). */
+	int master = l3mdev_master_ifindex_rcu(dev);
+	int dif = master ?: dev->ifindex, sdif = master ? dev->ifindex : 0;
 	struct in6_addr local6, peer6;
 	__be32 local, peer;
 
@@ -300,12 +195,12 @@ static struct sock *sg_established(struct net *net, const struct sg_flow *flow,
 		return __inet6_lookup_established(net, &peer6,
 						  htons(flow->peer_port),
 						  &local6, flow->local_port,
-						  device, 0);
+						  dif, sdif);
 	}
 	memcpy(&local, flow->local, sizeof(local));
 	memcpy(&peer, flow->peer, sizeof(peer));
 	return __inet_lookup_established(net, peer, htons(flow->peer_port),
-					 local, flow->local_port, device, 0);
+					 local, flow->local_port, dif, sdif);
 }
 
 /*
@@ -334,7 +229,7 @@ enum sg_connection sg_connection(struct net *net, struct sk_buff *skb,
 				 const struct sg_flow *flow,
 				 unsigned int *sent, unsigned int *received)
 {
-	struct sock *sk = sg_established(net, flow, skb->dev->ifindex);
+	struct sock *sk = sg_established(net, flow, skb->dev);
 	enum sg_connection connection = SG_CONNECTION_WHOLE;
 
 	if (!sk)
@@ -361,6 +256,18 @@ static _Bool sg_came_as_last(const struct sk_buff *skb)
 	return flags & SG_SKB_LAST;
 }
 
+/* Index of the device that it came by, whose place its VRF has taken since. */
+static int sg_syn_device(const struct sk_buff *skb)
+{
+	if (skb->protocol == htons(ETH_P_IPV6)) {
+		if (TCP_SKB_CB(skb)->header.h6.flags & IP6SKB_L3SLAVE)
+			return TCP_SKB_CB(skb)->header.h6.iif;
+	} else if (TCP_SKB_CB(skb)->header.h4.flags & IPSKB_L3SLAVE) {
+		return TCP_SKB_CB(skb)->header.h4.iif;
+	}
+	return skb->skb_iif;
+}
+
 struct sk_buff *sg_skb_copy_syn(struct net *net, struct sk_buff *skb)
 {
 	struct sk_buff *copy = NULL;
@@ -368,7 +275,7 @@ struct sk_buff *sg_skb_copy_syn(struct net *net, struct sk_buff *skb)
 
 	if (sg_came_as_last(skb))
 		return NULL;
-	dev = dev_get_by_index_rcu(net, skb->skb_iif);
+	dev = dev_get_by_index_rcu(net, sg_syn_device(skb));
 	if (dev)
 		copy = skb_clone(skb, GFP_ATOMIC);
 	if (!copy)

@@ -172,6 +172,19 @@ impl Packet<'_> {
         unsafe { bindings::sg_skb_device(self.0) }
     }
 
+    /// Whether it came by another device than the one with this index, which is there, but in the
+    /// same VRF, or also in none. Not by a loopback device.
+    pub(crate) fn came_beside(&self, net: Net<'_>, index: u32) -> bool {
+        // SAFETY: By the invariant; the namespace is there.
+        unsafe { bindings::sg_skb_came_beside(net.as_ptr(), self.0, index) }
+    }
+
+    /// Whether this machine would receive it, as routes and the validation of sources say.
+    pub(crate) fn would_be_received(&mut self, ipv6: bool) -> bool {
+        // SAFETY: By the invariant, which names the read section that routes are looked up in.
+        unsafe { bindings::sg_skb_would_be_received(self.0, ipv6) }
+    }
+
     /// How many more hops its sender allows it.
     pub(crate) fn hops_left(&self, ipv6: bool) -> u8 {
         let place = if ipv6 { 7 } else { 8 };

@@ -15,23 +15,71 @@
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/workqueue.h>
+#include <net/inet6_hashtables.h>
 #include <net/inet_connection_sock.h>
+#include <net/inet_hashtables.h>
 #include <net/tcp.h>
 
+#include "hold.h"
 #include "shim.h"
 #include "sys.h"
 
-/* The oldest request that can be moved, and the one before it. */
+/* So many of a queue are looked at for one of a certain home listener. */
+#define SG_DEPTH 64U
+
+/*
+ * Whether the kernel would look the listener up for the connection now. A BPF
+ * program of a reuseport group is not asked, as there is no packet.
+ */
+static bool sg_request_is_at_home(const struct request_sock *req,
+				  const struct sock *home)
+{
+	const struct inet_request_sock *ireq = inet_rsk(req);
+	const struct net *net = sock_net(home);
+
+	if (req->rsk_listener == home)
+		return true;
+	/* Not the request's family, which is that of its listener. */
+	if (req->rsk_ops->family == AF_INET)
+		return home == __inet_lookup_listener(net, NULL, 0,
+						      ireq->ir_rmt_addr,
+						      ireq->ir_rmt_port,
+						      ireq->ir_loc_addr,
+						      ireq->ir_num,
+						      ireq->ir_iif, 0);
+#if IS_ENABLED(CONFIG_IPV6)
+	return home == inet6_lookup_listener(net, NULL, 0,
+					     &ireq->ir_v6_rmt_addr,
+					     ireq->ir_rmt_port,
+					     &ireq->ir_v6_loc_addr,
+					     ireq->ir_num, ireq->ir_iif, 0);
+#else
+	return false;
+#endif
+}
+
+/*
+ * The oldest request that can be moved, of this home listener if there is one,
+ * and the request before it. With a home @left, how many are looked at, goes down.
+ * RCU read section.
+ */
 static struct request_sock *sg_queue_oldest(struct request_sock_queue *queue,
 					    unsigned int families,
+					    const struct sock *home,
+					    unsigned int *left,
 					    struct request_sock **before)
 {
+	unsigned int all = UINT_MAX;
 	struct request_sock *req;
 
+	if (!home)
+		left = &all;
 	*before = NULL;
-	for (req = queue->rskq_accept_head; req; req = req->dl_next) {
+	for (req = queue->rskq_accept_head; req && *left; req = req->dl_next) {
+		--*left;
 		if (!tcp_rsk(req)->tfo_listener &&
-		    sg_request_is_of(req, families))
+		    sg_request_is_of(req, families) &&
+		    (!home || sg_request_is_at_home(req, home)))
 			return req;
 		*before = req;
 	}
@@ -39,14 +87,16 @@ static struct request_sock *sg_queue_oldest(struct request_sock_queue *queue,
 }
 
 static struct request_sock *sg_queue_take(struct sock *sk,
-					  unsigned int families)
+					  unsigned int families,
+					  const struct sock *home)
 {
 	struct request_sock_queue *queue = &inet_csk(sk)->icsk_accept_queue;
 	struct request_sock *req, *before;
+	unsigned int left = SG_DEPTH;
 
 	sock_owned_by_me(sk);
 	spin_lock_bh(&queue->rskq_lock);
-	req = sg_queue_oldest(queue, families, &before);
+	req = sg_queue_oldest(queue, families, home, &left, &before);
 	if (req) {
 		if (before)
 			before->dl_next = req->dl_next;
@@ -84,25 +134,27 @@ static bool sg_queue_add(struct sock *sk, struct request_sock *req, bool first)
 }
 
 _Bool sg_queue_move(struct sock *from, struct sock *to, unsigned int families,
-		    _Bool first, struct sg_flow *flow)
+		    const struct sock *home, _Bool first, struct sg_flow *flow)
 {
 	struct request_sock *req;
 
 	/* Nobody can stop a listener whose lock we hold: it can go back. */
-	if (from->sk_state != TCP_LISTEN)
+	if (from->sk_state != TCP_LISTEN || !sg_can_replace(to, from))
 		return false;
-	req = sg_queue_take(from, families);
+	req = sg_queue_take(from, families, home);
 	if (!req)
 		return false;
 	/* As soon as it is queued it may be accepted and gone. */
 	sg_flow_of_request(req, flow);
+	sg_point("move");
 	if (!sg_queue_add(to, req, first)) {
 		sg_queue_add(from, req, true);
 		/* Who has looked meanwhile has seen nothing. */
-		READ_ONCE(from->sk_data_ready)(from);
+		sg_sock_wake(from);
 		return false;
 	}
-	READ_ONCE(to->sk_data_ready)(to);
+	sg_sock_wake(to);
+	sg_point("move_done");
 	return true;
 }
 
@@ -113,7 +165,7 @@ _Bool sg_queue_next_flow(struct sock *from, unsigned int families,
 	struct request_sock *req, *before;
 
 	spin_lock_bh(&queue->rskq_lock);
-	req = sg_queue_oldest(queue, families, &before);
+	req = sg_queue_oldest(queue, families, NULL, NULL, &before);
 	/* It has kept what it was when it was half-open. */
 	if (req)
 		sg_flow_of_request(req, flow);
@@ -121,16 +173,22 @@ _Bool sg_queue_next_flow(struct sock *from, unsigned int families,
 	return req;
 }
 
-unsigned long long sg_queue_since(struct sock *sk)
+unsigned long long sg_queue_since(struct sock *sk, unsigned int families,
+				  const struct sock *home,
+				  unsigned int *lookups)
 {
 	struct request_sock_queue *queue = &inet_csk(sk)->icsk_accept_queue;
+	unsigned int allowed = lookups ? min(*lookups, SG_DEPTH) : 0;
 	struct request_sock *req, *before;
+	unsigned int left = allowed;
 	unsigned long long since;
 
 	spin_lock_bh(&queue->rskq_lock);
-	req = sg_queue_oldest(queue, SG_IPV4 | SG_IPV6, &before);
+	req = sg_queue_oldest(queue, families, home, &left, &before);
 	since = req ? tcp_rsk(req)->snt_synack : ULLONG_MAX;
 	spin_unlock_bh(&queue->rskq_lock);
+	if (lookups)
+		*lookups -= allowed - left;
 	return since;
 }
 
@@ -154,10 +212,22 @@ struct workqueue_struct *sg_workqueue(void)
 
 void sg_readers_end(_Bool hurry)
 {
-	if (hurry)
+	if (hurry) {
+		sg_point("hurry");
 		synchronize_rcu_expedited();
-	else
+	} else {
 		synchronize_rcu();
+	}
+}
+
+unsigned long sg_readers_now(void)
+{
+	return start_poll_synchronize_rcu();
+}
+
+_Bool sg_readers_ended(unsigned long readers)
+{
+	return poll_state_synchronize_rcu(readers);
 }
 
 void sg_yield(void)
@@ -165,7 +235,7 @@ void sg_yield(void)
 	cond_resched();
 }
 
-void sg_pause(void)
+void sg_breathe(void)
 {
-	msleep(1);
+	usleep_range(50, 200);
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A box whose contents outlive a grace period.
+//! Boxes whose contents outlive a grace period.
 
 use core::{
-    mem::{offset_of, size_of},
+    mem::{offset_of, size_of, ManuallyDrop},
     ops::Deref,
     ptr::{self, NonNull}, //
 };
@@ -13,7 +13,8 @@ use kernel::{
     prelude::*,
     sync::{
         atomic::{Acquire, Atomic, Full},
-        rcu::{self, Guard}, //
+        rcu::{self, Guard},
+        Refcount, //
     },
     types::Opaque, //
 };
@@ -24,6 +25,10 @@ struct Inner<T> {
     value: T,
 }
 
+/// A promise that the value may be dropped in softirq context, as [`RcuBox`] drops it: that neither
+/// sleeps, nor takes a lock that others hold with softirqs on.
+pub(crate) trait DropsAnywhere: Send + Sync + 'static {}
+
 /// Owns a value that RCU readers may still be looking at when the box is dropped: the value is
 /// dropped when a grace period has passed, in softirq context.
 ///
@@ -33,14 +38,14 @@ struct Inner<T> {
 ///
 /// The pointer is to an allocation of a [`KBox`] that this box owns, and whose `head` is not in
 /// use.
-pub(crate) struct RcuBox<T: Send + Sync + 'static>(NonNull<Inner<T>>);
+pub(crate) struct RcuBox<T: DropsAnywhere>(NonNull<Inner<T>>);
 
 // SAFETY: It owns a `T`, and hands out shared references only.
-unsafe impl<T: Send + Sync> Send for RcuBox<T> {}
+unsafe impl<T: DropsAnywhere> Send for RcuBox<T> {}
 // SAFETY: As above.
-unsafe impl<T: Send + Sync> Sync for RcuBox<T> {}
+unsafe impl<T: DropsAnywhere> Sync for RcuBox<T> {}
 
-impl<T: Send + Sync> RcuBox<T> {
+impl<T: DropsAnywhere> RcuBox<T> {
     pub(crate) fn new(value: T, flags: Flags) -> Result<Self, AllocError> {
         let inner = KBox::new(
             Inner {
@@ -54,7 +59,7 @@ impl<T: Send + Sync> RcuBox<T> {
     }
 
     /// The value's address, which stays the same for its life.
-    pub(crate) fn as_ptr(&self) -> *const T {
+    fn as_ptr(&self) -> *const T {
         // SAFETY: By the invariant, the pointer is valid while `self` is.
         unsafe { &raw const (*self.0.as_ptr()).value }
     }
@@ -78,7 +83,7 @@ impl<T: Send + Sync> RcuBox<T> {
     }
 }
 
-impl<T: Send + Sync> Deref for RcuBox<T> {
+impl<T: DropsAnywhere> Deref for RcuBox<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -87,7 +92,7 @@ impl<T: Send + Sync> Deref for RcuBox<T> {
     }
 }
 
-impl<T: Send + Sync> Drop for RcuBox<T> {
+impl<T: DropsAnywhere> Drop for RcuBox<T> {
     fn drop(&mut self) {
         // SAFETY: By the invariant, `head` is valid and not in use, and it is the first field, so
         // `free()` can find the allocation by it. A `Barrier` waits for callbacks before the
@@ -99,9 +104,78 @@ impl<T: Send + Sync> Drop for RcuBox<T> {
 /// # Safety
 ///
 /// `head` is that of an `Inner<T>` whose box was dropped, a grace period ago.
-unsafe extern "C" fn free<T>(head: *mut bindings::callback_head) {
+unsafe extern "C" fn free<T: DropsAnywhere>(head: *mut bindings::callback_head) {
     // SAFETY: By the requirement, nobody else has the allocation; `head` is its first field.
     drop(unsafe { KBox::from_raw(head.cast::<Inner<T>>()) });
+}
+
+struct Counted<T> {
+    owners: Refcount,
+    value: T,
+}
+
+impl<T: DropsAnywhere> DropsAnywhere for Counted<T> {}
+
+/// The same with several owners: the grace period begins when the last one lets go.
+///
+/// # Invariants
+///
+/// `owners` counts this value; the box is dropped by the last one.
+pub(crate) struct RcuArc<T: DropsAnywhere>(ManuallyDrop<RcuBox<Counted<T>>>);
+
+impl<T: DropsAnywhere> RcuArc<T> {
+    pub(crate) fn new(value: T, flags: Flags) -> Result<Self, AllocError> {
+        let owners = Refcount::new(1);
+        // INVARIANT: This is the one.
+        Ok(Self(ManuallyDrop::new(RcuBox::new(
+            Counted { owners, value },
+            flags,
+        )?)))
+    }
+
+    /// Gives up this ownership; see [`RcuArc::from_raw`]. Whoever has the pointer may look at the
+    /// value until then, and until a grace period after that if he is an RCU reader.
+    pub(super) fn into_raw(self) -> *mut T {
+        let ptr = (&raw const self.0.value).cast_mut();
+        core::mem::forget(self);
+        ptr
+    }
+
+    /// # Safety
+    ///
+    /// `ptr` comes from [`RcuArc::into_raw`], and has not been passed to this function since.
+    pub(super) unsafe fn from_raw(ptr: *mut T) -> Self {
+        // SAFETY: By the requirement, the pointer is to the `value` of a `Counted`, which is that of
+        // an `RcuBox`.
+        let inner = unsafe { RcuBox::from_raw(ptr.byte_sub(offset_of!(Counted<T>, value)).cast()) };
+        // INVARIANT: Ownership comes back from `into_raw()`.
+        Self(ManuallyDrop::new(inner))
+    }
+}
+
+impl<T: DropsAnywhere> Clone for RcuArc<T> {
+    fn clone(&self) -> Self {
+        self.0.owners.inc();
+        // INVARIANT: It was just counted.
+        Self(ManuallyDrop::new(RcuBox(self.0 .0)))
+    }
+}
+
+impl<T: DropsAnywhere> Deref for RcuArc<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0.value
+    }
+}
+
+impl<T: DropsAnywhere> Drop for RcuArc<T> {
+    fn drop(&mut self) {
+        if self.0.owners.dec_and_test() {
+            // SAFETY: By the invariant, there is no other owner, and nobody uses this one any more.
+            unsafe { ManuallyDrop::drop(&mut self.0) };
+        }
+    }
 }
 
 /// A value that RCU readers find, and that is replaced as a whole.
@@ -109,14 +183,14 @@ unsafe extern "C" fn free<T>(head: *mut bindings::callback_head) {
 /// # Invariants
 ///
 /// The pointer is null or comes from [`RcuBox::into_raw`], and this cell owns the box.
-pub(crate) struct RcuCell<T: Send + Sync + 'static>(Atomic<*mut T>);
+pub(crate) struct RcuCell<T: DropsAnywhere>(Atomic<*mut T>);
 
 // SAFETY: It owns a `T`, and hands out shared references only.
-unsafe impl<T: Send + Sync> Send for RcuCell<T> {}
+unsafe impl<T: DropsAnywhere> Send for RcuCell<T> {}
 // SAFETY: As above.
-unsafe impl<T: Send + Sync> Sync for RcuCell<T> {}
+unsafe impl<T: DropsAnywhere> Sync for RcuCell<T> {}
 
-impl<T: Send + Sync> RcuCell<T> {
+impl<T: DropsAnywhere> RcuCell<T> {
     /// An empty one.
     pub(crate) fn new() -> Self {
         // INVARIANT: It is null.
@@ -142,7 +216,7 @@ impl<T: Send + Sync> RcuCell<T> {
     }
 }
 
-impl<T: Send + Sync> Drop for RcuCell<T> {
+impl<T: DropsAnywhere> Drop for RcuCell<T> {
     fn drop(&mut self) {
         self.replace(None);
     }

@@ -16,6 +16,7 @@
 #include <net/inet_hashtables.h>
 #include <net/tcp.h>
 
+#include "hold.h"
 #include "shim.h"
 #include "sys.h"
 
@@ -174,10 +175,13 @@ static bool sg_request_replace(struct request_sock *req,
 enum sg_moved sg_request_move(struct request_sock *req, struct sock *from,
 			      struct sock *to)
 {
-	struct request_sock *copy = sg_request_copy(req, to);
+	struct request_sock *copy = NULL;
 
+	if (sg_can_replace(to, from))
+		copy = sg_request_copy(req, to);
 	if (!copy)
 		return SG_MOVED_NOT;
+	sg_point("hand_over");
 	/* First, or it might be taken away before it was counted. */
 	sg_request_added(to, copy);
 	if (!sg_request_replace(req, copy)) {
@@ -193,6 +197,7 @@ enum sg_moved sg_request_move(struct request_sock *req, struct sock *from,
 	sg_request_forget(req);
 	sg_request_removed(from, req);
 	sg_request_put(copy);
+	sg_point("hand_done");
 	return SG_MOVED;
 }
 

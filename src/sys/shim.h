@@ -35,13 +35,21 @@ struct workqueue_struct;
 /* What kind of socket it is. */
 enum sg_kind { SG_KIND_TCP, SG_KIND_MPTCP, SG_KIND_OTHER };
 
+/* What the route of a SYN-ACK asks of a listener, beside its mark and its TOS. */
+#define SG_ROUTE_TRANSPARENT	1
+#define SG_ROUTE_LOCAL		2
+
 struct sg_facts {
+	unsigned long long programs;
+	unsigned int	mark;
 	unsigned int	queued;
 	unsigned int	half_open;
 	unsigned int	backlog;
 	unsigned int	device;
 	unsigned short	port;
 	unsigned short	min_ttl;
+	unsigned char	tos;
+	unsigned char	route;
 	_Bool		closed;
 	_Bool		listening;
 	_Bool		hooked;
@@ -70,6 +78,8 @@ _Bool sg_sock_get_unless_zero(struct sock *sk);
 void sg_sock_lock(struct sock *sk);
 /* The same without waiting for who has it; false if somebody has. */
 _Bool sg_sock_try_lock(struct sock *sk);
+/* Waits for who has it until then, of sg_clock(), or until the caller is killed. */
+_Bool sg_sock_lock_until(struct sock *sk, unsigned long long until);
 void sg_sock_unlock(struct sock *sk);
 /* Has it be found by packets no more; it goes on listening. Socket lock. */
 void sg_sock_hide(struct sock *sk);
@@ -88,22 +98,25 @@ struct sg_load {
 /* Connections in its accept queue; whether that takes another one. */
 unsigned int sg_sock_queued(const struct sock *sk);
 _Bool sg_sock_has_room(const struct sock *sk);
-/* Whether somebody sleeps in accept() on it. RCU read section. */
-_Bool sg_sock_has_acceptor(const struct sock *sk);
+/*
+ * How many wait for its connections; whether one of them sleeps in accept().
+ * RCU read section.
+ */
+unsigned int sg_sock_waiters(const struct sock *sk, _Bool *accepts);
+/* Whether some task has it locked at the moment. */
+_Bool sg_sock_is_owned(const struct sock *sk);
+/* Wakes whoever waits for connections. RCU read section. */
+void sg_sock_wake(struct sock *sk);
 void sg_sock_facts(const struct sock *sk, struct sg_facts *facts);
 void sg_sock_identity(struct sock *sk, struct sg_identity *identity);
 unsigned long long sg_sock_cookie(struct sock *sk);
 
 /* ---- listener.c: the flag on a socket, and the hook in its operations ---- */
 
-/* Process context; NULL without memory. @member comes back in callbacks. */
-struct sg_hook *sg_hook_alloc(struct sock *sk);
-void sg_hook_set_member(struct sg_hook *hook, const void *member);
-/* No RCU reader may find the hook any more. */
-void sg_hook_free(struct sg_hook *hook);
-struct sock *sg_hook_sock(const struct sg_hook *hook);
-/* Whether what its program calls is seen. */
-_Bool sg_hook_has_calls(const struct sg_hook *hook);
+/* Whether it has been a member, and left by itself. Socket lock. */
+_Bool sg_has_left(const struct sock *sk);
+/* Whether what its program calls is seen. RCU read section. */
+_Bool sg_has_calls(const struct sock *sk);
 /* Whether the socket's operations are the module's. */
 _Bool sg_hooked(const struct sock *sk);
 /*
@@ -116,26 +129,48 @@ const void *sg_attached_member(const struct sock *sk);
 /* The same without the lock: RCU read section. */
 const void *sg_flagged_member(const struct sock *sk);
 /*
- * Whether the socket can be flagged: -EALREADY if it has a hook, -EEXIST if it
+ * Whether the socket can be flagged: -EALREADY if it is a member, -EEXIST if it
  * has another upper layer protocol, is in a sockmap, or has operations that
  * are not the kernel's own. Socket lock.
  */
 int sg_flag_check(struct sock *sk);
 /*
  * Flag the socket, with the module's upper layer protocol. The flag stays until
- * the socket ends, and means nothing without a hook. 1 if a grace period is to
- * pass before it gets one, 0 if not; errors as above. Socket lock.
+ * the socket ends, and means nothing without a member. 1 if a grace period is to
+ * pass before it is armed, 0 if not; errors as above. `hook` is what the socket
+ * carries from then on; NULL is left there if it was taken. Socket lock.
  */
-int sg_flag(struct sock *sk);
+int sg_flag(struct sock *sk, struct sg_hook **hook);
+/* What a socket is to carry; NULL if there is no memory. May sleep. */
+struct sg_hook *sg_hook_new(void);
+/* Free one that no socket has taken, or NULL. */
+void sg_hook_free(struct sg_hook *hook);
 /*
- * Hang the hook on a socket that was flagged, and have it see the socket's SYNs.
- * Socket lock.
+ * Have a socket that was flagged ready to be a member: -EBUSY if it was not, or if a
+ * grace period is still to pass. Socket lock.
  */
-void sg_hook_install(struct sock *sk, struct sg_hook *hook);
-/* Undo that. RCU readers may still see the hook. Socket lock. */
-void sg_hook_detach(struct sock *sk);
-/* What the socket would do with a SYN if it had no hook. RCU read section. */
-int sg_original_conn_request(struct sock *sk, struct sk_buff *skb);
+int sg_arm(struct sock *sk);
+/*
+ * Whether it is: -EALREADY if it is a member, -EBUSY if not. RCU read section; it
+ * stays so as long as nobody else changes memberships.
+ */
+int sg_arm_check(const struct sock *sk);
+/*
+ * Make the socket, which is open and armed, a member, and have it own that. False if
+ * it was not flagged, or is one. No lock of the socket; RCU read section.
+ */
+_Bool sg_attach(struct sock *sk, const void *member);
+/*
+ * Undo that, and the arming, and give the member back, or NULL. RCU readers may still
+ * see it. Socket lock.
+ */
+const void *sg_detach(struct sock *sk);
+/*
+ * What @taker would do with a SYN for @home if it had no hook; or what @home would,
+ * if @taker does not serve the packet's family. RCU read section.
+ */
+int sg_original_conn_request(struct sock *home, struct sock *taker,
+			     struct sk_buff *skb);
 int sg_ulp_register(void);
 /* Waits for a grace period. */
 void sg_ulp_unregister(void);
@@ -146,13 +181,15 @@ int sg_info_put_id(struct sk_buff *skb, unsigned int id);
 /* A SYN for @sk, which has a hook; RCU read section, bottom halves off. */
 int sg_conn_request(struct sock *sk, struct sk_buff *skb);
 /*
- * A connection is about to be queued with @sk: the listener that its socket is to
- * be made of, @sk itself or a sibling; with Fast Open, before the handshake is
- * complete, it has to be @sk. RCU read section, bottom halves off.
+ * A connection is about to be queued with @sk; with @fast_open, before its handshake
+ * is complete. True if the accept queue is full, and is to take one more, which a
+ * sibling will take off. RCU read section, bottom halves off.
  */
-struct sock *sg_connection_comes(struct sock *sk, struct sk_buff *skb,
-				 _Bool fast_open);
-/* The socket is about to be freed; @member is nobody's any more. Atomic. */
+_Bool sg_connection_comes(struct sock *sk, struct sk_buff *skb,
+			  _Bool fast_open);
+/* A connection was queued, in a call that has ended another listener. RCU read section. */
+void sg_connection_queued(struct sock *sk);
+/* The socket is about to be freed, and gives @member up. Atomic. */
 void sg_member_gone(struct sock *sk, const void *member);
 /* For sock_diag: attributes of the member. RCU read section. */
 int sg_member_info(const void *member, struct sk_buff *skb);
@@ -169,24 +206,21 @@ _Bool sg_skb_is_ipv6(const struct sk_buff *skb);
 
 /* ---- calls.c: what programs call on a member ---- */
 
-/* A group is about to have its members' addresses shown. */
-void sg_rewriting_begins(void);
-/* There is a balanced group more, or one less. */
-void sg_count_balanced(_Bool more);
-
 /* Callbacks in Rust, process context; @sk may be no member by now. */
 
 /*
- * Its program looks for connections, and would accept one. Not locked; called
- * while there are balanced groups only.
+ * Its program polls for connections, and sees one if it is @readable. Whether
+ * there is one for it elsewhere, which an accept() would get.
  */
-void sg_member_looks(struct sock *sk);
-/* It has looked, and there was none. */
-void sg_member_waits(struct sock *sk);
+_Bool sg_member_polls(struct sock *sk, _Bool readable);
+/*
+ * Its program is about to accept, and to sleep if there is nothing: is given a
+ * connection if it has none. Whether the program is to be shown the member's
+ * address. Not locked.
+ */
+_Bool sg_member_accepts(struct sock *sk, _Bool sleeps);
 /* It has called listen(). */
 void sg_member_listens(struct sock *sk);
-/* Whether its program is to be shown the member's address. */
-_Bool sg_member_rewrites(struct sock *sk);
 /* The program of @member, whose socket is @sk, has accepted. RCU read section. */
 void sg_member_accepted(const void *member, struct sock *sk, _Bool rewritten);
 /* It is about to be closed for good, or to stop listening; and it has. */
@@ -198,7 +232,7 @@ void sg_member_stopped(struct sock *sk);
 enum sg_moved {
 	SG_MOVED,
 	SG_MOVED_GONE,	/* it was not there any more */
-	SG_MOVED_NOT,	/* without memory, or the other listener ends */
+	SG_MOVED_NOT,	/* without memory, or the other one ends or is no match */
 };
 
 /* Of which families requests are looked for. */
@@ -212,10 +246,45 @@ enum sg_moved {
 struct request_sock *sg_request_next(const struct sock *from,
 				     unsigned int families,
 				     unsigned int *bucket);
-/* Moves the request to another listener of the same family. RCU read section. */
+/* Moves the request to another listener of its family. RCU read section. */
 enum sg_moved sg_request_move(struct request_sock *req, struct sock *from,
 			      struct sock *to);
 void sg_request_put(struct request_sock *req);
+
+/* ---- adopt.c: sockets that begin to listen ---- */
+
+/* Finds the tracepoint, when the module is loaded. */
+void sg_listen_init(void);
+/* When this returns nobody is told any more, and nobody is being told. */
+void sg_listen_exit(void);
+/*
+ * Has sg_listen_begins() called, until sg_listen_unwatch() was called as often.
+ * -EOPNOTSUPP if the kernel has no tracepoints, -ENOMEM. Process context.
+ */
+int sg_listen_watch(void);
+void sg_listen_unwatch(void);
+/*
+ * Has sg_listen_begun() called, with no lock held and before the calling task
+ * returns to its program. -ENOMEM, or -ESRCH if it does not. Process context.
+ */
+int sg_adopt_later(struct sock *sk, void *group);
+/* What makes it one of several that can stand for each other. */
+struct sg_place {
+	unsigned int	device;
+	unsigned short	family;
+	unsigned short	port;
+	unsigned char	address[16];
+	_Bool		serves_ipv4;
+};
+
+void sg_sock_place(const struct sock *sk, struct sg_place *place);
+
+/* Callbacks in Rust, process context. */
+
+/* A TCP socket is about to listen, and is not found yet. Socket lock. */
+void sg_listen_begins(struct sock *sk);
+/* It does, or could not, or is closed. @group is what sg_adopt_later() was given. */
+void sg_listen_begun(struct sock *sk, void *group);
 
 /* ---- trail.c: what became of connections ---- */
 
@@ -260,45 +329,61 @@ void sg_trace_decision(const struct sg_record *record, unsigned long long from);
 void sg_trace_stall(_Bool begins, unsigned int group, unsigned long long member,
 		    unsigned int queued);
 
-/* ---- ticker.c: a timer of each network namespace ---- */
+/* ---- ticker.c: a timer of each account of a network namespace ---- */
 
-/* Process context; NULL without memory. */
-struct sg_ticker *sg_ticker_new(void);
-void sg_ticker_set_state(struct sg_ticker *ticker, const void *state);
+/**
+ * struct sg_tick - when it is to tick again
+ * @rest: not before so many nanoseconds have passed, ten seconds at most
+ * @next: then, if nobody wants it sooner; ULLONG_MAX: not at all
+ */
+struct sg_tick {
+	unsigned long long rest;
+	unsigned long long next;
+};
+
+/* For sg_tick(). Process context; NULL without memory. */
+struct sg_ticker *sg_ticker_new(const void *state, unsigned long long account);
 /* Waits until nothing runs, and lets nothing start. Process context. */
 void sg_ticker_stop(struct sg_ticker *ticker);
-/* It was stopped. */
+/* It was stopped, or never armed. */
 void sg_ticker_free(struct sg_ticker *ticker);
-/* Has it tick in so many nanoseconds, or before. */
+/* Has it tick in so many nanoseconds, or before; but not while it rests. */
 void sg_ticker_arm(struct sg_ticker *ticker, unsigned long long ns);
 /* Nanoseconds of a clock that only goes forward, a tick at a time. */
 unsigned long long sg_now(void);
+/* Nanoseconds of a clock that only goes forward, exactly. */
+unsigned long long sg_clock(void);
 /* Nanoseconds of a tick. */
 unsigned long long sg_tick_ns(void);
 
 /* Callback in Rust; process context. */
-void sg_tick(const void *state);
+void sg_tick(const void *state, unsigned long long account,
+	     struct sg_tick *tick);
 
 /* ---- queue.c: accept queues ---- */
 
 /*
  * Moves the oldest connection of these families that can be moved from one
  * accept queue to another, tells which, and wakes its new owner, who gets it
- * @first or last. False if there is none, or if @to does not listen any more.
- * Process context, socket lock of @from, RCU read section.
+ * @first or last. With @home it is the oldest that is looked up for that one,
+ * among the first of the queue. False if there is none, or if @to does not listen
+ * any more, or is of another family or namespace. Process context, socket lock of @from, RCU read section.
  */
 _Bool sg_queue_move(struct sock *from, struct sock *to, unsigned int families,
-		    _Bool first, struct sg_flow *flow);
+		    const struct sock *home, _Bool first, struct sg_flow *flow);
 /* Which connection would be moved next; false if there is none. */
 _Bool sg_queue_next_flow(struct sock *from, unsigned int families,
 			 struct sg_flow *flow);
 
 /*
- * When the handshake of the oldest connection that can be moved began, in
+ * When the handshake of the connection began that would be moved so, in
  * microseconds; ULLONG_MAX if there is none, 0 if it is not known, as with SYN
- * cookies.
+ * cookies. With a home listener, as many connections are asked for theirs as there
+ * are @lookups left; it is not read without one. RCU read section.
  */
-unsigned long long sg_queue_since(struct sock *sk);
+unsigned long long sg_queue_since(struct sock *sk, unsigned int families,
+				  const struct sock *home,
+				  unsigned int *lookups);
 
 /* The module's work queue: made, and got rid of when its work is done. */
 int sg_workqueue_register(void);
@@ -309,9 +394,15 @@ struct workqueue_struct *sg_workqueue(void);
  * expense of all CPUs. Process context.
  */
 void sg_readers_end(_Bool hurry);
-/* Lets others run; waits for about a millisecond. Process context. */
+/*
+ * The same without waiting: what sg_readers_ended() is asked with until those that
+ * there are now have ended.
+ */
+unsigned long sg_readers_now(void);
+_Bool sg_readers_ended(unsigned long readers);
+/* Lets others run; waits for a fifth of a millisecond at most. Process context. */
 void sg_yield(void);
-void sg_pause(void);
+void sg_breathe(void);
 
 /* ---- option.c: the socket options; all of it process context ---- */
 
@@ -350,9 +441,14 @@ void sg_socket_unbind(struct socket *sock, const struct sg_unbound *before);
 
 _Bool sg_caller_in_net(const struct net *net);
 _Bool sg_caller_is_admin(const struct net *net);
+_Bool sg_caller_is_privileged(void);
 _Bool sg_caller_is_confined(void);
 /* The caller's effective user id in the initial user namespace. */
 unsigned int sg_caller_uid(void);
+/* Whose account what it does in its network namespace is counted to. */
+unsigned long long sg_caller_account(const struct net *net);
+/* The caller's process. */
+unsigned int sg_caller_process(void);
 
 /* Callbacks in Rust; @option is a sockptr_t, @to a user's pointer. */
 int sg_option_set(struct sock *sk, int name, const void *option,
@@ -367,7 +463,7 @@ void sg_netns_unregister(void);
 const void *sg_netns_state(const struct net *net);
 
 /* Callbacks in Rust; process context. */
-void *sg_netns_new(void);
+void *sg_netns_new(struct net *net);
 void sg_netns_free(void *state);
 
 /* ---- netlink.c: messages of the generic netlink family ---- */
@@ -432,16 +528,25 @@ void sg_message_free(struct sk_buff *skb);
 /* Whether the sender has CAP_NET_ADMIN in the namespace of the request. */
 _Bool sg_request_may_change(const struct sk_buff *request,
 			    const struct net *net);
+/* Whether he has it in the initial user namespace. */
+_Bool sg_request_is_privileged(const struct sk_buff *request);
 _Bool sg_dump_may_change(const struct netlink_callback *cb);
 struct net *sg_dump_net(const struct netlink_callback *cb);
 struct user_namespace *sg_dump_userns(const struct netlink_callback *cb);
+/*
+ * An object of this size is to fit into each message that is made from now on, also
+ * without memory for long ones. Before the first one: in the start operation.
+ */
+void sg_dump_need(struct netlink_callback *cb, unsigned int size);
 _Bool sg_dump_u32(const struct netlink_callback *cb, int attribute,
 		  unsigned int *value);
 /* Where the dump goes on; both zero at its beginning. */
 unsigned long *sg_dump_position(struct netlink_callback *cb);
+/* The generation of what comes next. */
+void sg_dump_is_of(struct netlink_callback *cb, unsigned int generation);
 /* A message of the dump, or NULL if there is no room for one. */
 void *sg_dump_begin(struct netlink_callback *cb, struct sk_buff *skb,
-		    unsigned char cmd, unsigned int generation);
+		    unsigned char cmd);
 void sg_dump_end(struct sk_buff *skb, void *header);
 void sg_dump_cancel(struct sk_buff *skb, void *header);
 

@@ -3,7 +3,11 @@
 //! A growing array of RCU-protected values: looked through without a lock, changed under one.
 //! Values that are of no use at the moment may be marked, to be passed by.
 
-use super::rcu::RcuBox;
+use super::rcu::{
+    DropsAnywhere,
+    RcuArc,
+    RcuBox, //
+};
 use core::ptr;
 use kernel::{
     alloc::AllocError,
@@ -19,7 +23,7 @@ use kernel::{
 
 /// Why a value could not be put in.
 pub(crate) enum Refused {
-    /// [`RcuSlots::remove`] took out the last value: nothing is put in after that.
+    /// The last value was taken out, and not to be replaced: nothing is put in after that.
     Closed,
     /// There is no free slot; [`RcuSlots::reserve`] some.
     Full,
@@ -30,6 +34,9 @@ struct Table<T> {
     /// Which of them are marked.
     marks: BitmapVec,
 }
+
+// What it holds is not its own to drop.
+impl<T: DropsAnywhere> DropsAnywhere for Table<T> {}
 
 impl<T> Table<T> {
     fn new(size: usize) -> Result<Self, AllocError> {
@@ -72,10 +79,10 @@ struct Writer {
 ///
 /// - `table` is null or comes from [`RcuBox::into_raw`]; it is replaced under `writer`, and the
 ///   old one is freed after a grace period.
-/// - Each slot is null or a pointer from [`RcuBox::into_raw`], which this structure owns; it is
+/// - Each slot is null or a pointer from [`RcuArc::into_raw`], whose ownership this structure has; it is
 ///   changed under `writer`, and the value is freed after a grace period.
 #[pin_data(PinnedDrop)]
-pub(crate) struct RcuSlots<T: Send + Sync + 'static> {
+pub(crate) struct RcuSlots<T: DropsAnywhere> {
     table: Atomic<*mut Table<T>>,
     /// Protects all changes.
     #[pin]
@@ -83,11 +90,11 @@ pub(crate) struct RcuSlots<T: Send + Sync + 'static> {
 }
 
 // SAFETY: It owns values of `T` and shares them.
-unsafe impl<T: Send + Sync> Send for RcuSlots<T> {}
+unsafe impl<T: DropsAnywhere> Send for RcuSlots<T> {}
 // SAFETY: As above; changes are made under a lock.
-unsafe impl<T: Send + Sync> Sync for RcuSlots<T> {}
+unsafe impl<T: DropsAnywhere> Sync for RcuSlots<T> {}
 
-impl<T: Send + Sync> RcuSlots<T> {
+impl<T: DropsAnywhere> RcuSlots<T> {
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             table: Atomic::new(ptr::null_mut()),
@@ -206,7 +213,7 @@ impl<T: Send + Sync> RcuSlots<T> {
     }
 
     /// Puts the value into a free slot, and tells which.
-    pub(crate) fn insert(&self, value: RcuBox<T>) -> Result<usize, Refused> {
+    pub(crate) fn insert(&self, value: RcuArc<T>) -> Result<usize, Refused> {
         let mut writer = self.writer.lock();
         if writer.closed {
             return Err(Refused::Closed);
@@ -226,8 +233,9 @@ impl<T: Send + Sync> RcuSlots<T> {
         Ok(index)
     }
 
-    /// Takes the value out of the slot, and tells whether it was the last one.
-    pub(crate) fn remove(&self, index: usize) -> (Option<RcuBox<T>>, bool) {
+    /// Takes the value out of the slot, and tells whether it was the last one. Nothing is put in after
+    /// that, unless the slots are to `stay`.
+    pub(crate) fn remove(&self, index: usize, stay: bool) -> (Option<RcuArc<T>>, bool) {
         let mut writer = self.writer.lock();
         let guard = Guard::new();
         let value = match self.slots(&guard).get(index) {
@@ -238,14 +246,23 @@ impl<T: Send + Sync> RcuSlots<T> {
             return (None, false);
         }
         writer.used = writer.used.saturating_sub(1);
-        writer.closed = writer.used == 0;
+        let last = writer.used == 0;
+        writer.closed = last && !stay;
         // SAFETY: By the invariant, it comes from `into_raw()`, and it was just taken out.
-        (Some(unsafe { RcuBox::from_raw(value) }), writer.closed)
+        (Some(unsafe { RcuArc::from_raw(value) }), last)
+    }
+
+    /// Has nothing put in any more if there is nothing; false if there is, or it was so before.
+    pub(crate) fn close_if_empty(&self) -> bool {
+        let mut writer = self.writer.lock();
+        let closes = writer.used == 0 && !writer.closed;
+        writer.closed |= closes;
+        closes
     }
 }
 
 /// See [`RcuSlots::unmarked_from`].
-pub(crate) struct Unmarked<'g, T: Send + Sync + 'static> {
+pub(crate) struct Unmarked<'g, T: DropsAnywhere> {
     table: Option<&'g Table<T>>,
     start: usize,
     /// The slot that is looked at next, and how many are to be looked at.
@@ -256,7 +273,7 @@ pub(crate) struct Unmarked<'g, T: Send + Sync + 'static> {
     _guard: &'g Guard,
 }
 
-impl<'g, T: Send + Sync> Unmarked<'g, T> {
+impl<'g, T: DropsAnywhere> Unmarked<'g, T> {
     /// The next slot of the round that is not marked.
     fn next_unmarked(&mut self, table: &Table<T>) -> Option<usize> {
         while self.left > 0 {
@@ -287,7 +304,7 @@ impl<'g, T: Send + Sync> Unmarked<'g, T> {
     }
 }
 
-impl<'g, T: Send + Sync> Iterator for Unmarked<'g, T> {
+impl<'g, T: DropsAnywhere> Iterator for Unmarked<'g, T> {
     type Item = &'g T;
 
     fn next(&mut self) -> Option<&'g T> {
@@ -302,7 +319,7 @@ impl<'g, T: Send + Sync> Iterator for Unmarked<'g, T> {
 }
 
 #[pinned_drop]
-impl<T: Send + Sync> PinnedDrop for RcuSlots<T> {
+impl<T: DropsAnywhere> PinnedDrop for RcuSlots<T> {
     fn drop(self: Pin<&mut Self>) {
         let table = self.table.load(Relaxed);
         if table.is_null() {
@@ -314,7 +331,7 @@ impl<T: Send + Sync> PinnedDrop for RcuSlots<T> {
             let value = slot.load(Relaxed);
             if !value.is_null() {
                 // SAFETY: As above.
-                drop(unsafe { RcuBox::from_raw(value) });
+                drop(unsafe { RcuArc::from_raw(value) });
             }
         }
     }

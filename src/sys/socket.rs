@@ -4,7 +4,8 @@
 
 use super::{
     bindings,
-    listener::Sock, //
+    listener::{AnySock, Kind, Sock},
+    netns::Net, //
 };
 use crate::logic::request::Address;
 use core::ptr::NonNull;
@@ -18,14 +19,15 @@ const AF_INET: u16 = 2;
 /// `AF_INET6`.
 const AF_INET6: u16 = 10;
 
-/// A socket that a descriptor of the caller stood for. It stays open as long as this is there.
+/// A socket of whatever kind that a descriptor of the caller stood for. It stays open as long as this
+/// is there.
 ///
 /// # Invariants
 ///
 /// It owns a reference to the socket's file.
-pub(crate) struct Socket(NonNull<bindings::socket>);
+pub(crate) struct Descriptor(NonNull<bindings::socket>);
 
-impl Socket {
+impl Descriptor {
     /// `EBADF` or `ENOTSOCK` if there is none.
     pub(crate) fn from_fd(fd: i32) -> Result<Self> {
         // SAFETY: Any number will do.
@@ -34,9 +36,41 @@ impl Socket {
         NonNull::new(socket).map(Self).ok_or(EBADF)
     }
 
-    pub(crate) fn sock(&self) -> &Sock {
+    fn sock(&self) -> &AnySock {
         // SAFETY: An open socket has a sock.
-        unsafe { Sock::from_ptr(bindings::sg_socket_sock(self.0.as_ptr())) }
+        unsafe { AnySock::from_ptr(bindings::sg_socket_sock(self.0.as_ptr())) }
+    }
+
+    /// It as a TCP socket, or what else it is.
+    pub(crate) fn tcp(self) -> Result<Socket, Kind> {
+        self.sock().tcp()?;
+        // INVARIANT: It is one, and does not become another one.
+        Ok(Socket(self))
+    }
+}
+
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        // SAFETY: By the invariant.
+        unsafe { bindings::sg_socket_put(self.0.as_ptr()) };
+    }
+}
+
+/// A TCP socket that stays open as long as this is there.
+///
+/// # Invariants
+///
+/// It is one.
+pub(crate) struct Socket(Descriptor);
+
+impl Socket {
+    fn as_ptr(&self) -> *mut bindings::socket {
+        self.0 .0.as_ptr()
+    }
+
+    pub(crate) fn sock(&self) -> &Sock {
+        // SAFETY: An open socket has a sock; and by the invariant.
+        unsafe { Sock::from_ptr(bindings::sg_socket_sock(self.as_ptr())) }
     }
 
     /// Whether an address of this kind is one for this socket.
@@ -81,7 +115,7 @@ impl Socket {
         let mut before = bindings::sg_unbound::default();
         // SAFETY: The socket is open, and both structures are there.
         to_result(unsafe {
-            bindings::sg_socket_bind(self.0.as_ptr(), &raw, reuseport, &mut before)
+            bindings::sg_socket_bind(self.as_ptr(), &raw, reuseport, &mut before)
         })?;
         Ok(Before(before))
     }
@@ -89,14 +123,7 @@ impl Socket {
     /// Undoes [`Socket::bind`].
     pub(crate) fn unbind(&self, before: &Before) {
         // SAFETY: The socket is open.
-        unsafe { bindings::sg_socket_unbind(self.0.as_ptr(), &before.0) };
-    }
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        // SAFETY: By the invariant.
-        unsafe { bindings::sg_socket_put(self.0.as_ptr()) };
+        unsafe { bindings::sg_socket_unbind(self.as_ptr(), &before.0) };
     }
 }
 
@@ -107,6 +134,24 @@ pub(crate) struct Before(bindings::sg_unbound);
 pub(crate) fn caller_uid() -> u32 {
     // SAFETY: There is always a caller.
     unsafe { bindings::sg_caller_uid() }
+}
+
+/// Whose account what the caller forms in his network namespace is counted to.
+pub(crate) fn caller_account(net: Net<'_>) -> u64 {
+    // SAFETY: There is always a caller, and the namespace is there.
+    unsafe { bindings::sg_caller_account(net.as_ptr()) }
+}
+
+/// The caller's process.
+pub(crate) fn caller_process() -> u32 {
+    // SAFETY: There is always a caller.
+    unsafe { bindings::sg_caller_process() }
+}
+
+/// Whether the caller has `CAP_NET_ADMIN` in the initial user namespace.
+pub(crate) fn caller_is_privileged() -> bool {
+    // SAFETY: There is always a caller.
+    unsafe { bindings::sg_caller_is_privileged() }
 }
 
 /// Whether something confines the caller that its calls of the option do not pass by.

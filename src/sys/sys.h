@@ -22,24 +22,52 @@ struct tcp_ulp_ops;
 /* ---- listener.c ---- */
 
 /**
- * struct sg_hook - what a member carries
- * @sk: the socket; a hook that can be found under RCU has a live one, as a
- *	member is SOCK_RCU_FREE
- * @member: the Rust side's member
+ * struct sg_hook - what a socket carries from when it was flagged to its end
+ * @rcu: it is found under RCU, and freed a grace period after its socket's end
+ * @member: the Rust side's member, which is owned, or NULL; set by who changes
+ *	memberships, cleared under the socket lock
+ * @lift: held while the backlog is lifted, see SG_LIFTED
+ * @waits: a grace period is to pass after @flagged before it is armed; socket lock
+ * @flagged: when it was flagged, of get_state_synchronize_rcu_full(), whose type
+ *	has several names
  * @calls: whether the socket was given the operations of calls.c, and counts a
  *	reference to the module for them; socket lock
+ * @left: whether it was taken out of a group by a call; socket lock
  */
 struct sg_hook {
-	struct sock *sk;
+	struct rcu_head rcu;
 	const void *member;
+	spinlock_t lift;
+	_Bool waits;
+	unsigned long flagged[2];
 	_Bool calls;
+	_Bool left;
 };
+
+/* In sk_max_ack_backlog, while the accept queue takes one more than it should. */
+#define SG_LIFTED BIT(31)
+
+/* What listen() asked for. */
+static inline u32 sg_backlog(const struct sock *sk)
+{
+	return READ_ONCE(sk->sk_max_ack_backlog) & ~SG_LIFTED;
+}
 
 /* The hook that the socket carries, or NULL. Socket lock. */
 struct sg_hook *sg_attached_hook(const struct sock *sk);
 
 /* The flag. */
 extern struct tcp_ulp_ops sg_ulp;
+
+/*
+ * Whether a listener can have what came for the other one: requests and
+ * connections are of their listener's family, and so is who accepts them.
+ */
+static inline bool sg_can_replace(const struct sock *to, const struct sock *from)
+{
+	return to->sk_family == from->sk_family &&
+	       net_eq(sock_net(to), sock_net(from));
+}
 
 /* Whether the socket has the module's upper layer protocol. */
 static inline bool sg_flagged(const struct sock *sk)
@@ -55,7 +83,7 @@ static inline const void *sg_member_of(const struct sock *sk)
 	if (!sg_flagged(sk))
 		return NULL;
 	hook = rcu_dereference(inet_csk(sk)->icsk_ulp_data);
-	return hook ? hook->member : NULL;
+	return hook ? smp_load_acquire(&hook->member) : NULL;
 }
 
 /* ---- calls.c; the first three under the socket lock ---- */
@@ -79,6 +107,15 @@ _Bool sg_replaces_ops(int level, int name);
  */
 void sg_ops_give_back(struct socket *sock, const struct proto_ops *orig);
 
+/* ---- ready.c ---- */
+
+/* When the module is loaded. */
+int sg_ready_init(void);
+/* The socket lock, or nobody else sees the socket. */
+void sg_ready_install(struct sock *sk);
+void sg_ready_uninstall(struct sock *sk);
+_Bool sg_ready_installed(const struct sock *sk);
+
 /* ---- requests.c ---- */
 
 /* Whether its packets are of one of the families, SG_IPV4 and SG_IPV6. */
@@ -88,9 +125,8 @@ _Bool sg_request_is_of(const struct request_sock *req, unsigned int families);
 
 struct sg_face;
 
-/* When the module is loaded; and when nobody can come in any more. */
+/* When the module is loaded. */
 void sg_faces_init(void);
-void sg_faces_drain(void);
 /* NULL without memory. */
 struct sg_face *sg_face_new(void);
 void sg_face_free(struct sg_face *face);

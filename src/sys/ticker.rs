@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A clock, and a timer of each network namespace.
+//! A clock, and the timers of a network namespace.
 
 use super::bindings;
 use crate::group::{
@@ -9,8 +9,9 @@ use crate::group::{
 };
 use core::ptr::NonNull;
 use kernel::{
+    new_mutex,
     prelude::*,
-    sync::ArcBorrow, //
+    sync::{Arc, ArcBorrow, Mutex}, //
 };
 
 /// Nanoseconds of a tick, by which [`now`] goes on.
@@ -36,12 +37,40 @@ pub(crate) fn now() -> u64 {
     unsafe { bindings::sg_now() }
 }
 
-/// A timer that has [`stall::tick`] called, in process context.
+/// Until when a call waits for what others have.
+pub(crate) struct Deadline(u64);
+
+impl Deadline {
+    /// What a call waits for sockets that others have locked: all of them together, and as long by
+    /// the clock. Who is in a call has the lock for less, unless he makes it last.
+    const SOON_NS: u64 = NS_OF_S;
+
+    pub(crate) fn soon() -> Self {
+        // SAFETY: It has no requirements.
+        Self(unsafe { bindings::sg_clock() }.saturating_add(Self::SOON_NS))
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        // SAFETY: It has no requirements.
+        unsafe { bindings::sg_clock() >= self.0 }
+    }
+
+    /// On the clock of `sg_clock()`.
+    pub(super) fn ns(&self) -> u64 {
+        self.0
+    }
+}
+
+/// A timer that has [`stall::tick`] called, in process context, for the groups of one account in one
+/// network namespace: what somebody's groups take is not what others wait for.
 ///
 /// # Invariants
 ///
 /// The pointer comes from `sg_ticker_new()` and is owned.
-pub(crate) struct Ticker(NonNull<bindings::sg_ticker>);
+pub(crate) struct Ticker {
+    raw: NonNull<bindings::sg_ticker>,
+    account: u64,
+}
 
 // SAFETY: The timer and its work may be used from any CPU.
 unsafe impl Send for Ticker {}
@@ -50,46 +79,118 @@ unsafe impl Sync for Ticker {}
 
 impl Ticker {
     /// A timer that is not set. Process context.
-    pub(crate) fn new() -> Result<Self> {
-        // SAFETY: It has no requirements.
-        let ticker = unsafe { bindings::sg_ticker_new() };
-        // INVARIANT: It was just made.
-        NonNull::new(ticker).map(Self).ok_or(ENOMEM)
-    }
-
+    ///
     /// # Safety
     ///
-    /// `registry` is what owns this, and outlives [`Ticker::stop`]. The timer was never set.
-    pub(super) unsafe fn set_registry(&self, registry: *const Registry) {
-        // SAFETY: By the invariant.
-        unsafe { bindings::sg_ticker_set_state(self.0.as_ptr(), registry.cast()) };
+    /// `registry` is there until [`Ticker::stop`].
+    unsafe fn new(registry: NonNull<Registry>, account: u64) -> Result<Self> {
+        // SAFETY: It has no requirements, and the work's are this function's.
+        let raw = unsafe { bindings::sg_ticker_new(registry.as_ptr().cast(), account) };
+        // INVARIANT: It was just made.
+        Ok(Self {
+            raw: NonNull::new(raw).ok_or(ENOMEM)?,
+            account,
+        })
     }
 
-    /// Has it tick in so many nanoseconds, or before. Any context.
+    /// Whose groups it is for.
+    pub(crate) fn account(&self) -> u64 {
+        self.account
+    }
+
+    /// Has it tick in so many nanoseconds, or before, but not while it rests. Any context.
     pub(crate) fn arm(&self, nanoseconds: u64) {
         // SAFETY: By the invariant.
-        unsafe { bindings::sg_ticker_arm(self.0.as_ptr(), nanoseconds) };
+        unsafe { bindings::sg_ticker_arm(self.raw.as_ptr(), nanoseconds) };
     }
 
     /// Waits until nothing runs, and lets it tick no more. Process context.
-    pub(super) fn stop(&self) {
+    fn stop(&self) {
         // SAFETY: By the invariant.
-        unsafe { bindings::sg_ticker_stop(self.0.as_ptr()) };
+        unsafe { bindings::sg_ticker_stop(self.raw.as_ptr()) };
     }
 }
 
 impl Drop for Ticker {
     fn drop(&mut self) {
-        // SAFETY: By the invariant. It was stopped, see `sg_netns_free()`, or never set.
-        unsafe { bindings::sg_ticker_free(self.0.as_ptr()) };
+        // SAFETY: By the invariant. Who made it keeps it until it was stopped, but for one that was
+        // never armed, see `Tickers::of()`.
+        unsafe { bindings::sg_ticker_free(self.raw.as_ptr()) };
+    }
+}
+
+/// The timers of a network namespace. There are as many as there are users who have formed groups: all
+/// that somebody does with user namespaces counts as one.
+#[pin_data]
+pub(crate) struct Tickers {
+    #[pin]
+    list: Mutex<List>,
+}
+
+struct List {
+    /// What they are for, while they may be made.
+    registry: Option<NonNull<Registry>>,
+    tickers: KVec<Arc<Ticker>>,
+}
+
+// SAFETY: A registry may be used from any CPU.
+unsafe impl Send for List {}
+
+impl Tickers {
+    /// None, and none can be made.
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            list <- new_mutex!(List { registry: None, tickers: KVec::new() }, "service_group::tickers"),
+        })
+    }
+
+    /// From now on they can be made.
+    ///
+    /// # Safety
+    ///
+    /// `registry` is what owns this, and is there until [`Tickers::stop`] has returned.
+    pub(super) unsafe fn start(&self, registry: *const Registry) {
+        self.list.lock().registry = NonNull::new(registry.cast_mut());
+    }
+
+    /// The one of an account. Process context.
+    pub(crate) fn of(&self, account: u64) -> Result<Arc<Ticker>> {
+        let mut list = self.list.lock();
+        let known = list.tickers.iter().find(|it| it.account == account);
+        if let Some(ticker) = known {
+            return Ok(ticker.clone());
+        }
+        let registry = list.registry.ok_or(ENODEV)?;
+        list.tickers.reserve(1, GFP_KERNEL_ACCOUNT)?;
+        // SAFETY: What is in the list is stopped before the registry is gone.
+        let ticker = unsafe { Ticker::new(registry, account) }?;
+        // Until it is in the list it is not armed.
+        let ticker = Arc::new(ticker, GFP_KERNEL_ACCOUNT)?;
+        list.tickers.push(ticker.clone(), GFP_KERNEL_ACCOUNT)?;
+        Ok(ticker)
+    }
+
+    /// Waits until nothing runs, and lets nothing tick or be made any more. Process context.
+    pub(super) fn stop(&self) {
+        let mut list = self.list.lock();
+        list.registry = None;
+        for ticker in &list.tickers {
+            ticker.stop();
+        }
     }
 }
 
 /// # Safety
 ///
-/// Called by `ticker.c`, with what [`Ticker::set_registry`] was given.
+/// Called by `ticker.c`, with what [`Ticker::new`] was given.
 #[no_mangle]
-unsafe extern "C" fn sg_tick(state: *const c_void) {
+unsafe extern "C" fn sg_tick(state: *const c_void, account: u64, tick: *mut bindings::sg_tick) {
     // SAFETY: By the requirement, it is the registry of an `Arc`, and there for the call.
-    stall::tick(unsafe { ArcBorrow::from_raw(state.cast::<Registry>()) });
+    let registry = unsafe { ArcBorrow::from_raw(state.cast::<Registry>()) };
+    let (rest, next) = stall::tick(registry, account);
+    // SAFETY: It is the caller's own.
+    unsafe {
+        (*tick).rest = rest;
+        (*tick).next = next.unwrap_or(u64::MAX);
+    }
 }

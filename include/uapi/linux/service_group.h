@@ -72,16 +72,22 @@ struct service_group_entry {
  * @count: number of entries, which start @size bytes from the beginning; the
  *	option's length is exactly @size + @count * sizeof(struct
  *	service_group_entry)
- * @port: the group's port, network byte order. Every socket that is not bound
- *	yet is bound to it, at its entry's address or else the wildcard address;
- *	every socket that is bound must have it. Zero: nothing is bound, unless
- *	%SERVICE_GROUP_BIND is set
+ * @port: zero: nothing is bound, unless %SERVICE_GROUP_BIND is set. Programs
+ *	bind() their sockets themselves, and group them then. Else the group's
+ *	port, network byte order: every socket that is not bound yet is bound to
+ *	it, at its entry's address or else the wildcard address; every socket
+ *	that is bound must have it. This needs CAP_NET_ADMIN in the network
+ *	namespace, bound or not
  * @reserved: must be zero
  *
- * Sockets that the call binds get SO_REUSEPORT set, unless there is one entry
- * only or each names an address that is no wildcard and no other entry's. The
- * sockets may be unbound, bound or listening, of either family, and may go on
- * to listen, shut down and listen again.
+ * The sockets may be unbound, bound or listening, of either family, and may go
+ * on to listen, shut down and listen again. Those that are to have one address
+ * need SO_REUSEPORT before bind(). Sockets that the call binds get it, unless
+ * there is one entry only or each names an address that is no wildcard and no
+ * other entry's.
+ *
+ * The binding of this call is not asked of security modules (Landlock, AppArmor,
+ * SELinux, Smack), as bind() is; that is why it is for administrators only.
  */
 struct service_group_request {
 	__u32	size;
@@ -95,7 +101,7 @@ struct service_group_request {
  * enum service_group_flags - flags of a request
  * @SERVICE_GROUP_BIND: with a zero port, bind the unbound sockets to the port
  *	that the bound ones have, or, when none is bound, to one that the
- *	kernel chooses
+ *	kernel chooses. Needs CAP_NET_ADMIN as a port does
  */
 enum service_group_flags {
 	SERVICE_GROUP_BIND	= 1 << 0,
@@ -119,23 +125,36 @@ enum service_group_leave_flags {
  * struct service_group_settings - what a group does, and a member's weight
  * @size: sizeof(struct service_group_settings) of the caller's header, and the
  *	option's length; a larger one than the kernel knows is taken if the
- *	bytes behind are zero
+ *	bytes behind are zero, and the first version's, which ends before @adopt
  * @set: SERVICE_GROUP_SET_* flags: which of the fields are to be changed; those
  *	that are not must be zero. getsockopt() sets all that it has filled in
  * @policy: enum service_group_policy of service_group_netlink.h
  * @when_full: enum service_group_when_full of service_group_netlink.h
  * @stall: after how many milliseconds without accept() a member whose queue is
- *	not empty is stalled, at most SERVICE_GROUP_MAX_STALL; 0 for never
+ *	not empty is stalled, at most SERVICE_GROUP_MAX_STALL; 0 for never. Less
+ *	than SERVICE_GROUP_MIN_STALL needs CAP_NET_ADMIN in the initial user
+ *	namespace
  * @weight: of this member, from 1 to SERVICE_GROUP_MAX_WEIGHT
  * @rewrite: 1: getsockname() of a connection that was accepted from a member,
  *	but came for a sibling at another address, tells the address that the
  *	member is bound to. 0: it tells the one that the client asked for. The
  *	client sees that one in any case. It counts when accept() is called; a
  *	member that is bound to the wildcard has no address of its own
+ * @adopt: not 0: a socket that begins to listen in the place of a member
+ *	becomes one, before listen() returns: one of the member's user, family,
+ *	address, port, device and IPV6_V6ONLY, that could join. The place of a
+ *	member whose socket has ended is kept for so many milliseconds, at most
+ *	SERVICE_GROUP_MAX_ADOPT, and with it the group, even without members;
+ *	of one group 64 places are kept, the latest. What was taken out with
+ *	SO_SERVICE_GROUP_LEAVE leaves no place. 0: no socket becomes a member
+ *	by itself. More than a minute takes CAP_NET_ADMIN in the network
+ *	namespace, and so does any time if the members are of another user than
+ *	the one that formed the group
  *
  * A new group has SERVICE_GROUP_POLICY_OVERFLOW, SERVICE_GROUP_WHEN_FULL_DROP,
- * SERVICE_GROUP_DEFAULT_STALL and no rewriting; a new member has weight 1. All but the weight
- * are the group's, whichever member's socket they are set through.
+ * SERVICE_GROUP_DEFAULT_STALL, and no rewriting and no adopting; a new member has
+ * weight 1, an adopted one that of the member whose place it takes. All but the
+ * weight are the group's, whichever member's socket they are set through.
  */
 struct service_group_settings {
 	__u32	size;
@@ -145,6 +164,7 @@ struct service_group_settings {
 	__u32	stall;
 	__u32	weight;
 	__u32	rewrite;
+	__u32	adopt;
 };
 
 /**
@@ -154,6 +174,7 @@ struct service_group_settings {
  * @SERVICE_GROUP_SET_STALL: its @stall
  * @SERVICE_GROUP_SET_WEIGHT: its @weight
  * @SERVICE_GROUP_SET_REWRITE: its @rewrite
+ * @SERVICE_GROUP_SET_ADOPT: its @adopt
  */
 enum service_group_set {
 	SERVICE_GROUP_SET_POLICY	= 1 << 0,
@@ -161,6 +182,7 @@ enum service_group_set {
 	SERVICE_GROUP_SET_STALL		= 1 << 2,
 	SERVICE_GROUP_SET_WEIGHT	= 1 << 3,
 	SERVICE_GROUP_SET_REWRITE	= 1 << 4,
+	SERVICE_GROUP_SET_ADOPT		= 1 << 5,
 };
 
 /**
@@ -217,7 +239,8 @@ struct service_group_info {
  *			or larger than 4096
  *   E2BIG (S)		@size is larger than the kernel knows, and what is behind
  *			is not zero: the program is newer than the module
- *   EOPNOTSUPP (LS)	an unknown flag
+ *   EOPNOTSUPP (LS)	an unknown flag, or a group is to adopt where the kernel
+ *			has no tracepoints
  *   EBADMSG (S)	a reserved field, or an address byte that must be, is not
  *			zero, or a setting that is not to be changed is not zero
  *   EDOM (S)		a setting is out of its range
@@ -237,16 +260,23 @@ struct service_group_info {
  *   EXDEV (JS)		it is of another network namespace than the caller
  *   ENOTUNIQ		a socket is listed twice
  *   EPERM (JS)		the sockets, or the socket and the group, belong to
- *			different users, or another user formed the group, and
- *			the caller lacks CAP_NET_ADMIN in the network namespace
+ *			different users, or another user formed the group, or the
+ *			request has a port or SERVICE_GROUP_BIND, and the caller
+ *			lacks CAP_NET_ADMIN in the network namespace; or the
+ *			adopt time is one that takes it there, or the
+ *			stall time is one that takes it in the initial user
+ *			namespace
  *   EALREADY (J)	the socket is in a group already
  *   EEXIST (J)		it carries another upper layer protocol (TCP_ULP), is in a
  *			BPF sockmap, or has operations that are not TCP's own
  *   EISCONN (J)	it is neither closed nor listening
- *   EBUSY (J)		another call has had it locked for a second
+ *   EBUSY (JL)		another call has had it locked for a second; nothing has
+ *			changed
  *   EKEYREJECTED (J)	it has TCP-MD5 or TCP-AO keys, a socket filter, an IPsec
- *			policy, or another minimum TTL than the others, which a
- *			redirected connection would pass by
+ *			policy, a PSP association or sticky options of IPv6; or
+ *			another minimum TTL, mark, TOS, IP_TRANSPARENT,
+ *			SO_DONTROUTE, or other BPF programs of its cgroup than the
+ *			others: a redirected connection would pass that by
  *   ENODEV (J)		the sockets are bound to different devices
  *   ERANGE (J)		it is bound to another port than the group's, or to
  *			another address than its entry names
@@ -257,8 +287,9 @@ struct service_group_info {
  *   ENOSPC (J)		the group has SERVICE_GROUP_MAX_MEMBERS members
  *   ENOMEM (JLSG)	no memory
  *   EACCES		the caller may not have sockets bound to this port: it is a
- *			privileged one; or the caller is confined (no_new_privs,
- *			seccomp), and has to bind() its sockets itself
+ *			privileged one, and the caller lacks CAP_NET_BIND_SERVICE;
+ *			or the caller is confined (no_new_privs, seccomp), and has
+ *			to bind() its sockets itself
  *   EADDRINUSE		the address and port are in use
  *   EADDRNOTAVAIL	the address is not one of this machine
  * and whatever else bind() says of an address. Where the module is not loaded,

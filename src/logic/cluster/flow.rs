@@ -44,6 +44,26 @@ impl Address {
         matches!(self, Self::V6(_))
     }
 
+    /// Whether one host can have it, and is found by it from other segments: it is not unspecified,
+    /// loopback, link-local, multicast, reserved (IPv4: from 240.0.0.0 on, broadcast among them), nor
+    /// an IPv4 address written as one of IPv6.
+    pub const fn is_host(&self) -> bool {
+        let is_link_local = match *self {
+            Self::V4(word) => word >> 16 == 0xa9fe,
+            Self::V6([first, ..]) => first >> 22 == 0x3fa,
+        };
+        self.is_neighbour() && !is_link_local
+    }
+
+    /// Whether one host can have it: as above, but it may be link-local.
+    pub const fn is_neighbour(&self) -> bool {
+        match *self {
+            Self::V4(word) => !matches!(word >> 24, 0 | 127 | 224..),
+            Self::V6([0, 0, 0 | 0xffff, _]) => false,
+            Self::V6([first, ..]) => first >> 24 != 0xff,
+        }
+    }
+
     /// Its 32-bit words, one or four, the first one first.
     pub fn words(&self) -> &[u32] {
         match self {
@@ -104,6 +124,47 @@ mod tests {
             [192, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
         );
         assert_eq!(Address::from_v6_bytes(v6.to_bytes()), v6);
+    }
+
+    #[test]
+    fn addresses_of_hosts() {
+        let v4 = [
+            (0x0000_0000, false),
+            (0x00ff_ffff, false),
+            (0x0100_0000, true),
+            (0x7eff_ffff, true),
+            (0x7f00_0000, false),
+            (0x8000_0000, true),
+            (0xa9fd_ffff, true),
+            (0xa9fe_0000, false),
+            (0xa9fe_ffff, false),
+            (0xa9ff_0000, true),
+            (0xdfff_ffff, true),
+            (0xe000_0000, false),
+            (0xf000_0000, false),
+            (0xffff_ffff, false),
+        ];
+        for (word, expected) in v4 {
+            assert_eq!(Address::V4(word).is_host(), expected);
+        }
+        let v6 = [
+            ([0, 0, 0, 0], false),
+            ([0, 0, 0, 1], false),
+            ([0, 0, 0, 0xc000_0201], false),
+            ([0, 0, 0xffff, 0xc000_0201], false),
+            ([0, 0, 1, 0], true),
+            ([0x0064_ff9b, 0, 0, 0xc000_0201], true),
+            ([0x2001_0db8, 0, 0, 1], true),
+            ([0xfd09_0000, 0, 0, 1], true),
+            ([0xfe7f_ffff, 0, 0, 1], true),
+            ([0xfe80_0000, 0, 0, 1], false),
+            ([0xfebf_ffff, 0, 0, 1], false),
+            ([0xfec0_0000, 0, 0, 1], true),
+            ([0xff02_0000, 0, 0, 1], false),
+        ];
+        for (words, expected) in v6 {
+            assert_eq!(Address::V6(words).is_host(), expected);
+        }
     }
 
     #[test]

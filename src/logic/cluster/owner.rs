@@ -37,9 +37,10 @@ use super::{
 pub enum Role {
     /// Every node receives every packet.
     Shared,
-    /// It receives packets for all nodes and gives each to its owner; it may be a node itself.
+    /// It receives packets for all nodes and gives each to its owner; it may be a node itself. One that
+    /// stands by does so with what still comes to it.
     Director,
-    /// It receives what a director gives to it, and what still comes to a director that stands by.
+    /// It receives what a director gives to it.
     Directed,
 }
 
@@ -54,7 +55,8 @@ pub struct Facts {
     pub owner: Option<NodeId>,
     /// Who else may have the connection and still is a node; not the owner.
     pub others: Others,
-    /// To whom the slot spills, if that is allowed and there is one.
+    /// To whom the slot spills, if that is allowed and there is one, and if the packet is of TCP or
+    /// about it: nothing else is spilled.
     pub spill: Slot,
     /// Whether the latest change is young.
     pub young: bool,
@@ -62,8 +64,8 @@ pub struct Facts {
     /// fits its SYN, and an ACK that acknowledges its SYN-ACK, no other: that one belongs to
     /// another node's request of the same flow.
     pub known: bool,
-    /// Whether the packet begins a connection, see `Packet::begins()`.
-    pub begins: bool,
+    /// Whether the packet needs no connection that exists, see `Packet::needs_no_connection()`.
+    pub needs_no_connection: bool,
     /// Whether it came from another node for its second chance.
     pub second_chance: bool,
 }
@@ -86,8 +88,7 @@ pub enum Decision {
     TakeKnown,
     /// It begins a connection that its owner has no room for.
     TakeSpilled,
-    /// It is another node's, which has received it as well; or it should have come to the director
-    /// that is active.
+    /// It is another node's, which has received it as well, or the director has.
     Ignore,
     /// It is another node's, to which it is to be sent unchanged.
     Forward(NodeId),
@@ -106,18 +107,18 @@ pub enum Decision {
 pub fn decide(facts: &Facts) -> Decision {
     let own = facts.owner.is_some() && facts.owner == facts.this;
     // Of a connection that another node may have.
-    let foreign = !facts.begins && !facts.known;
+    let foreign = !facts.needs_no_connection && !facts.known;
     match (facts.owner, facts.role) {
         _ if own && foreign => pass_on(facts),
         _ if own => Decision::Take,
         _ if is_spilled_here(facts) => Decision::TakeSpilled,
-        (Some(_), Role::Shared) if facts.begins => Decision::Ignore,
+        (Some(_), Role::Shared) if facts.needs_no_connection => Decision::Ignore,
         _ if facts.known => Decision::TakeKnown,
         (None, _) => Decision::Drop(DropReason::NoOwner),
         (Some(_), Role::Shared) => Decision::Ignore,
         _ if facts.second_chance => last_resort(*facts),
         (Some(owner), Role::Director) => Decision::Forward(owner),
-        // From a client that has not heard who directs now. Nodes listen to nodes only.
+        // All have received it, also the one that directs.
         (Some(_), Role::Directed) if facts.this.is_none() => Decision::Ignore,
         // The director's table is another one than this node's.
         (Some(_), Role::Directed) => Decision::SecondChance(Others::only(facts.owner)),
@@ -149,7 +150,7 @@ fn pass_on(facts: &Facts) -> Decision {
 fn last_resort(facts: Facts) -> Decision {
     let asked = facts.this.is_some() && facts.others == Others::only(facts.this);
     // Of what begins a connection the owner alone knows what it deserves.
-    match asked && !facts.young && !facts.begins {
+    match asked && !facts.young && !facts.needs_no_connection {
         true => Decision::Refuse,
         false => Decision::Drop(DropReason::SecondChanceSpent),
     }
@@ -167,7 +168,10 @@ fn may_be_mistaken(facts: &Facts) -> bool {
 
 /// Whether the owner had no room for it, and this node is the one to have it.
 fn is_spilled_here(facts: &Facts) -> bool {
-    facts.begins && facts.second_chance && facts.spill.is_some() && facts.spill == facts.this
+    facts.needs_no_connection
+        && facts.second_chance
+        && facts.spill.is_some()
+        && facts.spill == facts.this
 }
 
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
@@ -201,7 +205,7 @@ mod tests {
                                     spill: spill.filter(|_| spill != owner),
                                     young: flag(1),
                                     known: flag(2),
-                                    begins: flag(4),
+                                    needs_no_connection: flag(4),
                                     second_chance: flag(8),
                                 });
                             }
@@ -243,7 +247,7 @@ mod tests {
             spill: None,
             young: flags & 8 != 0,
             known: flags & 4 != 0,
-            begins: flags & 2 != 0,
+            needs_no_connection: flags & 2 != 0,
             second_chance: flags & 1 != 0,
         }
     }
@@ -340,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_director_that_stands_by_and_is_no_node_sends_nothing() {
+    fn who_does_not_direct_and_is_no_node_sends_nothing() {
         for flags in 0..16 {
             let facts = Facts {
                 this: None,
@@ -370,7 +374,7 @@ mod tests {
                     ..lost
                 },
                 Facts {
-                    begins: true,
+                    needs_no_connection: true,
                     ..lost
                 },
                 Facts {
@@ -445,11 +449,11 @@ mod tests {
             let decision = decide(&facts);
             let is_reset = is_taken(decision) || decision == Refuse;
             // Whoever has the connection keeps it; what begins one may be the owner's.
-            if facts.known && !facts.begins {
+            if facts.known && !facts.needs_no_connection {
                 assert!(is_taken(decision));
             }
             // Taking what is not known would reset it.
-            let foreign = !facts.known && !facts.begins;
+            let foreign = !facts.known && !facts.needs_no_connection;
             let elsewhere = !elsewhere(facts.others, facts.this).is_empty();
             if foreign && elsewhere && (facts.young || facts.spill.is_some()) {
                 assert!(!is_reset);

@@ -65,8 +65,13 @@ pub enum Kind {
     Echo,
     /// An ICMP error; the flow is the one of the packet that it is about, turned round.
     Error,
-    /// Any other ICMP message: neighbour discovery, routers, multicast listeners, timestamps. Most
-    /// are for a machine, not for a service.
+    /// The same of a redirect of IPv4: advice of a router on the segment to who sent the packet.
+    Redirect,
+    /// Neighbour discovery: it is for whoever has the address on its segment, and so for each node
+    /// if they share it.
+    Discovery,
+    /// Any other ICMP message: routers, multicast listeners, timestamps. Most are for a machine, not
+    /// for a service.
     Other,
 }
 
@@ -83,12 +88,13 @@ pub struct Packet {
 
 impl Packet {
     /// Whether it needs no connection that exists already: a SYN without ACK, or anything but TCP
-    /// and errors.
-    pub fn begins(&self) -> bool {
+    /// and errors about it. Of other protocols nodes know no connections: what is about their flows
+    /// belongs to the owner, as the flows themselves do.
+    pub fn needs_no_connection(&self) -> bool {
         match self.kind {
             Kind::Tcp { begins } => begins,
-            Kind::Datagram | Kind::Echo | Kind::Other => true,
-            Kind::Error => false,
+            Kind::Datagram | Kind::Echo | Kind::Discovery | Kind::Other => true,
+            Kind::Error | Kind::Redirect => self.flow.protocol != TCP,
         }
     }
 }
@@ -161,7 +167,9 @@ fn find_any(given: &[u8], length: usize) -> Result<Found, PacketError> {
     let upper_layer = cursor.at();
     let (flow, kind) = match Message::read(&cursor, &header)? {
         Some(Message::Error) => (quoted_flow(cursor, &header)?, Kind::Error),
+        Some(Message::Redirect) => (quoted_flow(cursor, &header)?, Kind::Redirect),
         Some(Message::Echo(identifier)) => (flow(&header, identifier, 0), Kind::Echo),
+        Some(Message::Discovery) => (flow(&header, 0, 0), Kind::Discovery),
         Some(Message::Other) => (flow(&header, 0, 0), Kind::Other),
         None => {
             let kind = upper::check(&cursor, header.protocol)?;
@@ -197,9 +205,9 @@ fn quoted_flow(mut cursor: Cursor<'_>, error: &Header) -> Result<Flow, PacketErr
         return Err(PacketError::QuotedOther);
     }
     match Message::read(&cursor, &header)? {
-        Some(Message::Error) => Err(PacketError::ErrorInError),
+        Some(Message::Error | Message::Redirect) => Err(PacketError::ErrorInError),
         Some(Message::Echo(identifier)) => Ok(flow(&header, 0, identifier).turned()),
-        Some(Message::Other) => Ok(flow(&header, 0, 0).turned()),
+        Some(Message::Discovery | Message::Other) => Ok(flow(&header, 0, 0).turned()),
         None => {
             let (source, destination) = upper::ports(&cursor, header.protocol)?;
             Ok(flow(&header, source, destination).turned())
@@ -300,8 +308,14 @@ mod tests {
         }
         // About a packet from port 80 to port 40000.
         let upper = [0, 80, 0x9c, 0x40, 0, 0, 0, 0];
-        for kind in [3, 4, 5, 11, 12] {
-            let expected = (40_000, 80, TCP, Kind::Error);
+        for (kind, expected) in [
+            (3, Kind::Error),
+            (4, Kind::Error),
+            (5, Kind::Redirect),
+            (11, Kind::Error),
+            (12, Kind::Error),
+        ] {
+            let expected = (40_000, 80, TCP, expected);
             assert_eq!(found(&error(kind, TCP, upper)), Ok(expected));
         }
         let quoted = error(3, 50, upper);
@@ -408,22 +422,31 @@ mod tests {
     }
 
     #[test]
-    fn what_begins() {
+    fn what_needs_a_connection() {
         let table = [
-            (Kind::Tcp { begins: true }, true),
-            (Kind::Tcp { begins: false }, false),
-            (Kind::Datagram, true),
-            (Kind::Echo, true),
-            (Kind::Error, false),
-            (Kind::Other, true),
+            (TCP, Kind::Tcp { begins: true }, true),
+            (TCP, Kind::Tcp { begins: false }, false),
+            (TCP, Kind::Error, false),
+            (TCP, Kind::Redirect, false),
+            (UDP, Kind::Datagram, true),
+            (UDP, Kind::Error, true),
+            (UDP, Kind::Redirect, true),
+            (SCTP, Kind::Error, true),
+            (50, Kind::Datagram, true),
+            (50, Kind::Error, true),
+            (ICMP, Kind::Echo, true),
+            (ICMP, Kind::Error, true),
+            (ICMP, Kind::Other, true),
         ];
         let found = find(&ipv4(50, []), LEN);
         assert!(found.is_ok());
-        let Ok(Found::Whole(packet)) = found else {
+        let Ok(Found::Whole(mut packet)) = found else {
             return;
         };
-        for (kind, begins) in table {
-            assert_eq!(Packet { kind, ..packet }.begins(), begins);
+        for (protocol, kind, expected) in table {
+            packet.flow.protocol = protocol;
+            packet.kind = kind;
+            assert_eq!(packet.needs_no_connection(), expected);
         }
     }
 }

@@ -30,6 +30,10 @@ pub(super) enum Message {
     Echo(u16),
     /// An error.
     Error,
+    /// Advice of a router which other one to use, IPv4.
+    Redirect,
+    /// Neighbour discovery, redirects of IPv6 included.
+    Discovery,
     /// Anything else.
     Other,
 }
@@ -45,10 +49,12 @@ impl Message {
         let [kind, _, _, _, i0, i1, _, _]: [u8; ICMP_HEADER_LEN] = cursor.peek()?;
         let message = match (ipv6, kind) {
             (false, 0 | 8) | (true, 128 | 129) => Self::Echo(u16::from_be_bytes([i0, i1])),
-            // Unreachable, source quench, redirect, time exceeded, parameter problem.
-            (false, 3 | 4 | 5 | 11 | 12) => Self::Error,
+            // Unreachable, source quench, time exceeded, parameter problem.
+            (false, 3 | 4 | 11 | 12) => Self::Error,
+            (false, 5) => Self::Redirect,
             // Unreachable, packet too big, time exceeded, parameter problem.
             (true, 1..=4) => Self::Error,
+            (true, 133..=137) => Self::Discovery,
             _ => Self::Other,
         };
         Ok(Some(message))

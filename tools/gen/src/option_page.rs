@@ -2,7 +2,7 @@
 //! service_group(7): the socket option, with the table of its errors.
 
 use roff::{bold, italic, roman, Inline, Roff};
-use service_group::{Calls, Error, DEFAULT_STALL, MAX_STALL, MAX_WEIGHT};
+use service_group::{Calls, Error, DEFAULT_STALL, MAX_ADOPT, MAX_STALL, MAX_WEIGHT, MIN_STALL};
 
 /// The page.
 pub fn text() -> String {
@@ -73,9 +73,11 @@ fn description(page: &mut Roff) {
         "Every call either does all that it was asked for, or fails and has changed nothing.",
     );
     let request = "A struct service_group_request and its entries form a group of the sockets \
-                   that are listed. With a port, or SERVICE_GROUP_BIND, those that are not bound \
-                   yet are bound to it, at the address of their entry or the wildcard. A group's \
-                   id alone (u32) joins the socket to that group.";
+                   that are listed. The port is zero, and programs bind(2) their sockets \
+                   themselves before. With a port, or SERVICE_GROUP_BIND, those that are not bound \
+                   yet are bound to it, at the address of their entry or the wildcard; security \
+                   modules are not asked about that, so it needs CAP_NET_ADMIN in the network \
+                   namespace. A group's id alone (u32) joins the socket to that group.";
     item(page, bold("SO_SERVICE_GROUP"), " (set)", request);
     let info = "A struct service_group_info: the group's id, its number of members, and this \
                 member's state, queue and counters.";
@@ -89,13 +91,14 @@ fn description(page: &mut Roff) {
     paragraph(
         page,
         "The sockets have to be of the caller's network namespace and of one user, unless the \
-         caller has CAP_NET_ADMIN there. A group ends with its last member.",
+         caller has CAP_NET_ADMIN there. A group ends with its last member, unless it adopts.",
     );
 }
 
 /// What a group can be told to do.
 fn settings(page: &mut Roff) {
     let (stall, most) = (DEFAULT_STALL.as_millis(), MAX_STALL.as_millis());
+    let (least, adopt) = (MIN_STALL.as_millis(), MAX_ADOPT.as_millis());
     let settings = format!(
         "A struct service_group_settings. Its flags say which fields are given; setting changes \
          those and no others. The policy is overflow (the listener that the lookup found, while \
@@ -105,10 +108,15 @@ fn settings(page: &mut Roff) {
          is dropped or answered with a reset. A member that has accepted nothing for the stall time, while connections \
          waited, is stalled: these go to siblings that have room, and it is given others only \
          when no other has room. The stall time is at most {most} ms, 0 for never, {stall} in a \
-         new group. With rewrite, getsockname() of a connection that came for a sibling's address \
+         new group; less than {least} ms needs CAP_NET_ADMIN in the initial user namespace. With rewrite, getsockname() of a connection that came for a sibling's address \
          tells the address that the accepting member is bound to. The weight says how many \
          connections this member is to have waiting, compared with the others: 1 to \
-         {MAX_WEIGHT}, 1 in a new member. All but the weight are the group's, whichever member's \
+         {MAX_WEIGHT}, 1 in a new member. With an adopt time, which is at most {adopt} ms and 0 in a \
+         new group, a socket that begins to listen in the place of a member becomes a member: one \
+         of the same user, family, address, port, device and IPV6_V6ONLY. The place of a member \
+         whose socket has ended is kept for that time, and with it the group. More than a minute \
+         needs CAP_NET_ADMIN in the network namespace, and so does any time if the members are of another \
+         user than the one that formed the group. All but the weight are the group's, whichever member's \
          socket they are set through."
     );
     let marks = " (set, get)";

@@ -88,7 +88,7 @@ fn ask(views: &Views, node: u32, role: Role, begins: bool, second_chance: bool) 
         spill: view.spill,
         young: view.young,
         known: view.known,
-        begins,
+        needs_no_connection: begins,
         second_chance,
     })
 }

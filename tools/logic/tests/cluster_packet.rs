@@ -218,6 +218,50 @@ fn find_bit_by_bit(bytes: &[u8], first: usize) -> Result<Found, PacketError> {
     }
 }
 
+#[test]
+fn messages_of_control() {
+    for kind in 0..=255u8 {
+        let v6 = (Address::V6([1; 4]), Address::V6([2; 4]), 58);
+        let v4 = (Address::V4(1), Address::V4(2), 1);
+        for (source, destination, protocol) in [v4, v6] {
+            let flow = Flow {
+                source,
+                destination,
+                source_port: 0,
+                destination_port: 0,
+                protocol,
+            };
+            let wish = Wish {
+                flow,
+                options: 0,
+                extensions: Vec::new(),
+                flags: 0,
+                payload: 0,
+                padding: 0,
+            };
+            let bytes = wish.around(protocol, &[&[kind][..], &[0; 19]].concat());
+            let found = find(&bytes, bytes.len());
+            let expected = match (protocol, kind) {
+                (1, 3 | 4 | 5 | 11 | 12) | (58, 1..=4) => {
+                    // What they quote is no packet.
+                    assert!(found.is_err(), "{protocol} {kind}: {found:?}");
+                    continue;
+                }
+                (1, 0 | 8) | (58, 128 | 129) => Kind::Echo,
+                (58, 133..=137) => Kind::Discovery,
+                _ => Kind::Other,
+            };
+            let upper_layer = bytes.len() - 20;
+            let whole = Found::Whole(Packet {
+                flow,
+                kind: expected,
+                upper_layer,
+            });
+            assert_eq!(found, Ok(whole), "{protocol} {kind}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2048))]
 
@@ -243,7 +287,13 @@ proptest! {
         let Ok(Found::Whole(packet)) = find(&bytes, bytes.len()) else {
             return Err(TestCaseError::fail(format!("{:?}", find(&bytes, bytes.len()))));
         };
-        prop_assert_eq!((packet.flow, packet.kind), (turned(wish.flow), Kind::Error));
+        let expected = match (wish.is_ipv6(), kind) {
+            (false, 5) => Kind::Redirect,
+            _ => Kind::Error,
+        };
+        prop_assert_eq!((packet.flow, packet.kind), (turned(wish.flow), expected));
+        // It needs a connection where its flow's packets do.
+        prop_assert_eq!(packet.needs_no_connection(), wish.flow.protocol != 6);
 
         // There is no error about an error, and none for somebody who did not send the packet.
         let nested = wish.error(kind, &bytes);

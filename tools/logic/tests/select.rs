@@ -4,7 +4,8 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use service_group_logic::logic::facts::{Facts, Family};
-use service_group_logic::logic::rescue::{choose_giver, choose_rescuer};
+use service_group_logic::logic::look::{choose_source, Sibling, Source};
+use service_group_logic::logic::rescue::choose_rescuer;
 use service_group_logic::logic::room::Load;
 use service_group_logic::logic::select::{choose, Decision, Policy, Reason};
 
@@ -23,21 +24,33 @@ fn facts() -> impl Strategy<Value = Facts> {
     let rarely = || prop::bool::weighted(0.1);
     let flags = (often(), often(), often(), rarely(), rarely());
     let numbers = (rarely(), rarely(), rarely(), 1u32..4);
-    let moods = (prop::bool::weighted(0.3), rarely(), prop::bool::ANY);
-    (load(), flags, numbers, moods).prop_map(|(load, flags, numbers, moods)| {
+    let moods = (
+        prop::bool::weighted(0.3),
+        rarely(),
+        prop::bool::ANY,
+        rarely(),
+    );
+    let routes = (rarely(), rarely(), rarely(), rarely());
+    (load(), flags, numbers, moods, routes).prop_map(|(load, flags, numbers, moods, routes)| {
         let (listening, serves_ipv4, serves_ipv6, guarded, ipv6_socket) = flags;
         let (port, device, min_ttl, weight) = numbers;
-        let (stalled, leaving, busy) = moods;
+        let (stalled, leaving, busy, promised) = moods;
+        let (mark, tos, route, programs) = routes;
         Facts {
             listening,
             load,
             weight,
             busy,
             stalled,
+            promised,
             leaving,
             port: 80 + u16::from(port),
             device: u32::from(device),
             min_ttl: u16::from(min_ttl),
+            mark: u32::from(mark),
+            tos: u8::from(tos),
+            route: u8::from(route),
+            programs: u64::from(programs),
             guarded,
             ipv6_socket,
             serves_ipv4,
@@ -169,8 +182,7 @@ proptest! {
         let room = |s: &Facts| u64::from(s.load.queued) + u64::from(owed) <= u64::from(s.load.backlog);
         let place = |s: &Facts| rank(s).map(|(class, load)| (class >= 2, load));
         let fits = |s: &Facts| room(s)
-            && s.ipv6_socket == home.ipv6_socket
-            && (!s.stalled || !home.stalled || home.leaving);
+            && s.ipv6_socket == home.ipv6_socket;
         let best = eligible(&home, family, &siblings).filter(|s| fits(s)).filter_map(place).min();
         let chosen = choose_rescuer(&home, family, owed, from(&siblings, start));
         prop_assert_eq!(chosen.and_then(|index| place(&siblings[index])), best);
@@ -181,20 +193,42 @@ proptest! {
     }
 
     #[test]
-    fn the_oldest_that_can_be_spared_is_given(
-        taker in facts(), own in prop::option::of(0u64..9),
-        siblings in vec((facts(), prop::option::of(0u64..9)), 0..8),
+    fn a_look_gets_its_own_or_else_the_oldest(
+        looker in facts(), policy in policy(), eager: bool, own in prop::option::of(0u64..9),
+        siblings in vec((facts(), 0u64..9, prop::bool::weighted(0.2)), 0..8),
     ) {
-        let fits = |s: &Facts| [Family::Ipv4, Family::Ipv6].iter().any(|f| taker.can_replace(s, *f));
-        let can_give = |s: &Facts| s.busy && s.load.queued > 0 && !s.leaving
-            && s.ipv6_socket == taker.ipv6_socket && fits(s);
-        let oldest = siblings.iter().filter(|(s, _)| can_give(s)).filter_map(|(_, since)| *since).min();
-        let takes = rank(&taker).is_some_and(|(class, _)| class < 2);
-        let expected = oldest.filter(|since| takes && own.is_none_or(|own| *since < own));
-        let all = siblings.iter().enumerate().map(|(key, (facts, since))| (key, *facts, *since));
-        let given = choose_giver(&taker, own, all);
-        prop_assert_eq!(given.and_then(|index| siblings[index].1), expected);
-        prop_assert!(given.is_none_or(|index| can_give(&siblings[index].0)));
+        let busy_too = eager && policy == Policy::Balance;
+        // What a supervisor keeps of a stalled one is not what is the looker's own.
+        let keeps = |s: &Facts, mine: bool| u32::from(s.promised && !(mine && s.stalled));
+        let spare = |s: &Facts, mine: bool| !s.leaving && s.load.queued > keeps(s, mine);
+        // An age of 0 is not known, and comes last.
+        let age = |since: u64| if since == 0 { u64::MAX } else { since };
+        // The class and the age of what it gives, the smallest being the best.
+        let offer = |(s, since, mine): &(Facts, u64, bool)| match own {
+            _ if !spare(s, *mine) => None,
+            None if *mine => Some((0, age(*since))),
+            None if s.stalled || s.busy && busy_too => Some((1, age(*since))),
+            Some(own) if !*mine && !s.stalled && s.busy && busy_too && age(*since) < own => {
+                Some((1, *since))
+            }
+            _ => None,
+        };
+        let takes = rank(&looker).is_some_and(|(class, _)| class < 2);
+        let expected = siblings.iter().filter_map(offer).min().filter(|_| takes);
+        let all = siblings.iter().enumerate().map(|(key, (facts, since, own))| {
+            (key, Sibling { facts: *facts, since: *since, own: *own })
+        });
+        let found = choose_source(&looker, own, policy, eager, all);
+        prop_assert_eq!(found.and_then(|found| offer(&siblings[found.from])), expected);
+        if let Some(found) = found {
+            let (facts, _, mine) = siblings[found.from];
+            let source = match facts {
+                _ if mine => Source::Own,
+                facts if facts.stalled => Source::Stalled,
+                _ => Source::Busy,
+            };
+            prop_assert_eq!(found.source, source);
+        }
     }
 
     #[test]

@@ -6,23 +6,17 @@
 use std::error::Error;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
 
 use rustix::event::{poll, PollFd, PollFlags};
-use rustix::net::{listen, socket, AddressFamily, SocketType};
-use service_group::{form, info, Entry, Options};
+use rustix::net::listen;
+use service_group::{form_at, info};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let port = std::env::args().nth(1).unwrap_or_default();
     let port = if port.is_empty() { 0 } else { port.parse()? };
 
-    // Not bound yet: the kernel binds them to one port, and shares it.
-    let sockets: Vec<OwnedFd> = (0..2)
-        .map(|_| socket(AddressFamily::INET, SocketType::STREAM, None))
-        .collect::<Result<_, _>>()?;
     let address = "127.0.0.1".parse()?;
-    let entries: Vec<Entry> = sockets.iter().map(|fd| Entry::at(fd, address)).collect();
-    let group = form(&entries, Options::port(port))?;
+    let (group, sockets) = form_at(&[address, address], port)?;
 
     let mut listeners = Vec::new();
     for socket in sockets {

@@ -102,14 +102,14 @@ errors! {
         "the request uses a field that the module does not know",
         "load the module that belongs to this program";
     UnknownFlag EOPNOTSUPP [F L S]
-        "the request has a flag that the module does not know",
-        "load the module that belongs to this program";
+        "the request has a flag that the module does not know, or a group is to adopt, and the kernel has no tracepoints",
+        "load the module that belongs to this program, or do without adopting";
     NotZero EBADMSG [F S]
         "a reserved field, a byte of an address that must be, or a setting that is not to be changed is not zero",
         "clear the whole request before filling it in";
     OutOfRange EDOM [S]
         "a setting is out of its range",
-        "use a policy and an action that the module knows, a stall time of at most 60 s, and a weight from 1 to 65535";
+        "use a policy and an action that the module knows, a stall time of at most 60 s, an adopt time of at most 24 h, and a weight from 1 to 65535";
     Empty ENODATA [F]
         "the list of sockets is empty",
         "list at least one socket";
@@ -141,8 +141,8 @@ errors! {
         "a socket is listed twice",
         "list each socket once, also when it has several descriptors";
     NotPermitted EPERM [F J S]
-        "the sockets, or the socket and the group, belong to different users, or another user formed the group",
-        "use sockets and a group of one user, or run with CAP_NET_ADMIN in the network namespace";
+        "the sockets, or the socket and the group, belong to different users, another user formed the group, the kernel was to bind the sockets, the stall time is below 10 ms, or the adopt time is above a minute",
+        "use sockets and a group of one user and bind() them yourself, or run with CAP_NET_ADMIN in the network namespace; for such a stall time in the initial user namespace";
     AlreadyGrouped EALREADY [F J]
         "the socket is in a group already",
         "take it out of that group first, or join the others to it";
@@ -152,12 +152,12 @@ errors! {
     Connected EISCONN [F J]
         "the socket is neither closed nor listening",
         "group listening sockets, not connections";
-    Busy EBUSY [F J]
+    Busy EBUSY [F J L]
         "another call has had the socket locked for a second",
         "try again when that call has ended";
     OwnChecks EKEYREJECTED [F J]
-        "the socket has TCP-MD5 or TCP-AO keys, a socket filter, an IPsec policy or a minimum TTL, which a redirected connection would pass by",
-        "remove them, or leave this socket out";
+        "the socket has TCP-MD5 or TCP-AO keys, a socket filter, an IPsec policy, a PSP association or IPv6 options, or another minimum TTL, mark, TOS, IP_TRANSPARENT, SO_DONTROUTE or other BPF programs of its cgroup than the others, which a redirected connection would pass by",
+        "make it as the others, or leave this socket out";
     OtherDevice ENODEV [F J]
         "the sockets are bound to different devices",
         "group the sockets of each device for themselves";
@@ -166,7 +166,7 @@ errors! {
         "bind it as the others, or make another group";
     NoSuchGroup ENOENT [J]
         "there is no group with this id",
-        "look with \"sgctl show\"; a group ends with its last member";
+        "look with \"sgctl show\"; a group ends with its last member, unless it adopts";
     NotMember ESRCH [L S G]
         "the socket is in no group",
         "form or join a group first";
@@ -181,7 +181,7 @@ errors! {
         "free some, or raise the limit of the control group";
     Confined EACCES [F]
         "the caller may not have sockets bound to this port",
-        "use a port from 1024 on, or run with CAP_NET_BIND_SERVICE; a process with no_new_privs or a seccomp filter has to bind its sockets itself";
+        "use a port from 1024 on, or run with CAP_NET_BIND_SERVICE; look for what confines the program: Landlock, AppArmor, SELinux, seccomp";
     AddressInUse EADDRINUSE [F]
         "the address and port are in use",
         "stop the other program, or set SO_REUSEPORT on its sockets and these";

@@ -4,7 +4,7 @@
 //! The kernel module `service_group` keeps a connection from being dropped
 //! while any socket of a group has room for it. This crate is the safe way to
 //! its socket option, and, with the feature `netlink` (on by default), to its
-//! netlink family. It does not load the module, and makes no sockets.
+//! netlink family. It does not load the module.
 //!
 //! Two listeners of one port become a group, and are asked how they are:
 //!
@@ -24,9 +24,10 @@
 //! What a group does with its connections is changed with [`configure`] and
 //! [`Settings`].
 //!
-//! Every call does all that it was asked for, or fails and has changed nothing.
-//! What can go wrong is listed in [`Error`].
+//! Every call does all that it was asked for, or fails and has changed nothing; but see [`form`] for
+//! sockets that it was given to bind. What can go wrong is listed in [`Error`].
 
+mod bind;
 mod error;
 #[cfg(feature = "netlink")]
 pub mod netlink;
@@ -36,10 +37,11 @@ mod settings;
 mod sys;
 
 pub use error::{Calls, Error, Row};
-pub use option::{form, info, join, leave, Info, MemberState};
+pub use option::{form, form_at, info, join, leave, Info, MemberState};
 pub use request::{Entry, Options};
 pub use settings::{
-    configure, settings, Policy, Settings, WhenFull, DEFAULT_STALL, MAX_STALL, MAX_WEIGHT,
+    configure, settings, Policy, Settings, WhenFull, DEFAULT_STALL, MAX_ADOPT, MAX_STALL,
+    MAX_WEIGHT, MIN_STALL,
 };
 
 /// Most members of one group, and most entries of one request.

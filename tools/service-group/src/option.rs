@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The socket option: forming, joining, leaving and asking.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use crate::bind::{bind_all, sockets};
 use crate::error::Error;
 use crate::request::{encode, Entry, Options};
 use crate::sys;
@@ -17,7 +19,9 @@ const IPPROTO_MPTCP: u32 = 262;
 /// Forms a group of these sockets and tells its id.
 ///
 /// The sockets may be unbound, bound or listening, of either family. With a
-/// port in the options the kernel binds those that are not bound yet:
+/// port in the options those that are not bound yet are bound to it before, with
+/// `bind()`; they get `SO_REUSEPORT`, unless each entry names an address that is no
+/// wildcard and no other entry's:
 ///
 /// ```no_run
 /// use rustix::net::{listen, socket, AddressFamily, SocketType};
@@ -38,14 +42,63 @@ const IPPROTO_MPTCP: u32 = 262;
 ///
 /// # Errors
 ///
-/// On any [`Error`] no socket has changed.
+/// On any [`Error`] there is no group. That a socket is no TCP socket or is in a group,
+/// and what is wrong with the entries, is found before a socket is bound. What is found
+/// later – the port is in use, or is not for this program, the kernel refuses the
+/// group – may leave sockets bound that were not, with `SO_REUSEPORT`, as nothing
+/// unbinds a socket but closing it: drop them all then, or leave the sockets to
+/// [`form_at`].
 pub fn form(entries: &[Entry<'_>], options: Options) -> Result<u32, Error> {
     let Some(first) = entries.first() else {
         return Err(Error::Empty);
     };
-    sys::set(first.fd(), sys::SO_SERVICE_GROUP, &encode(entries, options))
+    if options.binds() {
+        entries
+            .iter()
+            .try_for_each(|entry| check_free(entry.fd()))?;
+    }
+    bind_all(entries, options)?;
+    sys::set(first.fd(), sys::SO_SERVICE_GROUP, &encode(entries))
         .map_err(|errno| refine(first.fd(), errno))?;
     info(&first.fd()).map(|info| info.id)
+}
+
+/// Checks that a socket can be a member of a group, and is of none: that the module is
+/// there and knows the socket.
+fn check_free(fd: BorrowedFd<'_>) -> Result<(), Error> {
+    match info(&fd) {
+        Ok(_) => Err(Error::AlreadyGrouped),
+        Err(Error::NotMember) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes a socket for each of these addresses, binds them all to the port, zero for
+/// one that the kernel chooses, and forms a group of them; tells its id. The sockets
+/// do not listen yet, and are closed by `exec`. Addresses may be the same.
+///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let address = "127.0.0.1".parse()?;
+/// let (group, sockets) = service_group::form_at(&[address, address], 8080)?;
+/// for socket in &sockets {
+///     rustix::net::listen(socket, 64)?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// Those of [`form`]. No socket is left then, so nothing is bound.
+pub fn form_at(addresses: &[IpAddr], port: u16) -> Result<(u32, Vec<OwnedFd>), Error> {
+    let sockets = sockets(addresses)?;
+    let places = sockets.iter().zip(addresses);
+    let entries: Vec<Entry<'_>> = places
+        .map(|(socket, address)| Entry::at(socket, *address))
+        .collect();
+    let group = form(&entries, Options::port(port))?;
+    Ok((group, sockets))
 }
 
 /// Joins a socket to the group with this id.

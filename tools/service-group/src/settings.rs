@@ -2,8 +2,8 @@
 //! The option of settings: what a group does, and a member's weight.
 //!
 //! ```text
-//!  0      4     8        12          16           20       24        28
-//!  | size | set | policy | when_full | stall (ms) | weight | rewrite |
+//!  0      4     8        12          16           20       24        28           32
+//!  | size | set | policy | when_full | stall (ms) | weight | rewrite | adopt (ms) |
 //! ```
 //! All in the machine's byte order. A bit of `set` says that a field is given.
 
@@ -16,14 +16,19 @@ use crate::option::{array, refine};
 use crate::sys;
 
 /// Size of the struct, which the kernel knows as its version.
-const SIZE: usize = 28;
+const SIZE: usize = 32;
 /// Where its fields begin, behind `size` and `set`.
 const FIELDS_AT: usize = 8;
 
+/// Shortest stall time that can be set without `CAP_NET_ADMIN` in the initial user
+/// namespace.
+pub const MIN_STALL: Duration = Duration::from_millis(10);
 /// Longest stall time that a group can have.
 pub const MAX_STALL: Duration = Duration::from_secs(60);
 /// Stall time of a new group.
 pub const DEFAULT_STALL: Duration = Duration::from_millis(100);
+/// Longest time for which a group can keep the place of a member that has ended.
+pub const MAX_ADOPT: Duration = Duration::from_secs(86_400);
 /// Largest weight of a member; the smallest, and that of a new member, is 1.
 pub const MAX_WEIGHT: u32 = 65_535;
 
@@ -161,6 +166,11 @@ pub struct Settings {
     /// address tells the address that the accepting member is bound to, in
     /// place of the one that the client asked for.
     pub rewrite: Option<bool>,
+    /// For how long the place of a member whose socket has ended is kept: at most
+    /// [`MAX_ADOPT`]. A socket of the same user that begins to listen there, or
+    /// in the place of a member that is still there, becomes a member. Zero: no
+    /// socket does.
+    pub adopt: Option<Duration>,
 }
 
 impl Settings {
@@ -206,20 +216,30 @@ impl Settings {
         self
     }
 
+    /// Keeps the places of members that have ended for this time, which counts
+    /// in whole milliseconds, rounded up, and has who listens there become a
+    /// member; zero is never.
+    #[must_use]
+    pub fn adopt(mut self, adopt: Duration) -> Self {
+        self.adopt = Some(adopt);
+        self
+    }
+
     /// Whether they change nothing.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
     /// The kernel's numbers: policy, when full, stall in milliseconds, weight,
-    /// rewrite.
-    pub(crate) fn numbers(&self) -> [Option<u32>; 5] {
+    /// rewrite, adopt in milliseconds.
+    pub(crate) fn numbers(&self) -> [Option<u32>; 6] {
         [
             self.policy.map(Policy::number),
             self.when_full.map(WhenFull::number),
             self.stall.map(milliseconds),
             self.weight,
             self.rewrite.map(u32::from),
+            self.adopt.map(milliseconds),
         ]
     }
 
@@ -249,12 +269,14 @@ impl Settings {
             let given = set & (1 << place) != 0;
             given.then(|| word(FIELDS_AT + 4 * place))
         };
+        let time = |place: usize| field(place).map(|time| Duration::from_millis(time.into()));
         Self {
             policy: field(0).map(Policy::from_number),
             when_full: field(1).map(WhenFull::from_number),
-            stall: field(2).map(|stall| Duration::from_millis(stall.into())),
+            stall: time(2),
             weight: field(3),
             rewrite: field(4).map(|rewrite| rewrite != 0),
+            adopt: time(5),
         }
     }
 }
@@ -304,18 +326,19 @@ mod tests {
 
     #[test]
     fn only_what_is_given_is_set() {
-        assert_eq!(words(&Settings::new()), [28, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(words(&Settings::new()), [32, 0, 0, 0, 0, 0, 0, 0]);
         assert!(Settings::new().is_empty());
         let all = Settings::new()
             .policy(Policy::Balance)
             .when_full(WhenFull::Reset)
             .stall(Duration::from_millis(250))
             .weight(7)
-            .rewrite(true);
+            .rewrite(true)
+            .adopt(Duration::from_secs(60));
         assert!(!all.is_empty());
-        assert_eq!(words(&all), [28, 0b11111, 1, 1, 250, 7, 1]);
+        assert_eq!(words(&all), [32, 0b11_1111, 1, 1, 250, 7, 1, 60_000]);
         let never = Settings::new().stall(Duration::ZERO);
-        assert_eq!(words(&never), [28, 0b0100, 0, 0, 0, 0, 0]);
+        assert_eq!(words(&never), [32, 0b0100, 0, 0, 0, 0, 0, 0]);
         for settings in [Settings::new(), all, never, Settings::new().weight(1)] {
             assert_eq!(Settings::decode(&settings.encode()), settings);
         }
@@ -349,8 +372,10 @@ mod tests {
         let header = include_str!("../../../include/uapi/linux/service_group_netlink.h");
         for (name, value) in [
             ("DEFAULT_STALL", milliseconds(DEFAULT_STALL)),
+            ("MIN_STALL", milliseconds(MIN_STALL)),
             ("MAX_STALL", milliseconds(MAX_STALL)),
             ("MAX_WEIGHT", MAX_WEIGHT),
+            ("MAX_ADOPT", milliseconds(MAX_ADOPT)),
         ] {
             let name = format!("#define SERVICE_GROUP_{name}");
             let line = header.lines().find_map(|line| line.strip_prefix(&name));

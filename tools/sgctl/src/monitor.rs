@@ -85,11 +85,16 @@ fn words(event: Option<&Event>) -> String {
     match event {
         Some(Event::GroupAdded(it)) => group(it, "added"),
         Some(Event::GroupRemoved(it)) => group(it, "removed"),
+        Some(Event::MemberAdded(it)) if it.adopted => member(it, "adopted"),
         Some(Event::MemberAdded(it)) => member(it, "added"),
         Some(Event::MemberRemoved(it)) => member(it, "removed"),
         Some(Event::GroupChanged(it)) => {
             let does = view::words(&view::settings(it));
-            group(it, &format!("changed: {does}"))
+            let refused = view::not_adopted(it).map(|refused| format!("; {refused}"));
+            group(
+                it,
+                &format!("changed: {does}{}", refused.unwrap_or_default()),
+            )
         }
         Some(Event::MemberChanged(it)) => member(it, &format!("changed: weight {}", it.weight)),
         Some(Event::MemberStalled(it)) => {
@@ -109,7 +114,11 @@ fn cluster_words(cluster: &Cluster) -> String {
         role, hash, epoch, ..
     } = cluster;
     let name = describe(&cluster.name);
-    format!("cluster {name} changed: {role}, {hash}, epoch {epoch}")
+    let lost = match cluster.device {
+        0 => ", its device is gone",
+        _ => "",
+    };
+    format!("cluster {name} changed: {role}, {hash}, epoch {epoch}{lost}")
 }
 
 fn line(time: &str, event: Option<&Event>) -> Line {
@@ -163,6 +172,12 @@ mod tests {
         let event = Event::MemberAdded(member);
         let text = words(Some(&event));
         assert_eq!(text, "group 3 member port 80 (inode 7, cookie 5) added");
+        let adopted = Member {
+            adopted: true,
+            ..member
+        };
+        let text = words(Some(&Event::MemberAdded(adopted)));
+        assert_eq!(text, "group 3 member port 80 (inode 7, cookie 5) adopted");
         let closed = Member { inode: 0, ..member };
         let text = words(Some(&Event::MemberRemoved(closed)));
         assert_eq!(text, "group 3 member port 80 (cookie 5) removed");

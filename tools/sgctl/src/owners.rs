@@ -11,6 +11,11 @@ use rustix::process::{pidfd_getfd, pidfd_open, Pid, PidfdFlags, PidfdGetfdFlags}
 
 use crate::plan::Reason;
 
+/// Whom the security module Yama lets trace others, where there is one.
+const YAMA: &str = "/proc/sys/kernel/yama/ptrace_scope";
+/// Nobody, and it cannot be lowered any more.
+const NOBODY: &str = "3";
+
 /// One descriptor of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Holder {
@@ -75,12 +80,20 @@ impl Owners {
                     return Ok(fd)
                 }
                 Err(Errno::PERM | Errno::ACCESS) => {
-                    reason = Reason::NotPermitted { pid: holder.pid };
+                    reason = refused(holder.pid, fs::read_to_string(YAMA).ok().as_deref());
                 }
                 Ok(_) | Err(_) => {}
             }
         }
         Err(reason)
+    }
+}
+
+/// Why a process could not be asked, with this text in [`YAMA`].
+fn refused(pid: u32, scope: Option<&str>) -> Reason {
+    match scope.map(str::trim) {
+        Some(NOBODY) => Reason::Sealed,
+        _ => Reason::NotPermitted { pid },
     }
 }
 
@@ -160,6 +173,22 @@ mod tests {
     }
 
     #[test]
+    fn what_lets_nobody_trace_is_told_from_what_root_may() {
+        let pid = 7;
+        assert_eq!(refused(pid, Some("3\n")), Reason::Sealed);
+        for other in [
+            None,
+            Some(""),
+            Some("0\n"),
+            Some("1\n"),
+            Some("2\n"),
+            Some("30\n"),
+        ] {
+            assert_eq!(refused(pid, other), Reason::NotPermitted { pid });
+        }
+    }
+
+    #[test]
     fn our_own_socket_is_borrowed() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
         let inode = rustix::fs::fstat(&listener).expect("it is open").st_ino;
@@ -172,7 +201,10 @@ mod tests {
         match owners.borrow(inode) {
             Ok(fd) => assert_eq!(rustix::fs::fstat(fd).map(|s| s.st_ino), Ok(inode)),
             // A confined machine may forbid it even to oneself.
-            Err(reason) => assert!(matches!(reason, Reason::NotPermitted { .. }), "{reason:?}"),
+            Err(reason) => assert!(
+                matches!(reason, Reason::NotPermitted { .. } | Reason::Sealed),
+                "{reason:?}"
+            ),
         }
         assert_eq!(owners.borrow(inode + 1).err(), Some(Reason::Unseen));
     }

@@ -7,6 +7,9 @@ use std::net::SocketAddr;
 
 use service_group::Error;
 
+use crate::mixing::{mix, Allowed, Mix};
+use crate::program::Program;
+
 /// Why a socket is not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
@@ -24,6 +27,8 @@ pub enum Reason {
         /// The process.
         pid: u32,
     },
+    /// No process may be traced on this machine, whoever asks.
+    Sealed,
     /// No process was seen that holds it.
     Unseen,
     /// The others are in several groups already.
@@ -50,6 +55,11 @@ impl fmt::Display for Reason {
                 f,
                 "process {pid} belongs to another user or may not be traced: run sgctl as root",
             ),
+            Self::Sealed => f.write_str(
+                "kernel.yama.ptrace_scope is 3, which lets nobody borrow a socket, not even root, until \
+                 the machine is started anew: set a lower one in /etc/sysctl.d and restart it, or \
+                 have the program form its group by itself",
+            ),
             Self::Unseen => f.write_str(
                 "no process that holds it can be seen: run sgctl as root, in the PID namespace \
                  of the program",
@@ -70,8 +80,12 @@ pub struct Found {
     pub inode: u64,
     /// What it is bound to.
     pub address: SocketAddr,
+    /// The user that it belongs to, as the kernel has it: who made it, whatever that process became.
+    pub uid: u32,
     /// The processes that hold it, as far as they are seen.
     pub pids: Vec<u32>,
+    /// The programs of these; none if they are not known.
+    pub programs: Vec<Program>,
     /// The group that it is in.
     pub group: Option<u32>,
     /// Why it cannot be taken, if it cannot.
@@ -89,6 +103,8 @@ pub enum Action {
     Nothing(Vec<u32>),
     /// There is nothing to make a group of.
     Impossible,
+    /// Nothing is done, as these may be several services.
+    Mixed(Mix),
 }
 
 /// An action, and the sockets that are left out of it.
@@ -103,8 +119,32 @@ pub struct Plan {
 /// Plans for sockets of one port.
 ///
 /// Sockets that are in a group stay there, and the others join them; without
-/// such a group, two are needed to form one.
-pub fn plan(found: &[Found]) -> Plan {
+/// such a group, two are needed to form one. `others` are sockets that were not
+/// chosen, among them members of these groups. What would mix in one group what is
+/// not `allowed` is not done.
+pub fn plan(found: &[Found], others: &[Found], allowed: Allowed) -> Plan {
+    let mut plan = arrange(found);
+    let together: Vec<&Found> = match &plan.action {
+        Action::Form(members) => members
+            .iter()
+            .filter_map(|&index| found.get(index))
+            .collect(),
+        Action::Join(group, members) => {
+            let joining = members.iter().filter_map(|&index| found.get(index));
+            let all = found.iter().chain(others);
+            let there = all.filter(|socket| socket.group == Some(*group));
+            joining.chain(there).collect()
+        }
+        _ => Vec::new(),
+    };
+    if let Some(mix) = mix(&together, allowed) {
+        plan.action = Action::Mixed(mix);
+    }
+    plan
+}
+
+/// What to do if they are one service.
+fn arrange(found: &[Found]) -> Plan {
     let mut groups: Vec<u32> = found.iter().filter_map(|socket| socket.group).collect();
     groups.sort_unstable();
     groups.dedup();
@@ -160,12 +200,15 @@ pub fn shared(found: &[Found]) -> Vec<(SocketAddr, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mixing::Difference;
 
     fn socket(inode: u64, pids: &[u32]) -> Found {
         Found {
             inode,
             address: SocketAddr::from(([0, 0, 0, 0], 80)),
+            uid: 0,
             pids: pids.to_vec(),
+            programs: vec![Program::new("/srv/shop", 1, &[], None)],
             group: None,
             obstacle: None,
         }
@@ -190,7 +233,7 @@ mod tests {
             action,
             refused: refused.to_vec(),
         };
-        assert_eq!(plan(found), expected, "{found:?}");
+        assert_eq!(plan(found, &[], Allowed::default()), expected, "{found:?}");
     }
 
     #[test]
@@ -255,6 +298,49 @@ mod tests {
     }
 
     #[test]
+    fn what_may_be_several_services_is_left_as_it_is() {
+        let foreign = |inode| Found {
+            uid: 7,
+            ..socket(inode, &[9])
+        };
+        let users = Allowed {
+            users: true,
+            ..Allowed::default()
+        };
+        let needs = |found: &[Found], others: &[Found]| match plan(
+            found,
+            others,
+            Allowed::default(),
+        )
+        .action
+        {
+            Action::Mixed(mix) => mix.differences,
+            _ => Vec::new(),
+        };
+        let found = [socket(1, &[1]), foreign(2)];
+        assert_eq!(needs(&found, &[]), [Difference::Users]);
+        assert_eq!(plan(&found, &[], users).action, Action::Form(vec![0, 1]));
+        // Members count, also those that were not chosen; of other groups they do not.
+        let member = |group| Found {
+            uid: 7,
+            ..grouped(9, group)
+        };
+        let found = [socket(1, &[1]), grouped(2, 7)];
+        assert_eq!(needs(&found, &[]), []);
+        assert_eq!(needs(&found, &[member(8)]), []);
+        assert_eq!(needs(&found, &[member(7)]), [Difference::Users]);
+        assert_eq!(
+            plan(&found, &[member(7)], users).action,
+            Action::Join(7, vec![0])
+        );
+        // Where nothing is to be done, nothing is mixed; nor with what cannot be taken.
+        assert_eq!(needs(&[grouped(1, 7), member(7)], &[]), []);
+        let mut refused = foreign(3);
+        refused.obstacle = Some(Reason::Unseen);
+        assert_eq!(needs(&[socket(1, &[1]), socket(2, &[1]), refused], &[]), []);
+    }
+
+    #[test]
     fn queues_that_are_shared_are_noticed() {
         let mut other = socket(3, &[1, 2]);
         other.address = SocketAddr::from(([127, 0, 0, 1], 80));
@@ -269,6 +355,7 @@ mod tests {
             Reason::SharedQueue { processes: 2 },
             Reason::Mptcp,
             Reason::NotPermitted { pid: 1 },
+            Reason::Sealed,
             Reason::Unseen,
             Reason::SeveralGroups,
             Reason::Refused(Error::OtherUlp),

@@ -58,7 +58,7 @@ fn group(listeners: &[Listeners], settings: &Settings) -> Result<(), Failure> {
     }
     for (port, sockets) in ports {
         let entries: Vec<Entry> = sockets.iter().map(|fd| Entry::new(*fd)).collect();
-        let group = form(&entries, Options::port(port))
+        let group = form(&entries, Options::default())
             .map_err(|error| Failure::new(format!("port {port} was not grouped: {error}")))?;
         let does = set_up(&sockets, settings)
             .map_err(|error| Failure::new(format!("group {group} was not set up: {error}")))?;

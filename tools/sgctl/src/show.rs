@@ -9,7 +9,7 @@ use service_group::netlink::{Connection, Counters, Group, Member};
 
 use crate::cli::ShowArgs;
 use crate::snapshot::{no_such_group, Snapshot};
-use crate::view::{endpoint, settings, words, FullGroupView};
+use crate::view::{endpoint, not_adopted, settings, words, FullGroupView};
 use crate::{output, Failure};
 
 const HEADER: [&str; 13] = [
@@ -54,11 +54,9 @@ fn describe(snapshot: &Snapshot) -> String {
     let texts = snapshot.groups.iter().map(|group| {
         let own = snapshot.members_of(group.id);
         let members = output::count(own.len(), "member");
-        format!(
-            "{}\n{}\n",
-            title(group, &members),
-            table(own, &group.counters)
-        )
+        let notes = notes(group, own.is_empty());
+        let table = table(own, &group.counters);
+        format!("{}\n{notes}{table}\n", title(group, &members))
     });
     texts.collect::<Vec<_>>().join("\n")
 }
@@ -66,6 +64,14 @@ fn describe(snapshot: &Snapshot) -> String {
 fn title(group: &Group, members: &str) -> String {
     let (id, user, does) = (group.id, group.uid, words(&settings(group)));
     format!("group {id} (user {user}, {members}): {does}")
+}
+
+/// What is to be known of who takes members' places.
+fn notes(group: &Group, empty: bool) -> String {
+    let waits = " It waits for listeners in the places of its members, which have ended.";
+    let waits = empty.then(|| format!("{waits}\n"));
+    let refused = not_adopted(group).map(|refused| format!(" {refused}.\n"));
+    waits.into_iter().chain(refused).collect()
 }
 
 fn table(members: &[Member], total: &Counters) -> String {
@@ -149,8 +155,8 @@ mod tests {
             .lines()
             .map(|l| l.split_whitespace().collect())
             .collect();
-        let title =
-            "group 3 (user 0, 1 member): policy overflow, when full drop, stall 100ms, rewrite off";
+        let title = "group 3 (user 0, 1 member): policy overflow, when full drop, stall 100ms, \
+                     rewrite off, adopt off";
         assert_eq!(lines[0].join(" "), title);
         assert_eq!(lines[1].len(), HEADER.len());
         assert_eq!(
@@ -159,5 +165,18 @@ mod tests {
         );
         assert_eq!(lines[3].join(" "), "total 7 3 4 0 6 +0 -6");
         assert!(!text.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn a_group_that_waits_or_has_refused_somebody_says_so() {
+        let group = Group {
+            not_adopted: 1,
+            not_adopted_errno: 1,
+            ..Group::default()
+        };
+        let text = describe(&Snapshot::new(vec![group], Vec::new()));
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[1].starts_with(" It waits"), "{text}");
+        assert!(lines[2].starts_with(" 1 listener in a member's place was not adopted"));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 use service_group::netlink::{Counters, Group, Member};
-use service_group::Settings;
+use service_group::{Error, Settings};
 
 /// What became of connections.
 #[derive(Debug)]
@@ -37,6 +37,10 @@ pub struct GroupView {
     when_full: &'static str,
     stall_ms: u64,
     rewrite: bool,
+    adopt_ms: u64,
+    adopted: u64,
+    not_adopted: u64,
+    not_adopted_reason: Option<String>,
     counters: CountersView,
 }
 
@@ -49,6 +53,10 @@ impl From<&Group> for GroupView {
             when_full: group.when_full.name(),
             stall_ms: milliseconds(group.stall),
             rewrite: group.rewrite,
+            adopt_ms: milliseconds(group.adopt),
+            adopted: group.adopted,
+            not_adopted: group.not_adopted,
+            not_adopted_reason: not_adopted_error(group).map(|error| error.to_string()),
             counters: (&group.counters).into(),
         }
     }
@@ -85,6 +93,7 @@ pub struct MemberView {
     half_open: u32,
     backlog: u32,
     weight: u32,
+    adopted: bool,
     counters: CountersView,
 }
 
@@ -101,6 +110,7 @@ impl From<&Member> for MemberView {
             half_open: member.half_open,
             backlog: member.backlog,
             weight: member.weight,
+            adopted: member.adopted,
             counters: (&member.counters).into(),
         }
     }
@@ -117,6 +127,8 @@ pub struct SettingsView {
     stall_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rewrite: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    adopt_ms: Option<u64>,
 }
 
 impl From<&Settings> for SettingsView {
@@ -126,6 +138,7 @@ impl From<&Settings> for SettingsView {
             when_full: settings.when_full.map(|when_full| when_full.name()),
             stall_ms: settings.stall.map(milliseconds),
             rewrite: settings.rewrite,
+            adopt_ms: settings.adopt.map(milliseconds),
         }
     }
 }
@@ -142,10 +155,15 @@ pub fn words(settings: &Settings) -> String {
         settings
             .when_full
             .map(|action| format!("when full {action}")),
-        settings.stall.map(|time| format!("stall {}", stall(time))),
+        settings
+            .stall
+            .map(|stall| format!("stall {}", time_or_off(stall))),
         settings
             .rewrite
             .map(|on| format!("rewrite {}", if on { "on" } else { "off" })),
+        settings
+            .adopt
+            .map(|adopt| format!("adopt {}", time_or_off(adopt))),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
@@ -157,10 +175,26 @@ pub fn settings(group: &Group) -> Settings {
         .when_full(group.when_full)
         .stall(group.stall)
         .rewrite(group.rewrite)
+        .adopt(group.adopt)
 }
 
-/// A stall time as the command line takes it.
-pub fn stall(time: Duration) -> String {
+/// Why the last socket was not adopted, if one was not.
+fn not_adopted_error(group: &Group) -> Option<Error> {
+    (group.not_adopted > 0).then(|| Error::from_errno(group.not_adopted_errno))
+}
+
+/// How many sockets a group has not adopted, and why the last one, in words.
+pub fn not_adopted(group: &Group) -> Option<String> {
+    let error = not_adopted_error(group)?;
+    let sockets = match group.not_adopted {
+        1 => "1 listener in a member's place was not adopted".to_owned(),
+        many => format!("{many} listeners in members' places were not adopted, the last one"),
+    };
+    Some(format!("{sockets}, as {error}"))
+}
+
+/// A stall or adopt time as the command line takes it.
+pub fn time_or_off(time: Duration) -> String {
     if time.is_zero() {
         "off".to_owned()
     } else {
@@ -205,6 +239,10 @@ mod tests {
             when_full: WhenFull::Reset,
             stall: Duration::from_millis(1500),
             rewrite: true,
+            adopt: Duration::from_secs(60),
+            adopted: 4,
+            not_adopted: 5,
+            not_adopted_errno: Error::NoMemory.errno(),
             counters: Counters {
                 rescued_overflow: 1,
                 rescued_leaving: 2,
@@ -225,10 +263,11 @@ mod tests {
         totals["rescued_out"] = 3.into();
         let expected = json!({
             "id": 3, "uid": 33, "policy": "balance", "when_full": "reset", "stall_ms": 1500,
-            "rewrite": true, "counters": totals, "members": [{
+            "rewrite": true, "adopt_ms": 60_000, "adopted": 4, "not_adopted": 5,
+            "not_adopted_reason": Error::NoMemory.to_string(), "counters": totals, "members": [{
                 "inode": 7, "cookie": 5, "family": "ipv6", "address": "::1", "port": 80,
                 "state": "stalled", "queued": 1, "half_open": 2, "backlog": 8,
-                "weight": 1, "counters": counters,
+                "weight": 1, "adopted": false, "counters": counters,
             }],
         });
         let view = FullGroupView::new(&group, &[member]);
@@ -246,13 +285,26 @@ mod tests {
             ..Group::default()
         };
         let all = settings(&group);
-        let expected = "policy overflow, when full drop, stall 1s 500ms, rewrite off";
+        let expected = "policy overflow, when full drop, stall 1s 500ms, rewrite off, \
+                        adopt off";
         assert_eq!(words(&all), expected);
         let view = to_value(SettingsView::from(&all)).expect("it is JSON");
         let expected = json!({"policy": "overflow", "when_full": "drop", "stall_ms": 1500,
-            "rewrite": false});
+            "rewrite": false, "adopt_ms": 0});
         assert_eq!(view, expected);
         assert_eq!(words(&Settings::new()), "");
+    }
+
+    #[test]
+    fn who_was_not_adopted_is_told_with_the_reason() {
+        let mut group = Group::default();
+        assert_eq!(not_adopted(&group), None);
+        group.not_adopted_errno = Error::OtherUlp.errno();
+        for (number, told) in [(1, "1 listener in a"), (2, "2 listeners in")] {
+            group.not_adopted = number;
+            let text = not_adopted(&group).expect("there are some");
+            assert!(text.starts_with(told) && text.contains("EEXIST"), "{text}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use libfuzzer_sys::fuzz_target;
 use service_group_logic::logic::cluster::flow::Address;
 use service_group_logic::logic::cluster::packet::{find, Found, Kind, Packet, PacketError};
+use service_group_logic::logic::cluster::tunnel::{may_bring, Mode, Wrapping};
 
 /// The first byte says how many of the others are at hand.
 fuzz_target!(|bytes: &[u8]| {
@@ -16,6 +17,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(!matches!(whole, Err(PacketError::More(_))));
     if let Ok(Found::Whole(found)) = whole {
         check(&found, packet);
+        check_tunnels(&found, packet);
     }
 
     let mut given = usize::from(first).min(packet.len());
@@ -25,6 +27,44 @@ fuzz_target!(|bytes: &[u8]| {
     }
     assert_eq!(find(&packet[..given], packet.len()), whole);
 });
+
+/// Whatever is in a tunnel, no message of a segment comes out of it, and no sender that is no host;
+/// and from nodes that share packets nothing but the SYNs that they spill.
+fn check_tunnels(found: &Packet, packet: &[u8]) {
+    let source = match found.flow.source {
+        Address::V4(_) => Address::from_v4_bytes(packet[12..16].try_into().unwrap()),
+        Address::V6(_) => Address::from_v6_bytes(packet[8..24].try_into().unwrap()),
+    };
+    let modes = [
+        Mode::Shared { spill: false },
+        Mode::Shared { spill: true },
+        Mode::Directed,
+    ];
+    for mode in modes {
+        for wrapping in [Wrapping::Ip, Wrapping::Gre] {
+            if !may_bring(mode, wrapping, &source, found) {
+                continue;
+            }
+            assert!(source.is_host() && source != found.flow.destination);
+            assert!(!matches!(
+                found.kind,
+                Kind::Other | Kind::Discovery | Kind::Redirect
+            ));
+            if found.flow.destination.is_ipv6() && found.flow.protocol == 58 {
+                let upper = packet[found.upper_layer];
+                let is_error = found.kind == Kind::Error;
+                assert!(is_error || matches!(upper, 128 | 129));
+            }
+            match mode {
+                Mode::Shared { spill } => {
+                    assert_eq!(found.kind, Kind::Tcp { begins: true });
+                    assert!(spill && wrapping == Wrapping::Gre);
+                }
+                Mode::Directed => (),
+            }
+        }
+    }
+}
 
 /// The addresses are those of the header, and the ports stand where the upper layer begins, or
 /// behind it in what is quoted.
@@ -46,7 +86,7 @@ fn check(found: &Packet, packet: &[u8]) {
     assert!(addresses.ends_with(&octets(flow.destination)));
     let upper = &packet[upper_layer..];
     let ports = [flow.source_port, flow.destination_port].map(u16::to_be_bytes);
-    if kind == Kind::Error {
+    if matches!(kind, Kind::Error | Kind::Redirect) {
         let quote = &upper[8..];
         let contains = |part: &[u8]| quote.windows(part.len()).any(|window| window == part);
         assert!(contains(&octets(flow.source)) && contains(&octets(flow.destination)));

@@ -16,7 +16,7 @@ kernel_enum! {
     Shared "shared" "every node receives every packet and takes its own";
     Directed "directed" "it receives what a director gives to it";
     Director "director" "it receives packets for all nodes and gives each to its owner";
-    Standby "standby" "as directed, until it is made the director";
+    Standby "standby" "as director, but neighbours are not told so";
 }
 
 kernel_enum! {
@@ -105,7 +105,8 @@ pub struct Cluster {
     pub name: ClusterName,
     /// How its packets come to this machine.
     pub role: ClusterRole,
-    /// Index of the device that they come by.
+    /// Index of the device that they come by; 0 while it is gone, and to
+    /// leave it as it is.
     pub device: u32,
     /// The multicast MAC address that the nodes share; role shared only.
     pub mac: Option<[u8; 6]>,

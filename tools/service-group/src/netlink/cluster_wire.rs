@@ -34,7 +34,9 @@ pub(super) fn name(name: &ClusterName) -> Vec<u8> {
 pub(super) fn all(of: &Cluster) -> Vec<u8> {
     let mut bytes = name(&of.name);
     bytes.extend(word(cluster::ROLE, of.role.number()));
-    bytes.extend(word(cluster::DEVICE, of.device));
+    if of.device != 0 {
+        bytes.extend(word(cluster::DEVICE, of.device));
+    }
     if let Some(mac) = of.mac {
         bytes.extend(wire::attribute(cluster::MAC, &mac));
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Reading and setting cluster IPs.
 
-use super::numbers::command;
+use super::numbers::{cluster, command};
 use super::{attributes, cluster_wire, wire, Cluster, ClusterName, Connection, Error, VERSION};
 
 impl Connection {
@@ -13,6 +13,19 @@ impl Connection {
     /// other [`Error`].
     pub fn clusters(&mut self) -> Result<Vec<Cluster>, Error> {
         let request = wire::request(command::CLUSTER_GET, VERSION, &[]);
+        let messages = self.channel.dump(self.family, &request)?;
+        attributes(&messages).map(cluster_wire::read).collect()
+    }
+
+    /// Every cluster IP, without table, nodes and counters: each message is short, whatever memory
+    /// there is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::clusters`].
+    pub fn clusters_in_brief(&mut self) -> Result<Vec<Cluster>, Error> {
+        let brief = wire::attribute(cluster::BRIEF, &1u32.to_ne_bytes());
+        let request = wire::request(command::CLUSTER_GET, VERSION, &brief);
         let messages = self.channel.dump(self.family, &request)?;
         attributes(&messages).map(cluster_wire::read).collect()
     }

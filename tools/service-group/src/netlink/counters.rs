@@ -105,6 +105,7 @@ counters! {
     answered "ARP requests and neighbour solicitations answered for the address";
     spilled_out "SYNs given to the node that their slot spills to, as no local member had room";
     spilled_in "SYNs taken as their slot spills to this node";
+    dropped_tunnel "Packets in tunnels dropped, as no node sends such, or not by their device";
 }
 
 impl ClusterCounters {
@@ -123,6 +124,7 @@ impl ClusterCounters {
         sum(&[
             self.dropped_no_owner,
             self.dropped_spent,
+            self.dropped_tunnel,
             self.dropped_malformed,
             self.dropped_unreachable,
             self.dropped_hop_limit,
@@ -219,7 +221,7 @@ mod tests {
         }
         assert_eq!(counters.taken(), 0b11 | (1 << 16));
         assert_eq!(counters.sent(), (0b11 << 3) | (1 << 15));
-        assert_eq!(counters.dropped(), 0b11_1111 << 7);
+        assert_eq!(counters.dropped(), (0b11_1111 << 7) | (1 << 17));
     }
 
     #[test]

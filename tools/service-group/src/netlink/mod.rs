@@ -217,12 +217,13 @@ impl Connection {
 /// The attributes that change a group.
 fn group_change(id: u32, settings: &Settings) -> Vec<u8> {
     let mut change = wire::attribute(group::ID, &id.to_ne_bytes());
-    let [policy, when_full, stall, _weight, rewrite] = settings.numbers();
+    let [policy, when_full, stall, _weight, rewrite, adopt] = settings.numbers();
     let changes = [
         (group::POLICY, policy),
         (group::WHEN_FULL, when_full),
         (group::STALL, stall),
         (group::REWRITE, rewrite),
+        (group::ADOPT, adopt),
     ];
     for (kind, number) in changes {
         let attribute = number.map(|number| wire::attribute(kind, &number.to_ne_bytes()));
@@ -287,11 +288,13 @@ mod tests {
             .policy(Policy::Balance)
             .stall(Duration::ZERO)
             .weight(7)
-            .rewrite(true);
+            .rewrite(true)
+            .adopt(Duration::from_secs(1));
         let mut expected = id;
         expected.extend(wire::attribute(4, &1u32.to_ne_bytes()));
         expected.extend(wire::attribute(6, &0u32.to_ne_bytes()));
         expected.extend(wire::attribute(7, &1u32.to_ne_bytes()));
+        expected.extend(wire::attribute(9, &1000u32.to_ne_bytes()));
         assert_eq!(group_change(3, &settings), expected);
     }
 }

@@ -35,6 +35,10 @@ pub(super) mod group {
     pub const STALL: u16 = 6;
     pub const REWRITE: u16 = 7;
     pub const COUNTERS: u16 = 8;
+    pub const ADOPT: u16 = 9;
+    pub const ADOPTED: u16 = 10;
+    pub const NOT_ADOPTED: u16 = 11;
+    pub const NOT_ADOPTED_ERRNO: u16 = 12;
 }
 
 /// The attributes of a member.
@@ -51,6 +55,7 @@ pub(super) mod member {
     pub const BACKLOG: u16 = 10;
     pub const WEIGHT: u16 = 11;
     pub const COUNTERS: u16 = 12;
+    pub const ADOPTED: u16 = 14;
 }
 
 /// The attributes of the totals.
@@ -107,6 +112,7 @@ pub(super) mod cluster {
     pub const TABLE: u16 = 14;
     pub const COUNTERS: u16 = 15;
     pub const SPILL: u16 = 17;
+    pub const BRIEF: u16 = 18;
 }
 
 /// The number that an enum of the header gives to this name, which is told
@@ -178,6 +184,10 @@ mod tests {
             ("GROUP_STALL", group::STALL),
             ("GROUP_REWRITE", group::REWRITE),
             ("GROUP_COUNTERS", group::COUNTERS),
+            ("GROUP_ADOPT", group::ADOPT),
+            ("GROUP_ADOPTED", group::ADOPTED),
+            ("GROUP_NOT_ADOPTED", group::NOT_ADOPTED),
+            ("GROUP_NOT_ADOPTED_ERRNO", group::NOT_ADOPTED_ERRNO),
             ("MEMBER_GROUP", member::GROUP),
             ("MEMBER_COOKIE", member::COOKIE),
             ("MEMBER_INODE", member::INODE),
@@ -190,6 +200,7 @@ mod tests {
             ("MEMBER_BACKLOG", member::BACKLOG),
             ("MEMBER_WEIGHT", member::WEIGHT),
             ("MEMBER_COUNTERS", member::COUNTERS),
+            ("MEMBER_ADOPTED", member::ADOPTED),
             ("STATS_GROUPS", stats::GROUPS),
             ("STATS_MEMBERS", stats::MEMBERS),
             ("STATS_REFUSED_LIMIT", stats::REFUSED_LIMIT),
@@ -230,6 +241,7 @@ mod tests {
             ("CLUSTER_TABLE", cluster::TABLE),
             ("CLUSTER_COUNTERS", cluster::COUNTERS),
             ("CLUSTER_SPILL", cluster::SPILL),
+            ("CLUSTER_BRIEF", cluster::BRIEF),
         ] {
             assert_eq!(of_header(&format!("A_{name}")), Some(number), "{name}");
         }

@@ -26,6 +26,16 @@ pub struct Group {
     pub stall: Duration,
     /// Whether programs are shown the address that their listener is bound to.
     pub rewrite: bool,
+    /// For how long the place of a member that has ended is kept for a socket that
+    /// begins to listen there, and becomes a member; zero if none does.
+    pub adopt: Duration,
+    /// Sockets that became members so.
+    pub adopted: u64,
+    /// Sockets that began to listen in a member's place, and were refused.
+    pub not_adopted: u64,
+    /// Why the last of them was, as [`Error::from_errno`](crate::Error::from_errno)
+    /// takes it; 0 if none was.
+    pub not_adopted_errno: i32,
     /// Totals over all members that it has had.
     pub counters: Counters,
 }
@@ -55,6 +65,8 @@ pub struct Member {
     pub backlog: u32,
     /// How many connections it is to have waiting, compared with the others.
     pub weight: u32,
+    /// Whether it became a member by listening in another one's place.
+    pub adopted: bool,
     /// What became of its connections.
     pub counters: Counters,
 }
@@ -73,6 +85,7 @@ impl Default for Member {
             half_open: 0,
             backlog: 0,
             weight: 1,
+            adopted: false,
             counters: Counters::default(),
         }
     }
@@ -99,13 +112,14 @@ pub struct Stats {
 pub enum Event {
     /// A group came to be.
     GroupAdded(Group),
-    /// A group ended with its last member; its final counters.
+    /// A group ended, with its last member, or as it has waited for others for long
+    /// enough; its final counters.
     GroupRemoved(Group),
     /// A socket became a member.
     MemberAdded(Member),
     /// A member left, or its socket was closed; its final counters.
     MemberRemoved(Member),
-    /// A group does something else now.
+    /// A group does something else now, or has not adopted a socket.
     GroupChanged(Group),
     /// A member has another weight now.
     MemberChanged(Member),

@@ -51,6 +51,10 @@ pub(super) fn half(value: &[u8]) -> u16 {
     u16::from_ne_bytes(array(value))
 }
 
+fn errno(value: &[u8]) -> i32 {
+    i32::try_from(word(value)).unwrap_or(libc::EIO)
+}
+
 /// The kernel sends the 64-bit ones with 4 or 8 bytes.
 pub(super) fn wide(value: &[u8]) -> u64 {
     match value.len() {
@@ -86,6 +90,10 @@ pub(super) fn group(bytes: &[u8]) -> Result<Group, Error> {
         group::WHEN_FULL => record.when_full = WhenFull::from_number(word(value)),
         group::STALL => record.stall = Duration::from_millis(word(value).into()),
         group::REWRITE => record.rewrite = word(value) != 0,
+        group::ADOPT => record.adopt = Duration::from_millis(word(value).into()),
+        group::ADOPTED => record.adopted = wide(value),
+        group::NOT_ADOPTED => record.not_adopted = wide(value),
+        group::NOT_ADOPTED_ERRNO => record.not_adopted_errno = errno(value),
         group::COUNTERS => nest = counters(value),
         _ => {}
     })?;
@@ -110,6 +118,7 @@ pub(super) fn member(bytes: &[u8]) -> Result<Member, Error> {
         member::HALF_OPEN => record.half_open = word(value),
         member::BACKLOG => record.backlog = word(value),
         member::WEIGHT => record.weight = word(value),
+        member::ADOPTED => record.adopted = word(value) != 0,
         member::COUNTERS => nest = counters(value),
         _ => {}
     })?;
@@ -177,6 +186,9 @@ mod tests {
         for (kind, number) in [(1, 3u32), (2, 33), (3, 2), (4, 1), (5, 1), (6, 250), (7, 1)] {
             bytes.extend(attribute(kind, &number.to_ne_bytes()));
         }
+        for (kind, number) in [(9, 60_000u32), (10, 4), (11, 5), (12, 1)] {
+            bytes.extend(attribute(kind, &number.to_ne_bytes()));
+        }
         let expected = Group {
             id: 3,
             uid: 33,
@@ -185,6 +197,10 @@ mod tests {
             when_full: WhenFull::Reset,
             stall: Duration::from_millis(250),
             rewrite: true,
+            adopt: Duration::from_secs(60),
+            adopted: 4,
+            not_adopted: 5,
+            not_adopted_errno: libc::EPERM,
             ..Group::default()
         };
         assert_eq!(group(&bytes).ok(), Some(expected));

@@ -8,6 +8,7 @@ mod report;
 
 use std::collections::{HashMap, HashSet};
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use rustix::net::sockopt::socket_protocol;
 use service_group::netlink::{Connection, Error as NetlinkError};
@@ -15,29 +16,40 @@ use service_group::{configure, form, info, join, leave, Entry, Error, Options, S
 
 use crate::cli::AttachArgs;
 use crate::listeners::{of_port, Listener};
+use crate::mixing::Allowed;
 use crate::owners::{self, Owners};
 use crate::plan::{plan, Action, Found, Plan, Reason};
+use crate::program::Programs;
 use crate::view::words;
 use crate::{output, Failure};
 
 const IPPROTO_MPTCP: u32 = 262;
 
+/// For how long a new group keeps the places of members that have ended, unless told
+/// otherwise: programs are reloaded, and started again.
+const ADOPT: Duration = Duration::from_secs(60);
+
 /// Runs the subcommand.
 pub fn run(args: &AttachArgs) -> Result<(), Failure> {
-    let (found, sockets) = collect(args)?;
-    let mut plan = plan(&found);
+    let Collected {
+        found,
+        sockets,
+        others,
+    } = collect(args)?;
+    let mut plan = plan(&found, &others, allowed(args));
     let group = if args.dry_run {
         None
     } else {
         carry_out(&mut plan, &sockets)?
     };
-    let settings = args.settings.settings();
+    let mut settings = wanted(args, &plan);
     let set_up = if args.dry_run {
         Ok(())
     } else {
-        set_up(&found, &plan, &sockets, &settings)
+        set_up(args, &found, &plan, &sockets, &mut settings)
     };
-    let report = report::new(args, &found, &plan, group, set_up.is_ok());
+    let told = set_up.is_ok().then_some(&settings);
+    let report = report::new(args, &found, &plan, group, told);
     report::refusals(&report);
     if args.json {
         output::json(&report)?;
@@ -45,36 +57,73 @@ pub fn run(args: &AttachArgs) -> Result<(), Failure> {
         output::text(&report::sentences(&report, &plan, &settings))?;
         report::notes(&found, &plan);
     }
+    let nothing = format!("nothing was grouped on port {}", args.port);
     match plan.action {
-        Action::Impossible => Err(Failure::new(format!(
-            "nothing was grouped on port {}",
-            args.port
-        ))),
+        Action::Impossible => Err(Failure::new(nothing)),
+        Action::Mixed(mix) => Err(Failure::new(format!("{nothing}: {mix}"))),
         _ => set_up,
     }
 }
 
+/// What the group is to do. A new one adopts, unless told otherwise.
+fn wanted(args: &AttachArgs, plan: &Plan) -> Settings {
+    let mut settings = args.settings.settings();
+    if matches!(plan.action, Action::Form(_)) {
+        settings.adopt = settings.adopt.or(Some(ADOPT));
+    }
+    settings
+}
+
+fn allowed(args: &AttachArgs) -> Allowed {
+    Allowed {
+        users: args.mixed_users,
+        programs: args.mixed_programs,
+        loopback: args.with_loopback,
+    }
+}
+
+/// The sockets of the port.
+struct Collected {
+    /// Those that were asked for.
+    found: Vec<Found>,
+    /// And their descriptors, of those that are in no group yet.
+    sockets: Vec<Option<OwnedFd>>,
+    /// Those that were not.
+    others: Vec<Found>,
+}
+
 /// Finds the sockets, and borrows those that are in no group yet.
-fn collect(args: &AttachArgs) -> Result<(Vec<Found>, Vec<Option<OwnedFd>>), Failure> {
+fn collect(args: &AttachArgs) -> Result<Collected, Failure> {
     let groups = memberships(args.dry_run)?;
     let listeners = of_port(args.port)?;
     let inodes: HashSet<u64> = listeners.iter().map(|listener| listener.inode).collect();
-    let owners = Owners::of(&inodes, &args.pid);
-    let wanted = |listener: &&Listener| {
+    // All processes: who else holds a socket tells what it is.
+    let owners = Owners::of(&inodes, &[]);
+    let wanted = |listener: &Listener| {
+        let pids = owners.pids(listener.inode);
         args.address
             .is_none_or(|address| address == listener.address.ip())
-            && (args.pid.is_empty() || !owners.holders(listener.inode).is_empty())
+            && (args.pid.is_empty() || pids.iter().any(|pid| args.pid.contains(pid)))
     };
+    let mut programs = Programs::default();
     let mut found = Vec::new();
     let mut sockets = Vec::new();
-    for listener in listeners.iter().filter(wanted) {
+    let mut others = Vec::new();
+    for listener in &listeners {
+        let pids = owners.pids(listener.inode);
         let mut socket = Found {
             inode: listener.inode,
             address: listener.address,
-            pids: owners.pids(listener.inode),
+            uid: listener.uid,
+            programs: programs.of_holders(&pids),
+            pids,
             group: groups.get(&listener.inode).copied(),
             obstacle: None,
         };
+        if !wanted(listener) {
+            others.push(socket);
+            continue;
+        }
         let mut fd = None;
         if socket.group.is_none() {
             match borrow(&owners, listener.inode) {
@@ -88,7 +137,11 @@ fn collect(args: &AttachArgs) -> Result<(Vec<Found>, Vec<Option<OwnedFd>>), Fail
     if found.is_empty() {
         return Err(nothing_found(args));
     }
-    Ok((found, sockets))
+    Ok(Collected {
+        found,
+        sockets,
+        others,
+    })
 }
 
 /// The group of each member, by inode. A dry run goes without the module.
@@ -158,23 +211,24 @@ fn carry_out(plan: &mut Plan, sockets: &[Option<OwnedFd>]) -> Result<Option<u32>
             [group] => Some(group),
             _ => None,
         }),
-        Action::Impossible => Ok(None),
+        Action::Impossible | Action::Mixed(_) => Ok(None),
     }
 }
 
 /// Makes the group do what is wanted, through the socket of a member.
 fn set_up(
+    args: &AttachArgs,
     found: &[Found],
     plan: &Plan,
     sockets: &[Option<OwnedFd>],
-    settings: &Settings,
+    settings: &mut Settings,
 ) -> Result<(), Failure> {
     if settings.is_empty() {
         return Ok(());
     }
     let borrowed;
     let member = match &plan.action {
-        Action::Impossible => return Ok(()),
+        Action::Impossible | Action::Mixed(_) => return Ok(()),
         Action::Form(members) | Action::Join(_, members) => {
             pick(members, sockets).first().map(|(_, fd)| *fd)
         }
@@ -189,7 +243,13 @@ fn set_up(
             Some(&borrowed)
         }
     };
-    let done = member.map_or(Err(Error::NotMember), |fd| configure(fd, settings));
+    let mut done = member.map_or(Err(Error::NotMember), |fd| configure(fd, settings));
+    // It can be had without what was not asked for.
+    if let (Err(Error::UnknownFlag), Some(fd), None) = (done, member, args.settings.adopt) {
+        eprintln!("sgctl: note: listeners of a reload do not become members here: attach them");
+        settings.adopt = None;
+        done = configure(fd, settings);
+    }
     done.map_err(|error| {
         Failure::new(format!(
             "the group was not given {}: {error}",

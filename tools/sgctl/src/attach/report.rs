@@ -18,6 +18,8 @@ pub struct Report {
     /// `formed`, `joined`, `unchanged` or `none`.
     action: &'static str,
     dry_run: bool,
+    /// The options without which nothing was done.
+    needs: Vec<&'static str>,
     /// What the group was given, if anything.
     settings: Option<SettingsView>,
     sockets: Vec<SocketReport>,
@@ -27,51 +29,60 @@ pub struct Report {
 struct SocketReport {
     inode: u64,
     address: String,
+    uid: u32,
+    programs: Vec<String>,
     pids: Vec<u32>,
-    /// `added`, `member` or `refused`.
+    /// `added`, `member`, `refused`, or `left` when options are needed.
     status: &'static str,
     reason: Option<String>,
 }
 
-/// The report on what was done with these sockets; without `set_up` the group
-/// was not given what was wanted.
+/// The report on what was done with these sockets, and what the group was given, if it
+/// was.
 pub fn new(
     args: &AttachArgs,
     found: &[Found],
     plan: &Plan,
     group: Option<u32>,
-    set_up: bool,
+    given: Option<&Settings>,
 ) -> Report {
     let (action, group) = match &plan.action {
         Action::Form(_) => ("formed", group),
         Action::Join(group, _) => ("joined", Some(*group)),
         Action::Nothing(_) => ("unchanged", found.iter().find_map(|socket| socket.group)),
-        Action::Impossible => ("none", None),
+        Action::Impossible | Action::Mixed(_) => ("none", None),
+    };
+    let needs: Vec<&str> = match &plan.action {
+        Action::Mixed(mix) => mix.differences.iter().map(|it| it.option()).collect(),
+        _ => Vec::new(),
     };
     let sockets = found.iter().enumerate().map(|(index, socket)| {
         let refused = plan.refused.iter().find(|(refused, _)| *refused == index);
         let status = match (refused, socket.group) {
             (Some(_), _) => "refused",
             (None, Some(_)) => "member",
+            (None, None) if !needs.is_empty() => "left",
             (None, None) => "added",
         };
         SocketReport {
             inode: socket.inode,
             address: socket.address.to_string(),
+            uid: socket.uid,
+            programs: socket.programs.iter().map(ToString::to_string).collect(),
             pids: socket.pids.clone(),
             status,
             reason: refused.map(|(_, reason)| reason.to_string()),
         }
     });
-    let settings = args.settings.settings();
-    let told = set_up && action != "none" && !settings.is_empty();
+    let given = given.filter(|given| action != "none" && !given.is_empty());
     Report {
         port: args.port,
         group,
         action,
         dry_run: args.dry_run,
-        settings: told.then(|| (&settings).into()),
+        settings: given.map(SettingsView::from),
         sockets: sockets.collect(),
+        needs,
     }
 }
 
@@ -86,8 +97,11 @@ fn holder(pids: &[u32]) -> String {
     }
 }
 
-/// Tells which sockets were not taken, and why.
+/// Tells which sockets were not taken, and why; when none was to be, it is told by what is needed.
 pub fn refusals(report: &Report) {
+    if !report.needs.is_empty() {
+        return;
+    }
     for socket in report.sockets.iter().filter(|s| s.status == "refused") {
         let reason = socket.reason.as_deref().unwrap_or_default();
         let (address, inode) = (&socket.address, socket.inode);
@@ -133,13 +147,13 @@ fn sentence(report: &Report, plan: &Plan) -> String {
             let sockets = output::count(members.count(), "socket");
             format!("{groups} {ids}: all of {sockets} on port {port} belong to it already\n")
         }
-        (Action::Impossible, _) => String::new(),
+        (Action::Impossible | Action::Mixed(_), _) => String::new(),
     }
 }
 
 /// Tells what a group can help with only in part.
 pub fn notes(found: &[Found], plan: &Plan) {
-    if plan.action == Action::Impossible {
+    if matches!(plan.action, Action::Impossible | Action::Mixed(_)) {
         return;
     }
     for (address, processes) in shared(found) {
@@ -153,7 +167,9 @@ pub fn notes(found: &[Found], plan: &Plan) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::plan;
+    use crate::mixing::Allowed;
+    use crate::plan;
+    use crate::program::Program;
     use serde_json::{json, to_value};
     use service_group::Policy;
     use std::net::SocketAddr;
@@ -172,7 +188,9 @@ mod tests {
         let socket = |inode| Found {
             inode,
             address: SocketAddr::from(([0, 0, 0, 0], 80)),
+            uid: 0,
             pids: Vec::new(),
+            programs: vec![Program::new("/srv/shop", 1, &[], None)],
             group,
             obstacle: None,
         };
@@ -184,15 +202,15 @@ mod tests {
         let args = args("sgctl attach --port 80 --policy balance");
         let settings = Settings::new().policy(Policy::Balance);
         let found = found(None);
-        let plan = plan(&found);
-        let done = new(&args, &found, &plan, Some(3), true);
+        let plan = plan::plan(&found, &[], Allowed::default());
+        let done = new(&args, &found, &plan, Some(3), Some(&settings));
         assert_eq!(
             sentences(&done, &plan, &settings),
             "group 3: formed of 2 sockets on port 80\ngroup 3: policy balance\n"
         );
         let json = to_value(&done).expect("it is JSON");
         assert_eq!(json["settings"], json!({"policy": "balance"}));
-        let failed = new(&args, &found, &plan, Some(3), false);
+        let failed = new(&args, &found, &plan, Some(3), None);
         assert!(!sentences(&failed, &plan, &settings).contains("balance"));
         let json = to_value(&failed).expect("it is JSON");
         assert_eq!(json["settings"], json!(null));
@@ -203,11 +221,38 @@ mod tests {
         let args = args("sgctl attach --port 80 --dry-run --stall off");
         for (group, told) in [(None, "would be formed"), (Some(3), "belong to it")] {
             let found = found(group);
-            let plan = plan(&found);
-            let report = new(&args, &found, &plan, None, true);
-            let text = sentences(&report, &plan, &args.settings.settings());
+            let plan = plan::plan(&found, &[], Allowed::default());
+            let settings = args.settings.settings();
+            let report = new(&args, &found, &plan, None, Some(&settings));
+            let text = sentences(&report, &plan, &settings);
             assert!(text.contains(told), "{text}");
             assert!(text.ends_with("it would be given stall off\n"), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_needed_is_told() {
+        let args = args("sgctl attach --port 80 --stall off --json");
+        let mut found = found(None);
+        found[1].uid = 33;
+        found[1].address = SocketAddr::from(([127, 0, 0, 1], 80));
+        let plan = plan::plan(&found, &[], Allowed::default());
+        let settings = args.settings.settings();
+        let report = new(&args, &found, &plan, None, Some(&settings));
+        let json = to_value(&report).expect("it is JSON");
+        assert_eq!(json["needs"], json!(["--mixed-users", "--with-loopback"]));
+        assert_eq!(
+            (&json["action"], &json["settings"]),
+            (&json!("none"), &json!(null))
+        );
+        for (socket, uid) in [(0, 0), (1, 33)] {
+            let socket = &json["sockets"][socket];
+            assert_eq!(
+                (&socket["status"], &socket["uid"]),
+                (&json!("left"), &json!(uid))
+            );
+            assert_eq!(socket["programs"], json!(["shop"]));
+        }
+        assert_eq!(sentences(&report, &plan, &settings), "");
     }
 }

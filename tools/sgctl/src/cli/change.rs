@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, ValueEnum};
-use service_group::{Policy, Settings, WhenFull, MAX_STALL, MAX_WEIGHT};
+use service_group::{Policy, Settings, WhenFull, MAX_ADOPT, MAX_STALL, MAX_WEIGHT};
 
 /// What a group is to do; what is not given stays as it is.
 #[derive(Args, Clone, Copy, Debug, Default)]
@@ -26,6 +26,11 @@ pub struct SettingArgs {
     /// of the one that the client asked for.
     #[arg(long, value_enum, value_name = "WHETHER")]
     pub rewrite: Option<OnOff>,
+    /// For how long the place of a member that has ended is kept for a listener that
+    /// takes it, as after a reload, and becomes a member: 1ms to 24h, or "off" if no
+    /// listener becomes a member by itself.
+    #[arg(long, value_name = "DURATION", value_parser = adopt)]
+    pub adopt: Option<Duration>,
 }
 
 impl SettingArgs {
@@ -36,6 +41,7 @@ impl SettingArgs {
         settings.when_full = self.when_full.map(WhenFull::from);
         settings.stall = self.stall;
         settings.rewrite = self.rewrite.map(|rewrite| rewrite == OnOff::On);
+        settings.adopt = self.adopt;
         settings
     }
 }
@@ -88,17 +94,26 @@ pub enum OnOff {
 
 /// Reads a stall time; "off" is zero.
 fn stall(text: &str) -> Result<Duration, String> {
+    time_or_off(text, MAX_STALL).ok_or_else(|| {
+        "give a time from 1ms to 60s in whole milliseconds, such as 100ms or 2s, or off".to_owned()
+    })
+}
+
+/// Reads an adopt time; "off" is zero.
+fn adopt(text: &str) -> Result<Duration, String> {
+    time_or_off(text, MAX_ADOPT).ok_or_else(|| {
+        "give a time from 1ms to 24h in whole milliseconds, such as 60s or 10m, or off".to_owned()
+    })
+}
+
+/// Reads a time up to the longest one, in the whole milliseconds that the kernel counts.
+fn time_or_off(text: &str, longest: Duration) -> Option<Duration> {
     if text == "off" {
-        return Ok(Duration::ZERO);
+        return Some(Duration::ZERO);
     }
-    let time = humantime::parse_duration(text).ok();
-    // The kernel counts milliseconds.
-    time.filter(|time| *time <= MAX_STALL && !time.is_zero())
-        .filter(|time| time.subsec_nanos() % 1_000_000 == 0)
-        .ok_or_else(|| {
-            "give a time from 1ms to 60s in whole milliseconds, such as 100ms or 2s, or off"
-                .to_owned()
-        })
+    let time = humantime::parse_duration(text).ok()?;
+    let whole = time.subsec_nanos() % 1_000_000 == 0;
+    (whole && !time.is_zero() && time <= longest).then_some(time)
 }
 
 /// How a member is named.
@@ -144,7 +159,7 @@ number as inode:NUMBER (\"show\" tells it), or by the address and port that it i
 bound to, which then means every member there.
 
 With --json it prints what was changed: {\"group\": 1, \"policy\", \"when_full\",
-\"stall_ms\" (0: never), \"rewrite\", \"members\": [{\"cookie\", \"inode\", \"address\" (or null),
+\"stall_ms\" (0: never), \"rewrite\", \"adopt_ms\" (0: off), \"members\": [{\"cookie\", \"inode\", \"address\" (or null),
 \"port\", \"weight\"}, ...]}; settings that were not given are left out.";
 
 /// Arguments of `set`.
@@ -152,7 +167,7 @@ With --json it prints what was changed: {\"group\": 1, \"policy\", \"when_full\"
 #[command(
     after_long_help = SET_NOTES,
     group(ArgGroup::new("change").required(true).multiple(true)
-        .args(["policy", "when_full", "stall", "rewrite", "weight"]))
+        .args(["policy", "when_full", "stall", "rewrite", "adopt", "weight"]))
 )]
 pub struct SetArgs {
     /// The group that is changed, or whose members are.
@@ -248,6 +263,8 @@ mod tests {
             "sgctl set --group 1 --member 5 --weight 0",
             "sgctl set --group 1 --member 5 --weight 65536",
             "sgctl set --group 1 --stall 61s",
+            "sgctl set --group 1 --adopt 25h",
+            "sgctl set --group 1 --adopt on",
         ] {
             assert!(
                 matches!(
@@ -261,11 +278,13 @@ mod tests {
 
     #[test]
     fn what_is_given_is_set_and_no_more() {
-        let args = set("sgctl set --group 1 --when-full reset --stall off --rewrite on");
+        let args =
+            set("sgctl set --group 1 --when-full reset --stall off --rewrite on --adopt 24h");
         let expected = Settings::new()
             .when_full(WhenFull::Reset)
             .stall(Duration::ZERO)
-            .rewrite(true);
+            .rewrite(true)
+            .adopt(MAX_ADOPT);
         assert_eq!(args.settings.settings(), expected);
         let args = set("sgctl set --group 1 --member 5 [::1]:80 --member 6 --weight 65535");
         assert!(args.settings.settings().is_empty());

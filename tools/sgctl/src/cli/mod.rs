@@ -97,12 +97,15 @@ pub enum Command {
 const SHOW_JSON: &str = "\
 With --json it prints an array of groups:
   [{\"id\": 1, \"uid\": 0, \"policy\": \"overflow\" or \"balance\", \"when_full\": \"drop\" or
-    \"reset\", \"stall_ms\": 100 (0: never), \"rewrite\": false,
+    \"reset\", \"stall_ms\": 100 (0: never), \"rewrite\": false, \"adopt_ms\": 60000 (0: off),
+    \"adopted\": 2 (listeners in members' places that became members), \"not_adopted\": 1
+    (those that were refused), \"not_adopted_reason\" (of the last one, or null),
     \"counters\": COUNTERS, \"members\": [MEMBER, ...]},
    ...]
 
 MEMBER is {\"inode\", \"cookie\", \"family\" (\"ipv4\" or \"ipv6\"), \"address\" (or null),
-\"port\", \"state\", \"queued\", \"half_open\", \"backlog\", \"weight\", \"counters\": COUNTERS}.
+\"port\", \"state\", \"queued\", \"half_open\", \"backlog\", \"weight\", \"adopted\" (whether it took
+another one's place), \"counters\": COUNTERS}.
 The states are \"unbound\", \"bound\", \"listening\", \"connected\", \"unhooked\", \"stalled\"
 and \"leaving\".
 
@@ -134,14 +137,42 @@ pub struct ShowArgs {
 }
 
 const ATTACH_NOTES: &str = "\
+Members of a group serve each other's connections, and the number of a port does not
+say that programs belong together: an administrator's page may listen on 127.0.0.1,
+behind the public service of that port. So nothing is changed, and the exit status is
+1, if the sockets, with those of the group that they would join, belong to different
+users or to different programs, or if some are at loopback addresses and some are not.
+Choose with --address or --pid, or allow it with --mixed-users, --mixed-programs or
+--with-loopback.
+
+A socket's user is the one that made it, whatever its process has become since. Its
+program is the executable of the processes that hold it, and the script of an
+interpreter, with all its arguments if the first of them is an option; several instances of it are one program. A socket whose processes cannot
+be looked at is of no known program.
+
+A new group adopts, for 60 s unless --adopt tells otherwise: what begins to listen in the
+place of a member, as after a reload, becomes a member at once. A place is the user,
+address, port, device and family of a member's socket, while that is open and for so long
+afterwards; with all members gone the group waits for so long. What cannot be a member is
+told by \"show\" and \"monitor\", with the reason. What listens at other addresses is to be
+attached.
+
 It may be repeated: sockets that are new since the last time join the group, and
-when there are none, nothing changes. That is what to do after a reload of the
-program. It succeeds when the sockets that can be grouped are in one group; what
-it could not take, and why, is told on standard error. --policy, --when-full and --stall
+when there are none, nothing changes. It succeeds when the sockets that can be grouped are in one group; what
+it could not take, and why, is told on standard error. --policy, --when-full, --stall and --adopt
 hold for the whole group, also for members that were there before.
 
 The descriptors are borrowed from the programs with pidfd_getfd, which needs the
-right to trace them: the same user, or root. The programs notice nothing.";
+right to trace them: the same user, or root. The programs notice nothing. With
+kernel.yama.ptrace_scope at 3 nobody has it, and attach says so.
+
+With --json it prints
+  {\"port\", \"group\" (or null), \"action\": \"formed\", \"joined\", \"unchanged\" or \"none\",
+   \"dry_run\", \"needs\": [\"--mixed-users\", ...] (the options without which nothing was
+   done), \"settings\" (or null),
+   \"sockets\": [{\"inode\", \"address\", \"uid\", \"programs\": [\"nginx\", ...], \"pids\",
+     \"status\": \"added\", \"member\", \"refused\" or \"left\", \"reason\" (or null)}, ...]}
+A socket is left when options are needed.";
 
 /// Arguments of `attach`.
 #[derive(Args, Debug)]
@@ -156,6 +187,16 @@ pub struct AttachArgs {
     /// Take sockets that are bound to this address only.
     #[arg(long, value_name = "ADDRESS")]
     pub address: Option<IpAddr>,
+    /// Group sockets of different users.
+    #[arg(long)]
+    pub mixed_users: bool,
+    /// Group sockets of different programs.
+    #[arg(long)]
+    pub mixed_programs: bool,
+    /// Let listeners at loopback addresses serve what comes for others, and others what comes
+    /// for them.
+    #[arg(long)]
+    pub with_loopback: bool,
     /// What the group is to do, whether it is new or not.
     #[command(flatten)]
     pub settings: SettingArgs,

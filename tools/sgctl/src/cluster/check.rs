@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 //! `sgctl cluster check`: whether a file can be applied, as far as it alone tells.
 //!
-//! Neither the module nor this machine is asked, so that a file can be checked where
-//! the cluster is not. Whether a machine has the devices, and is not ahead of the
-//! file, only `apply --dry-run` tells.
+//! The module is not asked, so that a file can be checked where the cluster is not.
+//! Whether a machine has the devices, and is not ahead of the file, only
+//! `apply --dry-run` tells. But on a node of the file it is told as well what would
+//! drop packets there, see [`sources`].
 
 use std::path::Path;
 
@@ -11,6 +12,7 @@ use serde::Serialize;
 
 use super::file::{read, store, Config, Problem};
 use super::plan::checked;
+use super::sources;
 use crate::cli::ClusterCheckArgs;
 use crate::{output, Failure};
 
@@ -29,6 +31,9 @@ pub fn run(args: &ClusterCheckArgs) -> Result<(), Failure> {
     let (config, problems) = problems(path, &text);
     if let Some(config) = &config {
         store::warn_if_open(path, config);
+        for caution in sources::of_file(config) {
+            eprintln!("sgctl: {caution}");
+        }
     }
     let file = path.display().to_string();
     let told: Vec<String> = problems

@@ -21,6 +21,7 @@ mod plan;
 mod ready;
 mod role;
 mod show;
+mod sources;
 pub mod view;
 
 use crate::cli::{ClusterArgs, ClusterCommand};

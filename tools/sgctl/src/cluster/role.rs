@@ -86,6 +86,8 @@ fn changes(
     Ok(others
         .map(|cluster| Cluster {
             role,
+            // It stays, whether it goes or comes in the meantime.
+            device: 0,
             ..cluster.clone()
         })
         .collect())

@@ -10,6 +10,7 @@ use super::apply::facts::Facts;
 use super::apply::machine::clusters;
 use super::apply::route::Route;
 use super::file::{describe, store, Config};
+use super::sources;
 use super::view::{name, ClusterView};
 use crate::cli::ClusterShowArgs;
 use crate::{output, Failure};
@@ -34,6 +35,9 @@ pub fn run(args: &ClusterShowArgs) -> Result<(), Failure> {
         links: Route::open()?.links()?,
         ..Facts::default()
     };
+    for caution in sources::of_served(&facts) {
+        eprintln!("sgctl: {caution}");
+    }
     // Names only: what is shown is the kernel's.
     let text = store::text(&args.file);
     let config = text.and_then(|text| store::config(&args.file, &text)).ok();

@@ -26,7 +26,8 @@ pub struct ClusterView {
     protocol: u8,
     port: u16,
     role: &'static str,
-    device: String,
+    /// None while it is gone.
+    device: Option<String>,
     mac: Option<String>,
     hash: &'static str,
     /// Not of an event, which comes without the table.
@@ -64,7 +65,7 @@ impl ClusterView {
             protocol: cluster.name.protocol,
             port: cluster.name.port,
             role: cluster.role.name(),
-            device,
+            device: (cluster.device != 0).then_some(device),
             mac: cluster.mac.map(values::mac_text),
             hash: cluster.hash.name(),
             slots: (!cluster.table.is_empty()).then_some(cluster.table.len()),
@@ -135,6 +136,12 @@ mod tests {
         let config = config.expect("it is right");
         let view = ClusterView::new(&cluster, "eth0".to_owned(), Some(&config));
         let mut json = to_value(view).expect("it is JSON");
+        let gone = Cluster {
+            device: 0,
+            ..cluster
+        };
+        let gone = ClusterView::new(&gone, "gone".to_owned(), None);
+        assert_eq!(to_value(gone).expect("it is JSON")["device"], json!(null));
         let counters = json["counters"].take();
         let expected = json!({
             "address": "198.51.100.7", "protocol": 6, "port": 80, "role": "director",

@@ -10,7 +10,7 @@ use service_group::netlink::{Cluster, ClusterCounters, ClusterNode};
 
 use super::metrics::{counters, gauges, Gauge, Labelled, Labels};
 
-const CLUSTER_GAUGES: [Gauge<Cluster>; 3] = [
+const CLUSTER_GAUGES: [Gauge<Cluster>; 4] = [
     (
         "cluster_role",
         "How packets come to this machine: 0 shared, 1 directed, 2 director, 3 standby",
@@ -20,6 +20,11 @@ const CLUSTER_GAUGES: [Gauge<Cluster>; 3] = [
         "cluster_epoch",
         "Number of the table; the same on all machines when all have the same file",
         |cluster| cluster.epoch,
+    ),
+    (
+        "cluster_device",
+        "Whether there is the device that packets come by: 1, or 0 while it is gone",
+        |cluster| u32::from(cluster.device != 0),
     ),
     (
         "cluster_nodes",
@@ -129,6 +134,7 @@ pub mod tests {
             format!("service_group_cluster_role{{{labels}}} 3"),
             format!("service_group_cluster_epoch{{{labels}}} 9"),
             format!("service_group_cluster_nodes{{{labels}}} 1"),
+            format!("service_group_cluster_device{{{labels}}} 0"),
             format!("service_group_cluster_owned_total{{{labels}}} 41"),
             format!("service_group_cluster_node_state{{{labels},node=\"4\"}} 1"),
             format!("service_group_cluster_node_slots{{{labels},node=\"4\"}} 84"),

@@ -5,6 +5,7 @@
 //! `member_` before and `_total` behind.
 
 use std::fmt;
+use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{text, DescriptorEncoder, EncodeMetric};
@@ -122,6 +123,7 @@ impl Collector for Figures {
         self.totals(&mut encoder)?;
         settings(&mut encoder, &groups)?;
         gauges(&mut encoder, &GROUP_GAUGES, &groups)?;
+        adoptions(&mut encoder, &groups)?;
         let names = Counters::default().list();
         counters(&mut encoder, "group", &groups, names, |it| {
             it.counters.list()
@@ -185,12 +187,59 @@ fn settings(encoder: &mut DescriptorEncoder, groups: &[Labelled<Group, 1>]) -> f
             ("rewrite", group.of.rewrite.to_string()),
         ])?;
     }
-    let text = "After how long without accept() a member is stalled; 0 is never";
+    times(
+        encoder,
+        "group_stall",
+        "After how long without accept() a member is stalled; 0 is never",
+        groups,
+        |group| group.stall,
+    )?;
+    times(
+        encoder,
+        "group_adopt",
+        "For how long a place of a member that has ended is kept; 0 if nobody is adopted",
+        groups,
+        |group| group.adopt,
+    )
+}
+
+fn times(
+    encoder: &mut DescriptorEncoder,
+    name: &str,
+    text: &str,
+    groups: &[Labelled<Group, 1>],
+    time: fn(&Group) -> Duration,
+) -> fmt::Result {
     let unit = Some(&Unit::Seconds);
-    let mut family = encoder.encode_descriptor("group_stall", text, unit, MetricType::Gauge)?;
+    let mut family = encoder.encode_descriptor(name, text, unit, MetricType::Gauge)?;
     for group in groups {
-        let stall = ConstGauge::new(group.of.stall.as_secs_f64());
-        stall.encode(family.encode_family(&group.labels)?)?;
+        let time = ConstGauge::new(time(group.of).as_secs_f64());
+        time.encode(family.encode_family(&group.labels)?)?;
+    }
+    Ok(())
+}
+
+/// Who has come in members' places.
+fn adoptions(encoder: &mut DescriptorEncoder, groups: &[Labelled<Group, 1>]) -> fmt::Result {
+    type Kind = (&'static str, &'static str, fn(&Group) -> u64);
+    let kinds: [Kind; 2] = [
+        (
+            "group_adopted",
+            "Listeners in members' places that became members",
+            |group| group.adopted,
+        ),
+        (
+            "group_not_adopted",
+            "Listeners in members' places that were refused",
+            |group| group.not_adopted,
+        ),
+    ];
+    for (name, text, number) in kinds {
+        let mut family = encoder.encode_descriptor(name, text, None, MetricType::Counter)?;
+        for group in groups {
+            let number = ConstCounter::new(number(group.of));
+            number.encode(family.encode_family(&group.labels)?)?;
+        }
     }
     Ok(())
 }
@@ -300,6 +349,9 @@ pub mod tests {
             format!("service_group_member_accepted_total{labels} 41"),
             r#"service_group_group_stalls_total{group="4"} 42"#.to_owned(),
             r#"service_group_group_stall_seconds{group="3"} 0.1"#.to_owned(),
+            r#"service_group_group_adopt_seconds{group="3"} 0.0"#.to_owned(),
+            r#"service_group_group_adopted_total{group="3"} 0"#.to_owned(),
+            r#"service_group_group_not_adopted_total{group="4"} 0"#.to_owned(),
             r#"service_group_requests_refused_total{reason="permission"} 6"#.to_owned(),
             "service_group_members 2".to_owned(),
             "service_group_members_left_out 0".to_owned(),

@@ -175,10 +175,14 @@ fn heading(group: &Group, members: &[(Member, Option<Rates>)]) -> String {
         .map(|(member, _)| member.port)
         .find(|&port| port != 0);
     let port = port.map_or_else(String::new, |port| format!(" port {port}"));
-    let stall = view::stall(group.stall);
+    let stall = view::time_or_off(group.stall);
     let (id, policy, when_full) = (group.id, group.policy, group.when_full);
     let rewrite = if group.rewrite { ", rewrite" } else { "" };
-    format!("group {id}{port}: {policy}, {when_full}, stall {stall}{rewrite}")
+    let adopt = match group.adopt.is_zero() {
+        true => String::new(),
+        false => format!(", adopt {}", view::time_or_off(group.adopt)),
+    };
+    format!("group {id}{port}: {policy}, {when_full}, stall {stall}{rewrite}{adopt}")
 }
 
 fn member_row(

@@ -240,6 +240,7 @@ mod tests {
             group: Group {
                 id: 3,
                 rewrite: true,
+                adopt: Duration::from_secs(60),
                 ..Group::default()
             },
             rates: Some(rates),
@@ -257,7 +258,7 @@ mod tests {
         );
         assert!(text.contains("INODE") && !text.contains('\u{1b}'), "{text}");
         assert!(
-            text.contains("group 3: overflow, drop, stall off, rewrite"),
+            text.contains("group 3: overflow, drop, stall off, rewrite, adopt 1m"),
             "{text}"
         );
     }

@@ -11,14 +11,15 @@ use crate::cluster::file::values;
 
 const SHOW_JSON: &str = "\
 With --json it prints an array of {\"address\", \"protocol\" and \"port\" (0: any),
-\"role\", \"device\", \"mac\" (or null), \"hash\", \"slots\", \"epoch\", \"settle\", \"spill\", \"node\"
+\"role\", \"device\" (null while it is gone), \"mac\" (or null), \"hash\", \"slots\",
+\"epoch\", \"settle\", \"spill\", \"node\"
 (the id of this machine, or null), \"nodes\": [{\"id\", \"name\" (or null),
 \"state\", \"weight\", \"address\", \"way\", \"slots\", \"forwarded\"}], \"table\" (the id
 of each slot's owner, or 0),
 \"counters\": {\"owned\", \"known\", \"ignored\", \"forwarded\", \"second_chance\",
 \"second_chance_in\", \"silent\", \"dropped_no_owner\", \"dropped_spent\",
 \"dropped_malformed\", \"dropped_unreachable\", \"dropped_hop_limit\", \"too_big\",
-\"reassembled\", \"answered\", \"spilled_out\", \"spilled_in\"}}.
+\"reassembled\", \"answered\", \"spilled_out\", \"spilled_in\", \"dropped_tunnel\"}}.
 The key is not shown.
 
 The counters are packets on this machine: OWNED it took as its slot is this
@@ -45,7 +46,7 @@ pub struct ClusterShowArgs {
 const READY_NOTES: &str = "\
 It fails if the module is not loaded, if this machine is neither the director nor
 the standby of an address, and if it is the standby of one that its device has:
-clients would send to it in vain. keepalived has another machine direct then.";
+nobody would answer who asks for it. keepalived has another machine direct then.";
 
 /// Arguments of `cluster ready`.
 #[derive(Args, Debug)]

@@ -193,7 +193,7 @@ pub struct KeepalivedArgs {
 pub enum RoleArg {
     /// It gives each packet to its owner.
     Director,
-    /// It does not, until it is made the director.
+    /// It is not asked to, until it is made the director.
     Standby,
 }
 

@@ -47,7 +47,12 @@ impl Facts {
     }
 
     /// The name of a device, or its index.
+    ///
+    /// A cluster IP whose device is gone has number 0.
     pub fn link_name(&self, index: u32) -> String {
+        if index == 0 {
+            return "a device that is gone".to_owned();
+        }
         let link = self.links.iter().find(|link| link.index == index);
         link.map_or_else(|| format!("device {index}"), |link| link.name.clone())
     }

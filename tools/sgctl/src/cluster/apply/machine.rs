@@ -63,6 +63,9 @@ pub fn refusal(error: Error) -> Failure {
         Errno::OPNOTSUPP => Failure::new(
             "the module knows no cluster IPs: load the module that belongs to this program",
         ),
+        Errno::MEDIUMTYPE => {
+            Failure::new("its device is a VRF: give the device of the VRF that its packets come by")
+        }
         _ => error.into(),
     }
 }
@@ -107,6 +110,7 @@ mod tests {
         for (errno, told) in [
             (Errno::PERM, "as root"),
             (Errno::OPNOTSUPP, "load the module"),
+            (Errno::MEDIUMTYPE, "the device of the VRF"),
         ] {
             let text = refusal(Error::Refused(errno.raw_os_error())).to_string();
             assert!(text.contains(told), "{text}");

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use netlink_packet_core::{Emitable, NlasIterator, Parseable};
 use netlink_packet_route::address::{
-    AddressAttribute, AddressHeaderFlags, AddressMessage, AddressMessageBuffer,
+    AddressAttribute, AddressHeaderFlags, AddressMessage, AddressMessageBuffer, CacheInfo,
 };
 use netlink_packet_route::link::LinkMessageBuffer;
 use netlink_packet_route::AddressFamily;
@@ -124,6 +124,15 @@ fn change(index: u32, address: IpAddr) -> Vec<u8> {
     message.header.flags = AddressHeaderFlags::Nodad;
     message.attributes.push(AddressAttribute::Local(address));
     message.attributes.push(AddressAttribute::Address(address));
+    if address.is_ipv6() {
+        // It is not to be the source of what this machine sends by itself: answers to that may go
+        // to another machine. A deprecated address serves as any other does.
+        let mut lifetime = CacheInfo::default();
+        (lifetime.ifa_preferred, lifetime.ifa_valid) = (0, u32::MAX);
+        message
+            .attributes
+            .push(AddressAttribute::CacheInfo(lifetime));
+    }
     let mut bytes = vec![0; message.buffer_len()];
     message.emit(&mut bytes);
     bytes
@@ -149,7 +158,9 @@ mod tests {
         let read = local(&bytes).expect("it is one");
         assert_eq!((read.index, read.address, read.prefix), (7, address, 32));
         let v6 = change(1, "2001:db8::7".parse().expect("it is one"));
-        assert_eq!((&v6[..3], v6.len()), (&[10, 128, 2][..], 8 + 2 * 20));
+        assert_eq!((&v6[..3], v6.len()), (&[10, 128, 2][..], 8 + 3 * 20));
+        assert_eq!(v6[48..56], [20, 0, 6, 0, 0, 0, 0, 0]);
+        assert_eq!(v6[56..60], [255; 4]);
         assert_eq!(local(&[2, 32]), None);
     }
 

@@ -96,7 +96,7 @@ fn a_plan_notes_the_nodes_that_are_there() {
 fn what_is_settled_makes_no_shared_machine_silent() {
     let [a, b] = [node("a", 1, ""), node("b", 2, "")];
     for (more, is_told_late) in [("", false), (DIRECTED, true)] {
-        let one = address(&[a.clone()], &format!("{ADDRESS}{more}"));
+        let one = address(std::slice::from_ref(&a), &format!("{ADDRESS}{more}"));
         let two = planned(&[a.clone(), b.clone()], &one);
         assert!(told(&two, 3599).0.is_some());
         assert_eq!(told(&two, 3600).0.is_some(), is_told_late);

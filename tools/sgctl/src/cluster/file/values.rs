@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use service_group::netlink::{ClusterHash, ClusterKey, ClusterWay};
+use service_group_logic::logic::cluster::flow;
 use service_group_logic::logic::cluster::slots::State;
 
 /// Protocols by name, with those that have ports first.
@@ -97,16 +98,14 @@ pub fn unicast(text: &str) -> Result<IpAddr, String> {
     let address: IpAddr = text
         .parse()
         .map_err(|_| format!("\"{text}\" is no IP address"))?;
-    let is_mapped = matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
-    let is_broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
-    match is_mapped
-        || is_broadcast
-        || address.is_unspecified()
-        || address.is_loopback()
-        || address.is_multicast()
-    {
-        true => Err(format!("{address} is not the address of one machine")),
-        false => Ok(address),
+    let told = match address {
+        IpAddr::V4(v4) => flow::Address::from_v4_bytes(v4.octets()),
+        IpAddr::V6(v6) => flow::Address::from_v6_bytes(v6.octets()),
+    };
+    // The kernel has the same rule.
+    match told.is_host() {
+        true => Ok(address),
+        false => Err(format!("{address} is not the address of one machine")),
     }
 }
 
@@ -256,6 +255,12 @@ mod tests {
             "127.0.0.1",
             "224.0.0.1",
             "::ffff:10.0.0.1",
+            "0.1.2.3",
+            "169.254.1.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::10.0.0.1",
+            "fe80::1",
             "ff02::1",
         ] {
             assert!(unicast(bad).is_err(), "{bad}");

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What somebody's groups cost others: how often closing members has every processor
+ * be interrupted, and whose work waits for whose.
+ */
+
+#include <pthread.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "test.h"
+
+#define PORT 8080
+#define GROUP 64
+#define USER 4000
+/* Closes that are more than a namespace is allowed, by far. */
+#define ROUNDS (8 * SERVICE_GROUP_MAX_MEMBERS / GROUP)
+
+FIXTURE(costs) { };
+
+FIXTURE_SETUP(costs)
+{
+	if (!can_hold())
+		SKIP(return, "needs fault injection");
+	forget_holds();
+	enter_namespace();
+}
+
+FIXTURE_TEARDOWN(costs)
+{
+	if (can_hold())
+		forget_holds();
+}
+
+struct closing {
+	int fd;
+	bool done;
+};
+
+static void *close_it(void *arg)
+{
+	struct closing *closing = arg;
+
+	close(closing->fd);
+	__atomic_store_n(&closing->done, true, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+static bool is_done(const struct closing *closing)
+{
+	return __atomic_load_n(&closing->done, __ATOMIC_SEQ_CST);
+}
+
+/* Whether a member's close() is in a hurry. */
+static bool hurries(int fd)
+{
+	struct closing closing = { .fd = fd };
+	pthread_t thread;
+	bool hurried;
+
+	hold("hurry", "go");
+	errno = pthread_create(&thread, NULL, close_it, &closing);
+	if (errno)
+		die("closing in a thread");
+	if (!wait_for(is_done(&closing) || !hold_is("hurry", "waits")))
+		die("waiting for a close()");
+	hurried = !hold_is("hurry", "waits");
+	pass_hold("go");
+	errno = pthread_join(thread, NULL);
+	if (errno)
+		die("joining a thread");
+	forget_holds();
+	return hurried;
+}
+
+/* Closes a group; whether the last close() but one was in a hurry. */
+static bool close_in_order(const int *fds, size_t members)
+{
+	bool hurried;
+
+	close_all(fds, members - 2);
+	hurried = hurries(fds[members - 2]);
+	close(fds[members - 1]);
+	return hurried;
+}
+
+static void become(uid_t user)
+{
+	if (seteuid(user))
+		die("changing the user");
+}
+
+/* Forms a group as this user and closes it, likewise. */
+static bool close_a_group(uid_t user, size_t members)
+{
+	int fds[GROUP];
+
+	become(user);
+	for (size_t i = 0; i < members; i++)
+		fds[i] = reuseport_listener(IPV4, 1, PORT, 8);
+	errno = -form(fds, members);
+	become(0);
+	if (errno)
+		die("forming a group");
+	return close_in_order(fds, members);
+}
+
+/* Chance may have it share an allowance with what ran before; that grows again. */
+static bool may_hurry(uid_t user)
+{
+	return wait_for(close_a_group(user, 2));
+}
+
+TEST_F(costs, a_namespace_may_not_hurry_for_ever)
+{
+	bool hurried = may_hurry(0);
+
+	ASSERT_TRUE(hurried);
+	/* One more comes back now and then. */
+	for (int round = 0; round < ROUNDS && hurried; round++)
+		hurried = close_a_group(0, GROUP);
+	EXPECT_FALSE(hurried);
+	/* What others do is not counted here, nor what is done elsewhere. */
+	EXPECT_TRUE(may_hurry(USER));
+	enter_namespace();
+	EXPECT_TRUE(may_hurry(0));
+}
+
+/* What a child in namespaces of its own makes, for a parent with the same descriptors. */
+struct contained {
+	uid_t user;
+	size_t members;
+	int fds[GROUP];
+};
+
+static int form_in_a_container(void *arg)
+{
+	struct contained *made = arg;
+
+	if (setresuid(made->user, made->user, made->user) || unshare(CLONE_NEWUSER))
+		die("entering a user namespace");
+	enter_namespace();
+	for (size_t i = 0; i < made->members; i++)
+		made->fds[i] = reuseport_listener(IPV4, 1, PORT, 8);
+	errno = -form(made->fds, made->members);
+	if (errno)
+		die("forming a group in a container");
+	return 0;
+}
+
+/* As close_a_group(), in a container that this user has made for it. */
+static bool close_a_containers_group(uid_t user, size_t members)
+{
+	static char stack[1 << 16] __attribute__((aligned(16)));
+	struct contained *made = mmap(NULL, sizeof(*made), PROT_READ | PROT_WRITE,
+				      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	bool hurried;
+	int status;
+	pid_t pid;
+
+	if (made == MAP_FAILED)
+		die("sharing memory");
+	made->user = user;
+	made->members = members;
+	pid = clone(form_in_a_container, stack + sizeof(stack), CLONE_FILES | SIGCHLD, made);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
+		die("making a container");
+	hurried = close_in_order(made->fds, members);
+	munmap(made, sizeof(*made));
+	return hurried;
+}
+
+TEST_F(costs, containers_of_a_user_have_one_allowance)
+{
+	bool hurried = wait_for(close_a_containers_group(USER + 2, 2));
+
+	ASSERT_TRUE(hurried);
+	for (int round = 0; round < ROUNDS && hurried; round++)
+		hurried = close_a_containers_group(USER + 2, GROUP);
+	EXPECT_FALSE(hurried);
+	EXPECT_TRUE(close_a_containers_group(USER + 3, 2));
+}
+
+/* A group of this user, whose first listener keeps a connection waiting. */
+struct hung {
+	int fds[2], client;
+};
+
+static struct hung hang(uid_t user, uint16_t port)
+{
+	struct address home = client_address(IPV4, 1, port);
+	struct hung hung;
+
+	become(user);
+	for (size_t i = 0; i < 2; i++)
+		hung.fds[i] = reuseport_listener(IPV4, 1, port, 8);
+	errno = -form(hung.fds, 2);
+	become(0);
+	if (errno || set_one(hung.fds[0], SERVICE_GROUP_SET_STALL, 20))
+		die("forming a group");
+	hung.client = connect_to(&home);
+	return hung;
+}
+
+static bool is_found(const struct hung *hung)
+{
+	return info_of(hung->fds[0]).state == SERVICE_GROUP_MEMBER_STATE_STALLED ||
+		info_of(hung->fds[1]).state == SERVICE_GROUP_MEMBER_STATE_STALLED;
+}
+
+static void end(const struct hung *hung)
+{
+	close_all(hung->fds, 2);
+	close(hung->client);
+}
+
+/* Whether another user's hung member is found while the work for this one's groups is held. */
+static bool is_found_meanwhile(void)
+{
+	struct hung one, other;
+	bool found;
+
+	hold("tick", "go");
+	one = hang(USER, PORT);
+	if (!wait_for(!hold_is("tick", "waits")))
+		die("waiting for a tick");
+	other = hang(USER + 1, PORT + 1);
+	found = wait_for(is_found(&other) || !hold_is("tick", "held")) &&
+		hold_is("tick", "held");
+	pass_hold("go");
+	end(&one);
+	end(&other);
+	forget_holds();
+	return found;
+}
+
+TEST_F(costs, nobody_waits_for_anothers_ticks)
+{
+	/* Not held for long: it is tried again. */
+	EXPECT_TRUE(wait_for(is_found_meanwhile()));
+}
+
+/* Alone there is nobody to wait for. */
+TEST_F(costs, the_only_member_does_not_wait)
+{
+	int fd = listener(IPV4, 1, PORT, 8);
+
+	ASSERT_EQ(0, form(&fd, 1));
+	EXPECT_FALSE(hurries(fd));
+}
+
+TEST_HARNESS_MAIN

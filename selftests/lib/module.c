@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The module itself: it comes and goes while tests run. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lib.h"
+
+/* load_module - loads the one that SG_MODULE names; 0 or -errno. */
+int load_module(void)
+{
+	const char *path = getenv("SG_MODULE");
+	int fd = open(path ? path : "", O_RDONLY | O_CLOEXEC);
+	int result;
+
+	if (fd < 0)
+		die("opening SG_MODULE");
+	result = syscall(__NR_finit_module, fd, "", 0) ? -errno : 0;
+	close(fd);
+	return result;
+}
+
+/* unload_module - takes it away, unless it is used; 0 or -errno. */
+int unload_module(void)
+{
+	return syscall(__NR_delete_module, "service_group", O_NONBLOCK) ? -errno : 0;
+}

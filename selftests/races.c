@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A listener ends at the worst moment: while a packet, a move or a call of its
+ * program is half-way with it. The one side is held at a point of the module until
+ * the other is through, or waits for it. Needs a kernel with fault injection.
+ *
+ * What is accepted afterwards is whole, and the kernel has nothing to report.
+ *
+ * That its namespace or the module goes meanwhile is tested by races_gone.c.
+ */
+
+#include "halfway.h"
+
+/* How a listener ends. */
+enum end { LEAVE, DRAIN, CLOSE, LEAVE_CLOSE, KILL, DESTROY, SHUTDOWN, DISCONNECT, AGAIN };
+
+/* What is passed when a reader is through. */
+static const char *const done[] = {
+	[SYN] = "syn_done", [ACK] = "ack_done", [MOVE] = "move_done", [HAND_OVER] = "hand_done",
+};
+
+FIXTURE(races) {
+	struct scene scene;
+	/* Who has the listener that ends with its process. */
+	pid_t owner;
+	pthread_t actor;
+};
+
+FIXTURE_VARIANT(races) {
+	enum reader reader;
+	enum end end;
+	/* The end is held as well, within the socket's destruction, until the reader is through. */
+	bool within;
+};
+
+#define PAIR(reader, end)						\
+	FIXTURE_VARIANT_ADD(races, reader##_##end) { reader, end, false }
+#define WITHIN(reader, end)						\
+	FIXTURE_VARIANT_ADD(races, reader##_within_##end) { reader, end, true }
+#define PAIRS(reader)							\
+	PAIR(reader, LEAVE);						\
+	PAIR(reader, DRAIN);						\
+	PAIR(reader, CLOSE);						\
+	PAIR(reader, LEAVE_CLOSE);					\
+	PAIR(reader, KILL);						\
+	PAIR(reader, DESTROY);						\
+	PAIR(reader, SHUTDOWN);						\
+	PAIR(reader, DISCONNECT);					\
+	PAIR(reader, AGAIN)
+#define SIBLING_PAIRS(reader)						\
+	PAIRS(reader);							\
+	WITHIN(reader, CLOSE);						\
+	WITHIN(reader, LEAVE_CLOSE)
+
+SIBLING_PAIRS(SYN);
+SIBLING_PAIRS(ACK);
+SIBLING_PAIRS(MOVE);
+SIBLING_PAIRS(HAND_OVER);
+PAIRS(ACCEPT);
+PAIRS(POLL);
+
+FIXTURE_SETUP(races)
+{
+	if (!can_race())
+		SKIP(return, "needs fault injection and two processors");
+}
+
+FIXTURE_TEARDOWN(races)
+{
+	if (can_hold())
+		forget_holds();
+}
+
+static int victim_of(enum reader reader)
+{
+	return reader == ACCEPT || reader == POLL ? 0 : 1;
+}
+
+/* From now on another process has the descriptor alone, and does this with it. */
+static void give_away(FIXTURE_DATA(races) *self, int victim, void *(*body)(void *))
+{
+	self->owner = fork();
+	if (!self->owner) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (body)
+			body(&self->scene);
+		for (;;)
+			pause();
+	}
+	close(self->scene.fds[victim]);
+	self->scene.fds[victim] = -1;
+}
+
+static void await_owner(FIXTURE_DATA(races) *self)
+{
+	if (self->owner && waitpid(self->owner, NULL, 0) != self->owner)
+		die("waiting for a process");
+	self->owner = 0;
+}
+
+/* The reader begins; if its program is to be killed, that is another one. */
+static void start_reader(FIXTURE_DATA(races) *self, enum end how, int victim)
+{
+	bool is_killed = how == KILL && victim == 0;
+
+	if (how == KILL)
+		give_away(self, victim, is_killed ? act : NULL);
+	if (is_killed)
+		return;
+	errno = pthread_create(&self->actor, NULL, act, &self->scene);
+	if (errno)
+		die("starting the reader");
+}
+
+static void end_reader(FIXTURE_DATA(races) *self, enum reader reader)
+{
+	errno = self->actor ? pthread_join(self->actor, NULL) : 0;
+	if (errno || !wait_for(!hold_is(points[reader], "held")))
+		die("waiting for the reader's end");
+	await_owner(self);
+}
+
+static void end(FIXTURE_DATA(races) *self, enum end how, int victim)
+{
+	struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+	int *fd = &self->scene.fds[victim];
+
+	switch (how) {
+	case LEAVE:
+		leave(*fd, 0);
+		break;
+	case DRAIN:
+		leave(*fd, SERVICE_GROUP_LEAVE_DRAIN);
+		break;
+	case LEAVE_CLOSE:
+		leave(*fd, 0);
+		/* fallthrough */
+	case CLOSE:
+		close(*fd);
+		*fd = -1;
+		break;
+	case KILL:
+		kill(self->owner, SIGKILL);
+		/* Who is half-way himself ends when he is through. */
+		if (victim)
+			await_owner(self);
+		break;
+	case DESTROY:
+		destroy(*fd);
+		break;
+	case SHUTDOWN:
+		shutdown(*fd, SHUT_RD);
+		break;
+	case DISCONNECT:
+		connect(*fd, &nobody, sizeof(nobody));
+		break;
+	case AGAIN:
+		shutdown(*fd, SHUT_RD);
+		listen(*fd, 8);
+		break;
+	}
+}
+
+/* Whether each connection that a listener still has is one that works; their number. */
+static int serve_all(int listener)
+{
+	int count = 0, fd;
+
+	while (listener >= 0 && (fd = accept_now(listener)) >= 0) {
+		struct pollfd readable = { .fd = fd, .events = POLLIN };
+		char seen[5] = "";
+
+		/* It may have been reset, but not be half of one. */
+		if (poll(&readable, 1, PATIENCE_SECONDS * 1000) != 1)
+			return -1;
+		if (!(readable.revents & (POLLERR | POLLHUP))) {
+			if (recv(fd, seen, 5, MSG_WAITALL) != 5 || memcmp(seen, "hello", 5) ||
+			    send(fd, "world", 5, MSG_NOSIGNAL) != 5)
+				return -1;
+			count++;
+		}
+		close(fd);
+	}
+	return count;
+}
+
+static int answered(const struct scene *scene)
+{
+	int count = 0;
+
+	for (int i = 0; i < scene->count; i++) {
+		struct pollfd readable = { .fd = scene->clients[i], .events = POLLIN };
+		char seen[5];
+
+		count += poll(&readable, 1, 0) == 1 &&
+			 recv(scene->clients[i], seen, 5, MSG_DONTWAIT) == 5;
+	}
+	return count;
+}
+
+/* What both have left is whole, and not all is lost. */
+static bool is_whole(struct scene *scene, enum reader reader)
+{
+	int served = 0, count;
+
+	if (reader == SYN)
+		send(scene->clients[scene->count - 1], "hello", 5, MSG_NOSIGNAL);
+	for (int i = 0; i < 2; i++) {
+		count = serve_all(scene->fds[i]);
+		if (count < 0)
+			return false;
+		served += count;
+	}
+	return wait_for(served <= 0 || answered(scene) > 0);
+}
+
+static void end_scene(struct scene *scene)
+{
+	close_all(scene->clients, scene->count);
+	for (int i = 0; i < 2; i++)
+		if (scene->fds[i] >= 0)
+			close(scene->fds[i]);
+}
+
+/* Whether the one side was held when the other began to end. */
+static bool end_meanwhile(FIXTURE_DATA(races) *self, const FIXTURE_VARIANT(races) *variant)
+{
+	enum reader reader = variant->reader;
+	int victim = victim_of(reader);
+	bool held;
+
+	prepare(&self->scene, reader);
+	run_on(1);
+	if (variant->within)
+		hold("ended", done[reader]);
+	hold(points[reader], variant->within ? "ended" : "go");
+	start_reader(self, variant->end, victim);
+	held = is_held(reader);
+	end(self, variant->end, victim);
+	pass_hold("go");
+	/* The other side may have waited for this one, which then was late. */
+	end_reader(self, reader);
+	forget_holds();
+	return held;
+}
+
+TEST_F(races, nothing_is_left_of_who_ends)
+{
+	bool held = false;
+
+	for (int i = 0; i < ATTEMPTS && !held; i++) {
+		memset(self, 0, sizeof(*self));
+		set_scene(&self->scene);
+		held = end_meanwhile(self, variant);
+		ASSERT_TRUE(is_whole(&self->scene, variant->reader));
+		end_scene(&self->scene);
+	}
+	EXPECT_TRUE(held);
+}
+
+FIXTURE(again) { };
+
+FIXTURE_SETUP(again)
+{
+	if (!can_race())
+		SKIP(return, "needs fault injection and two processors");
+	forget_holds();
+	enter_namespace();
+}
+
+FIXTURE_TEARDOWN(again)
+{
+	if (can_hold())
+		forget_holds();
+}
+
+static void *leave_it(void *arg)
+{
+	leave(*(int *)arg, 0);
+	return NULL;
+}
+
+/* Who leaves is not in the group again by what came too early; and may be as soon as it has left. */
+TEST_F(again, joins_while_it_leaves)
+{
+	pthread_t leaver;
+	int fds[2], result;
+	uint32_t id;
+
+	group_on_hosts(IPV4, fds, 2, PORT, 8);
+	id = group_of(fds[0]);
+	hold("detached", "go");
+	ASSERT_EQ(0, pthread_create(&leaver, NULL, leave_it, &fds[1]));
+	ASSERT_TRUE(wait_for(hold_is("detached", "held") || hold_is("detached", "late")));
+	result = join(fds[1], id);
+	EXPECT_TRUE(!result || result == -EBUSY) TH_LOG("%s", strerror(-result));
+	pass_hold("go");
+	ASSERT_EQ(0, pthread_join(leaver, NULL));
+	EXPECT_EQ(result ? 1 : 2, info_of(fds[0]).members);
+	EXPECT_EQ(result ? 0 : id, group_of(fds[1]));
+	EXPECT_EQ(result ? 0 : -EALREADY, join(fds[1], id));
+	EXPECT_EQ(2, info_of(fds[1]).members);
+}
+
+TEST_HARNESS_MAIN

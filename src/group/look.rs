@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A program looks for connections, with `accept()` or by polling, and gets one that waits elsewhere
+//! if it has none: see [`logic::look`](crate::logic::look) for which.
+//!
+//! A connection is moved when it is accepted, and not before. A poll tells only that there is one;
+//! the `accept()` that follows has it moved and takes it. As a poll takes nothing, it promises
+//! nothing: another program may come first. But no more programs are told so than there are
+//! connections, but for two that look at the same moment.
+//!
+//! A program that sleeps has looked before. The ticker wakes it, and it looks again; only who sleeps
+//! in `accept()` would not, and is given a connection with the wake-up.
+//!
+//! A connection is moved under the lock of the listener that it waits at, which that program may
+//! hold for as long as it likes. It is tried for a few times. What it keeps is then served as it is
+//! without a group.
+
+#![forbid(unsafe_code)]
+
+use super::{
+    insight::Why,
+    rescue,
+    stall,
+    Group,
+    Member, //
+};
+use crate::{
+    logic::{
+        facts::{Facts, Family},
+        look::{choose_source, Found, Sibling, Source},
+        select::{Policy, Reason, ENOUGH}, //
+    },
+    sys::{
+        listener::{Locked, Sock, SockRef},
+        queue::{breathe, yield_now},
+        trail::Families, //
+    },
+};
+use core::ptr;
+use kernel::sync::{
+    atomic::Relaxed,
+    rcu::{self, Guard}, //
+};
+
+/// So often is tried to get a connection that others may have taken.
+const TRIES: u32 = 8;
+
+/// So often if somebody has a listener locked: who has it for a moment only is done with it then.
+const LOCKED_TRIES: u32 = 2;
+
+/// So many connections are asked whose they are, at a look and in a tick.
+const LOOKUPS: u32 = 512;
+const LOOKUPS_OF_A_TICK: u32 = 4096;
+
+/// How a member looks for a sibling that gives it a connection.
+struct Search {
+    /// Whether it may have what waits behind busy programs.
+    eager: bool,
+    /// How many connections may still be asked whose they are.
+    lookups: u32,
+    /// Whether a sibling was passed by, as somebody has it locked.
+    passed: bool,
+    /// At how many siblings it has looked.
+    looks: u64,
+}
+
+impl Search {
+    fn new(eager: bool, lookups: u32) -> Self {
+        Self {
+            eager,
+            lookups,
+            passed: false,
+            looks: 0,
+        }
+    }
+}
+
+/// The program of the member that is `sock` polls for connections, and sees one if it is `readable`.
+/// Tells whether there is one for it elsewhere. Process context.
+pub(crate) fn polls(sock: &Sock, readable: bool) -> bool {
+    let guard = rcu::read_lock();
+    let Some(member) = sock.flagged_member(&guard) else {
+        return false;
+    };
+    if readable {
+        stall::looks(member);
+        member.pace.promise();
+        return false;
+    }
+    stall::waits(member, sock);
+    member.is_offered_one(&guard)
+}
+
+/// The program of the member that is `sock` is about to accept, and to sleep if there is nothing.
+/// Tells whether it is to be shown the member's address. Process context, the socket not locked.
+pub(crate) fn accepts(sock: &Sock, sleeps: bool) -> bool {
+    let guard = rcu::read_lock();
+    let Some(member) = sock.flagged_member(&guard) else {
+        return false;
+    };
+    let rewrites = member.group.settings.rewrite();
+    let eager = member.pace.was_told() || sleeps;
+    if sock.queued() == 0 {
+        stall::waits(member, sock);
+    } else if sleeps {
+        stall::looks(member);
+    }
+    drop(guard);
+    get_one(sock, eager);
+    rewrites
+}
+
+/// Gives the member that is `sock` a connection if there is one for it, and nobody keeps it.
+fn get_one(sock: &Sock, eager: bool) {
+    let mut search = Search::new(eager, LOOKUPS);
+    let mut locked = 0u32;
+    for _ in 0..TRIES {
+        match take(sock, &mut search) {
+            Taken::One | Taken::Nothing => return,
+            Taken::ComeAgain => continue,
+            Taken::Locked => locked = locked.saturating_add(1),
+        }
+        if locked >= LOCKED_TRIES {
+            return;
+        }
+        breathe();
+    }
+}
+
+/// What came of a try to get a connection.
+#[derive(PartialEq, Eq)]
+enum Taken {
+    One,
+    Nothing,
+    /// Somebody else took it.
+    ComeAgain,
+    /// One of the two listeners is locked.
+    Locked,
+}
+
+/// Gives the member that is `sock` a connection of a sibling's, if there is one for it.
+fn take(sock: &Sock, search: &mut Search) -> Taken {
+    let Some(giver) = giver(sock, search) else {
+        return Taken::Nothing;
+    };
+    // Behind a lock that somebody keeps nobody would get it.
+    if sock.is_owned() {
+        return Taken::Locked;
+    }
+    let Some(from) = giver.try_lock() else {
+        return Taken::Locked;
+    };
+    let guard = rcu::read_lock();
+    match (from.attached_member(), sock.flagged_member(&guard)) {
+        (Some(giver), Some(looker)) => take_from(&from, giver, looker, search.eager, &guard),
+        _ => Taken::ComeAgain,
+    }
+}
+
+/// The socket of the sibling that is to give this one a connection: one that nobody has locked, if
+/// there is one. Who keeps a lock keeps what waits there, and not what waits elsewhere.
+fn giver(sock: &Sock, search: &mut Search) -> Option<SockRef> {
+    let guard = rcu::read_lock();
+    let looker = sock.flagged_member(&guard)?;
+    search.passed = false;
+    let found = match looker.find_source(search, false, &guard) {
+        None if search.passed => looker.find_source(search, true, &guard)?,
+        found => found?,
+    };
+    found.from.sock(&guard).try_ref(&guard)
+}
+
+/// What was decided without the lock is checked once more. That the looker does not leave counts until
+/// the read section ends, as `leave::pass_on()` waits for that before it drains.
+fn take_from(
+    from: &Locked<'_>,
+    giver: &Member,
+    looker: &Member,
+    eager: bool,
+    guard: &Guard,
+) -> Taken {
+    if !ptr::eq(&*looker.group, &*giver.group) {
+        return Taken::ComeAgain;
+    }
+    let (policy, facts) = (looker.group.settings.policy(), looker.facts(guard));
+    let mut lookups = LOOKUPS;
+    let offer = looker.offer_of(giver, &facts, &mut lookups, guard);
+    let own = looker.oldest(policy, guard);
+    let offer = offer.into_iter().map(|sibling| ((), sibling));
+    let Some(found) = choose_source(&facts, own, policy, eager, offer) else {
+        return Taken::ComeAgain;
+    };
+    let to = looker.sock(guard);
+    let families = families(&facts, &giver.facts(guard));
+    let home = (found.source == Source::Own).then_some(to);
+    stall::announce(looker, to.queued());
+    let Some(flow) = from.move_oldest(to, families, home, true, guard) else {
+        return Taken::ComeAgain;
+    };
+    let reason = match found.source {
+        Source::Stalled => Reason::Stalled,
+        Source::Own | Source::Busy => Reason::Balanced,
+    };
+    rescue::moved(giver, looker, &flow, Why::Select(reason), guard);
+    Taken::One
+}
+
+/// Of which families the looker can have connections of this sibling.
+fn families(looker: &Facts, sibling: &Facts) -> Families {
+    let mut families = Families::ALL;
+    for family in [Family::Ipv4, Family::Ipv6] {
+        if !looker.can_replace(sibling, family) {
+            families = families.without(family);
+        }
+    }
+    families
+}
+
+impl Member {
+    /// Which sibling is to give it a connection, among those that are not locked, or among all.
+    fn find_source<'g>(
+        &'g self,
+        search: &mut Search,
+        locked: bool,
+        guard: &'g Guard,
+    ) -> Option<Found<&'g Member>> {
+        let (eager, policy) = (search.eager, self.group.settings.policy());
+        let own = self.oldest(policy, guard);
+        // Most have something.
+        if own.is_some() && !(eager && policy == Policy::Balance) {
+            return None;
+        }
+        let facts = self.facts(guard);
+        // Symbols have a limited length, and the types of iterators are parts of them.
+        let waiting: &mut dyn Iterator<Item = &'g Member> = &mut self.group.waiting(self, guard);
+        let siblings: &mut dyn Iterator<Item = (&'g Member, Sibling)> =
+            &mut waiting.filter_map(|sibling| {
+                search.looks = search.looks.saturating_add(1);
+                if !locked && sibling.sock(guard).is_owned() {
+                    search.passed = true;
+                    return None;
+                }
+                let offer = self.offer_of(sibling, &facts, &mut search.lookups, guard)?;
+                Some((sibling, offer))
+            });
+        choose_source(&facts, own, policy, eager, siblings)
+    }
+
+    /// When the oldest connection of its own queue came. How old it is matters for `balance` only.
+    fn oldest(&self, policy: Policy, guard: &Guard) -> Option<u64> {
+        let sock = self.sock(guard);
+        match policy {
+            _ if sock.queued() == 0 => None,
+            Policy::Balance => sock.queued_since(Families::ALL, guard).or(Some(0)),
+            Policy::Overflow => Some(0),
+        }
+    }
+
+    /// What a sibling, at which connections wait, has to offer to this member.
+    fn offer_of(
+        &self,
+        sibling: &Member,
+        facts: &Facts,
+        lookups: &mut u32,
+        guard: &Guard,
+    ) -> Option<Sibling> {
+        let (own, theirs) = (self.sock(guard), sibling.facts(guard));
+        let astray = self.group.astray.load(Relaxed);
+        // A stalled one gives back what is not its own, whatever it was promised.
+        let spare = theirs.spare() > 0 || astray && theirs.stalled;
+        if !spare || theirs.ipv6_socket != facts.ipv6_socket {
+            return None;
+        }
+        let sock = sibling.sock(guard);
+        let families = families(facts, &theirs);
+        let home = match astray {
+            true => sock.queued_since_of(families, own, lookups, guard),
+            false => None,
+        };
+        let since = home.or_else(|| sock.queued_since(families, guard))?;
+        Some(Sibling {
+            facts: theirs,
+            since,
+            own: home.is_some(),
+        })
+    }
+
+    /// Whether its program, which polls and has nothing, is told that there is a connection: as many
+    /// programs are as there are connections. Nor is it told of one that it could not get as somebody
+    /// has the listener locked: it would try again and again.
+    fn is_offered_one(&self, guard: &Guard) -> bool {
+        let mut search = Search::new(true, LOOKUPS);
+        let Some(found) = self.find_source(&mut search, false, guard) else {
+            return false;
+        };
+        let settings = &self.group.settings;
+        let limit = settings.stall_ns().max(settings.often());
+        let mut told = 0u64;
+        for member in self.group.nearby(self.group.start(guard), guard) {
+            let other = !ptr::eq(member, self) && member.pace.is_offered_one(limit);
+            told = told.saturating_add(u64::from(other));
+        }
+        let offered = found.spare > told;
+        if offered {
+            self.pace.offer();
+        }
+        offered
+    }
+
+    /// Whether its program, which may be asleep, is to look for what this source has. Who is busy does
+    /// not wait for what others are busy with; for anything else to be woken does no harm, and one that
+    /// accepts one connection for each event is called busy while it sleeps.
+    fn is_wanted_for(&self, source: Source, sleeps: bool) -> bool {
+        // One thread of several may be busy.
+        source != Source::Busy || sleeps || !self.pace.is_busy()
+    }
+}
+
+/// Where a walk round the slots of a group is.
+struct Round {
+    slot: usize,
+    left: usize,
+}
+
+impl Group {
+    /// Has those that sleep look again for whom there is something. Not all of a large group. Tells at
+    /// how many siblings was looked for that, and how many connections were looked up.
+    pub(super) fn wake_sleepers(&self) -> u64 {
+        let mut search = Search::new(true, LOOKUPS_OF_A_TICK);
+        let mut round = {
+            let guard = rcu::read_lock();
+            Round {
+                slot: self.start(&guard),
+                left: self.members.capacity(&guard),
+            }
+        };
+        for _ in 0..ENOUGH {
+            if let Some(sock) = self.wake_next(&mut round, &mut search) {
+                take(&sock, &mut search);
+            }
+            if round.left == 0 {
+                break;
+            }
+            yield_now();
+        }
+        let lookups = LOOKUPS_OF_A_TICK.saturating_sub(search.lookups);
+        search.looks.saturating_add(u64::from(lookups))
+    }
+
+    /// Wakes the next member if there is something for it; if it sleeps in `accept()`, its socket.
+    fn wake_next(&self, round: &mut Round, search: &mut Search) -> Option<SockRef> {
+        let guard = rcu::read_lock();
+        let member = self.next_member(round, &guard)?;
+        let sock = member.sock(&guard);
+        if sock.queued() > 0 || !member.facts(&guard).can_take() {
+            return None;
+        }
+        // What is locked is tried with the next tick.
+        let found = member.find_source(search, false, &guard)?;
+        let waiters = sock.waiters(&guard);
+        search.looks = search.looks.saturating_add(waiters.count.into());
+        let sleeps = waiters.accepts;
+        if !member.is_wanted_for(found.source, sleeps) {
+            return None;
+        }
+        if sleeps {
+            return sock.try_ref(&guard);
+        }
+        if found.source == Source::Busy {
+            member.pace.invite();
+        }
+        sock.wake(&guard);
+        None
+    }
+
+    fn next_member<'g>(&'g self, round: &mut Round, guard: &'g Guard) -> Option<&'g Member> {
+        let capacity = self.members.capacity(guard);
+        while round.left > 0 {
+            let slot = round.slot;
+            let next = slot.saturating_add(1);
+            round.slot = if next < capacity { next } else { 0 };
+            round.left = round.left.saturating_sub(1);
+            if let Some(member) = self.members.get(slot, guard) {
+                return Some(member);
+            }
+        }
+        None
+    }
+
+    /// Whether connections wait that somebody would get who looks.
+    pub(super) fn keeps_waiting(&self) -> bool {
+        let balanced = self.settings.policy() == Policy::Balance;
+        let guard = rcu::read_lock();
+        let mut members = self.members.iter(&guard);
+        members.any(|member| balanced && member.pace.is_busy() && member.facts(&guard).spare() > 0)
+    }
+}

@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: GPL-2.0
+//! A whole cluster, as its documentation has it: who counts a packet as what, on all of its
+//! machines, when it has come to one of them.
+//!
+//! It makes its decisions with the functions that the module makes them with, and has in its own
+//! words what the module does around them (`src/cluster/packet.rs` and `tunnel.rs`): so the two can
+//! be compared, packet by packet. It is a model of machines that all have the same table, that know
+//! each other's MAC addresses, and whose packets fit everywhere.
+
+use std::collections::BTreeMap;
+
+use service_group_logic::logic::cluster::{
+    flow::{Address, Flow},
+    hash::{Hash, SlotCount},
+    others::Others,
+    owner::{decide, Decision, DropReason, Facts, Role as Received},
+    packet::{find, Found, Kind, Packet},
+    slots::{remember, spill, NodeId, Slot},
+    tunnel::{may_bring, Mode, Wrapping},
+};
+
+const TCP: u8 = 6;
+const HOP_BY_HOP: u8 = 0;
+const FRAGMENT: u8 = 44;
+pub const IPIP: u8 = 4;
+pub const IPV6: u8 = 41;
+pub const GRE: u8 = 47;
+
+/// What a machine counts, by the name that it has in netlink.
+pub type Count = (u32, &'static str);
+
+/// What a machine is for the cluster IP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Shared,
+    Directed,
+    Director,
+    Standby,
+}
+
+/// How the owner of a slot gets its packets from a director.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    Neighbour,
+    Tunnel,
+}
+
+/// How long ago the table changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Age {
+    /// It is the first one.
+    First,
+    Young,
+    Settled,
+}
+
+/// A machine, which has a number.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    pub role: Role,
+    /// Whether it is a node; its id is its number then.
+    pub is_node: bool,
+    /// Connections that it has.
+    pub known: Vec<Flow>,
+}
+
+/// A cluster IP, and the machines that serve it.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    pub address: Address,
+    /// 0 for any, as the next one.
+    pub protocol: u8,
+    pub port: u16,
+    pub is_shared: bool,
+    pub spill: bool,
+    pub way: Way,
+    pub age: Age,
+    pub table: Vec<Slot>,
+    /// The table before, if there was another one; it has as many slots.
+    pub former: Vec<Slot>,
+    pub machines: BTreeMap<u32, Machine>,
+}
+
+/// How a packet came to a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Came {
+    /// From somebody who is no node, in a frame for this machine or for all of them.
+    Alone,
+    /// The same from the MAC address of a node.
+    Directed,
+    /// In a packet from a node.
+    Wrapped(Wrapping),
+}
+
+impl Came {
+    fn is_wrapped(self) -> bool {
+        matches!(self, Self::Wrapped(_))
+    }
+}
+
+/// Everything that is counted for one packet.
+struct Run<'a> {
+    cluster: &'a Cluster,
+    counts: Vec<Count>,
+}
+
+impl Cluster {
+    /// What machines count for a packet that comes to one of them. `gathered` tells that it comes in
+    /// fragments: this is what they make.
+    pub fn packet(&self, at: u32, bytes: &[u8], gathered: bool) -> Vec<Count> {
+        let mut run = self.run();
+        if let Some(bytes) = seen_by_kernel(bytes) {
+            run.arrive(at, Came::Alone, bytes, gathered);
+        }
+        run.counts
+    }
+
+    /// What they count for what comes to one of them in a packet of this protocol, from a node.
+    pub fn tunnel(&self, at: u32, protocol: u8, bytes: &[u8]) -> Vec<Count> {
+        let mut run = self.run();
+        run.open(at, protocol, bytes);
+        run.counts
+    }
+
+    fn run(&self) -> Run<'_> {
+        let counts = Vec::new();
+        let cluster = self;
+        Run { cluster, counts }
+    }
+
+    fn mode(&self) -> Mode {
+        match self.is_shared {
+            true => Mode::Shared { spill: self.spill },
+            false => Mode::Directed,
+        }
+    }
+
+    fn spills(&self, table: &[Slot]) -> Vec<Slot> {
+        let mut spills = vec![None; table.len()];
+        if self.spill {
+            spill(table, |_| true, &mut spills);
+        }
+        spills
+    }
+
+    fn has_others(&self) -> bool {
+        self.spill || self.age != Age::First
+    }
+
+    /// Whether packets of this flow are for the cluster IP.
+    fn serves(&self, flow: &Flow) -> bool {
+        (self.protocol == 0 || self.protocol == flow.protocol)
+            && (self.port == 0 || self.port == flow.destination_port)
+    }
+
+    fn facts(&self, machine: u32, came: Came, packet: &Packet) -> Facts {
+        let count = SlotCount::new(self.table.len()).expect("a table that has slots");
+        let slot = Hash::Sum5.slot(&packet.flow, count);
+        let (owner, spilled) = (self.table[slot], self.spills(&self.table)[slot]);
+        let mut others = Others::default();
+        if self.has_others() {
+            let mut history = Others::default();
+            if self.age != Age::First {
+                let before = self.spills(&self.former)[slot];
+                history = remember(history, self.former[slot], before, owner);
+            }
+            let all = [owner, spilled].into_iter().flatten().chain(history.iter());
+            for node in all.filter(|&node| Some(node) != owner) {
+                others.add(Some(node));
+            }
+        }
+        let me = &self.machines[&machine];
+        let role = match (me.role, came) {
+            (Role::Shared, _) => Received::Shared,
+            // What the model is shown comes to a machine's own address.
+            (Role::Director | Role::Standby, Came::Alone | Came::Directed) => Received::Director,
+            _ => Received::Directed,
+        };
+        Facts {
+            role,
+            this: NodeId::new(machine).filter(|_| me.is_node),
+            owner,
+            others,
+            spill: spilled.filter(|_| packet.flow.protocol == TCP),
+            young: self.age == Age::Young,
+            known: false,
+            needs_no_connection: packet.needs_no_connection(),
+            second_chance: came == Came::Wrapped(Wrapping::Gre),
+        }
+    }
+
+    fn decide(&self, machine: u32, came: Came, packet: &Packet) -> Decision {
+        let mut facts = self.facts(machine, came, packet);
+        let is_forwarded = matches!(decide(&facts), Decision::Forward(_));
+        if is_forwarded && came == Came::Directed && facts.this.is_some() {
+            facts.role = Received::Directed;
+        }
+        let is_tcp = packet.flow.protocol == TCP;
+        facts.known =
+            self.has_others() && is_tcp && self.machines[&machine].known.contains(&packet.flow);
+        decide(&facts)
+    }
+}
+
+impl Run<'_> {
+    fn count(&mut self, at: u32, name: &'static str) {
+        self.counts.push((at, name));
+    }
+
+    /// A packet that the kernel shows at this machine.
+    fn arrive(&mut self, at: u32, came: Came, bytes: &[u8], gathered: bool) {
+        // Whatever machines there are, two are given it on the way at most, and copies of it.
+        assert!(self.counts.len() < 32, "the packet goes in circles");
+        if destination(bytes) != Some(self.cluster.address) {
+            return;
+        }
+        match find(bytes, bytes.len()) {
+            Ok(Found::Whole(packet)) => self.serve(at, came, bytes, &packet, gathered),
+            Ok(Found::Fragment) if came.is_wrapped() => self.count(at, "dropped-tunnel"),
+            // The kernel does not keep it.
+            Ok(Found::Fragment) if ends_in_tcp_header(bytes) => self.count(at, "dropped-malformed"),
+            Ok(Found::Fragment) => (),
+            Err(_) => self.count(at, "dropped-malformed"),
+        }
+    }
+
+    fn serve(&mut self, at: u32, came: Came, bytes: &[u8], packet: &Packet, gathered: bool) {
+        let serves = self.cluster.serves(&packet.flow);
+        if let Came::Wrapped(wrapping) = came {
+            let source = source(bytes).expect("an IP header");
+            if !serves || !may_bring(self.cluster.mode(), wrapping, &source, packet) {
+                return self.count(at, "dropped-tunnel");
+            }
+            if wrapping == Wrapping::Gre {
+                self.count(at, "second-chance-in");
+            }
+        } else if packet.kind == Kind::Discovery {
+            return;
+        } else if !serves {
+            if self.cluster.is_shared {
+                self.count(at, "ignored");
+            }
+            return;
+        } else if gathered {
+            self.count(at, "reassembled");
+        }
+        let is_for_machine = matches!(packet.kind, Kind::Redirect | Kind::Other);
+        if !is_for_machine || self.cluster.is_shared {
+            let decision = self.cluster.decide(at, came, packet);
+            self.carry_out(at, bytes, decision);
+        }
+    }
+
+    fn carry_out(&mut self, at: u32, bytes: &[u8], decision: Decision) {
+        match decision {
+            Decision::Take => self.count(at, "owned"),
+            Decision::TakeKnown => self.count(at, "known"),
+            Decision::TakeSpilled => self.count(at, "spilled-in"),
+            Decision::Ignore => self.count(at, "ignored"),
+            Decision::Silent => self.count(at, "silent"),
+            Decision::Refuse | Decision::Drop(DropReason::SecondChanceSpent) => {
+                self.count(at, "dropped-spent");
+            }
+            Decision::Drop(DropReason::NoOwner) => self.count(at, "dropped-no-owner"),
+            Decision::Forward(node) => self.forward(at, node, bytes),
+            Decision::SecondChance(others) => {
+                for node in others.iter() {
+                    self.count(at, "second-chance");
+                    self.open(node.get(), GRE, &[gre_header(bytes), bytes].concat());
+                }
+            }
+        }
+    }
+
+    fn forward(&mut self, at: u32, node: NodeId, bytes: &[u8]) {
+        if self.cluster.way == Way::Tunnel {
+            self.count(at, "forwarded");
+            let protocol = if is_ipv6(bytes) { IPV6 } else { IPIP };
+            return self.open(node.get(), protocol, bytes);
+        }
+        // It is a hop.
+        if hops_left(bytes) <= 1 {
+            return self.count(at, "dropped-hop-limit");
+        }
+        self.count(at, "forwarded");
+        self.arrive(node.get(), Came::Directed, bytes, false);
+    }
+
+    /// What is in a packet from one node to another one.
+    fn open(&mut self, at: u32, protocol: u8, bytes: &[u8]) {
+        let has_tunnels = !self.cluster.is_shared || self.cluster.spill;
+        if !has_tunnels || !self.cluster.machines[&at].is_node {
+            return;
+        }
+        let (wrapping, ipv6, inner) = match (protocol, bytes) {
+            (IPIP, inner) => (Wrapping::Ip, false, inner),
+            (IPV6, inner) => (Wrapping::Ip, true, inner),
+            (GRE, [0, 0, 0x08, 0x00, inner @ ..]) => (Wrapping::Gre, false, inner),
+            (GRE, [0, 0, 0x86, 0xdd, inner @ ..]) => (Wrapping::Gre, true, inner),
+            _ => return,
+        };
+        // For somebody else's tunnel, perhaps.
+        if destination_of(inner, ipv6) != Some(self.cluster.address) {
+            return;
+        }
+        // What is in it the kernel has not seen to.
+        match seen_by_kernel(inner).filter(|seen| is_ipv6(seen) == ipv6 && !has_hop_by_hop(seen)) {
+            Some(seen) => self.arrive(at, Came::Wrapped(wrapping), seen, false),
+            None => self.count(at, "dropped-malformed"),
+        }
+    }
+}
+
+fn is_ipv6(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(|first| first >> 4 == 6)
+}
+
+fn has_hop_by_hop(bytes: &[u8]) -> bool {
+    is_ipv6(bytes) && bytes[6] == HOP_BY_HOP
+}
+
+fn hops_left(bytes: &[u8]) -> u8 {
+    bytes[if is_ipv6(bytes) { 7 } else { 8 }]
+}
+
+fn gre_header(bytes: &[u8]) -> &'static [u8] {
+    match is_ipv6(bytes) {
+        true => &[0, 0, 0x86, 0xdd],
+        false => &[0, 0, 0x08, 0x00],
+    }
+}
+
+fn v4(bytes: &[u8], at: usize) -> Option<Address> {
+    let bytes = bytes.get(at..)?.first_chunk()?;
+    Some(Address::from_v4_bytes(*bytes))
+}
+
+fn v6(bytes: &[u8], at: usize) -> Option<Address> {
+    let bytes = bytes.get(at..)?.first_chunk()?;
+    Some(Address::from_v6_bytes(*bytes))
+}
+
+fn destination_of(bytes: &[u8], ipv6: bool) -> Option<Address> {
+    match ipv6 {
+        true => v6(bytes, 24),
+        false => v4(bytes, 16),
+    }
+}
+
+fn destination(bytes: &[u8]) -> Option<Address> {
+    destination_of(bytes, is_ipv6(bytes))
+}
+
+fn source(bytes: &[u8]) -> Option<Address> {
+    match is_ipv6(bytes) {
+        true => v6(bytes, 8),
+        false => v4(bytes, 12),
+    }
+}
+
+/// The packet as ip_rcv() and ipv6_rcv() show it; none if they drop it.
+fn seen_by_kernel(bytes: &[u8]) -> Option<&[u8]> {
+    match bytes.first()? >> 4 {
+        4 => seen_ipv4(bytes),
+        6 => seen_ipv6(bytes),
+        _ => None,
+    }
+}
+
+fn seen_ipv4(bytes: &[u8]) -> Option<&[u8]> {
+    let header = usize::from(bytes.first()? & 15) * 4;
+    if header < 20 || checksum(bytes.get(..header)?) != 0 {
+        return None;
+    }
+    let length = usize::from(u16::from_be_bytes([bytes[2], bytes[3]]));
+    bytes.get(..length).filter(|whole| whole.len() >= header)
+}
+
+fn seen_ipv6(bytes: &[u8]) -> Option<&[u8]> {
+    let header: &[u8; 40] = bytes.first_chunk()?;
+    let is_loopback = header[8..23] == [0; 15] && header[23] == 1;
+    if header[8] == 0xff || is_loopback {
+        return None;
+    }
+    let length = usize::from(u16::from_be_bytes([header[4], header[5]]));
+    bytes.get(..40 + length)
+}
+
+/// Whether it is the first fragment of IPv6, and ends before the header of TCP does (RFC 8200).
+fn ends_in_tcp_header(bytes: &[u8]) -> bool {
+    let is_first_of_tcp = match bytes {
+        [first, _, _, _, _, _, FRAGMENT, ..] if first >> 4 == 6 => {
+            bytes.get(40) == Some(&TCP) && bytes[42] == 0 && bytes[43] & 0xf8 == 0
+        }
+        _ => false,
+    };
+    is_first_of_tcp && bytes.len() < 40 + 8 + 20
+}
+
+fn checksum(bytes: &[u8]) -> u16 {
+    let words = bytes.chunks(2).map(|pair| match *pair {
+        [high, low] => u32::from(u16::from_be_bytes([high, low])),
+        _ => u32::from(pair[0]) << 8,
+    });
+    let mut sum: u32 = words.sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !u16::try_from(sum).expect("16 bits")
+}
