@@ -42,6 +42,8 @@ def recording():
         os.rmdir(folder)
     os.mkdir(folder)
     try:
+        # The order of events of two processors: a kernel's clock may be too coarse to tell.
+        write(f"{folder}/trace_clock", "counter")
         write(f"{folder}/events/service_group/enable", "1")
         yield f"{folder}/trace"
     finally:

@@ -251,6 +251,11 @@ impl Member {
         self.pace.is_stalled() && self.group.settings.stall() != 0
     }
 
+    /// Whether that was told, too: what is shown agrees with the events.
+    fn was_told_stalled(&self) -> bool {
+        self.is_stalled() && self.pace.told_stalled()
+    }
+
     /// A sibling is given one of its connections. What it had no room for would not be there without
     /// a group, and is the sibling's.
     fn leads_astray(&self, reason: Reason) {

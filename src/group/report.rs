@@ -38,7 +38,7 @@ pub(super) enum Change {
 
 /// The `enum service_group_member_state` of a member and its socket.
 pub(super) fn member_state(member: &Member, state: &State) -> u32 {
-    state_of(member, state, member.is_stalled())
+    state_of(member, state, member.was_told_stalled())
 }
 
 fn state_of(member: &Member, state: &State, stalled: bool) -> u32 {
@@ -153,7 +153,7 @@ fn put_member(
     let (stalled, queued) = match change {
         Some(Change::Stalled(queued)) => (true, queued),
         Some(Change::Ready(queued)) => (false, queued),
-        _ => (member.is_stalled(), load.queued),
+        _ => (member.was_told_stalled(), load.queued),
     };
     let address_len = if identity.family == 10 { 16 } else { 4 };
     let address = identity.address.get(..address_len).unwrap_or(&[]);

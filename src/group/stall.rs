@@ -106,6 +106,11 @@ impl Pace {
         self.stalled.load(Relaxed)
     }
 
+    /// Whether that was told. A moment before, it may turn out that it has accepted meanwhile.
+    pub(super) fn told_stalled(&self) -> bool {
+        self.told.load(Relaxed)
+    }
+
     pub(super) fn is_busy(&self) -> bool {
         self.busy.load(Relaxed)
     }
