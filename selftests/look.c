@@ -380,6 +380,42 @@ TEST_F(look, nor_from_who_sleeps)
 	give_page_up(locker.page);
 }
 
+/* A listener in a group of its own that is found stalled after this time. */
+static int clock_of(enum family family, int milliseconds)
+{
+	struct address home = client_address(family, 3, PORT + 1);
+	int fd = listener(family, 3, PORT + 1, BACKLOG);
+
+	if (form(&fd, 1))
+		die("forming a group");
+	set_stall(fd, milliseconds);
+	fill(&home, 1);
+	return fd;
+}
+
+/* What a sibling was given before its program slept does not wait until the sibling hangs. */
+TEST_F(look, nor_what_is_its_own)
+{
+	static struct handshake handshake;
+	pthread_t thread;
+	int clock;
+
+	fill(&self->home, 1);
+	ASSERT_TRUE(wait_for(is_stalled(self->fds[0])));
+	start_handshake(&handshake, variant->family, &self->home);
+	ASSERT_TRUE(wait_for(info_of(self->fds[1]).half_open == 1));
+	set_stall(self->fds[0], 800 * STALL);
+	ASSERT_LE(0, accept(self->fds[0], NULL, NULL));
+	ASSERT_EQ(0, fcntl(self->fds[0], F_SETFL, 0));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, sleep_in_accept, &self->fds[0]));
+	/* If it does not sleep yet, that is as good. */
+	usleep(50000);
+	clock = clock_of(variant->family, 400 * STALL);
+	send_last_ack(&handshake);
+	EXPECT_TRUE(wait_for(info_of(self->fds[0]).accepted == 2 || is_stalled(clock)));
+	EXPECT_EQ(2, info_of(self->fds[0]).accepted);
+}
+
 /* Nor is anything moved to one that is locked itself. */
 TEST_F(look, who_is_locked_himself_is_given_nothing)
 {

@@ -100,6 +100,7 @@ int get_option(int fd, int level, int name);
 uint64_t cookie_of(int fd);
 int bind_to(int fd, const struct address *address);
 int bound(enum family family, unsigned int host, uint16_t port);
+int reuseport_bound(enum family family, unsigned int host, uint16_t port);
 int listener(enum family family, unsigned int host, uint16_t port, int backlog);
 int reuseport_listener(enum family family, unsigned int host, uint16_t port, int backlog);
 uint16_t port_of(int fd);

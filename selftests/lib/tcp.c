@@ -69,9 +69,14 @@ int bound(enum family family, unsigned int host, uint16_t port)
 	return make_bound(family, host, port, false);
 }
 
+int reuseport_bound(enum family family, unsigned int host, uint16_t port)
+{
+	return make_bound(family, host, port, true);
+}
+
 int listener(enum family family, unsigned int host, uint16_t port, int backlog)
 {
-	int fd = make_bound(family, host, port, false);
+	int fd = bound(family, host, port);
 
 	if (listen(fd, backlog))
 		die("listening");
@@ -80,7 +85,7 @@ int listener(enum family family, unsigned int host, uint16_t port, int backlog)
 
 int reuseport_listener(enum family family, unsigned int host, uint16_t port, int backlog)
 {
-	int fd = make_bound(family, host, port, true);
+	int fd = reuseport_bound(family, host, port);
 
 	if (listen(fd, backlog))
 		die("listening");

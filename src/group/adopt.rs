@@ -166,11 +166,10 @@ impl Adoption {
         self.time.set(time, Some(watching));
     }
 
-    /// Keeps the place of a member that has ended, unless there is no port, and tells whether it does.
-    /// Any context.
-    fn vacate(&self, place: Place, holder: Holder) -> bool {
+    /// Keeps the place of a member that has ended, unless there is no port or no memory. Any context.
+    fn vacate(&self, place: Place, holder: Holder) {
         if self.time() == 0 || place.port == 0 {
-            return false;
+            return;
         }
         let vacancy = Vacancy {
             place,
@@ -180,19 +179,22 @@ impl Adoption {
         let mut vacancies = self.vacancies.lock();
         let slot = adopt::slot_for(&vacancies, &place);
         match slot.and_then(|slot| vacancies.get_mut(slot)) {
-            Some(kept) => {
-                *kept = vacancy;
-                true
+            Some(kept) => *kept = vacancy,
+            None => {
+                let _ = vacancies.push_within_capacity(vacancy);
             }
-            None => vacancies.push_within_capacity(vacancy).is_ok(),
         }
     }
 
-    /// A member was taken out by a call: its place is not kept. Tells whether any is.
-    fn forget(&self, place: &Place) -> bool {
+    /// A member was taken out by a call: its place is not kept.
+    fn forget(&self, place: &Place) {
         let mut vacancies = self.vacancies.lock();
         vacancies.retain(|vacancy| vacancy.place != *place);
-        !vacancies.is_empty()
+    }
+
+    /// Whether any place is kept. Any context.
+    pub(super) fn waits(&self) -> bool {
+        self.time() != 0 && !self.vacancies.lock().is_empty()
     }
 
     /// Forgets what was kept for long enough; tells for how many nanoseconds the rest is kept.
@@ -219,8 +221,8 @@ impl Group {
         report::group_event(Change::Changed, self, self.registry.net(), Context::Atomic);
     }
 
-    /// A member is about to be taken out. Tells whether the group stays without members.
-    pub(super) fn vacates(&self, member: &Member, sock: &Sock, ended: bool) -> bool {
+    /// A member is about to be taken out.
+    pub(super) fn vacates(&self, member: &Member, sock: &Sock, ended: bool) {
         let place = sock.place();
         match ended {
             true => self.adoption.vacate(place, member.holder(sock)),
@@ -320,8 +322,9 @@ pub(crate) fn begins(locked: &mut Locked<'_>) {
     };
     let later = |()| Ok(locked.adopt_later(group.clone())?);
     let prepared = prepare(locked).and_then(later);
+    // Nothing is undone: another thread may have made it a member, and one that is armed and no
+    // member costs its program next to nothing.
     if let Err(refusal) = prepared {
-        locked.detach();
         group.adopts(Err(refusal));
     }
 }

@@ -48,7 +48,7 @@ use crate::{
         netlink::Context,
         netns::Net,
         rcu::{DropsAnywhere, RcuArc},
-        slots::{RcuSlots, Refused},
+        slots::{RcuSlots, Refused, Removed},
         ticker::Ticker,
         trail::Trail, //
     },
@@ -161,18 +161,17 @@ impl Group {
     /// one, unless it waits for others.
     fn remove(&self, member: &Member, sock: &Sock, ended: bool, context: Context) {
         // First: who takes its place sees one or the other.
-        let stays = self.vacates(member, sock, ended);
-        let (taken, last) = self.members.remove(member.slot.load(Relaxed), stays);
+        self.vacates(member, sock, ended);
+        let slot = member.slot.load(Relaxed);
+        let removed = self.members.remove(slot, || self.adoption.waits());
         self.registry.member_removed();
         report::member_event(report::Change::Removed, self, member, sock, context);
         member.counters.retire_to(&self.retired);
-        match (last, stays) {
-            (true, false) => self.end(sock.net(), context),
-            (true, true) => self.ticker.arm(0),
-            _ => (),
+        match removed {
+            Removed::Closed => self.end(sock.net(), context),
+            Removed::Last => self.ticker.arm(0),
+            Removed::Other => (),
         }
-        // The caller's `member`: one owner less.
-        drop(taken);
     }
 
     /// There are no members, and none can come any more. The caller has a reference.

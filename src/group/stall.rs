@@ -314,7 +314,17 @@ impl Group {
     /// Looks after the members soon.
     fn begin_watch(&self) {
         self.watch.at_once();
-        self.ticker.arm(self.settings.patience());
+        self.ticker.arm(self.patience());
+    }
+
+    /// Nanoseconds after which waiting connections are looked after first. Where one may wait away from
+    /// home, its own program may sleep: without a group it would be awake now.
+    fn patience(&self) -> u64 {
+        if self.astray.load(Relaxed) {
+            self.settings.often()
+        } else {
+            self.settings.patience()
+        }
     }
 
     /// Looks after the members, and tells in how many nanoseconds to do so again.
@@ -328,12 +338,13 @@ impl Group {
             next = sooner(next, Some(limit));
         }
         let balanced = self.keeps_waiting();
-        if stalled.is_some() || balanced || self.astray.load(Relaxed) {
+        let astray = self.astray.load(Relaxed);
+        if stalled.is_some() || balanced || astray {
             let looks = self.wake_sleepers();
             *effort = effort.saturating_add(looks);
         }
-        if balanced {
-            next = sooner(next, Some(self.settings.patience()));
+        if balanced || astray && next.is_some() {
+            next = sooner(next, Some(self.patience()));
         }
         // Not more often than need be.
         sooner(next.map(|next| next.max(often)), relieved)

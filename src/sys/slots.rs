@@ -29,6 +29,16 @@ pub(crate) enum Refused {
     Full,
 }
 
+/// What was taken out of a slot.
+pub(crate) enum Removed {
+    /// Nothing, or one of several values.
+    Other,
+    /// The last value.
+    Last,
+    /// The last value, and nothing is put in any more.
+    Closed,
+}
+
 struct Table<T> {
     slots: KVec<Atomic<*mut T>>,
     /// Which of them are marked.
@@ -180,8 +190,8 @@ impl<T: DropsAnywhere> RcuSlots<T> {
         }
     }
 
-    /// Makes sure that this many more values fit in. May sleep; callers of this function and of
-    /// [`RcuSlots::insert`] must not run side by side, or another may take the place.
+    /// Makes sure that this many more values fit in, unless another caller takes the place meanwhile.
+    /// May sleep.
     pub(crate) fn reserve(&self, additional: usize) -> Result<(), AllocError> {
         let wanted = self.used().checked_add(additional).ok_or(AllocError)?;
         let capacity = {
@@ -195,10 +205,13 @@ impl<T: DropsAnywhere> RcuSlots<T> {
         let bigger = RcuBox::new(Table::new(wanted)?, GFP_KERNEL_ACCOUNT)?;
         let writer = self.writer.lock();
         let guard = Guard::new();
-        if let Some(table) = self.table(&guard) {
-            for (to, from) in bigger.slots.iter().zip(&table.slots) {
-                to.store(from.load(Relaxed), Relaxed);
-            }
+        let slots = self.slots(&guard);
+        // Another caller may have made more of them: these would not hold all values.
+        if slots.len() >= bigger.slots.len() {
+            return Ok(());
+        }
+        for (to, from) in bigger.slots.iter().zip(slots) {
+            to.store(from.load(Relaxed), Relaxed);
         }
         drop(guard);
         let old = self
@@ -233,9 +246,9 @@ impl<T: DropsAnywhere> RcuSlots<T> {
         Ok(index)
     }
 
-    /// Takes the value out of the slot, and tells whether it was the last one. Nothing is put in after
-    /// that, unless the slots are to `stay`.
-    pub(crate) fn remove(&self, index: usize, stay: bool) -> (Option<RcuArc<T>>, bool) {
+    /// Takes the value out of the slot. Nothing is put in after the last one, unless the slots are to
+    /// stay, which is asked under the lock of all changes.
+    pub(crate) fn remove(&self, index: usize, stay: impl FnOnce() -> bool) -> Removed {
         let mut writer = self.writer.lock();
         let guard = Guard::new();
         let value = match self.slots(&guard).get(index) {
@@ -243,13 +256,19 @@ impl<T: DropsAnywhere> RcuSlots<T> {
             None => ptr::null_mut(),
         };
         if value.is_null() {
-            return (None, false);
+            return Removed::Other;
         }
-        writer.used = writer.used.saturating_sub(1);
-        let last = writer.used == 0;
-        writer.closed = last && !stay;
         // SAFETY: By the invariant, it comes from `into_raw()`, and it was just taken out.
-        (Some(unsafe { RcuArc::from_raw(value) }), last)
+        drop(unsafe { RcuArc::from_raw(value) });
+        writer.used = writer.used.saturating_sub(1);
+        if writer.used > 0 {
+            return Removed::Other;
+        }
+        writer.closed = !stay();
+        match writer.closed {
+            true => Removed::Closed,
+            false => Removed::Last,
+        }
     }
 
     /// Has nothing put in any more if there is nothing; false if there is, or it was so before.
