@@ -85,6 +85,7 @@ pub(crate) fn set(request: &Request) -> Result {
         cluster: cluster.clone(),
         device: joined.or_else(|| book.take_device(place)),
         lost,
+        local: cluster.local(net).0,
         _gatherer: gatherer,
     };
     if is_new {
@@ -211,6 +212,7 @@ fn view_of(
 impl Clusters {
     fn changed(&self) {
         self.generation.add(1, Relaxed);
+        self.addresses_changed();
     }
 }
 

@@ -159,6 +159,21 @@ enum service_group_cluster_way {
 };
 
 /**
+ * enum service_group_cluster_local - Where this machine has the address of a
+ *   cluster IP itself. An IPv6 address counts once it can be used, not while
+ *   duplicates are looked for, or when one was found.
+ * @SERVICE_GROUP_CLUSTER_LOCAL_ABSENT: Nowhere.
+ * @SERVICE_GROUP_CLUSTER_LOCAL_DEVICE: On the device that its packets come by.
+ * @SERVICE_GROUP_CLUSTER_LOCAL_ELSEWHERE: Only on another device, such as the
+ *   loopback device, or by a route of the type local.
+ */
+enum service_group_cluster_local {
+	SERVICE_GROUP_CLUSTER_LOCAL_ABSENT,
+	SERVICE_GROUP_CLUSTER_LOCAL_DEVICE,
+	SERVICE_GROUP_CLUSTER_LOCAL_ELSEWHERE,
+};
+
+/**
  * enum service_group_node_state - Whether a node is there.
  * @SERVICE_GROUP_NODE_STATE_UP: It takes connections.
  * @SERVICE_GROUP_NODE_STATE_DRAINING: It keeps the connections that it has and
@@ -332,6 +347,7 @@ enum {
 	SERVICE_GROUP_A_CLUSTER_PAD,
 	SERVICE_GROUP_A_CLUSTER_SPILL,
 	SERVICE_GROUP_A_CLUSTER_BRIEF,
+	SERVICE_GROUP_A_CLUSTER_LOCAL,
 
 	__SERVICE_GROUP_A_CLUSTER_MAX,
 	SERVICE_GROUP_A_CLUSTER_MAX = (__SERVICE_GROUP_A_CLUSTER_MAX - 1)
