@@ -113,6 +113,7 @@ pub(super) mod cluster {
     pub const COUNTERS: u16 = 15;
     pub const SPILL: u16 = 17;
     pub const BRIEF: u16 = 18;
+    pub const LOCAL: u16 = 19;
 }
 
 /// The number that an enum of the header gives to this name, which is told
@@ -231,6 +232,7 @@ mod tests {
             ("CLUSTER_PORT", cluster::PORT),
             ("CLUSTER_ROLE", cluster::ROLE),
             ("CLUSTER_DEVICE", cluster::DEVICE),
+            ("CLUSTER_LOCAL", cluster::LOCAL),
             ("CLUSTER_MAC", cluster::MAC),
             ("CLUSTER_HASH", cluster::HASH),
             ("CLUSTER_KEY", cluster::KEY),

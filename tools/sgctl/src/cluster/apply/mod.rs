@@ -9,7 +9,7 @@ pub mod machine;
 mod report;
 pub mod route;
 mod steps;
-mod target;
+pub mod target;
 
 use std::path::Path;
 use std::time::SystemTime;

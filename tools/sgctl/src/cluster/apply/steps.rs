@@ -117,6 +117,7 @@ fn serve(old: Option<&Cluster>, new: &Cluster) -> Step {
 fn is_same(old: &Cluster, new: &Cluster) -> bool {
     let mut old = Cluster {
         counters: new.counters,
+        local: new.local,
         ..old.clone()
     };
     for node in &mut old.nodes {
