@@ -116,7 +116,7 @@ export_address() {
 	tells 1 || complain "at first: $(<"$dir/out")"
 	ip addr del 198.51.100.7/32 dev lo
 	tells 0 || complain "without the address: $(<"$dir/out")"
-	cluster apply "$dir/cluster.toml"
+	expect_status 0 "$SGCTL" cluster apply "$dir/cluster.toml" --node a
 	tells 1 || complain "with the address: $(<"$dir/out")"
 }
 
