@@ -4,13 +4,15 @@
 
 SG_MODULE is the module's path."""
 
+import contextlib
 import errno
 import os
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
+import threading
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # The checkout stays as it is.
@@ -24,8 +26,6 @@ from service_group import equal, run_tests, start, wait_until  # noqa: E402
 
 # Others than the cluster IPs.
 OTHER = {4: "10.9.0.77/32", 6: "fd09::77/128"}
-# More lines for ip than it runs while a test takes.
-MANY = 100000
 # Namespaces that end, and modules that are unloaded.
 ROUNDS = 4
 
@@ -326,12 +326,18 @@ def turmoil(served):
     flag = " nodad" if served.version == 6 else ""
     lines = [f"addr {what} {served.address} dev {device}{flag if what == 'add' else ''}\n"
              for device in ("eth0", "lo") for what in ("add", "del")]
-    with tempfile.TemporaryFile("w+") as file:
-        file.writelines(lines * MANY)
-        file.seek(0)
-        with served.machine:
-            process = start(["ip", "-force", "-batch", "-"], stdin=file,
-                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with served.machine:
+        process = start(["ip", "-force", "-batch", "-"], stdin=subprocess.PIPE,
+                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def feed():
+        # It waits sometimes: a module that is unloaded waits for all who do not.
+        while process.poll() is None:
+            with contextlib.suppress(BrokenPipeError):
+                os.write(process.stdin.fileno(), "".join(lines).encode())
+            time.sleep(0.01)
+
+    threading.Thread(target=feed, daemon=True).start()
     return process
 
 
