@@ -89,7 +89,9 @@ pub(crate) fn set_role(request: &Request) -> Result {
     let rtnl = Rtnl::lock();
     let mut book = clusters.changes.lock();
     clusters.check_generation(request)?;
-    let old = book.get(&name).filter(|old| old.cluster.config.role.directs());
+    let old = book
+        .get(&name)
+        .filter(|old| old.cluster.config.role.directs());
     let old = old.ok_or(ENOENT)?;
     if old.cluster.config.role == role {
         // Who has read before is to know that this was decided since.
