@@ -232,7 +232,9 @@ fn broke() -> Result<(), Failure> {
 }
 
 /// What a machine serves, with which epochs, and its addresses.
-fn state(model: &Model) -> (Vec<(ClusterName, u32)>, Vec<(u32, IpAddr, bool)>) {
+type State = (Vec<(ClusterName, u32)>, Vec<(u32, IpAddr, bool)>);
+
+fn state(model: &Model) -> State {
     let all = model.clusters.iter();
     let mut all: Vec<_> = all.map(|it| (it.name, it.epoch)).collect();
     all.sort();
@@ -392,9 +394,11 @@ fn a_director_gets_back_what_was_the_standbys() {
 
 #[test]
 fn others_that_never_rest_are_told() {
-    let mut model = Model::default();
-    model.events = vec![Event::Else; 1000].into();
-    model.rates = vec![1; 1000].into();
+    let mut model = Model {
+        events: vec![Event::Else; 1000].into(),
+        rates: vec![1; 1000].into(),
+        ..Model::default()
+    };
     let failure = apply(&config(SHARED), "a", &mut model, Ok(())).expect_err("there is no end");
     assert!(
         failure.to_string().ends_with("; nothing has changed"),
