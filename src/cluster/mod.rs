@@ -145,7 +145,7 @@ struct Served {
     /// Where the machine has the address, as was told last.
     local: Local,
     /// If fragments of IPv6 may come.
-    _gatherer: Option<Gatherer>,
+    gatherer: Option<Arc<Gatherer>>,
 }
 
 /// All of a namespace.
@@ -174,8 +174,8 @@ pub(crate) struct Clusters {
     /// Serialises changes, and protects what they change.
     #[pin]
     changes: Mutex<Book>,
-    /// Goes up with each change, for dumps to notice.
-    generation: Atomic<u32>,
+    /// Goes up with each change, under the lock, for readers to notice.
+    generation: Atomic<u64>,
 }
 
 impl Clusters {
@@ -207,9 +207,10 @@ impl Clusters {
         self.view.get(guard)
     }
 
-    /// Never 0.
-    fn generation(&self) -> u32 {
-        self.generation.load(Relaxed).max(1)
+    /// Number of the last change. What is read behind it is of this change, or of a later one.
+    pub(crate) fn generation(&self) -> u64 {
+        let _book = self.changes.lock();
+        self.generation.load(Relaxed)
     }
 
     /// The one with this name.

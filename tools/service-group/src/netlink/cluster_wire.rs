@@ -31,6 +31,17 @@ pub(super) fn name(name: &ClusterName) -> Vec<u8> {
     attributes.concat()
 }
 
+/// For which generation a change is made; nothing for any.
+pub(super) fn generation(generation: Option<u64>) -> Vec<u8> {
+    let number = generation.map(u64::to_ne_bytes);
+    number.map_or_else(Vec::new, |it| wire::attribute(cluster::GENERATION, &it))
+}
+
+/// A name, and a role.
+pub(super) fn name_and_role(of: &ClusterName, role: ClusterRole) -> Vec<u8> {
+    [name(of), word(cluster::ROLE, role.number())].concat()
+}
+
 /// All that is set of a cluster IP; what is only told is left out.
 pub(super) fn all(of: &Cluster) -> Vec<u8> {
     let mut bytes = name(&of.name);
@@ -236,7 +247,7 @@ mod tests {
         bytes.extend(wire::attribute(99, &[1]));
         let cluster = read(&bytes).expect("it is well formed");
         assert_eq!(cluster.local, None);
-        bytes.extend(word(19, 2));
+        bytes.extend(word(20, 2));
         let cluster = read(&bytes).expect("it is well formed");
         assert_eq!(cluster.local, Some(ClusterLocal::Elsewhere));
         let [node] = cluster.nodes[..] else {
