@@ -132,6 +132,9 @@ def clusters_directed():
     walk(only(), "cluster-set", whole)
     walk(only(other, whole), "cluster-set", moved)
     walk(only(whole, moved), "cluster-set", divided)
+    walk(only(other, moved), "cluster-role-set", {**name_of(6), "role": "standby"})
+    walk(only(other, {**moved, "role": "standby"}), "cluster-role-set",
+         {**name_of(6), "role": "director"})
     walk(only(other, whole), "cluster-del", name_of(6))
     walks.end()
 
@@ -143,7 +146,7 @@ WALKS = {
     ("member-set", "do"): member_set, ("stats-get", "do"): stats_get,
     ("decision-get", "do"): decision_get, ("cluster-get", "do"): clusters_ipv4,
     ("cluster-get", "dump"): clusters_ipv4, ("cluster-set", "do"): clusters_ipv4,
-    ("cluster-del", "do"): clusters_ipv4,
+    ("cluster-del", "do"): clusters_ipv4, ("cluster-role-set", "do"): clusters_directed,
 }
 
 
@@ -157,5 +160,4 @@ if __name__ == "__main__":
     with kept():
         sys.exit(run_tests("faults_netlink", [
             every_operation_is_walked, *dict.fromkeys(WALKS.values()), clusters_ipv6,
-            clusters_directed,
         ]))

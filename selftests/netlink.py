@@ -118,7 +118,7 @@ def totals():
     with open_family() as ynl:
         stats = ynl.do("stats-get", {})
         equal({"groups": 0, "members": 0, "refused-limit": 0, "refused-permission": 0,
-               "refused-other": 0}, stats, "at first")
+               "refused-other": 0, "cluster-generation": 0}, stats, "at first")
         sockets = [new_socket() for _ in range(3)]
         form(sockets)
         try:

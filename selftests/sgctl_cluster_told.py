@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.join(HERE, "lib"))
 # pylint: disable=wrong-import-position
 from machines import ip_commands  # noqa: E402
 from service_group import PATIENCE, equal, expect, run_tests  # noqa: E402
-from sgctl_cluster import SGCTL, SHARED, TUNNELLED, Cluster  # noqa: E402
+from sgctl_cluster import ADDRESS, DIRECTED, SGCTL, SHARED, TUNNELLED, Cluster  # noqa: E402
 
 
 def what_is_wrong_is_told():
@@ -82,7 +82,45 @@ def strict_sources_are_told():
     expect(not all_tell("a"), "validation is loose")
 
 
+def director_without_its_address():
+    """It is not fit to direct until it has the address again, and is told what to do."""
+    cluster = Cluster(DIRECTED)
+    cluster.run("a", "plan", cluster.file)
+    cluster.apply()
+    missing = "its address is missing"
+
+    def all_tell(name, local):
+        equal(local, cluster.shown(name)["local"], f"where {name} has it")
+        return missing in cluster.run(name, "show", "--file", cluster.file)
+
+    expect("director" in cluster.run("lb", "ready", ADDRESS), "a director is fit")
+    equal((False, False), (all_tell("lb", "device"), all_tell("a", "elsewhere")), "who lacks it")
+    for name, device in (("lb", "eth0"), ("a", "lo")):
+        with cluster.machines[name]:
+            ip_commands(f"addr del {ADDRESS}/32 dev {device}")
+        expect(all_tell(name, "absent"), f"{name} lacks it")
+    said = cluster.run("lb", "ready", ADDRESS, status=1)
+    expect(f"ip address add {ADDRESS}/32 dev" in said, f"ready: {said}")
+    # On the loopback device nobody would send for it.
+    with cluster.machines["lb"]:
+        ip_commands(f"addr add {ADDRESS}/32 dev lo")
+    expect(all_tell("lb", "elsewhere"), "it is on the device no more")
+    cluster.run("lb", "ready", ADDRESS, status=1)
+    cluster.apply()
+    equal((False, False), (all_tell("lb", "device"), all_tell("a", "elsewhere")), "who lacks it")
+    cluster.run("lb", "ready", ADDRESS)
+    # A standby that has it says so.
+    cluster.run("lb", "role", "standby", ADDRESS)
+    said = cluster.run("lb", "ready", ADDRESS, status=1)
+    expect("role director" in said, f"ready: {said}")
+    with cluster.machines["lb"]:
+        ip_commands(f"addr del {ADDRESS}/32 dev eth0")
+    expect("standby" in cluster.run("lb", "ready", ADDRESS), "a standby is fit without it")
+    expect(not all_tell("lb", "absent"), "a standby needs none")
+
+
 if __name__ == "__main__":
     sys.exit(run_tests("sgctl_cluster_told", [
         what_is_wrong_is_told, what_may_not_be_meant_is_told, strict_sources_are_told,
+        director_without_its_address,
     ]))

@@ -11,7 +11,8 @@ set -uo pipefail
 # shellcheck source=selftests/lib/sgctl.bash
 . "$(dirname "$(readlink -f "$0")")/lib/sgctl.bash"
 
-TESTS=(export_cluster export_asked_for monitor_cluster monitor_cluster_words)
+TESTS=(export_cluster export_asked_for export_address monitor_cluster monitor_cluster_words
+	monitor_address)
 
 # start_cluster - this machine is node a of two that share a cluster IP; the client that sends to
 # it has the process $client.
@@ -74,7 +75,7 @@ with open("'"$dir"'/shown", encoding="utf-8") as file:
     shown = json.load(file)[0]
 labels = "address=\"198.51.100.7\",protocol=\"0\",port=\"0\""
 told = {name + "_total": value for name, value in shown["counters"].items()}
-told.update(role=0, device=1, epoch=shown["epoch"], nodes=2)
+told.update(role=0, device=1, address=1, epoch=shown["epoch"], nodes=2)
 expected = {f"service_group_cluster_{name}{{{labels}}} {value}" for name, value in told.items()}
 for node, state in zip(shown["nodes"], (0, 1)):
     told = {"state": state, "weight": 1, "slots": node["slots"], "forwarded_total": 0}
@@ -101,6 +102,24 @@ export_asked_for() {
 	[[ -z $missing ]] || complain "there is no $missing"
 }
 
+# tells VALUE - whether the export has it for the address.
+tells() {
+	fetch "$url" >/dev/null
+	has_text "service_group_cluster_address{address=\"198.51.100.7\",protocol=\"0\",port=\"0\"} $1" \
+		"$dir/out"
+}
+
+# As soon as it is gone, and as soon as it is back.
+export_address() {
+	start_cluster
+	start_export
+	tells 1 || complain "at first: $(<"$dir/out")"
+	ip addr del 198.51.100.7/32 dev lo
+	tells 0 || complain "without the address: $(<"$dir/out")"
+	expect_status 0 "$SGCTL" cluster apply "$dir/cluster.toml" --node a
+	tells 1 || complain "with the address: $(<"$dir/out")"
+}
+
 monitor_cluster() {
 	start_cluster
 	start_watching --json
@@ -109,6 +128,9 @@ monitor_cluster() {
 	wait_until saw '"cluster-del"'
 	expect_check '
 assert len(events) == len(lines), lines
+# That the address came may be told after it has come; and it goes before the cluster IP does.
+events = [event for event in events if event["event"] == "cluster-del" or
+          event["cluster"]["epoch"] == 2 and event["cluster"]["local"] == "elsewhere"]
 assert [event["event"] for event in events] == ["cluster-change", "cluster-del"], events
 changed = events[0]["cluster"]
 assert (changed["address"], changed["role"], changed["epoch"]) == \
@@ -124,6 +146,25 @@ monitor_cluster_words() {
 	cluster del 198.51.100.7
 	wait_until saw "Z cluster 198.51.100.7 changed: shared, sum5, epoch 2" \
 		"Z cluster 198.51.100.7 removed"
+}
+
+# told_last TEXT - whether the last event ends so.
+told_last() {
+	[[ $(tail -n 1 "$dir/events") == *"$1" ]]
+}
+
+# A line for each time that it goes, or comes.
+monitor_address() {
+	local lines='cluster 198.51.100.7 changed: shared, sum5, epoch 1'
+	start_cluster
+	start_watching
+	ip addr del 198.51.100.7/32 dev lo
+	wait_until saw "Z $lines, its address is missing"
+	expect_status 0 "$SGCTL" cluster show --file "$dir/cluster.toml"
+	has_text "settle 3600s, its address is missing" "$dir/out" ||
+		complain "show: $(<"$dir/out")"
+	ip addr add 198.51.100.7/32 dev eth0
+	wait_until told_last "Z $lines"
 }
 
 run_tests "$@"

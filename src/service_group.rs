@@ -90,6 +90,7 @@ mod sys;
 
 use kernel::prelude::*;
 use sys::{
+    address::AddressWatch,
     adopt::ListenProbe,
     conntrack::ConntrackWatch,
     device::DeviceWatch,
@@ -122,7 +123,8 @@ impl kernel::Module for ServiceGroup {
         let queue = WorkQueue::new()?;
         let netns = NetnsRegistration::new(queue)?;
         let conntrack = ConntrackWatch::new(netns)?;
-        let devices = DeviceWatch::new(conntrack)?;
+        let addresses = AddressWatch::new(conntrack)?;
+        let devices = DeviceWatch::new(addresses)?;
         let flag = FlagRegistration::new(devices)?;
         let listen = ListenProbe::new(flag);
         let netlink = NetlinkRegistration::new(listen)?;

@@ -26,6 +26,7 @@ use crate::{
         device::{Device, Rtnl},
         hooks::{Gatherer, Hooks},
         netlink::Request,
+        netns::Net,
         rcu::RcuBox,
         uapi, //
     },
@@ -41,21 +42,22 @@ use kernel::{
 /// `cluster-set`: see [`Config::of`] for what is `EINVAL` and `E2BIG`. `ENOSPC` if there are too
 /// many cluster IPs, `ENODEV` if there is no such Ethernet device, `EMEDIUMTYPE` if that is a VRF,
 /// `ESTALE` if the epoch is lower than the present one, or the same with another table, `EOPNOTSUPP`
-/// if the kernel cannot put fragments together. On an error nothing has changed. Without a device the
-/// one of a cluster IP that is served stays, also while it is gone.
+/// if the kernel cannot put fragments together, `EAGAIN` if it is made for another generation. On an
+/// error nothing has changed. Without a device the one of a cluster IP that is served stays, also
+/// while it is gone.
 pub(crate) fn set(request: &Request) -> Result {
     let (mut config, map) = Config::of(request)?;
     let net = request.net();
     let clusters = net.clusters();
     // A kernel module may be loaded for it, which must not wait for our locks.
     let gatherer = match needs_ipv6(&config) {
-        true => Some(Gatherer::new()?),
+        true => Some(Arc::new(Gatherer::new()?, GFP_KERNEL_ACCOUNT)?),
         false => None,
     };
     let rtnl = Rtnl::lock();
     let mut book = clusters.changes.lock();
-    let place = book.find(&config.name);
-    let old = place.ok().and_then(|index| book.served.get(index));
+    clusters.check_generation(request)?;
+    let old = book.get(&config.name);
     check(&config, &map, &book, old)?;
     if config.device == 0 {
         config.device = match old {
@@ -63,18 +65,71 @@ pub(crate) fn set(request: &Request) -> Result {
             None => config::device(request)?,
         };
     }
+    let table = match old {
+        Some(old) => Table::after(&old.cluster.table, map)?,
+        None => Table::first(map)?,
+    };
+    let cluster = serve(clusters, &mut book, config, table, gatherer, &rtnl)?;
+    drop(book);
+    tell(net, rtnl, &cluster);
+    Ok(())
+}
+
+/// `cluster-role-set`. `EINVAL` if it is no such name, or no role of a director; `ENOENT` if there is
+/// none that directs, `EAGAIN` if it is made for another generation.
+pub(crate) fn set_role(request: &Request) -> Result {
+    let name = Name::of(request)?;
+    let role = request.u32(uapi::SERVICE_GROUP_A_CLUSTER_ROLE);
+    let role = role.map_or(Err(EINVAL), Role::new)?;
+    if !role.directs() {
+        return Err(EINVAL);
+    }
+    let net = request.net();
+    let clusters = net.clusters();
+    let rtnl = Rtnl::lock();
+    let mut book = clusters.changes.lock();
+    clusters.check_generation(request)?;
+    let old = book
+        .get(&name)
+        .filter(|old| old.cluster.config.role.directs());
+    let old = old.ok_or(ENOENT)?;
+    if old.cluster.config.role == role {
+        // Who has read before is to know that this was decided since.
+        clusters.changed();
+        return Ok(());
+    }
+    let config = old.cluster.config.with_role(role, old.cluster.device())?;
+    let (table, gatherer) = (old.cluster.table.clone(), old.gatherer.clone());
+    let cluster = serve(clusters, &mut book, config, table, gatherer, &rtnl)?;
+    drop(book);
+    tell(net, rtnl, &cluster);
+    Ok(())
+}
+
+/// Has a cluster IP be served, in the place of the one of its name if there is one; its device is
+/// given. On an error nothing has changed.
+fn serve(
+    clusters: &Clusters,
+    book: &mut Book,
+    config: Config,
+    table: Arc<Table>,
+    gatherer: Option<Arc<Gatherer>>,
+    rtnl: &Rtnl,
+) -> Result<Arc<Cluster>> {
+    let place = book.find(&config.name);
+    let old = place.ok().and_then(|index| book.served.get(index));
     // Of a device that is gone nothing is asked until there is one of its name.
     let lost = old.and_then(|old| old.lost).filter(|_| config.device == 0);
     let joined = match old {
         Some(old) if lost.is_some() || old.fits(&config) => None,
-        _ => Some(join(clusters, &config, config.device, &rtnl)?),
+        _ => Some(join(clusters, &config, config.device, rtnl)?),
     };
     let old = old.map(|old| &*old.cluster);
     // What was announced when the device was made anew may have been lost.
     let is_same = |old: &Config| old.role == config.role && old.device == config.device;
     let is_new = joined.is_some() || old.is_none_or(|old| !is_same(&old.config));
-    let cluster = Arc::new(Cluster::after(old, config, map)?, GFP_KERNEL_ACCOUNT)?;
-    let view = view_with(&book, place, &cluster)?;
+    let cluster = Arc::new(Cluster::after(old, config, table)?, GFP_KERNEL_ACCOUNT)?;
+    let view = view_with(book, place, &cluster)?;
     book.served.reserve(1, GFP_KERNEL_ACCOUNT)?;
     if book.hooks.is_none() {
         book.hooks = Some(Hooks::of(clusters)?);
@@ -85,28 +140,34 @@ pub(crate) fn set(request: &Request) -> Result {
         cluster: cluster.clone(),
         device: joined.or_else(|| book.take_device(place)),
         lost,
-        _gatherer: gatherer,
+        local: cluster.local(clusters.net()).0,
+        gatherer,
     };
     if is_new {
         served.announce();
     }
     book.put(place, served);
     clusters.changed();
-    drop(book);
-    // Not under the lock of changes, which is taken under the device's own when it goes.
-    rtnl.disable_lro(net, cluster.config.device);
-    drop(rtnl);
-    report::event(Change::Changed, &cluster, net);
-    Ok(())
+    Ok(cluster)
 }
 
-/// `cluster-del`. `EINVAL` if it is no such name, `ENOENT` if there is none.
+/// What follows a change, without the lock of changes: that is taken under the device's own when the
+/// device goes.
+fn tell(net: Net<'_>, rtnl: Rtnl, cluster: &Cluster) {
+    rtnl.disable_lro(net, cluster.config.device);
+    drop(rtnl);
+    report::event(Change::Changed, cluster, net);
+}
+
+/// `cluster-del`. `EINVAL` if it is no such name, `ENOENT` if there is none, `EAGAIN` if it is made
+/// for another generation.
 pub(crate) fn remove(request: &Request) -> Result {
     let name = Name::of(request)?;
     let net = request.net();
     let clusters = net.clusters();
     let rtnl = Rtnl::lock();
     let mut book = clusters.changes.lock();
+    clusters.check_generation(request)?;
     let index = book.find(&name).map_err(|_| ENOENT)?;
     let view = view_without(&book, index)?;
     clusters.view.replace(view);
@@ -209,12 +270,29 @@ fn view_of(
 }
 
 impl Clusters {
+    /// `EAGAIN` if the request is made for another generation. Under the lock of changes.
+    fn check_generation(&self, request: &Request) -> Result {
+        let wanted = request.optional_u64(uapi::SERVICE_GROUP_A_CLUSTER_GENERATION);
+        if wanted.is_none_or(|wanted| wanted == self.generation.load(Relaxed)) {
+            return Ok(());
+        }
+        request.say_changed();
+        Err(EAGAIN)
+    }
+
+    /// Under the lock of changes.
     fn changed(&self) {
         self.generation.add(1, Relaxed);
+        self.addresses_changed();
     }
 }
 
 impl Book {
+    /// The one with this name.
+    fn get(&self, name: &Name) -> Option<&Served> {
+        self.served.get(self.find(name).ok()?)
+    }
+
     fn take_device(&mut self, place: Result<usize, usize>) -> Option<Device> {
         let old = place.ok().and_then(|index| self.served.get_mut(index));
         old.and_then(|old| old.device.take())
@@ -247,14 +325,10 @@ impl Served {
 
 impl Cluster {
     /// One that takes the place of `old`, and goes on with its counters.
-    fn after(old: Option<&Self>, config: Config, map: Map) -> Result<Self> {
+    fn after(old: Option<&Self>, config: Config, table: Arc<Table>) -> Result<Self> {
         let counters = match old {
             Some(old) => old.counters.clone(),
             None => Arc::new(Counters::new(), GFP_KERNEL_ACCOUNT)?,
-        };
-        let table = match old {
-            Some(old) => Table::after(&old.table, map)?,
-            None => Table::first(map)?,
         };
         let mut targets = KVec::with_capacity(config.nodes.len(), GFP_KERNEL_ACCOUNT)?;
         for node in &config.nodes {

@@ -51,7 +51,7 @@ pub(super) enum Role {
 }
 
 impl Role {
-    fn new(number: u32) -> Result<Self> {
+    pub(super) fn new(number: u32) -> Result<Self> {
         [Self::Shared, Self::Directed, Self::Director, Self::Standby]
             .into_iter()
             .find(|role| role.number() == number)
@@ -66,6 +66,11 @@ impl Role {
             Self::Director => uapi::service_group_cluster_role_SERVICE_GROUP_CLUSTER_ROLE_DIRECTOR,
             Self::Standby => uapi::service_group_cluster_role_SERVICE_GROUP_CLUSTER_ROLE_STANDBY,
         }
+    }
+
+    /// Whether it gives packets of all nodes to their owners.
+    pub(super) fn directs(self) -> bool {
+        matches!(self, Self::Director | Self::Standby)
     }
 
     /// Whether the address is this machine's, as its neighbours see it.
@@ -199,6 +204,18 @@ impl Config {
         Ok((config, map))
     }
 
+    /// The same with another role, of those that direct, and the device that it has now.
+    pub(super) fn with_role(&self, role: Role, device: u32) -> Result<Self> {
+        let mut nodes = KVec::with_capacity(self.nodes.len(), GFP_KERNEL_ACCOUNT)?;
+        nodes.extend_from_slice(&self.nodes, GFP_KERNEL_ACCOUNT)?;
+        Ok(Self {
+            role,
+            device,
+            nodes,
+            ..*self
+        })
+    }
+
     /// Whether there is a node with this id that is not down.
     pub(super) fn is_there(&self, id: NodeId) -> bool {
         self.state(id).is_some_and(|state| state != State::Down)
@@ -250,8 +267,8 @@ impl Config {
     }
 
     fn check(&self) -> Result {
-        let only_directs = matches!(self.role, Role::Director | Role::Standby);
-        let is_known = self.this.map_or(only_directs, |this| self.has(this));
+        let directs = self.role.directs();
+        let is_known = self.this.map_or(directs, |this| self.has(this));
         is_known.then_some(()).ok_or(EINVAL)
     }
 

@@ -39,6 +39,7 @@ mod view;
 use crate::{
     logic::cluster::{others::Others, slots::NodeId},
     sys::{
+        address::{local, look_soon, Local},
         device::{Device, DeviceName, Rtnl},
         hooks::{Gatherer, Hooks},
         netns::{Net, OwnNet},
@@ -99,6 +100,11 @@ impl Cluster {
         self.device.load(Relaxed)
     }
 
+    /// Where this machine has the address, and whether that may change without anybody being told.
+    fn local(&self, net: Net<'_>) -> (Local, bool) {
+        local(net, self.device(), &self.config.name.address)
+    }
+
     /// Whether a packet is this cluster IP's by the device that it came by. By another one than its
     /// own there may be clients that only this machine can answer, such as containers, and it does
     /// so; but if it only directs, it would reset them. Another VRF may have the same address, and
@@ -136,8 +142,10 @@ struct Served {
     device: Option<Device>,
     /// What the device was called that is gone.
     lost: Option<DeviceName>,
+    /// Where the machine has the address, as was told last.
+    local: Local,
     /// If fragments of IPv6 may come.
-    _gatherer: Option<Gatherer>,
+    gatherer: Option<Arc<Gatherer>>,
 }
 
 /// All of a namespace.
@@ -166,8 +174,8 @@ pub(crate) struct Clusters {
     /// Serialises changes, and protects what they change.
     #[pin]
     changes: Mutex<Book>,
-    /// Goes up with each change, for dumps to notice.
-    generation: Atomic<u32>,
+    /// Goes up with each change, under the lock, for readers to notice.
+    generation: Atomic<u64>,
 }
 
 impl Clusters {
@@ -199,9 +207,10 @@ impl Clusters {
         self.view.get(guard)
     }
 
-    /// Never 0.
-    fn generation(&self) -> u32 {
-        self.generation.load(Relaxed).max(1)
+    /// Number of the last change. What is read behind it is of this change, or of a later one.
+    pub(crate) fn generation(&self) -> u64 {
+        let _book = self.changes.lock();
+        self.generation.load(Relaxed)
     }
 
     /// The one with this name.
@@ -244,6 +253,7 @@ impl Clusters {
             served.device = None;
             served.lost = Some(name);
             served.cluster.device.store(0, Relaxed);
+            (served.local, _) = served.cluster.local(self.net());
             if tell {
                 report::event(Change::Changed, &served.cluster, self.net());
             }
@@ -265,6 +275,7 @@ impl Clusters {
             served.device = Some(device);
             served.lost = None;
             served.cluster.device.store(index, Relaxed);
+            (served.local, _) = served.cluster.local(self.net());
             served.announce();
             report::event(Change::Changed, &served.cluster, self.net());
         }
@@ -280,6 +291,30 @@ impl Clusters {
             }
             served.announce();
         }
+    }
+
+    /// Addresses may have come or gone. Any context.
+    pub(crate) fn addresses_changed(&self) {
+        if self.view(&Guard::new()).is_some() {
+            look_soon(self.net());
+        }
+    }
+
+    /// Tells of cluster IPs whose addresses have come or gone. Whether they may without anybody being
+    /// told. Under RTNL all of what a command does has been done: what goes together is told once.
+    pub(crate) fn look(&self) -> bool {
+        let _rtnl = Rtnl::lock();
+        let mut book = self.changes.lock();
+        let mut is_unsettled = false;
+        for served in &mut book.served {
+            let (local, unsettled) = served.cluster.local(self.net());
+            is_unsettled |= unsettled;
+            if local != served.local {
+                served.local = local;
+                report::event(Change::Changed, &served.cluster, self.net());
+            }
+        }
+        is_unsettled
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     logic::cluster::{flow::Address, hash::Hash},
     sys::{
+        address::Local,
         netlink::{notify_long, Context, Dump, DumpStart, Message, Request},
         netns::Net,
         uapi, //
@@ -107,7 +108,7 @@ fn put_table(message: &mut Message, cluster: &Cluster) -> Result {
     message.put_bytes(uapi::SERVICE_GROUP_A_CLUSTER_TABLE, &bytes)
 }
 
-fn put_cluster(message: &mut Message, cluster: &Cluster, also: Also) -> Result {
+fn put_cluster(message: &mut Message, cluster: &Cluster, local: Local, also: Also) -> Result {
     let config = &cluster.config;
     put_name(message, &config.name)?;
     message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_ROLE, config.role.number())?;
@@ -130,6 +131,7 @@ fn put_cluster(message: &mut Message, cluster: &Cluster, also: Also) -> Result {
     message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_SETTLE, config.settle)?;
     message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_SPILL, config.spill.into())?;
     message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_EPOCH, config.epoch)?;
+    message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_LOCAL, local.number())?;
     if also.is_brief {
         return Ok(());
     }
@@ -172,8 +174,9 @@ pub(crate) fn one(request: &Request) -> Result {
         table: true,
         is_brief: false,
     };
+    let (local, _) = cluster.local(request.net());
     request.reply_long(cmd, size_of(&cluster), |message| {
-        put_cluster(message, &cluster, also)
+        put_cluster(message, &cluster, local, also)
     })
 }
 
@@ -193,15 +196,17 @@ pub(crate) fn all(dump: &mut Dump) -> Result {
     loop {
         let [index, _] = *dump.position();
         // Before it is looked for: when one is gone the others have other places.
-        let generation = dump.net().clusters().generation();
-        dump.is_of(generation);
+        let [low @ .., _, _, _, _] = dump.net().clusters().generation().to_le_bytes();
+        // Of 0 the reader would not be told.
+        dump.is_of(u32::from_le_bytes(low).max(1));
         let Some(cluster) = dump.net().clusters().nth(index) else {
             return Ok(());
         };
         // It may have more nodes than any had before.
         dump.need(size(cluster.config.nodes.len(), 0));
+        let (local, _) = cluster.local(dump.net());
         dump.add(uapi::SERVICE_GROUP_CMD_CLUSTER_GET, |message| {
-            put_cluster(message, &cluster, also)
+            put_cluster(message, &cluster, local, also)
         })?;
         *dump.position() = [index.saturating_add(1), 0];
     }
@@ -214,6 +219,6 @@ pub(super) fn event(change: Change, cluster: &Cluster, net: Net<'_>) {
         Change::Removed => uapi::SERVICE_GROUP_CMD_CLUSTER_DEL_NTF,
     };
     notify_long(net, cmd, size_of(cluster), Context::Process, |message| {
-        put_cluster(message, cluster, Also::default())
+        put_cluster(message, cluster, cluster.local(net).0, Also::default())
     });
 }

@@ -261,6 +261,7 @@ fn after(id: u32) -> usize {
 /// `stats-get`.
 pub(crate) fn stats(request: &Request) -> Result {
     let stats = request.net().registry().stats();
+    let cluster_generation = request.net().clusters().generation();
     let pad = uapi::SERVICE_GROUP_A_STATS_PAD;
     request.reply(uapi::SERVICE_GROUP_CMD_STATS_GET, |message| {
         message.put_u32(uapi::SERVICE_GROUP_A_STATS_GROUPS, stats.groups)?;
@@ -277,6 +278,10 @@ pub(crate) fn stats(request: &Request) -> Result {
             (
                 uapi::SERVICE_GROUP_A_STATS_REFUSED_OTHER,
                 stats.refused_other,
+            ),
+            (
+                uapi::SERVICE_GROUP_A_STATS_CLUSTER_GENERATION,
+                cluster_generation,
             ),
         ] {
             message.put_u64(attribute, value, pad)?;

@@ -201,6 +201,36 @@ void sg_device_came(const struct net *net, unsigned int index,
 /* The device is up, has another MAC address, or is to say again who it is. */
 void sg_device_moved(const struct net *net, unsigned int index);
 
+/* Something of its devices has changed that addresses may have gone with. */
+void sg_device_turned(const struct net *net);
+
+/* ---- address.c: addresses of this machine ---- */
+
+/*
+ * Where the machine has an address of 4 or 16 bytes: on the device with this
+ * index, elsewhere, or not, as enum service_group_cluster_local has it; of IPv6,
+ * one that may be used already. @unsettled: that may change, and no notifier will
+ * tell. Any context.
+ */
+unsigned int sg_address_local(struct net *net, unsigned int index,
+			      const unsigned char *address, _Bool ipv6,
+			      _Bool *unsettled);
+
+int sg_addresses_watch(void);
+void sg_addresses_unwatch(void);
+/* Has sg_addresses_look() called, in process context. Any context. */
+void sg_addresses_look_soon(const struct net *net);
+
+/* Callbacks in Rust. */
+
+/* An address with this last word came, or has gone. Any context. */
+void sg_address_changed(const struct net *net, unsigned int tail);
+/*
+ * Tells where cluster IPs are on this machine, of those for which that has changed;
+ * whether that may go on. Process context, without RTNL.
+ */
+_Bool sg_addresses_look(const void *clusters);
+
 /* ---- neighbour.c: ARP and neighbour discovery; RCU read section ---- */
 
 /* The MAC address that the packet was sent from, as a number; 0 if there is none. */

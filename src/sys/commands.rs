@@ -148,3 +148,14 @@ unsafe extern "C" fn service_group_nl_cluster_del_doit(
 ) -> c_int {
     errno(cluster::change::remove(&Request { skb, info }))
 }
+
+/// # Safety
+///
+/// Called by generic netlink.
+#[no_mangle]
+unsafe extern "C" fn service_group_nl_cluster_role_set_doit(
+    skb: *mut bindings::sk_buff,
+    info: *mut bindings::genl_info,
+) -> c_int {
+    errno(cluster::change::set_role(&Request { skb, info }))
+}

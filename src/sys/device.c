@@ -180,6 +180,13 @@ static int sg_device_event(struct notifier_block *block, unsigned long event,
 		sg_device_moved(dev_net(dev), dev->ifindex);
 		break;
 	}
+	switch (event) {
+	case NETDEV_UP:
+	case NETDEV_DOWN:
+	case NETDEV_CHANGE:
+		sg_device_turned(dev_net(dev));
+		break;
+	}
 	return NOTIFY_DONE;
 }
 

@@ -3,8 +3,8 @@
 //! Devices that packets for cluster IPs come by.
 
 use super::{
+    address::AddressWatch,
     bindings,
-    conntrack::ConntrackWatch,
     netns::Net, //
 };
 use crate::logic::cluster::flow::Address;
@@ -112,15 +112,15 @@ impl Drop for Device {
 
 /// Has cluster IPs be told of devices that go, or come up.
 pub(crate) struct DeviceWatch {
-    _conntrack: ConntrackWatch,
+    _addresses: AddressWatch,
 }
 
 impl DeviceWatch {
-    pub(crate) fn new(conntrack: ConntrackWatch) -> Result<Self> {
+    pub(crate) fn new(addresses: AddressWatch) -> Result<Self> {
         // SAFETY: Called once, when the module is loaded, after namespaces have their state.
         to_result(unsafe { bindings::sg_devices_watch() })?;
         Ok(Self {
-            _conntrack: conntrack,
+            _addresses: addresses,
         })
     }
 }
@@ -161,6 +161,16 @@ unsafe extern "C" fn sg_device_came(
     // It is the caller's, who unlocks it.
     let rtnl = ManuallyDrop::new(Rtnl(()));
     net.clusters().device_came(index, name, &rtnl);
+}
+
+/// # Safety
+///
+/// Called by `device.c`, under RTNL.
+#[no_mangle]
+unsafe extern "C" fn sg_device_turned(net: *const bindings::net) {
+    // SAFETY: A device's namespace is there.
+    let net = unsafe { Net::from_ptr(net.cast_mut()) };
+    net.clusters().addresses_changed();
 }
 
 /// # Safety

@@ -6,6 +6,7 @@
 //! is an RCU read section), it is a type here: see [`listener::Locked`] and the
 //! [`Guard`](kernel::sync::rcu::Guard) parameters.
 
+pub(crate) mod address;
 pub(crate) mod adopt;
 mod bindings;
 mod callbacks;

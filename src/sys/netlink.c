@@ -85,6 +85,11 @@ _Bool sg_info_optional_u32(const struct genl_info *info, int attribute,
 	return true;
 }
 
+void sg_info_say_changed(const struct genl_info *info)
+{
+	GENL_SET_ERR_MSG(info, "cluster IPs have changed since they were read");
+}
+
 static int sg_node_read(struct nlattr **tb, struct sg_node *node)
 {
 	const struct nlattr *address = tb[SERVICE_GROUP_A_NODE_ADDRESS];

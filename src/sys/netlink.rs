@@ -123,6 +123,18 @@ impl Request {
             .then_some(value)
     }
 
+    /// The attribute, which the policy has checked, if it is there.
+    pub(crate) fn optional_u64(&self, attribute: u32) -> Option<u64> {
+        let bytes = self.data(attribute)?.first_chunk()?;
+        Some(u64::from_ne_bytes(*bytes))
+    }
+
+    /// Says with the error that what the sender has read has changed.
+    pub(crate) fn say_changed(&self) {
+        // SAFETY: The request is there.
+        unsafe { bindings::sg_info_say_changed(self.info) };
+    }
+
     /// The attribute, which the policy has checked.
     pub(crate) fn u16(&self, attribute: u32) -> Option<u16> {
         let mut value = 0;

@@ -91,7 +91,7 @@ static const struct nla_policy service_group_cluster_get_dump_nl_policy[SERVICE_
 };
 
 /* SERVICE_GROUP_CMD_CLUSTER_SET - do */
-static const struct nla_policy service_group_cluster_set_nl_policy[SERVICE_GROUP_A_CLUSTER_SPILL + 1] = {
+static const struct nla_policy service_group_cluster_set_nl_policy[SERVICE_GROUP_A_CLUSTER_GENERATION + 1] = {
 	[SERVICE_GROUP_A_CLUSTER_FAMILY] = { .type = NLA_U16, },
 	[SERVICE_GROUP_A_CLUSTER_ADDRESS] = NLA_POLICY_MAX_LEN(16),
 	[SERVICE_GROUP_A_CLUSTER_PROTOCOL] = NLA_POLICY_MAX(NLA_U32, 255),
@@ -107,14 +107,26 @@ static const struct nla_policy service_group_cluster_set_nl_policy[SERVICE_GROUP
 	[SERVICE_GROUP_A_CLUSTER_EPOCH] = NLA_POLICY_MIN(NLA_U32, 1),
 	[SERVICE_GROUP_A_CLUSTER_NODES] = NLA_POLICY_NESTED(service_group_node_nl_policy),
 	[SERVICE_GROUP_A_CLUSTER_TABLE] = NLA_POLICY_MAX_LEN(16384),
+	[SERVICE_GROUP_A_CLUSTER_GENERATION] = { .type = NLA_U64, },
 };
 
 /* SERVICE_GROUP_CMD_CLUSTER_DEL - do */
-static const struct nla_policy service_group_cluster_del_nl_policy[SERVICE_GROUP_A_CLUSTER_PORT + 1] = {
+static const struct nla_policy service_group_cluster_del_nl_policy[SERVICE_GROUP_A_CLUSTER_GENERATION + 1] = {
 	[SERVICE_GROUP_A_CLUSTER_FAMILY] = { .type = NLA_U16, },
 	[SERVICE_GROUP_A_CLUSTER_ADDRESS] = NLA_POLICY_MAX_LEN(16),
 	[SERVICE_GROUP_A_CLUSTER_PROTOCOL] = NLA_POLICY_MAX(NLA_U32, 255),
 	[SERVICE_GROUP_A_CLUSTER_PORT] = { .type = NLA_BE16, },
+	[SERVICE_GROUP_A_CLUSTER_GENERATION] = { .type = NLA_U64, },
+};
+
+/* SERVICE_GROUP_CMD_CLUSTER_ROLE_SET - do */
+static const struct nla_policy service_group_cluster_role_set_nl_policy[SERVICE_GROUP_A_CLUSTER_GENERATION + 1] = {
+	[SERVICE_GROUP_A_CLUSTER_FAMILY] = { .type = NLA_U16, },
+	[SERVICE_GROUP_A_CLUSTER_ADDRESS] = NLA_POLICY_MAX_LEN(16),
+	[SERVICE_GROUP_A_CLUSTER_PROTOCOL] = NLA_POLICY_MAX(NLA_U32, 255),
+	[SERVICE_GROUP_A_CLUSTER_PORT] = { .type = NLA_BE16, },
+	[SERVICE_GROUP_A_CLUSTER_ROLE] = NLA_POLICY_MAX(NLA_U32, 3),
+	[SERVICE_GROUP_A_CLUSTER_GENERATION] = { .type = NLA_U64, },
 };
 
 /* Ops table for service_group */
@@ -183,14 +195,21 @@ static const struct genl_split_ops service_group_nl_ops[] = {
 		.cmd		= SERVICE_GROUP_CMD_CLUSTER_SET,
 		.doit		= service_group_nl_cluster_set_doit,
 		.policy		= service_group_cluster_set_nl_policy,
-		.maxattr	= SERVICE_GROUP_A_CLUSTER_SPILL,
+		.maxattr	= SERVICE_GROUP_A_CLUSTER_GENERATION,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
 		.cmd		= SERVICE_GROUP_CMD_CLUSTER_DEL,
 		.doit		= service_group_nl_cluster_del_doit,
 		.policy		= service_group_cluster_del_nl_policy,
-		.maxattr	= SERVICE_GROUP_A_CLUSTER_PORT,
+		.maxattr	= SERVICE_GROUP_A_CLUSTER_GENERATION,
+		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= SERVICE_GROUP_CMD_CLUSTER_ROLE_SET,
+		.doit		= service_group_nl_cluster_role_set_doit,
+		.policy		= service_group_cluster_role_set_nl_policy,
+		.maxattr	= SERVICE_GROUP_A_CLUSTER_GENERATION,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 };

@@ -39,6 +39,8 @@ int service_group_nl_cluster_set_doit(struct sk_buff *skb,
 				      struct genl_info *info);
 int service_group_nl_cluster_del_doit(struct sk_buff *skb,
 				      struct genl_info *info);
+int service_group_nl_cluster_role_set_doit(struct sk_buff *skb,
+					   struct genl_info *info);
 
 enum {
 	SERVICE_GROUP_NLGRP_EVENTS,

@@ -6,6 +6,7 @@
  * is freed there are no groups in it. Cluster IPs hold none: they are stopped
  * first, and a grace period passes before they are freed.
  */
+#include <linux/workqueue.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
 
@@ -17,11 +18,33 @@ static unsigned int sg_netns_id __read_mostly;
  * struct sg_netns - what is kept for a namespace
  * @state: the groups
  * @clusters: the cluster IPs
+ * @addresses: asks which of their addresses this machine has
  */
 struct sg_netns {
 	void *state;
 	void *clusters;
+	struct delayed_work addresses;
 };
+
+/* How soon is asked again what nobody tells. */
+#define SG_UNSETTLED	(HZ / 20)
+
+static void sg_netns_look(struct work_struct *work)
+{
+	struct sg_netns *netns = container_of(to_delayed_work(work),
+					      struct sg_netns, addresses);
+
+	if (sg_addresses_look(netns->clusters))
+		queue_delayed_work(sg_workqueue(), &netns->addresses,
+				   SG_UNSETTLED);
+}
+
+void sg_addresses_look_soon(const struct net *net)
+{
+	struct sg_netns *netns = net_generic(net, sg_netns_id);
+
+	mod_delayed_work(sg_workqueue(), &netns->addresses, 0);
+}
 
 static int __net_init sg_netns_init(struct net *net)
 {
@@ -35,6 +58,7 @@ static int __net_init sg_netns_init(struct net *net)
 		sg_netns_free(netns->state);
 		return -ENOMEM;
 	}
+	INIT_DELAYED_WORK(&netns->addresses, sg_netns_look);
 	return 0;
 }
 
@@ -42,6 +66,8 @@ static void __net_exit sg_netns_pre_exit(struct net *net)
 {
 	struct sg_netns *netns = net_generic(net, sg_netns_id);
 
+	/* Before, as it takes the same locks. */
+	disable_delayed_work_sync(&netns->addresses);
 	sg_clusters_stop(netns->clusters);
 }
 

@@ -492,6 +492,9 @@ _Bool sg_info_optional_u32(const struct genl_info *info, int attribute,
 const void *sg_info_data(const struct genl_info *info, int attribute,
 			 unsigned int *len);
 
+/* Says with the error that what the sender has read has changed. */
+void sg_info_say_changed(const struct genl_info *info);
+
 /* A node of a cluster IP, as it is given. */
 struct sg_node {
 	unsigned int	id;

@@ -159,6 +159,21 @@ enum service_group_cluster_way {
 };
 
 /**
+ * enum service_group_cluster_local - Where this machine has the address of a
+ *   cluster IP itself. An IPv6 address counts once it can be used, not while
+ *   duplicates are looked for, or when one was found.
+ * @SERVICE_GROUP_CLUSTER_LOCAL_ABSENT: Nowhere.
+ * @SERVICE_GROUP_CLUSTER_LOCAL_DEVICE: On the device that its packets come by.
+ * @SERVICE_GROUP_CLUSTER_LOCAL_ELSEWHERE: Only on another device, such as the
+ *   loopback device, or by a route of the type local.
+ */
+enum service_group_cluster_local {
+	SERVICE_GROUP_CLUSTER_LOCAL_ABSENT,
+	SERVICE_GROUP_CLUSTER_LOCAL_DEVICE,
+	SERVICE_GROUP_CLUSTER_LOCAL_ELSEWHERE,
+};
+
+/**
  * enum service_group_node_state - Whether a node is there.
  * @SERVICE_GROUP_NODE_STATE_UP: It takes connections.
  * @SERVICE_GROUP_NODE_STATE_DRAINING: It keeps the connections that it has and
@@ -250,6 +265,7 @@ enum {
 	SERVICE_GROUP_A_STATS_REFUSED_PERMISSION,
 	SERVICE_GROUP_A_STATS_REFUSED_OTHER,
 	SERVICE_GROUP_A_STATS_PAD,
+	SERVICE_GROUP_A_STATS_CLUSTER_GENERATION,
 
 	__SERVICE_GROUP_A_STATS_MAX,
 	SERVICE_GROUP_A_STATS_MAX = (__SERVICE_GROUP_A_STATS_MAX - 1)
@@ -332,6 +348,8 @@ enum {
 	SERVICE_GROUP_A_CLUSTER_PAD,
 	SERVICE_GROUP_A_CLUSTER_SPILL,
 	SERVICE_GROUP_A_CLUSTER_BRIEF,
+	SERVICE_GROUP_A_CLUSTER_GENERATION,
+	SERVICE_GROUP_A_CLUSTER_LOCAL,
 
 	__SERVICE_GROUP_A_CLUSTER_MAX,
 	SERVICE_GROUP_A_CLUSTER_MAX = (__SERVICE_GROUP_A_CLUSTER_MAX - 1)
@@ -357,6 +375,7 @@ enum {
 	SERVICE_GROUP_CMD_CLUSTER_DEL,
 	SERVICE_GROUP_CMD_CLUSTER_CHANGE_NTF,
 	SERVICE_GROUP_CMD_CLUSTER_DEL_NTF,
+	SERVICE_GROUP_CMD_CLUSTER_ROLE_SET,
 
 	__SERVICE_GROUP_CMD_MAX,
 	SERVICE_GROUP_CMD_MAX = (__SERVICE_GROUP_CMD_MAX - 1)

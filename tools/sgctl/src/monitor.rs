@@ -11,7 +11,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::cli::MonitorArgs;
 use crate::cluster::file::describe;
-use crate::cluster::view::ClusterView;
+use crate::cluster::view::{lacks_address, ClusterView};
 use crate::signals::Signals;
 use crate::view::{self, endpoint, GroupView, MemberView};
 use crate::{output, Failure};
@@ -118,7 +118,8 @@ fn cluster_words(cluster: &Cluster) -> String {
         0 => ", its device is gone",
         _ => "",
     };
-    format!("cluster {name} changed: {role}, {hash}, epoch {epoch}{lost}")
+    let lacks = lacks_address(cluster);
+    format!("cluster {name} changed: {role}, {hash}, epoch {epoch}{lost}{lacks}")
 }
 
 fn line(time: &str, event: Option<&Event>) -> Line {
@@ -158,7 +159,7 @@ fn line(time: &str, event: Option<&Event>) -> Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use service_group::netlink::ClusterName;
+    use service_group::netlink::{ClusterLocal, ClusterName};
 
     #[test]
     fn events_are_told_in_words_and_in_json() {
@@ -245,6 +246,13 @@ mod tests {
         // The event does not tell them.
         assert_eq!(json["cluster"].get("slots"), None);
         assert_eq!(json["cluster"].get("table"), None);
+        let lost = Cluster {
+            device: 0,
+            local: Some(ClusterLocal::Absent),
+            ..cluster.clone()
+        };
+        let text = words(Some(&Event::ClusterChanged(lost)));
+        assert!(text.ends_with("3, its device is gone, its address is missing"));
         let event = Event::ClusterRemoved(cluster);
         assert!(words(Some(&event)).ends_with("port 80 removed"));
         assert_eq!(line("now", Some(&event)).event, "cluster-del");

@@ -36,6 +36,14 @@ kernel_enum! {
 }
 
 kernel_enum! {
+    /// Where this machine has the address of a cluster IP itself.
+    ClusterLocal, "somewhere that this version does not know",
+    Absent "absent" "nowhere";
+    Device "device" "on the device that its packets come by";
+    Elsewhere "elsewhere" "only on another device, such as the loopback device";
+}
+
+kernel_enum! {
     /// Whether a node is there.
     NodeState, "it is in a state that this version does not know",
     Up "up" "it takes connections";
@@ -108,6 +116,9 @@ pub struct Cluster {
     /// Index of the device that they come by; 0 while it is gone, and to
     /// leave it as it is.
     pub device: u32,
+    /// Where this machine has the address; told, and not set, and not told by
+    /// older modules.
+    pub local: Option<ClusterLocal>,
     /// The multicast MAC address that the nodes share; role shared only.
     pub mac: Option<[u8; 6]>,
     /// From which numbers the slot of a packet is computed.
@@ -138,6 +149,7 @@ impl Cluster {
             name,
             role: ClusterRole::Shared,
             device: 0,
+            local: None,
             mac: None,
             hash: ClusterHash::Sum5,
             key: None,
@@ -149,6 +161,17 @@ impl Cluster {
             table: Vec::new(),
             counters: ClusterCounters::default(),
         }
+    }
+
+    /// Whether this machine lacks the address where its role needs it: a director on
+    /// the device, a node anywhere, a standby nowhere. None if it is not known.
+    pub fn lacks_address(&self) -> Option<bool> {
+        let local = self.local?;
+        Some(match self.role {
+            ClusterRole::Director => local != ClusterLocal::Device,
+            ClusterRole::Shared | ClusterRole::Directed => local == ClusterLocal::Absent,
+            ClusterRole::Standby | ClusterRole::Unknown(_) => false,
+        })
     }
 }
 
@@ -167,8 +190,37 @@ mod tests {
             "CLUSTER_HASH",
             ClusterHash::ALL.iter().map(|one| one.name()),
         );
+        check(
+            "CLUSTER_LOCAL",
+            ClusterLocal::ALL.iter().map(|one| one.name()),
+        );
         check("CLUSTER_WAY", ClusterWay::ALL.iter().map(|one| one.name()));
         check("NODE_STATE", NodeState::ALL.iter().map(|one| one.name()));
+    }
+
+    #[test]
+    fn each_role_needs_the_address_where_it_serves() {
+        use ClusterLocal::{Absent, Device, Elsewhere};
+        use ClusterRole::{Directed, Director, Shared, Standby};
+        for (role, lacking) in [
+            (Shared, &[Absent][..]),
+            (Directed, &[Absent]),
+            (Director, &[Absent, Elsewhere]),
+            (Standby, &[]),
+        ] {
+            let mut cluster = Cluster::new(ClusterName {
+                address: [198, 51, 100, 7].into(),
+                protocol: 0,
+                port: 0,
+            });
+            cluster.role = role;
+            assert_eq!(cluster.lacks_address(), None, "{role}");
+            for local in [Absent, Device, Elsewhere] {
+                cluster.local = Some(local);
+                let expected = Some(lacking.contains(&local));
+                assert_eq!(cluster.lacks_address(), expected, "{role} {local}");
+            }
+        }
     }
 
     #[test]

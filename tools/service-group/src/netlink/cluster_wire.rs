@@ -4,7 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::cluster::{
-    Cluster, ClusterHash, ClusterKey, ClusterName, ClusterNode, ClusterRole, ClusterWay, NodeState,
+    Cluster, ClusterHash, ClusterKey, ClusterLocal, ClusterName, ClusterNode, ClusterRole,
+    ClusterWay, NodeState,
 };
 use super::numbers::{cluster, node};
 use super::{wire, ClusterCounters, Error};
@@ -28,6 +29,17 @@ pub(super) fn name(name: &ClusterName) -> Vec<u8> {
         wire::attribute(cluster::PORT, &name.port.to_be_bytes()),
     ];
     attributes.concat()
+}
+
+/// For which generation a change is made; nothing for any.
+pub(super) fn generation(generation: Option<u64>) -> Vec<u8> {
+    let number = generation.map(u64::to_ne_bytes);
+    number.map_or_else(Vec::new, |it| wire::attribute(cluster::GENERATION, &it))
+}
+
+/// A name, and a role.
+pub(super) fn name_and_role(of: &ClusterName, role: ClusterRole) -> Vec<u8> {
+    [name(of), word(cluster::ROLE, role.number())].concat()
 }
 
 /// All that is set of a cluster IP; what is only told is left out.
@@ -105,6 +117,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Cluster, Error> {
         cluster::PORT => record.name.port = u16::from_be_bytes(array(value)),
         cluster::ROLE => record.role = ClusterRole::from_number(wire::word(value)),
         cluster::DEVICE => record.device = wire::word(value),
+        cluster::LOCAL => record.local = Some(ClusterLocal::from_number(wire::word(value))),
         cluster::MAC => record.mac = Some(array(value)),
         cluster::HASH => record.hash = ClusterHash::from_number(wire::word(value)),
         cluster::KEY => record.key = Some(ClusterKey(array(value))),
@@ -233,6 +246,10 @@ mod tests {
         bytes.extend(wire::attribute(NESTED | 15, &counters));
         bytes.extend(wire::attribute(99, &[1]));
         let cluster = read(&bytes).expect("it is well formed");
+        assert_eq!(cluster.local, None);
+        bytes.extend(word(20, 2));
+        let cluster = read(&bytes).expect("it is well formed");
+        assert_eq!(cluster.local, Some(ClusterLocal::Elsewhere));
         let [node] = cluster.nodes[..] else {
             panic!("{cluster:?}");
         };

@@ -2,7 +2,9 @@
 //! Reading and setting cluster IPs.
 
 use super::numbers::{cluster, command};
-use super::{attributes, cluster_wire, wire, Cluster, ClusterName, Connection, Error, VERSION};
+use super::{
+    attributes, cluster_wire, wire, Cluster, ClusterName, ClusterRole, Connection, Error, VERSION,
+};
 
 impl Connection {
     /// Every cluster IP, without its table.
@@ -47,30 +49,51 @@ impl Connection {
         }
     }
 
-    /// Has this machine serve a cluster IP, or changes how it does; all at once.
+    /// Has this machine serve a cluster IP, or changes how it does; all at once, and only if no cluster
+    /// IP has changed since the generation, if one is given (see [`Stats`](super::Stats)).
     ///
     /// The caller needs `CAP_NET_ADMIN` in the network namespace.
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] with `EPERM` without that capability, and any other
-    /// [`Error`].
-    pub fn set_cluster(&mut self, cluster: &Cluster) -> Result<(), Error> {
-        let all = cluster_wire::all(cluster);
+    /// [`Error::Refused`] with `EPERM` without that capability, `EAGAIN` for another generation, and
+    /// any other [`Error`].
+    pub fn set_cluster(&mut self, cluster: &Cluster, generation: Option<u64>) -> Result<(), Error> {
+        let mut all = cluster_wire::all(cluster);
+        all.extend(cluster_wire::generation(generation));
         let request = wire::request(command::CLUSTER_SET, VERSION, &all);
         self.channel.ask(self.family, &request).map(|_| ())
     }
 
-    /// Serves a cluster IP no more.
+    /// Makes the director of a cluster IP its standby, or the standby the director.
+    ///
+    /// The caller needs `CAP_NET_ADMIN` in the network namespace.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `EPERM` without that capability, `ENOENT` when there is no such cluster
+    /// IP or this machine is neither, `EOPNOTSUPP` when the module cannot, and any other [`Error`].
+    pub fn set_cluster_role(&mut self, name: &ClusterName, role: ClusterRole) -> Result<(), Error> {
+        let both = cluster_wire::name_and_role(name, role);
+        let request = wire::request(command::CLUSTER_ROLE_SET, VERSION, &both);
+        self.channel.ask(self.family, &request).map(|_| ())
+    }
+
+    /// Serves a cluster IP no more; with a generation, as [`Connection::set_cluster`].
     ///
     /// The caller needs `CAP_NET_ADMIN` in the network namespace.
     ///
     /// # Errors
     ///
     /// [`Error::Refused`] with `EPERM` without that capability, `ENOENT` when
-    /// there is no such cluster IP, and any other [`Error`].
-    pub fn delete_cluster(&mut self, name: &ClusterName) -> Result<(), Error> {
-        let name = cluster_wire::name(name);
+    /// there is no such cluster IP, `EAGAIN` for another generation, and any other [`Error`].
+    pub fn delete_cluster(
+        &mut self,
+        name: &ClusterName,
+        generation: Option<u64>,
+    ) -> Result<(), Error> {
+        let mut name = cluster_wire::name(name);
+        name.extend(cluster_wire::generation(generation));
         let request = wire::request(command::CLUSTER_DEL, VERSION, &name);
         self.channel.ask(self.family, &request).map(|_| ())
     }

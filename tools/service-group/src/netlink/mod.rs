@@ -35,8 +35,8 @@ mod wire;
 
 pub use channel::{Channel, Message};
 pub use cluster::{
-    Cluster, ClusterHash, ClusterKey, ClusterName, ClusterNode, ClusterRole, ClusterWay, NodeState,
-    MAX_CLUSTERS,
+    Cluster, ClusterHash, ClusterKey, ClusterLocal, ClusterName, ClusterNode, ClusterRole,
+    ClusterWay, NodeState, MAX_CLUSTERS,
 };
 pub use counters::{ClusterCounters, Counter, Counters};
 pub use decision::{Decision, Outcome, Reason};

@@ -23,6 +23,7 @@ pub(super) mod command {
     pub const CLUSTER_DEL: u8 = 17;
     pub const CLUSTER_CHANGE_NTF: u8 = 18;
     pub const CLUSTER_DEL_NTF: u8 = 19;
+    pub const CLUSTER_ROLE_SET: u8 = 20;
 }
 
 /// The attributes of a group.
@@ -65,6 +66,7 @@ pub(super) mod stats {
     pub const REFUSED_LIMIT: u16 = 3;
     pub const REFUSED_PERMISSION: u16 = 4;
     pub const REFUSED_OTHER: u16 = 5;
+    pub const CLUSTER_GENERATION: u16 = 7;
 }
 
 /// The attributes of what became of a connection.
@@ -113,6 +115,8 @@ pub(super) mod cluster {
     pub const COUNTERS: u16 = 15;
     pub const SPILL: u16 = 17;
     pub const BRIEF: u16 = 18;
+    pub const GENERATION: u16 = 19;
+    pub const LOCAL: u16 = 20;
 }
 
 /// The number that an enum of the header gives to this name, which is told
@@ -164,6 +168,7 @@ mod tests {
             ("CLUSTER_DEL", command::CLUSTER_DEL),
             ("CLUSTER_CHANGE_NTF", command::CLUSTER_CHANGE_NTF),
             ("CLUSTER_DEL_NTF", command::CLUSTER_DEL_NTF),
+            ("CLUSTER_ROLE_SET", command::CLUSTER_ROLE_SET),
         ] {
             assert_eq!(
                 of_header(&format!("CMD_{name}")),
@@ -206,6 +211,7 @@ mod tests {
             ("STATS_REFUSED_LIMIT", stats::REFUSED_LIMIT),
             ("STATS_REFUSED_PERMISSION", stats::REFUSED_PERMISSION),
             ("STATS_REFUSED_OTHER", stats::REFUSED_OTHER),
+            ("STATS_CLUSTER_GENERATION", stats::CLUSTER_GENERATION),
             ("DECISION_FAMILY", decision::FAMILY),
             ("DECISION_LOCAL_ADDRESS", decision::LOCAL_ADDRESS),
             ("DECISION_LOCAL_PORT", decision::LOCAL_PORT),
@@ -231,6 +237,7 @@ mod tests {
             ("CLUSTER_PORT", cluster::PORT),
             ("CLUSTER_ROLE", cluster::ROLE),
             ("CLUSTER_DEVICE", cluster::DEVICE),
+            ("CLUSTER_LOCAL", cluster::LOCAL),
             ("CLUSTER_MAC", cluster::MAC),
             ("CLUSTER_HASH", cluster::HASH),
             ("CLUSTER_KEY", cluster::KEY),
@@ -242,6 +249,7 @@ mod tests {
             ("CLUSTER_COUNTERS", cluster::COUNTERS),
             ("CLUSTER_SPILL", cluster::SPILL),
             ("CLUSTER_BRIEF", cluster::BRIEF),
+            ("CLUSTER_GENERATION", cluster::GENERATION),
         ] {
             assert_eq!(of_header(&format!("A_{name}")), Some(number), "{name}");
         }

@@ -104,6 +104,8 @@ pub struct Stats {
     pub refused_permission: u64,
     /// Requests refused for any other reason.
     pub refused_other: u64,
+    /// Number of the last change of a cluster IP, unless the module tells none.
+    pub cluster_generation: Option<u64>,
 }
 
 /// Something that happened to a group or a cluster IP.

@@ -136,6 +136,7 @@ pub(super) fn stats(bytes: &[u8]) -> Result<Stats, Error> {
         stats::REFUSED_LIMIT => record.refused_limit = wide(value),
         stats::REFUSED_PERMISSION => record.refused_permission = wide(value),
         stats::REFUSED_OTHER => record.refused_other = wide(value),
+        stats::CLUSTER_GENERATION => record.cluster_generation = Some(wide(value)),
         _ => {}
     })?;
     Ok(record)

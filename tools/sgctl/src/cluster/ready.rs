@@ -7,24 +7,29 @@
 
 use std::net::IpAddr;
 
-use service_group::netlink::{Cluster, ClusterRole, Connection};
+use service_group::netlink::{Cluster, ClusterLocal, ClusterRole, Connection};
 
 use super::apply::facts::Facts;
 use super::apply::machine::refusal;
 use super::apply::route::Route;
+use super::apply::target::whole;
 use super::file::describe;
 use crate::cli::ReadyArgs;
 use crate::{output, Failure};
 
 /// Runs the subcommand.
 pub fn run(args: &ReadyArgs) -> Result<(), Failure> {
-    // The address first: a role that keepalived sets meanwhile is seen.
-    let addresses = Route::open()?.addresses()?;
-    let facts = Facts {
-        clusters: Connection::open()?.clusters_in_brief().map_err(refusal)?,
-        addresses,
+    let mut kernel = Connection::open()?;
+    let mut facts = Facts {
+        clusters: kernel.clusters_in_brief().map_err(refusal)?,
         ..Facts::default()
     };
+    // An older module does not tell where the machine has the address.
+    if facts.clusters.iter().any(|cluster| cluster.local.is_none()) {
+        facts.addresses = Route::open()?.addresses()?;
+        // Once more: a role that keepalived has set meanwhile is seen.
+        facts.clusters = kernel.clusters_in_brief().map_err(refusal)?;
+    }
     let lines: Result<Vec<String>, Failure> = args
         .addresses
         .iter()
@@ -48,9 +53,13 @@ fn role(facts: &Facts, address: IpAddr) -> Result<String, Failure> {
         )));
     }
     // Neighbours ask for the address, and nobody answers.
+    let has = |cluster: &Cluster| match cluster.local {
+        Some(local) => local == ClusterLocal::Device,
+        None => facts.has(cluster.device, address),
+    };
     let idle = served
         .iter()
-        .find(|cluster| cluster.role == ClusterRole::Standby && facts.has(cluster.device, address));
+        .find(|cluster| cluster.role == ClusterRole::Standby && has(cluster));
     if let Some(idle) = idle {
         return Err(Failure::new(format!(
             "{} is the standby's, but the device has the address: run \"sgctl cluster role \
@@ -62,6 +71,15 @@ fn role(facts: &Facts, address: IpAddr) -> Result<String, Failure> {
         return Err(Failure::new(format!(
             "the device of {} is gone: make it anew, with the name that it had",
             describe(&lost.name)
+        )));
+    }
+    let lacks = |cluster: &&&Cluster| cluster.lacks_address() == Some(true);
+    if let Some(lacking) = served.iter().find(lacks) {
+        return Err(Failure::new(format!(
+            "this machine directs {}, but the device does not have the address: give it back, \
+             with \"ip address add {address}/{} dev\" and the device's name",
+            describe(&lacking.name),
+            whole(address)
         )));
     }
     let lines = served
@@ -115,6 +133,30 @@ mod tests {
             facts.clusters[0].device = 0;
             let told = role(&facts, address(7)).map_err(|failure| failure.to_string());
             assert!(told.is_err_and(|why| why.contains("is gone")));
+        }
+    }
+
+    #[test]
+    fn a_newer_module_is_believed() {
+        use ClusterLocal::{Absent, Device, Elsewhere};
+        use ClusterRole::{Director, Standby};
+        for (which, local, told) in [
+            (Director, Device, None),
+            (Director, Elsewhere, Some("ip address add 198.51.100.7/32")),
+            (Director, Absent, Some("ip address add 198.51.100.7/32")),
+            (Standby, Device, Some("role director")),
+            (Standby, Elsewhere, None),
+            (Standby, Absent, None),
+        ] {
+            // What was read of the addresses is of no matter.
+            for device in [None, Some(DEVICE)] {
+                let mut facts = facts(&[(80, which)], device);
+                facts.clusters[0].local = Some(local);
+                let failure = role(&facts, address(7)).err();
+                let failure = failure.map(|failure| failure.to_string());
+                let is_told = |told| failure.as_ref().is_some_and(|why| why.contains(told));
+                assert!(told.map_or(failure.is_none(), is_told), "{failure:?}");
+            }
         }
     }
 

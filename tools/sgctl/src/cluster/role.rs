@@ -4,15 +4,25 @@
 //! Nothing else of a cluster IP changes. Who is to direct is decided elsewhere, by
 //! keepalived.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::thread;
+use std::time::Duration;
 
+use rustix::io::Errno;
 use serde::Serialize;
-use service_group::netlink::{Cluster, ClusterRole, Connection};
+use service_group::netlink::{Cluster, ClusterName, ClusterRole, Connection, Error};
 
-use super::apply::machine::{clusters, refusal};
+use super::apply::machine::refusal;
+use super::apply::route::Route;
 use super::file::describe;
 use crate::cli::{RoleArg, RoleArgs};
 use crate::{output, Failure};
+
+/// How often, and how long after another, cluster IPs are looked for that were away for a moment:
+/// where `apply` has to go back, it sets some up anew.
+const LOOKS: u32 = 20;
+const BETWEEN: Duration = Duration::from_millis(50);
 
 /// Runs the subcommand.
 pub fn run(args: &RoleArgs) -> Result<(), Failure> {
@@ -21,15 +31,27 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
         RoleArg::Director => ClusterRole::Director,
         RoleArg::Standby => ClusterRole::Standby,
     };
-    let changes = changes(&clusters(&mut kernel)?, role, &args.addresses)?;
-    for cluster in &changes {
-        kernel.set_cluster(cluster).map_err(|error| {
-            let name = describe(&cluster.name);
-            Failure::new(format!("{name} has its role still: {}", refusal(error)))
-        })?;
+    let mut told = Told::default();
+    let first = first(&mut kernel, &args.addresses)?;
+    let all: Vec<&Cluster> = first.iter().collect();
+    tell(&mut kernel, &all, role, &mut told)?;
+    for _ in 0..LOOKS {
+        // What "apply" has brought meanwhile has another role, perhaps.
+        let served = brief(&mut kernel)?;
+        let new = directed(&served, &args.addresses).filter(|one| !told.all.contains(&one.name));
+        let new: Vec<&Cluster> = new.collect();
+        tell(&mut kernel, &new, role, &mut told)?;
+        match (new.is_empty(), told.gone.is_empty()) {
+            (true, true) => break,
+            (true, false) => thread::sleep(BETWEEN),
+            (false, _) => {}
+        }
     }
-    let changed = changes.iter().map(|cluster| Changed {
-        address: describe(&cluster.name),
+    if role == ClusterRole::Standby {
+        leave(&mut kernel, &told)?;
+    }
+    let changed = told.changed.iter().map(|name| Changed {
+        address: describe(name),
         role: role.name(),
     });
     let changed: Vec<Changed> = changed.collect();
@@ -37,6 +59,99 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
         true => output::json(&changed),
         false => output::text(&sentences(&changed, role)),
     }
+}
+
+/// The cluster IPs that have the role now.
+#[derive(Debug, Default)]
+struct Told {
+    all: BTreeSet<ClusterName>,
+    /// Those that had another one before.
+    changed: BTreeSet<ClusterName>,
+    /// Those that were gone when they were to be told.
+    gone: BTreeSet<ClusterName>,
+}
+
+fn brief(kernel: &mut Connection) -> Result<Vec<Cluster>, Failure> {
+    let mut all = kernel.clusters_in_brief().map_err(refusal)?;
+    all.sort_by_key(|cluster| cluster.name);
+    Ok(all)
+}
+
+/// Those that are to have the role, if there are some of each address.
+fn first(kernel: &mut Connection, addresses: &[IpAddr]) -> Result<Vec<Cluster>, Failure> {
+    let mut looks = 0;
+    loop {
+        match wanted(&brief(kernel)?, addresses) {
+            Err(_) if looks < LOOKS => thread::sleep(BETWEEN),
+            found => return found,
+        }
+        looks += 1;
+    }
+}
+
+/// Gives cluster IPs the role, also where they have it: an "apply" that has read before is to know
+/// that this was decided since.
+fn tell(
+    kernel: &mut Connection,
+    clusters: &[&Cluster],
+    role: ClusterRole,
+    told: &mut Told,
+) -> Result<(), Failure> {
+    for cluster in clusters {
+        let is_told = switch(kernel, cluster, role).map_err(|error| {
+            let name = describe(&cluster.name);
+            Failure::new(format!("{name} has its role still: {}", refusal(error)))
+        })?;
+        if !is_told {
+            told.gone.insert(cluster.name);
+            continue;
+        }
+        told.gone.remove(&cluster.name);
+        told.all.insert(cluster.name);
+        if cluster.role != role {
+            told.changed.insert(cluster.name);
+        }
+    }
+    Ok(())
+}
+
+/// Gives a cluster IP the role; whether it is there still.
+fn switch(kernel: &mut Connection, cluster: &Cluster, role: ClusterRole) -> Result<bool, Error> {
+    let refused = match kernel.set_cluster_role(&cluster.name, role) {
+        Err(Error::Refused(number)) => Errno::from_raw_os_error(number),
+        answer => return answer.map(|()| true),
+    };
+    match refused {
+        Errno::NOENT => Ok(false),
+        Errno::OPNOTSUPP if cluster.role == role => Ok(true),
+        // An older module takes it as a whole only.
+        Errno::OPNOTSUPP => match kernel.cluster(&cluster.name)? {
+            None => Ok(false),
+            Some(whole) => {
+                // The device stays, whether it goes or comes in the meantime.
+                let device = 0;
+                let whole = Cluster {
+                    role,
+                    device,
+                    ..whole
+                };
+                kernel.set_cluster(&whole, None).map(|()| true)
+            }
+        },
+        refused => Err(Error::Refused(refused.raw_os_error())),
+    }
+}
+
+/// Takes away what "apply" has left on devices as long as this machine was the only director.
+fn leave(kernel: &mut Connection, told: &Told) -> Result<(), Failure> {
+    let mut route = Route::open()?;
+    for cluster in brief(kernel)? {
+        let stands_by = cluster.role == ClusterRole::Standby && told.all.contains(&cluster.name);
+        if stands_by && cluster.device != 0 {
+            route.remove(cluster.device, cluster.name.address)?;
+        }
+    }
+    Ok(())
 }
 
 /// A cluster IP that has another role now, as `--json` tells it.
@@ -57,40 +172,33 @@ fn sentences(changed: &[Changed], role: ClusterRole) -> String {
     }
 }
 
-/// The cluster IPs that are to have the other role, as they are to be.
-fn changes(
-    served: &[Cluster],
-    role: ClusterRole,
-    addresses: &[IpAddr],
-) -> Result<Vec<Cluster>, Failure> {
-    let switches =
-        |cluster: &&Cluster| matches!(cluster.role, ClusterRole::Director | ClusterRole::Standby);
-    let directed: Vec<&Cluster> = served.iter().filter(switches).collect();
-    let is_there = |address: &IpAddr| directed.iter().any(|one| one.name.address == *address);
+/// Those that this machine directs or stands by for, all or of these addresses.
+fn directed<'a>(
+    served: &'a [Cluster],
+    addresses: &'a [IpAddr],
+) -> impl Iterator<Item = &'a Cluster> {
+    let directs = |role| [ClusterRole::Director, ClusterRole::Standby].contains(&role);
+    let all = served.iter().filter(move |one| directs(one.role));
+    all.filter(|one| addresses.is_empty() || addresses.contains(&one.name.address))
+}
+
+/// The same, if there are some of each address.
+fn wanted(served: &[Cluster], addresses: &[IpAddr]) -> Result<Vec<Cluster>, Failure> {
+    let wanted: Vec<Cluster> = directed(served, addresses).cloned().collect();
+    let is_there = |address: &&IpAddr| wanted.iter().any(|one| one.name.address == **address);
     if let Some(address) = addresses.iter().find(|address| !is_there(address)) {
         return Err(Failure::new(format!(
             "this machine is no director of {address}: apply the file that says so first, with \
              \"sgctl cluster apply\""
         )));
     }
-    if directed.is_empty() {
+    if wanted.is_empty() {
         return Err(Failure::new(
             "this machine is the director of nothing: apply the file that says so first, with \
              \"sgctl cluster apply\"",
         ));
     }
-    let wanted =
-        |cluster: &&Cluster| addresses.is_empty() || addresses.contains(&cluster.name.address);
-    let others = directed.into_iter().filter(wanted);
-    let others = others.filter(|cluster| cluster.role != role);
-    Ok(others
-        .map(|cluster| Cluster {
-            role,
-            // It stays, whether it goes or comes in the meantime.
-            device: 0,
-            ..cluster.clone()
-        })
-        .collect())
+    Ok(wanted)
 }
 
 #[cfg(test)]
@@ -119,23 +227,21 @@ mod tests {
             cluster(2, Standby),
             cluster(3, Shared),
         ];
-        let of = |role, addresses: &[u8]| {
+        let of = |addresses: &[u8]| {
             let addresses = addresses
                 .iter()
                 .map(|last| IpAddr::from([198, 51, 100, *last]));
-            changes(&served, role, &addresses.collect::<Vec<_>>())
+            let addresses: Vec<IpAddr> = addresses.collect();
+            wanted(&served, &addresses)
         };
-        assert_eq!(of(Director, &[]), Ok(vec![cluster(2, Director)]));
-        assert_eq!(of(Standby, &[]), Ok(vec![cluster(1, Standby)]));
-        assert_eq!(of(Standby, &[2]), Ok(vec![]));
-        assert_eq!(of(Director, &[1, 2]), Ok(vec![cluster(2, Director)]));
+        assert_eq!(of(&[]), Ok(served[..2].to_vec()));
+        assert_eq!(of(&[2]), Ok(served[1..2].to_vec()));
+        assert_eq!(of(&[1, 2]), Ok(served[..2].to_vec()));
         for missing in [3, 4] {
-            let failure = of(Director, &[1, missing])
-                .expect_err("it is none")
-                .to_string();
+            let failure = of(&[1, missing]).expect_err("it is none").to_string();
             assert!(failure.contains("sgctl cluster apply"), "{failure}");
         }
-        assert!(changes(&served[2..], Director, &[]).is_err());
+        assert!(wanted(&served[2..], &[]).is_err());
         let changed = [Changed {
             address: "198.51.100.2".to_owned(),
             role: Director.name(),

@@ -11,7 +11,7 @@ use super::apply::machine::clusters;
 use super::apply::route::Route;
 use super::file::{describe, store, Config};
 use super::sources;
-use super::view::{name, ClusterView};
+use super::view::{lacks_address, name, ClusterView};
 use crate::cli::ClusterShowArgs;
 use crate::{output, Failure};
 
@@ -74,7 +74,10 @@ fn title(cluster: &Cluster, device: &str) -> String {
     let name = describe(&cluster.name);
     let slots = output::count(cluster.table.len(), "slot");
     let spill = if cluster.spill { ", spill" } else { "" };
-    format!("{name}: {role} on {device}, {hash}, {slots}, epoch {epoch}, settle {settle}s{spill}")
+    let lacks = lacks_address(cluster);
+    format!(
+        "{name}: {role} on {device}, {hash}, {slots}, epoch {epoch}, settle {settle}s{spill}{lacks}"
+    )
 }
 
 fn table(cluster: &Cluster, config: Option<&Config>) -> String {
@@ -126,7 +129,7 @@ mod tests {
     use super::super::apply::facts::Link;
     use super::super::file::{read, samples};
     use super::*;
-    use service_group::netlink::{ClusterCounters, ClusterName, ClusterNode};
+    use service_group::netlink::{ClusterCounters, ClusterLocal, ClusterName, ClusterNode};
 
     #[test]
     fn a_cluster_is_shown_with_its_nodes_and_counters() {
@@ -173,6 +176,10 @@ mod tests {
  owned 7, second chance in 1
 ";
         assert_eq!(describe_all(&facts, config.as_ref()), expected);
+        facts.clusters[0].local = Some(ClusterLocal::Absent);
+        assert!(describe_all(&facts, None).contains("settle 60s, its address is missing\n"));
+        facts.clusters[0].local = Some(ClusterLocal::Elsewhere);
+        assert!(!describe_all(&facts, None).contains("missing"));
         facts.clusters[0].counters = ClusterCounters::default();
         assert!(describe_all(&facts, None).ends_with(" no packets yet\n"));
         facts.clusters.clear();

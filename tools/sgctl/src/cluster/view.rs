@@ -3,7 +3,7 @@
 //! and a test holds it.
 
 use serde::{Serialize, Serializer};
-use service_group::netlink::{Cluster, ClusterCounters, ClusterNode};
+use service_group::netlink::{Cluster, ClusterCounters, ClusterLocal, ClusterNode};
 
 use super::file::{values, Config};
 
@@ -28,6 +28,8 @@ pub struct ClusterView {
     role: &'static str,
     /// None while it is gone.
     device: Option<String>,
+    /// None if the module does not tell.
+    local: Option<&'static str>,
     mac: Option<String>,
     hash: &'static str,
     /// Not of an event, which comes without the table.
@@ -66,6 +68,7 @@ impl ClusterView {
             port: cluster.name.port,
             role: cluster.role.name(),
             device: (cluster.device != 0).then_some(device),
+            local: cluster.local.map(ClusterLocal::name),
             mac: cluster.mac.map(values::mac_text),
             hash: cluster.hash.name(),
             slots: (!cluster.table.is_empty()).then_some(cluster.table.len()),
@@ -92,6 +95,14 @@ impl NodeView {
             slots: node.slots,
             forwarded: node.forwarded,
         }
+    }
+}
+
+/// What is told of a machine behind what it does, if it lacks the address.
+pub fn lacks_address(cluster: &Cluster) -> &'static str {
+    match cluster.lacks_address() {
+        Some(true) => ", its address is missing",
+        _ => "",
     }
 }
 
@@ -138,14 +149,19 @@ mod tests {
         let mut json = to_value(view).expect("it is JSON");
         let gone = Cluster {
             device: 0,
+            local: Some(ClusterLocal::Absent),
             ..cluster
         };
         let gone = ClusterView::new(&gone, "gone".to_owned(), None);
-        assert_eq!(to_value(gone).expect("it is JSON")["device"], json!(null));
+        let gone = to_value(gone).expect("it is JSON");
+        assert_eq!(
+            (&gone["device"], &gone["local"]),
+            (&json!(null), &json!("absent"))
+        );
         let counters = json["counters"].take();
         let expected = json!({
             "address": "198.51.100.7", "protocol": 6, "port": 80, "role": "director",
-            "device": "eth0", "mac": null, "hash": "keyed", "slots": 2, "epoch": 3, "settle": 60,
+            "device": "eth0", "local": null, "mac": null, "hash": "keyed", "slots": 2, "epoch": 3, "settle": 60,
             "spill": false,
             "node": null, "table": [4, 4], "counters": null, "nodes": [{
                 "id": 4, "name": "a", "state": "up", "weight": 1, "address": "192.0.2.1",

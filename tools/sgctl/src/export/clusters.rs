@@ -51,15 +51,22 @@ const NODE_GAUGES: [Gauge<ClusterNode>; 3] = [
     ),
 ];
 
+/// What older modules do not tell.
+const LOCAL_GAUGES: [Gauge<Cluster>; 1] = [(
+    "cluster_address",
+    "Whether this machine has the address where its role needs it: 1, or 0 while it is missing",
+    |cluster| u32::from(cluster.lacks_address() != Some(true)),
+)];
+
 /// Tells of these cluster IPs.
 pub fn encode(encoder: &mut DescriptorEncoder, clusters: &[Cluster]) -> fmt::Result {
-    let all: Vec<_> = clusters
-        .iter()
-        .map(|of| Labelled {
-            labels: labels(of),
-            of,
-        })
-        .collect();
+    let labelled = |of| Labelled {
+        labels: labels(of),
+        of,
+    };
+    let all: Vec<_> = clusters.iter().map(labelled).collect();
+    let knows = |cluster: &&Cluster| cluster.local.is_some();
+    let known: Vec<_> = clusters.iter().filter(knows).map(labelled).collect();
     let nodes = clusters.iter().flat_map(|cluster| {
         let of_node = |of| Labelled {
             labels: node_labels(cluster, of),
@@ -69,6 +76,7 @@ pub fn encode(encoder: &mut DescriptorEncoder, clusters: &[Cluster]) -> fmt::Res
     });
     let nodes: Vec<_> = nodes.collect();
     gauges(encoder, &CLUSTER_GAUGES, &all)?;
+    gauges(encoder, &LOCAL_GAUGES, &known)?;
     let names = ClusterCounters::default().list();
     counters(encoder, "cluster", &all, names, |it| it.counters.list())?;
     gauges(encoder, &NODE_GAUGES, &nodes)?;
@@ -97,9 +105,9 @@ fn node_labels(cluster: &Cluster, node: &ClusterNode) -> Labels<4> {
 
 #[cfg(test)]
 pub mod tests {
-    use super::super::metrics::tests::{lines, names};
+    use super::super::metrics::tests::{lines, lines_with, names};
     use super::*;
-    use service_group::netlink::{ClusterName, ClusterRole, NodeState};
+    use service_group::netlink::{ClusterLocal, ClusterName, ClusterRole, NodeState};
 
     /// One with some of everything.
     pub fn cluster() -> Cluster {
@@ -110,6 +118,7 @@ pub mod tests {
         };
         Cluster {
             role: ClusterRole::Standby,
+            local: Some(ClusterLocal::Absent),
             epoch: 9,
             nodes: vec![ClusterNode {
                 id: 4,
@@ -135,6 +144,7 @@ pub mod tests {
             format!("service_group_cluster_epoch{{{labels}}} 9"),
             format!("service_group_cluster_nodes{{{labels}}} 1"),
             format!("service_group_cluster_device{{{labels}}} 0"),
+            format!("service_group_cluster_address{{{labels}}} 1"),
             format!("service_group_cluster_owned_total{{{labels}}} 41"),
             format!("service_group_cluster_node_state{{{labels},node=\"4\"}} 1"),
             format!("service_group_cluster_node_slots{{{labels},node=\"4\"}} 84"),
@@ -142,6 +152,22 @@ pub mod tests {
         ] {
             assert!(lines.contains(&line), "{line} is not in {lines:#?}");
         }
+    }
+
+    #[test]
+    fn an_older_module_does_not_tell_of_addresses() {
+        let told = |local| {
+            let mut cluster = cluster();
+            (cluster.role, cluster.local) = (ClusterRole::Director, local);
+            lines_with(vec![cluster]).into_iter().find_map(|line| {
+                line.strip_prefix("service_group_cluster_address{")?
+                    .chars()
+                    .last()
+            })
+        };
+        assert_eq!(told(None), None);
+        assert_eq!(told(Some(ClusterLocal::Elsewhere)), Some('0'));
+        assert_eq!(told(Some(ClusterLocal::Device)), Some('1'));
     }
 
     #[test]

@@ -326,7 +326,16 @@ pub mod tests {
     }
 
     pub fn lines() -> Vec<String> {
-        let page = page(figures(1024)).expect("it can be written");
+        lines_with(vec![clusters::tests::cluster()])
+    }
+
+    /// With these cluster IPs.
+    pub fn lines_with(clusters: Vec<Cluster>) -> Vec<String> {
+        let figures = Figures {
+            clusters,
+            ..figures(1024)
+        };
+        let page = page(figures).expect("it can be written");
         page.lines().map(str::to_owned).collect()
     }
 

@@ -11,8 +11,9 @@ use crate::cluster::file::values;
 
 const SHOW_JSON: &str = "\
 With --json it prints an array of {\"address\", \"protocol\" and \"port\" (0: any),
-\"role\", \"device\" (null while it is gone), \"mac\" (or null), \"hash\", \"slots\",
-\"epoch\", \"settle\", \"spill\", \"node\"
+\"role\", \"device\" (null while it is gone), \"local\" (where this machine has the
+address: \"device\", \"elsewhere\" or \"absent\"; null if the module does not tell),
+\"mac\" (or null), \"hash\", \"slots\", \"epoch\", \"settle\", \"spill\", \"node\"
 (the id of this machine, or null), \"nodes\": [{\"id\", \"name\" (or null),
 \"state\", \"weight\", \"address\", \"way\", \"slots\", \"forwarded\"}], \"table\" (the id
 of each slot's owner, or 0),
@@ -45,8 +46,9 @@ pub struct ClusterShowArgs {
 
 const READY_NOTES: &str = "\
 It fails if the module is not loaded, if this machine is neither the director nor
-the standby of an address, and if it is the standby of one that its device has:
-nobody would answer who asks for it. keepalived has another machine direct then.";
+the standby of an address, if its device is gone, if it is the standby of one that
+its device has, as nobody would answer who asks for it, and if it is the director of
+one that its device does not have. keepalived has another machine direct then.";
 
 /// Arguments of `cluster ready`.
 #[derive(Args, Debug)]

@@ -91,7 +91,7 @@ counters and who had its slots before, and is told to be.
 
 With --json it prints {\"machine\", \"dry_run\", \"clusters\": [{\"address\", \"action\"
 (\"added\", \"changed\" or \"removed\"), \"changes\", \"moves\": [{\"from\", \"to\",
-\"slots\"}]}], \"device_changes\"}.";
+\"slots\"}]}], \"device_changes\", \"left\" (addresses that others have set)}.";
 
 /// Arguments of `cluster apply`.
 #[derive(Args, Debug)]

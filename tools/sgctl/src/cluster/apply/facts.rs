@@ -28,7 +28,7 @@ pub struct Local {
     pub prefix: u8,
 }
 
-/// What is known of this machine.
+/// What is known of this machine, and what was done to it in this run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// The cluster IPs that it serves, with their tables.
@@ -37,6 +37,14 @@ pub struct Facts {
     pub links: Vec<Link>,
     /// Its addresses.
     pub addresses: Vec<Local>,
+    /// Those of them that this program has set.
+    pub ours: Vec<Local>,
+    /// What the cluster IPs are of, unless the module does not tell it.
+    pub generation: Option<u64>,
+    /// Those that this run has brought, with the role that it gave them.
+    pub brought: Vec<(ClusterName, ClusterRole)>,
+    /// Addresses that this run has taken from a device, by its index.
+    pub taken: Vec<(u32, IpAddr)>,
 }
 
 impl Facts {
@@ -70,12 +78,19 @@ impl Facts {
 
     /// What one of several directors is: what the kernel says, or else what
     /// keepalived has made it by giving it the address.
+    ///
+    /// As long as this run does not serve it, keepalived cannot tell the kernel: what the kernel has
+    /// from this run counts for nothing.
     pub fn present_role(&self, name: &ClusterName, index: u32) -> Option<ClusterRole> {
         let served = self.cluster(name).map(|cluster| cluster.role);
-        let one_of = [ClusterRole::Director, ClusterRole::Standby];
-        let active = self
-            .has(index, name.address)
-            .then_some(ClusterRole::Director);
-        served.filter(|role| one_of.contains(role)).or(active)
+        let told = |role: &ClusterRole| {
+            [ClusterRole::Director, ClusterRole::Standby].contains(role)
+                && !self.brought.contains(&(*name, *role))
+        };
+        let key = (index, name.address);
+        let ours = self.ours.iter().any(|own| (own.index, own.address) == key);
+        let active = self.has(index, name.address) && !ours;
+        let active = active.then_some(ClusterRole::Director);
+        served.filter(told).or(active)
     }
 }

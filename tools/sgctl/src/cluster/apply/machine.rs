@@ -4,11 +4,11 @@
 use std::net::IpAddr;
 
 use rustix::io::Errno;
-use service_group::netlink::{Cluster, Connection, Error};
+use service_group::netlink::{Cluster, ClusterName, ClusterRole, Connection, Error};
 
 use super::facts::Facts;
+use super::passes::{Refusal, System};
 use super::route::Route;
-use super::steps::System;
 use crate::cluster::file::describe;
 use crate::Failure;
 
@@ -27,13 +27,9 @@ impl Machine {
         })
     }
 
-    /// How it is.
-    pub fn facts(&mut self) -> Result<Facts, Failure> {
-        Ok(Facts {
-            clusters: clusters(&mut self.kernel)?,
-            links: self.route.links()?,
-            addresses: self.route.addresses()?,
-        })
+    fn generation(&mut self) -> Result<Option<u64>, Failure> {
+        let stats = self.kernel.stats().map_err(refusal)?;
+        Ok(stats.cluster_generation)
     }
 }
 
@@ -44,11 +40,14 @@ pub fn clusters(kernel: &mut Connection) -> Result<Vec<Cluster>, Failure> {
         // One that is gone meanwhile is passed over.
         found.extend(kernel.cluster(&cluster.name).map_err(refusal)?);
     }
-    found.sort_by_key(|cluster| cluster.name);
-    for cluster in &mut found {
-        cluster.nodes.sort_by_key(|node| node.id);
-    }
-    Ok(found)
+    found.sort_by_key(|cluster: &Cluster| cluster.name);
+    Ok(found.into_iter().map(in_order).collect())
+}
+
+/// The same with its nodes in the order of their ids.
+fn in_order(mut cluster: Cluster) -> Cluster {
+    cluster.nodes.sort_by_key(|node| node.id);
+    cluster
 }
 
 /// Why the kernel did not do it.
@@ -75,29 +74,72 @@ fn told(what: &str, error: Error) -> Failure {
     Failure::new(format!("{what}: {}", refusal(error)))
 }
 
+/// The same of a change that is made for a generation.
+fn refused(what: &str, cluster: &Cluster, error: Error) -> Refusal {
+    match error {
+        Error::Refused(number) if Errno::from_raw_os_error(number) == Errno::AGAIN => {
+            Refusal::Changed
+        }
+        error => told(
+            &format!("{} was not {what}", describe(&cluster.name)),
+            error,
+        )
+        .into(),
+    }
+}
+
 impl System for Machine {
-    fn add_address(&mut self, index: u32, address: IpAddr) -> Result<(), Failure> {
+    fn facts(&mut self) -> Result<Facts, Failure> {
+        // First, so that what changes meanwhile is seen when it is to be changed.
+        let generation = self.generation()?;
+        let clusters = clusters(&mut self.kernel)?;
+        let links = self.route.links()?;
+        let all = self.route.all()?;
+        let ours = all.iter().filter(|(_, is_ours)| *is_ours);
+        Ok(Facts {
+            clusters,
+            links,
+            ours: ours.map(|(local, _)| *local).collect(),
+            addresses: all.iter().map(|(local, _)| *local).collect(),
+            generation,
+            ..Facts::default()
+        })
+    }
+
+    fn cluster(&mut self, name: &ClusterName) -> Result<(Option<u64>, Option<Cluster>), Failure> {
+        let generation = self.generation()?;
+        let cluster = self.kernel.cluster(name).map_err(refusal)?;
+        Ok((generation, cluster.map(in_order)))
+    }
+
+    fn stands_by(&mut self, index: u32, address: IpAddr) -> Result<bool, Failure> {
+        let all = self.kernel.clusters_in_brief().map_err(refusal)?;
+        let mut there = all
+            .iter()
+            .filter(|it| (it.device, it.name.address) == (index, address));
+        Ok(there.any(|it| it.role == ClusterRole::Standby))
+    }
+
+    fn add_address(&mut self, index: u32, address: IpAddr) -> Result<bool, Failure> {
         let added = self.route.add(index, address);
         added.map_err(|error| told(&format!("{address} was not added"), error))
     }
 
-    fn remove_address(&mut self, index: u32, address: IpAddr) -> Result<(), Failure> {
+    fn remove_address(&mut self, index: u32, address: IpAddr) -> Result<bool, Failure> {
         let removed = self.route.remove(index, address);
         removed.map_err(|error| told(&format!("{address} was not removed"), error))
     }
 
-    fn serve(&mut self, cluster: &Cluster) -> Result<(), Failure> {
-        let what = format!("{} was not set up", describe(&cluster.name));
+    fn serve(&mut self, cluster: &Cluster, generation: Option<u64>) -> Result<(), Refusal> {
         self.kernel
-            .set_cluster(cluster)
-            .map_err(|error| told(&what, error))
+            .set_cluster(cluster, generation)
+            .map_err(|error| refused("set up", cluster, error))
     }
 
-    fn forget(&mut self, cluster: &Cluster) -> Result<(), Failure> {
-        let what = format!("{} was not removed", describe(&cluster.name));
+    fn forget(&mut self, cluster: &Cluster, generation: Option<u64>) -> Result<(), Refusal> {
         self.kernel
-            .delete_cluster(&cluster.name)
-            .map_err(|error| told(&what, error))
+            .delete_cluster(&cluster.name, generation)
+            .map_err(|error| refused("removed", cluster, error))
     }
 }
 

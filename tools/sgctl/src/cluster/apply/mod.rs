@@ -2,14 +2,17 @@
 //! `sgctl cluster apply`: has this machine do what the file says, all or nothing.
 //!
 //! [`target`] says what that is, [`facts`] how the machine is, [`steps`] how it gets
-//! there and back; [`machine`] does it, with [`route`], and [`report`] tells it.
+//! there, with [`addresses`]; [`passes`] goes there and back, whatever others change
+//! meanwhile; [`machine`] does it, with [`route`], and [`report`] tells it.
 
+mod addresses;
 pub mod facts;
 pub mod machine;
+mod passes;
 mod report;
 pub mod route;
 mod steps;
-mod target;
+pub mod target;
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -18,7 +21,9 @@ use super::file::{store, Config};
 use super::plan::fitting;
 use crate::cli::ClusterApplyArgs;
 use crate::{output, Failure};
+use facts::{Facts, Local};
 use machine::Machine;
+use passes::{Plan, System as _};
 
 pub use report::Report;
 use steps::Step;
@@ -50,22 +55,60 @@ pub fn run(args: &ClusterApplyArgs) -> Result<(), Failure> {
     prepared.carry_out(|| Ok(())).map(|_| ())
 }
 
-/// What is to be done on this machine, and not done yet.
-pub struct Prepared {
-    machine: Machine,
-    steps: Vec<Step>,
+/// A file, as one machine has it.
+struct Planner<'a> {
+    own: String,
+    config: &'a Config,
     dry_run: bool,
+}
+
+impl Planner<'_> {
+    fn planned(&self, facts: &Facts) -> Result<(Vec<Step>, Report), Failure> {
+        let targets = target::targets(self.config, &self.own, facts, SystemTime::now())?;
+        let steps = steps::steps(&targets, facts)?;
+        let strangers = addresses::strangers(&targets, facts);
+        let report = self.report(&steps, &strangers, facts);
+        Ok((steps, report))
+    }
+
+    fn report(&self, steps: &[Step], strangers: &[Local], facts: &Facts) -> Report {
+        let both = (steps, strangers);
+        Report::new(&self.own, self.config, facts, both, self.dry_run)
+    }
+}
+
+impl Plan for Planner<'_> {
+    fn steps(&self, facts: &Facts) -> Result<Vec<Step>, Failure> {
+        self.planned(facts).map(|(steps, _)| steps)
+    }
+
+    fn anew(&self, steps: &[Step], facts: &Facts) {
+        let told = self.report(steps, &[], facts).sentences();
+        eprint!("sgctl: others have changed this machine meanwhile; so:\n{told}");
+    }
+}
+
+/// What is to be done on this machine, and not done yet.
+pub struct Prepared<'a> {
+    machine: Machine,
+    planner: Planner<'a>,
+    facts: Facts,
+    steps: Vec<Step>,
     /// What it changes.
     pub report: Report,
 }
 
 /// Checks everything, and prepares what a file describes.
-pub fn prepare(path: &Path, config: &Config, how: How<'_>) -> Result<Prepared, Failure> {
+pub fn prepare<'a>(path: &Path, config: &'a Config, how: How<'_>) -> Result<Prepared<'a>, Failure> {
     for address in &config.addresses {
         fitting(path, config, address)?;
     }
     store::warn_if_open(path, config);
-    let own = own_name(config, how.node)?;
+    let planner = Planner {
+        own: own_name(config, how.node)?,
+        config,
+        dry_run: how.dry_run,
+    };
     let mut machine = Machine::open().map_err(|failure| match how.dry_run {
         true => Failure::new(format!(
             "{failure}; or check the file alone with \"sgctl cluster check\""
@@ -73,24 +116,25 @@ pub fn prepare(path: &Path, config: &Config, how: How<'_>) -> Result<Prepared, F
         false => failure,
     })?;
     let facts = machine.facts()?;
-    let targets = target::targets(config, &own, &facts, SystemTime::now())?;
-    let steps = steps::steps(&targets, &facts)?;
+    let (steps, report) = planner.planned(&facts)?;
     Ok(Prepared {
         machine,
-        dry_run: how.dry_run,
-        report: Report::new(&own, config, &facts, &steps, how.dry_run),
+        planner,
+        facts,
         steps,
+        report,
     })
 }
 
-impl Prepared {
+impl Prepared<'_> {
     /// Does it, and what is to follow; or neither. In a dry run that is nothing.
     pub fn carry_out(
         mut self,
         then: impl FnOnce() -> Result<(), Failure>,
     ) -> Result<Report, Failure> {
-        if !self.dry_run {
-            steps::carry_out(&self.steps, &mut self.machine, then)?;
+        if !self.planner.dry_run {
+            let first = (self.facts, self.steps);
+            passes::carry_out(&self.planner, first, &mut self.machine, then)?;
         }
         Ok(self.report)
     }

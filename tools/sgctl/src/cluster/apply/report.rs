@@ -5,7 +5,7 @@ use serde::Serialize;
 use service_group::netlink::{Cluster, ClusterNode};
 use service_group_logic::logic::cluster::slots::{NodeId, Slot};
 
-use super::facts::Facts;
+use super::facts::{Facts, Local};
 use super::steps::Step;
 use crate::cluster::file::{describe, values, Config};
 use crate::cluster::moves::{moves, Move};
@@ -19,6 +19,8 @@ pub struct Report {
     clusters: Vec<ClusterReport>,
     /// Changes of addresses of devices, in words.
     device_changes: Vec<String>,
+    /// Addresses of devices that stay, as others have set them.
+    left: Vec<String>,
 }
 
 /// A cluster IP that is served in another way.
@@ -34,8 +36,18 @@ struct ClusterReport {
 }
 
 impl Report {
-    /// What these steps change.
-    pub fn new(own: &str, config: &Config, facts: &Facts, steps: &[Step], dry_run: bool) -> Self {
+    /// What these steps change, and which addresses nobody needs and others have set.
+    pub fn new(
+        own: &str,
+        config: &Config,
+        facts: &Facts,
+        (steps, strangers): (&[Step], &[Local]),
+        dry_run: bool,
+    ) -> Self {
+        let left = strangers.iter().map(|it| {
+            let device = facts.link_name(it.index);
+            format!("{}/{} on {device}", it.address, it.prefix)
+        });
         let clusters = steps.iter().filter_map(|step| cluster(step, config, facts));
         let others = steps.iter().filter_map(|step| device_change(step, facts));
         Self {
@@ -43,6 +55,7 @@ impl Report {
             dry_run,
             clusters: clusters.collect(),
             device_changes: others.collect(),
+            left: left.collect(),
         }
     }
 
@@ -60,11 +73,15 @@ impl Report {
         for change in &self.device_changes {
             text += &format!("{change}\n");
         }
-        match (text.is_empty(), self.dry_run) {
+        let mut text = match (text.is_empty(), self.dry_run) {
             (true, _) => format!("{} does what the file says already\n", self.machine),
             (false, true) => text + "nothing was changed\n",
             (false, false) => text,
+        };
+        for left in &self.left {
+            text += &format!("{left} stays, which others have set: remove it if nobody needs it\n");
         }
+        text
     }
 }
 

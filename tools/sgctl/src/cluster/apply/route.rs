@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use netlink_packet_core::{Emitable, NlasIterator, Parseable};
+use netlink_packet_core::{DefaultNla, Emitable, NlasIterator, Parseable};
 use netlink_packet_route::address::{
     AddressAttribute, AddressHeaderFlags, AddressMessage, AddressMessageBuffer, CacheInfo,
 };
@@ -21,8 +21,14 @@ const RTM_NEWADDR: u16 = 20;
 const RTM_DELADDR: u16 = 21;
 const RTM_GETADDR: u16 = 22;
 const IFLA_IFNAME: u16 = 3;
+const IFA_PROTO: u16 = 11;
+/// Who has set an address (`IFA_PROTO`): this program. The kernel keeps it since Linux 5.18, and takes
+/// no notice of it; others have numbers of their own.
+const OURS: u8 = 0x53;
 /// Length of `struct ifinfomsg`.
 const LINK_HEADER: usize = 16;
+/// Length of `struct ifaddrmsg`.
+const ADDRESS_HEADER: usize = 8;
 
 /// A way to the devices of the network namespace.
 pub struct Route(Channel);
@@ -42,38 +48,52 @@ impl Route {
 
     /// Their addresses.
     pub fn addresses(&mut self) -> Result<Vec<Local>, Error> {
+        let all = self.all()?.into_iter();
+        Ok(all.map(|(local, _)| local).collect())
+    }
+
+    /// Their addresses, each with whether this program has set it.
+    pub fn all(&mut self) -> Result<Vec<(Local, bool)>, Error> {
         let mut request = vec![0; AddressMessage::default().buffer_len()];
         AddressMessage::default().emit(&mut request);
         let messages = self.0.dump(RTM_GETADDR, &request)?;
         let addresses = messages
             .iter()
-            .filter_map(|message| local(&message.payload));
+            .filter_map(|message| Some((local(&message.payload)?, is_ours(&message.payload))));
         Ok(addresses.collect())
     }
 
-    /// Gives a device an address, if it has it not.
-    pub fn add(&mut self, index: u32, address: IpAddr) -> Result<(), Error> {
-        self.change(RTM_NEWADDR, index, address, Errno::EXIST)
+    /// Gives a device an address, if it has it not; whether that was so.
+    pub fn add(&mut self, index: u32, address: IpAddr) -> Result<bool, Error> {
+        self.change(RTM_NEWADDR, change(index, address, true), Errno::EXIST)
     }
 
-    /// Takes an address from a device, if it has it.
-    pub fn remove(&mut self, index: u32, address: IpAddr) -> Result<(), Error> {
-        self.change(RTM_DELADDR, index, address, Errno::ADDRNOTAVAIL)
+    /// Takes an address from a device, if it has it from this program; whether that was so.
+    pub fn remove(&mut self, index: u32, address: IpAddr) -> Result<bool, Error> {
+        let is_it = |(own, is_ours): &(Local, bool)| {
+            *is_ours && (own.index, own.address) == (index, address)
+        };
+        if !self.all()?.iter().any(is_it) {
+            return Ok(false);
+        }
+        let message = change(index, address, false);
+        self.change(RTM_DELADDR, message, Errno::ADDRNOTAVAIL)
     }
 
-    /// Changes an address; `nothing` is what the kernel says if that is done already.
-    fn change(
-        &mut self,
-        kind: u16,
-        index: u32,
-        address: IpAddr,
-        nothing: Errno,
-    ) -> Result<(), Error> {
-        match self.0.ask(kind, &change(index, address)) {
-            Err(Error::Refused(number)) if Errno::from_raw_os_error(number) == nothing => Ok(()),
-            answer => answer.map(|_| ()),
+    /// Changes an address; `nothing` is what the kernel says if there is nothing to be done.
+    fn change(&mut self, kind: u16, message: Vec<u8>, nothing: Errno) -> Result<bool, Error> {
+        match self.0.ask(kind, &message) {
+            Err(Error::Refused(number)) if Errno::from_raw_os_error(number) == nothing => Ok(false),
+            answer => answer.map(|_| true),
         }
     }
+}
+
+/// Whether this program has set an address.
+fn is_ours(payload: &[u8]) -> bool {
+    let attributes = NlasIterator::new(payload.get(ADDRESS_HEADER..).unwrap_or_default());
+    let mut attributes = attributes.filter_map(Result::ok);
+    attributes.any(|it| it.kind() == IFA_PROTO && it.value() == [OURS])
 }
 
 fn link(payload: &[u8]) -> Option<Link> {
@@ -112,7 +132,7 @@ fn local(payload: &[u8]) -> Option<Local> {
 }
 
 /// The message that adds an address to a device, or removes it.
-fn change(index: u32, address: IpAddr) -> Vec<u8> {
+fn change(index: u32, address: IpAddr, is_ours: bool) -> Vec<u8> {
     let mut message = AddressMessage::default();
     message.header.family = match address {
         IpAddr::V4(_) => AddressFamily::Inet,
@@ -132,6 +152,10 @@ fn change(index: u32, address: IpAddr) -> Vec<u8> {
         message
             .attributes
             .push(AddressAttribute::CacheInfo(lifetime));
+    }
+    if is_ours {
+        let mark = DefaultNla::new(IFA_PROTO, vec![OURS]);
+        message.attributes.push(AddressAttribute::Other(mark));
     }
     let mut bytes = vec![0; message.buffer_len()];
     message.emit(&mut bytes);
@@ -153,11 +177,16 @@ mod tests {
             expected.extend([198, 51, 100, 7]);
         }
         let address = [198, 51, 100, 7].into();
-        let bytes = change(7, address);
+        let bytes = change(7, address, false);
         assert_eq!(bytes, expected);
+        assert!(!is_ours(&bytes) && !is_ours(&bytes[..4]));
+        let ours = change(7, address, true);
+        assert_eq!(ours[..bytes.len()], bytes);
+        assert_eq!(ours[bytes.len() + 4..], [OURS, 0, 0, 0]);
+        assert!(is_ours(&ours));
         let read = local(&bytes).expect("it is one");
         assert_eq!((read.index, read.address, read.prefix), (7, address, 32));
-        let v6 = change(1, "2001:db8::7".parse().expect("it is one"));
+        let v6 = change(1, "2001:db8::7".parse().expect("it is one"), false);
         assert_eq!((&v6[..3], v6.len()), (&[10, 128, 2][..], 8 + 3 * 20));
         assert_eq!(v6[48..56], [20, 0, 6, 0, 0, 0, 0, 0]);
         assert_eq!(v6[56..60], [255; 4]);
@@ -220,14 +249,20 @@ mod tests {
                     prefix,
                 })
             };
-            for _ in 0..2 {
-                route.add(1, address).expect("it can be added");
+            for is_first in [true, false] {
+                assert_eq!(route.add(1, address).ok(), Some(is_first));
                 assert!(is_there(&mut route));
             }
-            for _ in 0..2 {
-                route.remove(1, address).expect("it can be removed");
+            for is_first in [true, false] {
+                assert_eq!(route.remove(1, address).ok(), Some(is_first));
                 assert!(!is_there(&mut route));
             }
+            // What somebody else has set is neither taken over nor removed.
+            let other = change(1, address, false);
+            route.0.ask(RTM_NEWADDR, &other).expect("it can be added");
+            assert_eq!(route.add(1, address).ok(), Some(false));
+            assert_eq!(route.remove(1, address).ok(), Some(false));
+            assert!(is_there(&mut route));
         }
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What is to be done, one step after the other, and how each is undone.
+//! What is to be done, one step after the other.
 //!
 //! A machine that has a cluster IP must not tell its neighbours so, or they would
 //! send to it alone; while the module serves the address, it sees to that. So
@@ -12,10 +12,11 @@
 
 use std::net::IpAddr;
 
-use service_group::netlink::{Cluster, ClusterName, MAX_CLUSTERS};
+use service_group::netlink::{Cluster, MAX_CLUSTERS};
 
-use super::facts::{Facts, LOOPBACK};
-use super::target::{whole, Place, Target};
+use super::addresses::{additions, removals};
+use super::facts::Facts;
+use super::target::Target;
 use crate::cluster::file::describe;
 use crate::Failure;
 
@@ -47,18 +48,6 @@ pub enum Step {
     Forget(Box<Cluster>),
 }
 
-/// What carries steps out.
-pub trait System {
-    /// Gives a device an address.
-    fn add_address(&mut self, index: u32, address: IpAddr) -> Result<(), Failure>;
-    /// Takes it away.
-    fn remove_address(&mut self, index: u32, address: IpAddr) -> Result<(), Failure>;
-    /// Serves a cluster IP like this.
-    fn serve(&mut self, cluster: &Cluster) -> Result<(), Failure>;
-    /// Serves it no more.
-    fn forget(&mut self, cluster: &Cluster) -> Result<(), Failure>;
-}
-
 /// The steps to these targets.
 pub fn steps(targets: &[Target], facts: &Facts) -> Result<Vec<Step>, Failure> {
     let gone: Vec<&Cluster> = facts
@@ -70,7 +59,7 @@ pub fn steps(targets: &[Target], facts: &Facts) -> Result<Vec<Step>, Failure> {
         let mut all = targets.iter();
         all.any(|target| target.cluster.name.address == gone)
     };
-    let (mut steps, mut last): (Vec<Step>, Vec<Step>) = removals(targets, &gone, facts)
+    let (mut steps, mut last): (Vec<Step>, Vec<Step>) = removals(targets, facts)
         .into_iter()
         .partition(|step| matches!(step, Step::RemoveAddress { address, .. } if stays(*address)));
     let forgets = gone.into_iter().cloned().map(Box::new);
@@ -114,9 +103,10 @@ fn serve(old: Option<&Cluster>, new: &Cluster) -> Step {
 }
 
 /// Whether nothing is to be changed; what is only told is not compared.
-fn is_same(old: &Cluster, new: &Cluster) -> bool {
+pub fn is_same(old: &Cluster, new: &Cluster) -> bool {
     let mut old = Cluster {
         counters: new.counters,
+        local: new.local,
         ..old.clone()
     };
     for node in &mut old.nodes {
@@ -157,151 +147,6 @@ fn check_epoch(old: &Cluster, new: &Cluster) -> Result<(), Failure> {
     Ok(())
 }
 
-fn removals(targets: &[Target], gone: &[&Cluster], facts: &Facts) -> Vec<Step> {
-    let wanted = |index: u32, address: IpAddr| {
-        targets.iter().any(|target| {
-            target.cluster.name.address == address
-                && match target.place {
-                    Place::Loopback => index == LOOPBACK,
-                    Place::Device => index == target.cluster.device,
-                    // What keepalived gives to the device stays.
-                    Place::Nowhere => index == target.cluster.device,
-                }
-        })
-    };
-    let known = gone.iter().map(|old| old.name.address);
-    let known: Vec<IpAddr> = known
-        .chain(targets.iter().map(|target| target.cluster.name.address))
-        .collect();
-    let devices: Vec<u32> = gone
-        .iter()
-        .map(|old| old.device)
-        .chain([LOOPBACK])
-        .collect();
-    let own = facts.addresses.iter();
-    own.filter(|own| known.contains(&own.address) && own.prefix == whole(own.address))
-        .filter(|own| devices.contains(&own.index) && !wanted(own.index, own.address))
-        .map(|own| Step::RemoveAddress {
-            index: own.index,
-            address: own.address,
-        })
-        .collect()
-}
-
-fn additions(targets: &[Target], facts: &Facts) -> Vec<Step> {
-    let mut steps = Vec::new();
-    for target in targets {
-        let address = target.cluster.name.address;
-        let index = match target.place {
-            Place::Loopback => LOOPBACK,
-            Place::Device => target.cluster.device,
-            Place::Nowhere => continue,
-        };
-        let step = Step::AddAddress { index, address };
-        if !facts.has(index, address) && !steps.contains(&step) {
-            steps.push(step);
-        }
-    }
-    steps
-}
-
-/// Does all steps and what is to follow them, or nothing: if one fails, those that
-/// were done are undone.
-pub fn carry_out(
-    steps: &[Step],
-    system: &mut impl System,
-    then: impl FnOnce() -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let mut done = Vec::new();
-    let mut outcome = Ok(());
-    for step in steps {
-        outcome = step.act(system);
-        if outcome.is_err() {
-            break;
-        }
-        done.push(step);
-    }
-    let Err(failure) = outcome.and_then(|()| then()) else {
-        return Ok(());
-    };
-    Err(Failure::new(format!("{failure}; {}", undo(&done, system))))
-}
-
-/// Undoes what was done, and says how things are now.
-fn undo(done: &[&Step], system: &mut impl System) -> String {
-    let (mut left, mut renewed) = (Vec::new(), Vec::new());
-    for step in done.iter().rev() {
-        match step.undo(system) {
-            Ok(Undone::Wholly) => {}
-            Ok(Undone::Anew(name)) => renewed.push(name),
-            Err(failure) => left.push(failure.to_string()),
-        }
-        // What was not served before had nothing to lose.
-        if let Step::Serve { old: None, new } = step {
-            renewed.retain(|name| *name != new.name);
-        }
-    }
-    let mut told = match &left[..] {
-        [] if renewed.is_empty() => "nothing has changed".to_owned(),
-        [] => "all is served as it was".to_owned(),
-        left => format!(
-            "and what was done could not be undone ({}): correct the reason and apply again",
-            left.join("; ")
-        ),
-    };
-    if !renewed.is_empty() {
-        let names: Vec<String> = renewed.iter().rev().map(describe).collect();
-        told += &format!(
-            ", but what the kernel alone knew is lost, counters and who had slots before, of {}",
-            names.join(", ")
-        );
-    }
-    told
-}
-
-/// How a step was undone.
-enum Undone {
-    /// Everything is as it was.
-    Wholly,
-    /// This is served as it was, but as if it had not been before.
-    Anew(ClusterName),
-}
-
-impl Step {
-    fn act(&self, system: &mut impl System) -> Result<(), Failure> {
-        match self {
-            Self::AddAddress { index, address } => system.add_address(*index, *address),
-            Self::RemoveAddress { index, address } => system.remove_address(*index, *address),
-            Self::Serve { new, .. } => system.serve(new),
-            Self::Forget(old) => system.forget(old),
-        }
-    }
-
-    fn undo(&self, system: &mut impl System) -> Result<Undone, Failure> {
-        match self {
-            Self::AddAddress { index, address } => system.remove_address(*index, *address)?,
-            Self::RemoveAddress { index, address } => system.add_address(*index, *address)?,
-            Self::Serve { old: None, new } => system.forget(new)?,
-            Self::Serve {
-                old: Some(old),
-                new,
-            } => {
-                // The kernel takes no lower epoch: it has to begin anew.
-                if system.serve(old).is_err() {
-                    system.forget(new)?;
-                    system.serve(old)?;
-                    return Ok(Undone::Anew(old.name));
-                }
-            }
-            Self::Forget(old) => {
-                system.serve(old)?;
-                return Ok(Undone::Anew(old.name));
-            }
-        }
-        Ok(Undone::Wholly)
-    }
-}
-
 #[cfg(test)]
 #[path = "steps_tests.rs"]
-mod tests;
+pub mod tests;

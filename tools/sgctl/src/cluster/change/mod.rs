@@ -145,7 +145,7 @@ fn change_or_begin(
 }
 
 /// What is to be done on this machine, unless the file alone is changed.
-fn prepared(args: &ChangeArgs, config: &Config) -> Result<Option<Prepared>, Failure> {
+fn prepared<'a>(args: &ChangeArgs, config: &'a Config) -> Result<Option<Prepared<'a>>, Failure> {
     let path = &args.file;
     if args.no_apply {
         store::warn_if_open(path, config);
