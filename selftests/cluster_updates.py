@@ -43,9 +43,8 @@ def generation(ynl):
 
 def everything(ynl):
     """All that is served, and the generation."""
-    told = [ynl.do("cluster-get", {name: one[name] for name in name_of(4)})
-            for one in ynl.dump("cluster-get", {})]
-    return told, generation(ynl)
+    names = [{name: one[name] for name in name_of(4)} for one in ynl.dump("cluster-get", {})]
+    return [ynl.do("cluster-get", name) for name in names], generation(ynl)
 
 
 def generations():
@@ -155,8 +154,8 @@ def roles_that_are_refused():
     before = everything(ynl)
     for wrong in ("shared", "directed"):
         refused(errno.EINVAL, ynl.do, "cluster-role-set", {**name, "role": wrong})
-    extack = refused(errno.EINVAL, ynl.do, "cluster-role-set", name)
-    equal("role", extack.get("miss-type"), "missing attribute")
+    missing = refused(errno.EINVAL, ynl.do, "cluster-role-set", name).get("miss-type")
+    equal("role", missing, "missing attribute")
     refused(errno.ERANGE, ynl.do, "cluster-role-set", {**name, "role": 4})
     for more in ({"epoch": 9}, {"port": 80}):
         refused(errno.EINVAL, ynl.do, "cluster-role-set", {**role, **more})
@@ -266,8 +265,7 @@ def holders():
 
 def decide(directs):
     """As keepalived does: the address, then the role."""
-    has = "eth0" in holders()
-    if directs != has:
+    if directs != ("eth0" in holders()):
         ip_commands(f"addr {'add' if directs else 'del'} {ADDRESS}/32 dev eth0")
     return sgctl("role", "director" if directs else "standby", ADDRESS, status=None)
 
