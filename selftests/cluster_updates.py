@@ -3,14 +3,12 @@
 """Several change cluster IPs at once, and nothing is lost: generations, the role alone, and the tool's
 apply while keepalived decides who directs; addresses that are left behind, or are somebody else's."""
 
-import ctypes
 import errno
 import itertools
 import json
 import os
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -25,14 +23,10 @@ from family import NlError, another, next_event, open_family, refused  # noqa: E
 from machines import ip_commands  # noqa: E402
 from service_group import (PATIENCE, checkout, enter_namespace, equal, expect,  # noqa: E402
                            run_tests, wait_until)
+from traced import Traced  # noqa: E402
 
 SGCTL = os.environ.get("SG_BIN", f"{checkout()}/build/bin") + "/sgctl"
 ADDRESS = "198.51.100.7"
-LIBC = ctypes.CDLL(None, use_errno=True)
-PTRACE_TRACEME, PTRACE_SYSCALL, PTRACE_SETOPTIONS, PTRACE_GET_SYSCALL_INFO = 0, 24, 0x4200, 0x420e
-PTRACE_O_TRACESYSGOOD, PTRACE_O_EXITKILL = 1, 1 << 20
-SYSCALL_STOP = signal.SIGTRAP | 0x80
-SYSCALL_ENTRY, SENDTO = 1, 44
 
 
 def one_machine(version=4, **changes):
@@ -49,9 +43,8 @@ def generation(ynl):
 
 def everything(ynl):
     """All that is served, and the generation."""
-    told = [ynl.do("cluster-get", {name: one[name] for name in name_of(4)})
-            for one in ynl.dump("cluster-get", {})]
-    return told, generation(ynl)
+    names = [{name: one[name] for name in name_of(4)} for one in ynl.dump("cluster-get", {})]
+    return [ynl.do("cluster-get", name) for name in names], generation(ynl)
 
 
 def generations():
@@ -70,8 +63,7 @@ def generations():
     ynl.dump("cluster-get", {})
     equal(5, generation(ynl), "generation after refusals")
     enter_namespace()
-    there = another(ynl)
-    equal(0, generation(there), "generation of another namespace")
+    equal(0, generation(another(ynl)), "generation of another namespace")
 
 
 def made_for_another(version):
@@ -162,11 +154,11 @@ def roles_that_are_refused():
     before = everything(ynl)
     for wrong in ("shared", "directed"):
         refused(errno.EINVAL, ynl.do, "cluster-role-set", {**name, "role": wrong})
-    extack = refused(errno.EINVAL, ynl.do, "cluster-role-set", name)
-    equal("role", extack.get("miss-type"), "missing attribute")
+    missing = refused(errno.EINVAL, ynl.do, "cluster-role-set", name).get("miss-type")
+    equal("role", missing, "missing attribute")
     refused(errno.ERANGE, ynl.do, "cluster-role-set", {**name, "role": 4})
-    refused(errno.EINVAL, ynl.do, "cluster-role-set", {**role, "epoch": 9})
-    refused(errno.EINVAL, ynl.do, "cluster-role-set", {**role, "port": 80})
+    for more in ({"epoch": 9}, {"port": 80}):
+        refused(errno.EINVAL, ynl.do, "cluster-role-set", {**role, **more})
     refused(errno.ENOENT, ynl.do, "cluster-role-set", {**role, "protocol": 6})
     equal(before, everything(ynl), "what is served")
     for other in ({"role": "directed"}, {"role": "shared", "mac": bytes.fromhex("0300c0ffee01")}):
@@ -185,7 +177,6 @@ def no_role_is_lost():
     """One changes all but the role, for the generation that it has read; another one the role."""
     whole, ynl = one_machine()
     ynl.do("cluster-set", whole)
-    rounds = 150
     child = os.fork()
     if child == 0:
         ynl = another(ynl)
@@ -199,7 +190,7 @@ def no_role_is_lost():
                 if error.error != errno.EAGAIN:
                     os._exit(1)
     seen = set()
-    for number in range(rounds):
+    for number in range(150):
         role = ("director", "standby")[number % 2]
         ynl.do("cluster-role-set", {**name_of(4), "role": role})
         told = [ynl.do("cluster-get", name_of(4)) for _ in range(3)]
@@ -209,51 +200,6 @@ def no_role_is_lost():
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     expect(len(seen) > 9, f"the other one changed something: {len(seen)}")
-
-
-class Traced:
-    """The tool, which stops before it sends to the kernel."""
-
-    def __init__(self, *words):
-        # pylint: disable=subprocess-popen-preexec-fn,consider-using-with
-        self.process = subprocess.Popen(
-            [SGCTL, "cluster", *words], preexec_fn=lambda: LIBC.ptrace(PTRACE_TRACEME, 0, 0, 0),
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        self.signal, self.status = 0, None
-        os.waitpid(self.process.pid, 0)
-        self.ptrace(PTRACE_SETOPTIONS, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL)
-
-    def ptrace(self, request, first, second):
-        """Of this process."""
-        arguments = [ctypes.c_void_p(first),
-                     second if isinstance(second, ctypes.Array) else ctypes.c_void_p(second)]
-        if LIBC.ptrace(request, self.process.pid, *arguments) < 0:
-            raise OSError(ctypes.get_errno(), "ptrace")
-
-    def sends(self):
-        """Goes on; whether it is about to send, or has ended."""
-        while True:
-            self.ptrace(PTRACE_SYSCALL, 0, self.signal)
-            _, status = os.waitpid(self.process.pid, 0)
-            if not os.WIFSTOPPED(status):
-                self.status = os.waitstatus_to_exitcode(status)
-                return False
-            self.signal = os.WSTOPSIG(status)
-            if self.signal != SYSCALL_STOP:
-                continue
-            self.signal = 0
-            info = ctypes.create_string_buffer(88)
-            self.ptrace(PTRACE_GET_SYSCALL_INFO, len(info), info)
-            if info.raw[0] == SYSCALL_ENTRY and struct.unpack_from("=Q", info.raw, 24)[0] == SENDTO:
-                return True
-
-    def end(self):
-        """Goes on to its end; what it has said."""
-        while self.status is None:
-            self.sends()
-        self.process.returncode = self.status
-        with self.process.stdout as said:
-            return said.read()
 
 
 class File:
@@ -290,7 +236,7 @@ class File:
 
     def traced(self):
         """The same, which stops here and there."""
-        return Traced("apply", self.path, "--node", "lb1")
+        return Traced([SGCTL, "cluster", "apply", self.path, "--node", "lb1"])
 
 
 def sgctl(*words, status=0):
@@ -314,14 +260,12 @@ def holders():
     """The devices that have the address."""
     told = subprocess.run(["ip", "-4", "-o", "addr", "show"], check=True, capture_output=True,
                           text=True).stdout
-    lines = [line.split() for line in told.splitlines()]
-    return [line[1] for line in lines if line[3] == f"{ADDRESS}/32"]
+    return [line.split()[1] for line in told.splitlines() if f" {ADDRESS}/32 " in line]
 
 
 def decide(directs):
     """As keepalived does: the address, then the role."""
-    has = "eth0" in holders()
-    if directs != has:
+    if directs != ("eth0" in holders()):
         ip_commands(f"addr {'add' if directs else 'del'} {ADDRESS}/32 dev eth0")
     return sgctl("role", "director" if directs else "standby", ADDRESS, status=None)
 
@@ -363,8 +307,7 @@ def a_role_while_it_comes():
     for directs in (True, False):
         for moment in itertools.count(1):
             if shown():
-                ynl.do("cluster-del", {**name_of(4),
-                                       "address": socket.inet_aton(ADDRESS)})
+                ynl.do("cluster-del", {**name_of(4), "address": socket.inet_aton(ADDRESS)})
             has = "eth0" in holders()
             if has == directs:
                 ip_commands(f"addr {'del' if has else 'add'} {ADDRESS}/32 dev eth0")
@@ -437,7 +380,8 @@ def addresses_of_others():
     # It comes between the look and the step, and what follows fails: it stays.
     ip_commands(f"addr del {ADDRESS}/32 dev eth0", f"addr del {ADDRESS}/32 dev lo")
     file.write(("lb1",))
-    traced = Traced("set", ADDRESS, "--settle", "9", "--file", file.path, "--node", "lb1")
+    traced = Traced([SGCTL, "cluster", "set", ADDRESS, "--settle", "9", "--file", file.path,
+                     "--node", "lb1"])
     while not shown():
         expect(traced.sends(), "it is served")
     ip_commands(f"addr add {ADDRESS}/32 dev eth0")

@@ -284,5 +284,8 @@ fn decided(
 }
 
 #[cfg(test)]
+#[path = "passes_model.rs"]
+mod model;
+#[cfg(test)]
 #[path = "passes_tests.rs"]
 mod tests;

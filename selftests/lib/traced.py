@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Programs that are stopped at a moment that is told, for something else to happen then."""
+
+import ctypes
+import os
+import signal
+import struct
+import subprocess
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+PTRACE_TRACEME, PTRACE_SYSCALL, PTRACE_SETOPTIONS, PTRACE_GET_SYSCALL_INFO = 0, 24, 0x4200, 0x420e
+PTRACE_O_TRACESYSGOOD, PTRACE_O_EXITKILL = 1, 1 << 20
+SYSCALL_STOP = signal.SIGTRAP | 0x80
+SYSCALL_ENTRY, SENDTO = 1, 44
+
+
+class Traced:
+    """A program, which stops before it sends to the kernel."""
+
+    def __init__(self, command):
+        # pylint: disable=subprocess-popen-preexec-fn,consider-using-with
+        self.process = subprocess.Popen(
+            command, preexec_fn=lambda: LIBC.ptrace(PTRACE_TRACEME, 0, 0, 0),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.signal, self.status = 0, None
+        os.waitpid(self.process.pid, 0)
+        self.ptrace(PTRACE_SETOPTIONS, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL)
+
+    def ptrace(self, request, first, second):
+        """Of this process."""
+        arguments = [ctypes.c_void_p(first),
+                     second if isinstance(second, ctypes.Array) else ctypes.c_void_p(second)]
+        if LIBC.ptrace(request, self.process.pid, *arguments) < 0:
+            raise OSError(ctypes.get_errno(), "ptrace")
+
+    def sends(self):
+        """Goes on; whether it is about to send, or has ended."""
+        while True:
+            self.ptrace(PTRACE_SYSCALL, 0, self.signal)
+            _, status = os.waitpid(self.process.pid, 0)
+            if not os.WIFSTOPPED(status):
+                self.status = os.waitstatus_to_exitcode(status)
+                return False
+            self.signal = os.WSTOPSIG(status)
+            if self.signal != SYSCALL_STOP:
+                continue
+            self.signal = 0
+            info = ctypes.create_string_buffer(88)
+            self.ptrace(PTRACE_GET_SYSCALL_INFO, len(info), info)
+            if info.raw[0] == SYSCALL_ENTRY and struct.unpack_from("=Q", info.raw, 24)[0] == SENDTO:
+                return True
+
+    def end(self):
+        """Goes on to its end; what it has said."""
+        while self.status is None:
+            self.sends()
+        self.process.returncode = self.status
+        with self.process.stdout as said:
+            return said.read()
