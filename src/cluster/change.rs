@@ -26,7 +26,6 @@ use crate::{
         device::{Device, Rtnl},
         hooks::{Gatherer, Hooks},
         netlink::Request,
-        netns::Net,
         rcu::RcuBox,
         uapi, //
     },
@@ -54,6 +53,8 @@ pub(crate) fn set(request: &Request) -> Result {
         true => Some(Arc::new(Gatherer::new()?, GFP_KERNEL_ACCOUNT)?),
         false => None,
     };
+    // The last one waits for RCU readers when it goes: not under our locks, on an error.
+    let _kept = gatherer.clone();
     let rtnl = Rtnl::lock();
     let mut book = clusters.changes.lock();
     clusters.check_generation(request)?;
@@ -69,9 +70,10 @@ pub(crate) fn set(request: &Request) -> Result {
         Some(old) => Table::after(&old.cluster.table, map)?,
         None => Table::first(map)?,
     };
-    let cluster = serve(clusters, &mut book, config, table, gatherer, &rtnl)?;
+    let (cluster, retired) = serve(clusters, &mut book, config, table, gatherer, &rtnl)?;
     drop(book);
-    tell(net, rtnl, &cluster);
+    rtnl.disable_lro(net, cluster.config.device);
+    drop((rtnl, retired));
     Ok(())
 }
 
@@ -100,14 +102,17 @@ pub(crate) fn set_role(request: &Request) -> Result {
     }
     let config = old.cluster.config.with_role(role, old.cluster.device())?;
     let (table, gatherer) = (old.cluster.table.clone(), old.gatherer.clone());
-    let cluster = serve(clusters, &mut book, config, table, gatherer, &rtnl)?;
+    let (cluster, retired) = serve(clusters, &mut book, config, table, gatherer, &rtnl)?;
     drop(book);
-    tell(net, rtnl, &cluster);
+    rtnl.disable_lro(net, cluster.config.device);
+    drop((rtnl, retired));
     Ok(())
 }
 
-/// Has a cluster IP be served, in the place of the one of its name if there is one; its device is
-/// given. On an error nothing has changed.
+/// Has a cluster IP be served, in the place of the one of its name if there is one, and tells of it;
+/// its device is given. On an error nothing has changed. The caller then has the device do without LRO,
+/// not under the lock of changes, which is taken under the device's own when that goes; and drops the
+/// gatherer that is not needed any more.
 fn serve(
     clusters: &Clusters,
     book: &mut Book,
@@ -115,7 +120,7 @@ fn serve(
     table: Arc<Table>,
     gatherer: Option<Arc<Gatherer>>,
     rtnl: &Rtnl,
-) -> Result<Arc<Cluster>> {
+) -> Result<(Arc<Cluster>, Option<Arc<Gatherer>>)> {
     let place = book.find(&config.name);
     let old = place.ok().and_then(|index| book.served.get(index));
     // Of a device that is gone nothing is asked until there is one of its name.
@@ -146,17 +151,10 @@ fn serve(
     if is_new {
         served.announce();
     }
-    book.put(place, served);
+    let retired = book.put(place, served);
     clusters.changed();
-    Ok(cluster)
-}
-
-/// What follows a change, without the lock of changes: that is taken under the device's own when the
-/// device goes.
-fn tell(net: Net<'_>, rtnl: Rtnl, cluster: &Cluster) {
-    rtnl.disable_lro(net, cluster.config.device);
-    drop(rtnl);
-    report::event(Change::Changed, cluster, net);
+    report::event(Change::Changed, &cluster, clusters.net());
+    Ok((cluster, retired))
 }
 
 /// `cluster-del`. `EINVAL` if it is no such name, `ENOENT` if there is none, `EAGAIN` if it is made
@@ -171,17 +169,18 @@ pub(crate) fn remove(request: &Request) -> Result {
     let index = book.find(&name).map_err(|_| ENOENT)?;
     let view = view_without(&book, index)?;
     clusters.view.replace(view);
-    let served = book.served.remove(index).map_err(|_| ENOENT)?;
+    let mut served = book.served.remove(index).map_err(|_| ENOENT)?;
     let hooks = match book.served.is_empty() {
         true => book.hooks.take(),
         false => None,
     };
     clusters.changed();
-    let cluster = served.cluster.clone();
+    // In the order of the changes, so under their lock.
+    report::event(Change::Removed, &served.cluster, net);
+    let retired = served.gatherer.take();
     drop((served, hooks));
     drop(book);
-    drop(rtnl);
-    report::event(Change::Removed, &cluster, net);
+    drop((rtnl, retired));
     Ok(())
 }
 
@@ -281,7 +280,7 @@ impl Clusters {
     }
 
     /// Under the lock of changes.
-    fn changed(&self) {
+    pub(super) fn changed(&self) {
         self.generation.add(1, Relaxed);
         self.addresses_changed();
     }
@@ -298,16 +297,19 @@ impl Book {
         old.and_then(|old| old.device.take())
     }
 
-    /// Puts one in the place of the old one, or between the others; there is room.
-    fn put(&mut self, place: Result<usize, usize>, new: Served) {
+    /// Puts one in the place of the old one, or between the others; there is room. Gives the old one's
+    /// gatherer.
+    fn put(&mut self, place: Result<usize, usize>, new: Served) -> Option<Arc<Gatherer>> {
         match place {
             Ok(index) => {
-                if let Some(old) = self.served.get_mut(index) {
-                    *old = new;
-                }
+                let old = core::mem::replace(self.served.get_mut(index)?, new);
+                old.gatherer
             }
             // There is room, and the place is not behind the end.
-            Err(index) => drop(self.served.insert_within_capacity(index, new)),
+            Err(index) => {
+                drop(self.served.insert_within_capacity(index, new));
+                None
+            }
         }
     }
 }

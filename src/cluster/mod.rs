@@ -44,6 +44,7 @@ use crate::{
         hooks::{Gatherer, Hooks},
         netns::{Net, OwnNet},
         packet::Packet,
+        queue::yield_now,
         rcu::RcuCell, //
     },
 };
@@ -235,11 +236,18 @@ impl Clusters {
 
     /// Serves nothing any more; the namespace ends. Process context.
     pub(crate) fn stop(&self) {
-        let _rtnl = Rtnl::lock();
+        let rtnl = Rtnl::lock();
         let mut book = self.changes.lock();
         book.hooks = None;
         self.view.replace(None);
-        book.served.clear();
+        let mut stopped = core::mem::take(&mut book.served);
+        for served in &mut stopped {
+            served.device = None;
+        }
+        // What waits for RCU readers when it goes does so without the locks.
+        drop(book);
+        drop(rtnl);
+        drop(stopped);
     }
 
     /// A device is about to go; packets for its cluster IPs come no more. Under RTNL. Whether it is
@@ -254,6 +262,7 @@ impl Clusters {
             served.lost = Some(name);
             served.cluster.device.store(0, Relaxed);
             (served.local, _) = served.cluster.local(self.net());
+            self.changed();
             if tell {
                 report::event(Change::Changed, &served.cluster, self.net());
             }
@@ -276,6 +285,7 @@ impl Clusters {
             served.lost = None;
             served.cluster.device.store(index, Relaxed);
             (served.local, _) = served.cluster.local(self.net());
+            self.changed();
             served.announce();
             report::event(Change::Changed, &served.cluster, self.net());
         }
@@ -309,6 +319,7 @@ impl Clusters {
         for served in &mut book.served {
             let (local, unsettled) = served.cluster.local(self.net());
             is_unsettled |= unsettled;
+            yield_now();
             if local != served.local {
                 served.local = local;
                 report::event(Change::Changed, &served.cluster, self.net());

@@ -47,35 +47,17 @@ static unsigned int sg_address_ipv4(struct net *net,
 
 #define SG_UNUSABLE	(IFA_F_TENTATIVE | IFA_F_DADFAILED)
 
-/* Whether the device is looking for duplicates of its address. */
-static _Bool sg_device_probes(const struct net_device *dev,
-			      const struct in6_addr *address)
+/*
+ * Whether the device, or any if there is none given, may be looking for duplicates
+ * of its address. One that is down looks when it comes up, which is told.
+ */
+static _Bool sg_probes(struct net *net, const struct net_device *dev,
+		       const struct in6_addr *address)
 {
-	const struct inet6_dev *idev = __in6_dev_get(dev);
-	const struct inet6_ifaddr *ifa;
-
-	if (!idev || !(READ_ONCE(idev->if_flags) & IF_READY))
-		return false;
-	list_for_each_entry_rcu(ifa, &idev->addr_list, if_list) {
-		unsigned int flags = READ_ONCE(ifa->flags);
-
-		if (ipv6_addr_equal(&ifa->addr, address))
-			return flags & (IFA_F_TENTATIVE | IFA_F_OPTIMISTIC) &&
-			       !(flags & IFA_F_DADFAILED);
-	}
-	return false;
-}
-
-static _Bool sg_any_device_probes(struct net *net,
-				  const struct in6_addr *address)
-{
-	const struct net_device *dev;
-
-	for_each_netdev_rcu(net, dev) {
-		if (sg_device_probes(dev, address))
-			return true;
-	}
-	return false;
+	return ipv6_chk_addr_and_flags(net, address, dev, !dev, !!dev,
+				       IFA_F_DADFAILED) &&
+	       !ipv6_chk_addr_and_flags(net, address, dev, !dev, !!dev,
+					SG_UNUSABLE | IFA_F_OPTIMISTIC);
 }
 
 /* Some prefer a route of the type local to an address. */
@@ -100,7 +82,7 @@ static unsigned int sg_address_ipv6(struct net *net,
 		return SERVICE_GROUP_CLUSTER_LOCAL_ABSENT;
 	memcpy(&ip, address, sizeof(ip));
 	if (dev) {
-		*unsettled = sg_device_probes(dev, &ip);
+		*unsettled = sg_probes(net, dev, &ip);
 		if (ipv6_chk_addr_and_flags(net, &ip, dev, false, 1,
 					    SG_UNUSABLE))
 			return SERVICE_GROUP_CLUSTER_LOCAL_DEVICE;
@@ -111,7 +93,7 @@ static unsigned int sg_address_ipv6(struct net *net,
 	    ipv6_chk_addr_and_flags(net, &ip, NULL, true, 0, SG_UNUSABLE) ||
 	    sg_is_routed_here(net, &ip))
 		return SERVICE_GROUP_CLUSTER_LOCAL_ELSEWHERE;
-	*unsettled = *unsettled || sg_any_device_probes(net, &ip);
+	*unsettled = *unsettled || sg_probes(net, NULL, &ip);
 	return SERVICE_GROUP_CLUSTER_LOCAL_ABSENT;
 }
 

@@ -19,30 +19,43 @@ static unsigned int sg_netns_id __read_mostly;
  * @state: the groups
  * @clusters: the cluster IPs
  * @addresses: asks which of their addresses this machine has
+ * @asked: how often it has asked again, since somebody told of a change
  */
 struct sg_netns {
 	void *state;
 	void *clusters;
 	struct delayed_work addresses;
+	unsigned int asked;
 };
 
-/* How soon is asked again what nobody tells. */
-#define SG_UNSETTLED	(HZ / 20)
+/*
+ * How soon is asked again what nobody tells, at first, later, and how often: a
+ * user may have a device look for duplicates for ever.
+ */
+#define SG_ASK_FIRST	(HZ / 20)
+#define SG_ASK_LATER	(HZ / 2)
+#define SG_ASK_TIMES	64
 
 static void sg_netns_look(struct work_struct *work)
 {
 	struct sg_netns *netns = container_of(to_delayed_work(work),
 					      struct sg_netns, addresses);
+	unsigned int asked = READ_ONCE(netns->asked);
+	unsigned long later;
 
-	if (sg_addresses_look(netns->clusters))
-		queue_delayed_work(sg_workqueue(), &netns->addresses,
-				   SG_UNSETTLED);
+	if (!sg_addresses_look(netns->clusters) || asked == SG_ASK_TIMES)
+		return;
+	/* One that is told of meanwhile is asked for at once. */
+	cmpxchg(&netns->asked, asked, asked + 1);
+	later = min_t(unsigned long, SG_ASK_FIRST * (asked + 1), SG_ASK_LATER);
+	queue_delayed_work(sg_workqueue(), &netns->addresses, later);
 }
 
 void sg_addresses_look_soon(const struct net *net)
 {
 	struct sg_netns *netns = net_generic(net, sg_netns_id);
 
+	WRITE_ONCE(netns->asked, 0);
 	mod_delayed_work(sg_workqueue(), &netns->addresses, 0);
 }
 

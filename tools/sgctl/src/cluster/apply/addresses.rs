@@ -11,6 +11,7 @@ use service_group::netlink::{Cluster, ClusterRole};
 use super::facts::{Facts, Local, LOOPBACK};
 use super::steps::Step;
 use super::target::{Place, Target};
+use crate::Failure;
 
 impl Target {
     /// Whether the machine needs the cluster IP on this device. Whoever directs does not lose it,
@@ -81,4 +82,32 @@ pub fn strangers(targets: &[Target], facts: &Facts) -> Vec<Local> {
     let all = facts.addresses.iter().filter(is_ours_to_tell);
     let strange = all.filter(|own| !facts.ours.contains(own) && !is_explained(own));
     strange.copied().collect()
+}
+
+/// Refuses to serve a cluster IP no more while a device has it from somebody else: this machine would
+/// tell its neighbours so, and get the packets of all.
+pub fn check_kept(
+    targets: &[Target],
+    facts: &Facts,
+    strangers: &[Local],
+) -> Result<(), Failure> {
+    let is_kept = |own: &&Local| {
+        let mut served = facts.clusters.iter();
+        of(targets, own.address).next().is_none()
+            && served.any(|one| one.name.address == own.address)
+    };
+    let Some(Local {
+        index,
+        address,
+        prefix,
+    }) = strangers.iter().find(is_kept)
+    else {
+        return Ok(());
+    };
+    let device = facts.link_name(*index);
+    Err(Failure::new(format!(
+        "{address} would not be served here any more, but {device} has it from somebody else, and \
+         its neighbours would send it all packets of the cluster: remove it with \"ip address del \
+         {address}/{prefix} dev {device}\", and then apply the file"
+    )))
 }

@@ -67,6 +67,7 @@ impl Planner<'_> {
         let targets = target::targets(self.config, &self.own, facts, SystemTime::now())?;
         let steps = steps::steps(&targets, facts)?;
         let strangers = addresses::strangers(&targets, facts);
+        addresses::check_kept(&targets, facts, &strangers)?;
         let report = self.report(&steps, &strangers, facts);
         Ok((steps, report))
     }
