@@ -219,6 +219,7 @@ def told_again():
     equal([2, 1, 0, 0], [one.pop("slots") for one in told["nodes"]], "slots")
     equal([0] * 4, [one.pop("forwarded") for one in told["nodes"]], "forwarded")
     equal(set([0]), set(told.pop("counters").values()), "counters")
+    equal("absent", told.pop("local"), "where the address is")
     equal(whole, {**told, "address": bytes(told["address"])}, "what was set")
     dumped, = ynl.dump("cluster-get", {})
     expect("table" not in dumped and dumped["key"] == bytes(range(16)), "dumped")
