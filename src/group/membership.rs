@@ -198,7 +198,7 @@ pub(super) fn check_facts(facts: &Facts, common: &Common) -> Result<(), Refusal>
 
 /// Flags the sockets, and has them ready to be members. This fails only if somebody has done something
 /// to one of them since it was checked, or has it locked; what was done to others then means nothing.
-fn arm<'a>(
+pub(super) fn arm<'a>(
     sockets: impl Iterator<Item = &'a Sock> + Clone,
     hooks: &mut [Hook],
     deadline: &Deadline,
@@ -274,7 +274,7 @@ fn publish(
 }
 
 /// Makes the socket, which is armed, the member, which is in its group.
-pub(super) fn attach(group: &Group, member: RcuArc<Member>, sock: &Sock) {
+fn attach(group: &Group, member: RcuArc<Member>, sock: &Sock) {
     let guard = rcu::read_lock();
     // Before it can leave, so that what is told comes in order.
     report::member_event(Change::Added, group, &member, sock, Context::Atomic);
@@ -319,7 +319,11 @@ pub(super) fn check_room(group: &Group) -> Result<(), Refusal> {
 }
 
 /// Puts the member, whose socket this is, into its group.
-fn enter(group: &Group, sock: &Sock, member: RcuArc<Member>) -> Result<(), Refusal> {
+pub(super) fn enter(
+    group: &Group,
+    sock: &Sock,
+    member: RcuArc<Member>,
+) -> Result<(), Refusal> {
     let _changes = group.registry.changes();
     check_room(group)?;
     group.members.reserve(1)?;
