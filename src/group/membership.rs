@@ -16,7 +16,7 @@ use super::{
     candidate::{bind, check_address, check_binding, Candidate},
     error::Refusal,
     option::refuse_kind,
-    registry::Registry,
+    registry::{Entry, Registry},
     report::{self, Change},
     stall,
     Common,
@@ -41,7 +41,6 @@ use crate::{
 };
 use kernel::{
     prelude::*,
-    rbtree::RBTreeNode,
     sync::{rcu, Arc, ArcBorrow}, //
 };
 
@@ -61,7 +60,7 @@ pub(super) fn form(net: Net<'_>, request: &Request<'_>) -> Result<(), Refusal> {
 
     let ticker = registry.tickers().of(caller_account(net))?;
     let group = Group::new(registry.free_id(), common, registry.into(), ticker)?;
-    let node = RBTreeNode::new(group.id, group.clone(), GFP_KERNEL_ACCOUNT)?;
+    let entry = Entry::new(&group)?;
     group.members.reserve(candidates.len())?;
     let mut members = KVec::with_capacity(candidates.len(), GFP_KERNEL_ACCOUNT)?;
     for candidate in &candidates {
@@ -77,7 +76,7 @@ pub(super) fn form(net: Net<'_>, request: &Request<'_>) -> Result<(), Refusal> {
         &mut hooks,
         &deadline,
     )
-    .and_then(|()| publish(net, &group, node, &mut candidates, members));
+    .and_then(|()| publish(net, &group, entry, &mut candidates, members));
     if result.is_err() {
         disarm(registry, candidates.iter().map(Candidate::sock));
     }
@@ -245,7 +244,7 @@ pub(super) fn disarm<'a>(
 fn publish(
     net: Net<'_>,
     group: &Arc<Group>,
-    node: RBTreeNode<u32, Arc<Group>>,
+    entry: Entry,
     candidates: &mut [Candidate],
     members: KVec<RcuArc<Member>>,
 ) -> Result<(), Refusal> {
@@ -263,7 +262,7 @@ fn publish(
         // The group cannot be closed or full.
         let _ = group.add(member);
     }
-    registry.add(node);
+    registry.add(entry);
     report::group_event(Change::Added, group, net, Context::Process);
     // All are in before one of them redirects: none is dropped for want of those to come.
     for (candidate, member) in candidates.iter_mut().zip(members) {
