@@ -318,11 +318,7 @@ pub(super) fn check_room(group: &Group) -> Result<(), Refusal> {
 }
 
 /// Puts the member, whose socket this is, into its group.
-pub(super) fn enter(
-    group: &Group,
-    sock: &Sock,
-    member: RcuArc<Member>,
-) -> Result<(), Refusal> {
+pub(super) fn enter(group: &Group, sock: &Sock, member: RcuArc<Member>) -> Result<(), Refusal> {
     let _changes = group.registry.changes();
     check_room(group)?;
     group.members.reserve(1)?;
