@@ -272,6 +272,50 @@ TEST_F(costs, nobody_waits_for_anothers_ticks)
 	EXPECT_TRUE(wait_for(is_found_meanwhile()));
 }
 
+/* Forms a group as this user. */
+static int form_as(uid_t user, uint16_t port)
+{
+	int fd;
+
+	become(user);
+	fd = listener(IPV4, 1, port, 8);
+	errno = -form(&fd, 1);
+	become(0);
+	if (errno)
+		die("forming a group");
+	return fd;
+}
+
+/*
+ * Whether the work for the one group of a user looks at that and no other one: it is held there,
+ * and would be at a second one, before it is held at its end.
+ */
+static bool looks_at_one(int fd)
+{
+	forget_holds();
+	hold("yield", "go");
+	hold("yield", "never");
+	hold("ticked", "go");
+	if (set_one(fd, SERVICE_GROUP_SET_STALL, SERVICE_GROUP_MAX_STALL))
+		die("having a group looked at");
+	/* The first one is let go on, and then who is next. */
+	if (!wait_for(({ pass_hold("go"); !hold_is("ticked", "waits"); })))
+		die("waiting for a tick");
+	return hold_is("yield", "waits");
+}
+
+TEST_F(costs, nobody_looks_at_anothers_groups)
+{
+	int fds[3];
+
+	for (size_t i = 0; i < 3; i++)
+		fds[i] = form_as(USER + i, PORT + i);
+	/* Another namespace's work may have come first. */
+	EXPECT_TRUE(wait_for(looks_at_one(fds[1])));
+	forget_holds();
+	close_all(fds, 3);
+}
+
 /* Alone there is nobody to wait for. */
 TEST_F(costs, the_only_member_does_not_wait)
 {

@@ -3,10 +3,10 @@
 //! What somebody's groups cost everybody else, and how much of it is allowed.
 //!
 //! A program that closes a member waits for RCU readers, and in a hurry, as it would take long to end
-//! one with many sockets. Each hurry is an interrupt for every processor. And a tick looks at members
-//! in the machine's time. Whoever has sockets can have both done, so both are counted: as many hurries
-//! as the largest group needs when its program ends, and after that a steady rate; and rests between
-//! ticks that are ten times as long. Who wants more waits, and nobody else does.
+//! one with many sockets. Each hurry is an interrupt for every processor. And a tick looks at groups
+//! and members in the machine's time. Whoever has sockets can have both done, so both are counted: as
+//! many hurries as the largest group needs when its program ends, and after that a steady rate; and
+//! rests between ticks that are ten times as long. Who wants more waits, and nobody else does.
 //!
 //! Accounts have the names that [`caller_account`](crate::sys::socket::caller_account) gives them. Two
 //! of them may share what is allowed, if chance has it.

@@ -338,8 +338,8 @@ fn prepare(locked: &Locked<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The same socket listens, or could not, or is closed by now: its program has not been returned to,
-/// but may have other threads. Process context, nothing is locked.
+/// The same socket listens, or could not: its program has not been returned to, but may have other
+/// threads. It is held open. Process context, nothing is locked.
 pub(crate) fn begun(sock: &Sock, group: &Arc<Group>) {
     let holder = group.holder_of(&sock.place(), &rcu::read_lock());
     let weight = holder.map_or(1, |holder| holder.weight);

@@ -16,7 +16,7 @@ use super::{
     candidate::{bind, check_address, check_binding, Candidate},
     error::Refusal,
     option::refuse_kind,
-    registry::Registry,
+    registry::{Entry, Registry},
     report::{self, Change},
     stall,
     Common,
@@ -41,7 +41,6 @@ use crate::{
 };
 use kernel::{
     prelude::*,
-    rbtree::RBTreeNode,
     sync::{rcu, Arc, ArcBorrow}, //
 };
 
@@ -61,7 +60,7 @@ pub(super) fn form(net: Net<'_>, request: &Request<'_>) -> Result<(), Refusal> {
 
     let ticker = registry.tickers().of(caller_account(net))?;
     let group = Group::new(registry.free_id(), common, registry.into(), ticker)?;
-    let node = RBTreeNode::new(group.id, group.clone(), GFP_KERNEL_ACCOUNT)?;
+    let entry = Entry::new(&group)?;
     group.members.reserve(candidates.len())?;
     let mut members = KVec::with_capacity(candidates.len(), GFP_KERNEL_ACCOUNT)?;
     for candidate in &candidates {
@@ -77,7 +76,7 @@ pub(super) fn form(net: Net<'_>, request: &Request<'_>) -> Result<(), Refusal> {
         &mut hooks,
         &deadline,
     )
-    .and_then(|()| publish(net, &group, node, &mut candidates, members));
+    .and_then(|()| publish(net, &group, entry, &mut candidates, members));
     if result.is_err() {
         disarm(registry, candidates.iter().map(Candidate::sock));
     }
@@ -198,7 +197,7 @@ pub(super) fn check_facts(facts: &Facts, common: &Common) -> Result<(), Refusal>
 
 /// Flags the sockets, and has them ready to be members. This fails only if somebody has done something
 /// to one of them since it was checked, or has it locked; what was done to others then means nothing.
-fn arm<'a>(
+pub(super) fn arm<'a>(
     sockets: impl Iterator<Item = &'a Sock> + Clone,
     hooks: &mut [Hook],
     deadline: &Deadline,
@@ -245,7 +244,7 @@ pub(super) fn disarm<'a>(
 fn publish(
     net: Net<'_>,
     group: &Arc<Group>,
-    node: RBTreeNode<u32, Arc<Group>>,
+    entry: Entry,
     candidates: &mut [Candidate],
     members: KVec<RcuArc<Member>>,
 ) -> Result<(), Refusal> {
@@ -263,7 +262,7 @@ fn publish(
         // The group cannot be closed or full.
         let _ = group.add(member);
     }
-    registry.add(node);
+    registry.add(entry);
     report::group_event(Change::Added, group, net, Context::Process);
     // All are in before one of them redirects: none is dropped for want of those to come.
     for (candidate, member) in candidates.iter_mut().zip(members) {
@@ -274,7 +273,7 @@ fn publish(
 }
 
 /// Makes the socket, which is armed, the member, which is in its group.
-pub(super) fn attach(group: &Group, member: RcuArc<Member>, sock: &Sock) {
+fn attach(group: &Group, member: RcuArc<Member>, sock: &Sock) {
     let guard = rcu::read_lock();
     // Before it can leave, so that what is told comes in order.
     report::member_event(Change::Added, group, &member, sock, Context::Atomic);
@@ -319,7 +318,7 @@ pub(super) fn check_room(group: &Group) -> Result<(), Refusal> {
 }
 
 /// Puts the member, whose socket this is, into its group.
-fn enter(group: &Group, sock: &Sock, member: RcuArc<Member>) -> Result<(), Refusal> {
+pub(super) fn enter(group: &Group, sock: &Sock, member: RcuArc<Member>) -> Result<(), Refusal> {
     let _changes = group.registry.changes();
     check_room(group)?;
     group.members.reserve(1)?;

@@ -28,9 +28,27 @@ use kernel::{
 
 struct Groups {
     by_id: RBTree<u32, Arc<Group>>,
+    /// The same groups, by account and id.
+    by_account: RBTree<(u64, u32), Arc<Group>>,
     count: u32,
     /// The id that was given last.
     last_id: u32,
+}
+
+/// What a group needs to be found: the memory for that.
+pub(super) struct Entry {
+    by_id: RBTreeNode<u32, Arc<Group>>,
+    by_account: RBTreeNode<(u64, u32), Arc<Group>>,
+}
+
+impl Entry {
+    pub(super) fn new(group: &Arc<Group>) -> Result<Self> {
+        let account = (group.ticker.account(), group.id);
+        Ok(Self {
+            by_id: RBTreeNode::new(group.id, group.clone(), GFP_KERNEL_ACCOUNT)?,
+            by_account: RBTreeNode::new(account, group.clone(), GFP_KERNEL_ACCOUNT)?,
+        })
+    }
 }
 
 /// The groups of one network namespace, and what was refused there.
@@ -76,6 +94,7 @@ impl Registry {
                 changes <- new_mutex!((), "service_group::changes"),
                 groups <- new_spinlock_irq!(Groups {
                     by_id: RBTree::new(),
+                    by_account: RBTree::new(),
                     count: 0,
                     last_id: 0,
                 }, "service_group::groups"),
@@ -155,10 +174,13 @@ impl Registry {
         Ok(())
     }
 
-    pub(super) fn add(&self, node: RBTreeNode<u32, Arc<Group>>) {
+    pub(super) fn add(&self, entry: Entry) {
         let mut groups = self.groups.lock();
         groups.count = groups.count.saturating_add(1);
-        let replaced = groups.by_id.insert(node);
+        let replaced = (
+            groups.by_id.insert(entry.by_id),
+            groups.by_account.insert(entry.by_account),
+        );
         drop(groups);
         // There was none with this id; were there one, it would be dropped here.
         drop(replaced);
@@ -169,10 +191,13 @@ impl Registry {
     pub(super) fn remove(&self, id: u32) -> Option<Arc<Group>> {
         let mut groups = self.groups.lock();
         let node = groups.by_id.remove_node(&id)?;
+        let (_, group) = node.to_key_value();
+        let other = groups.by_account.remove_node(&(group.ticker.account(), id));
         groups.count = groups.count.saturating_sub(1);
         drop(groups);
+        drop(other);
         self.generation.add(1, Relaxed);
-        Some(node.to_key_value().1)
+        Some(group)
     }
 
     pub(super) fn member_added(&self) {
@@ -195,6 +220,14 @@ impl Registry {
         let groups = self.groups.lock();
         let cursor = groups.by_id.cursor_lower_bound(&id)?;
         Some(cursor.current().1.clone())
+    }
+
+    /// The first group of the account with at least this id.
+    pub(super) fn get_from_of(&self, account: u64, id: u32) -> Option<Arc<Group>> {
+        let groups = self.groups.lock();
+        let cursor = groups.by_account.cursor_lower_bound(&(account, id))?;
+        let (&(whose, _), group) = cursor.current();
+        (whose == account).then(|| group.clone())
     }
 
     /// Goes up with each change of groups and members; never 0.

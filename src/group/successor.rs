@@ -1,93 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How a socket that has begun to listen becomes a member.
-//!
-//! Unlike one of a request it is held open by nobody, and may be closed meanwhile: so it is locked
-//! wherever it has to be there still.
+//! How a socket that has begun to listen becomes a member: as one that joins, but that it is armed
+//! already, unless it has listened before, and that it is to listen.
 
 #![forbid(unsafe_code)]
 
 use super::{
     error::Refusal,
-    membership::{attach, check_room, disarm},
+    membership::{self, arm, check_room, disarm},
     Group,
     Member, //
 };
 use crate::sys::{
-    listener::{Hook, Locked, Sock},
-    queue::breathe,
-    rcu::RcuArc,
+    listener::{Hook, Sock},
     ticker::Deadline, //
 };
 use kernel::sync::{rcu, Arc};
 
-/// Makes the socket, which has begun to listen, a member in another one's place. No descriptor holds it
-/// open: its lock does, at each step. `Connected` if it does not listen by now.
+/// Makes the socket, which is open and has begun to listen, a member in another one's place.
+/// `Connected` if it does not listen by now.
 pub(super) fn enter(group: &Arc<Group>, sock: &Sock, weight: u32) -> Result<(), Refusal> {
-    let deadline = Deadline::soon();
-    let result = arm_listening(sock, &deadline).and_then(|()| {
-        check_room(group)?;
-        let member = Member::successor(group.clone(), sock, weight)?;
-        enter_listening(group, sock, member, &deadline)
-    });
+    let result = try_enter(group, sock, weight);
     if result.is_err() {
         disarm(group.registry.as_arc_borrow(), core::iter::once(sock));
     }
     result
 }
 
-/// Flags and arms it, if that was not done before it began to listen.
-fn arm_listening(sock: &Sock, deadline: &Deadline) -> Result<(), Refusal> {
-    if sock.check_armed(&rcu::read_lock()).is_ok() {
-        return Ok(());
+fn try_enter(group: &Arc<Group>, sock: &Sock, weight: u32) -> Result<(), Refusal> {
+    check_listening(sock)?;
+    check_room(group)?;
+    let member = Member::successor(group.clone(), sock, weight)?;
+    if sock.check_armed(&rcu::read_lock()).is_err() {
+        let mut hooks = [Hook::new()?];
+        arm(core::iter::once(sock), &mut hooks, &Deadline::soon())?;
+        // That may have taken a while. One that stops after this is a member that stops.
+        check_listening(sock)?;
     }
-    let mut hook = Hook::new()?;
-    let locked = lock_listening(sock, deadline)?;
-    let wait = locked.flag(&mut hook)?;
-    drop(locked);
-    if wait {
-        rcu::synchronize_rcu();
-    }
-    Ok(lock_listening(sock, &Deadline::soon())?.arm()?)
+    membership::enter(group, sock, member)
 }
 
-fn lock_listening<'a>(sock: &'a Sock, deadline: &Deadline) -> Result<Locked<'a>, Refusal> {
-    let locked = sock.lock_until(deadline).ok_or(Refusal::Busy)?;
-    check_listening(&locked)?;
-    Ok(locked)
-}
-
-/// As long as it is locked, one that listens does not end.
-fn check_listening(locked: &Locked<'_>) -> Result<(), Refusal> {
-    match locked.facts().listening {
+fn check_listening(sock: &Sock) -> Result<(), Refusal> {
+    match sock.facts().listening {
         true => Ok(()),
         false => Err(Refusal::Connected),
-    }
-}
-
-/// Puts it into its group; the socket's lock is tried for only, as others wait for that for
-/// changes.
-fn enter_listening(
-    group: &Group,
-    sock: &Sock,
-    member: RcuArc<Member>,
-    deadline: &Deadline,
-) -> Result<(), Refusal> {
-    loop {
-        let changes = group.registry.changes();
-        check_room(group)?;
-        group.members.reserve(1)?;
-        if let Some(locked) = sock.try_lock() {
-            check_listening(&locked)?;
-            locked.check_armed(&rcu::read_lock())?;
-            group.add(&member)?;
-            attach(group, member, sock);
-            return Ok(());
-        }
-        drop(changes);
-        if deadline.is_over() {
-            return Err(Refusal::Busy);
-        }
-        breathe();
     }
 }

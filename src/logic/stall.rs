@@ -31,7 +31,7 @@ pub fn judge(queued: u32, quiet: u64, limit: u64) -> Verdict {
     }
 }
 
-/// Until when the timers of an account rest that have looked at so many members, or at so many of those
+/// Until when the timers of an account rest that have looked at so many groups, members, or those
 /// that wait for a member's connections, whoever wants them sooner: what they do is nobody's time but
 /// the machine's. `rested` is until when they were to rest before; both are in nanoseconds of the clock
 /// that says `now`.
@@ -54,7 +54,7 @@ pub fn retry(first: u64, tries: u32) -> u64 {
         .min(first.max(LONGEST_NS))
 }
 
-/// Of each member.
+/// Of each look.
 const REST_NS: u64 = 5_000;
 /// Ten seconds: more than members that there can be take.
 const LONGEST_REST_NS: u64 = 10_000_000_000;

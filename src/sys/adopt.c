@@ -9,8 +9,10 @@
  * adopting group nothing is called at all. While there is one, each change of state
  * of a TCP socket of the machine calls the probe, which looks at the state first.
  */
+#include <linux/file.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/net.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -53,13 +55,30 @@ struct sg_adoption {
 	void *group;
 };
 
+/*
+ * The socket with a reference to its file, as a descriptor has it, so that nobody
+ * closes it; NULL if the last one has gone. Any context.
+ *
+ * A sock that is closed forgets its struct socket before that is freed, which takes
+ * a grace period. The file may be freed at once, and another one be in its place:
+ * get_file_active() looks again whether it is this socket's.
+ */
+static struct socket *sg_socket_get(const struct sock *sk)
+{
+	struct socket *sock;
+
+	guard(rcu)();
+	sock = READ_ONCE(sk->sk_socket);
+	return sock && get_file_active(&sock->file) ? sock : NULL;
+}
+
 static void sg_adoption_due(struct callback_head *head)
 {
 	struct sg_adoption *adoption;
 
 	adoption = container_of(head, struct sg_adoption, head);
 	sg_point("adopt");
-	sg_listen_begun(adoption->sk, adoption->group);
+	sg_listen_begun(sg_socket_get(adoption->sk), adoption->group);
 	sg_point("adopted");
 	sock_put(adoption->sk);
 	kfree(adoption);
@@ -90,7 +109,10 @@ int sg_adopt_later(struct sock *sk, void *group)
 	return err;
 }
 
-/* Socket lock; process context. The reader of the tracepoint's SRCU may sleep. */
+/*
+ * Socket lock; process context. The reader of the tracepoint's SRCU may sleep. Who
+ * has called listen() for a descriptor holds its file meanwhile.
+ */
 static void sg_state_changes(void *data, const struct sock *sk,
 			     const int oldstate, const int newstate)
 {

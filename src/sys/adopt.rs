@@ -4,7 +4,8 @@
 
 use super::{
     bindings,
-    listener::{FlagRegistration, Locked, Sock}, //
+    listener::{FlagRegistration, Locked, Sock},
+    socket::Socket, //
 };
 use crate::{
     group::{adopt, Group},
@@ -40,7 +41,8 @@ impl Locked<'_> {
         unsafe { bindings::sg_has_left(self.as_ptr()) }
     }
 
-    /// Has [`adopt::begun`] called for the group, by the calling task before it returns to its program.
+    /// Has [`adopt::begun`] called for the group, by the calling task before it returns to its program,
+    /// unless the socket was closed by then.
     /// `ENOMEM`, or `ESRCH` if it does not return. Process context.
     pub(crate) fn adopt_later(&self, group: Arc<Group>) -> Result {
         let group = Arc::into_raw(group);
@@ -121,10 +123,14 @@ unsafe extern "C" fn sg_listen_begins(sk: *mut bindings::sock) {
 /// # Safety
 ///
 /// Called by `adopt.c` in process context, once for each group that [`Locked::adopt_later`] has given;
-/// the socket is not locked by the caller, who has a reference.
+/// `sock` is NULL, or a TCP socket that a descriptor stands for, which is not locked by the caller, with
+/// a reference to its file.
 #[no_mangle]
-unsafe extern "C" fn sg_listen_begun(sk: *mut bindings::sock, group: *mut c_void) {
+unsafe extern "C" fn sg_listen_begun(sock: *mut bindings::socket, group: *mut c_void) {
     // SAFETY: By the requirement.
-    let (sock, group) = unsafe { (Sock::from_ptr(sk), Arc::from_raw(group.cast::<Group>())) };
-    adopt::begun(sock, &group);
+    let (socket, group) = unsafe { (Socket::from_ptr(sock), Arc::from_raw(group.cast::<Group>())) };
+    // What is closed by now is nobody's successor, and gives back itself what it was given.
+    if let Some(socket) = socket {
+        adopt::begun(socket.sock(), &group);
+    }
 }

@@ -186,6 +186,7 @@ static int sg_release(struct socket *sock)
 	/* Not on what kernel_accept() gave them to. */
 	member = sg_flagged(sk);
 	sg_member_leaves(sk, true);
+	sg_point("release");
 	err = orig->release(sock);
 	/* __sock_release() puts the module for it. */
 	if (member)

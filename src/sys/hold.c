@@ -6,8 +6,8 @@
  *
  * holds the first one that comes to the point "ack" there until another one has
  * passed the point "ended"; "pass NAME" passes a point from user space, and an
- * empty line forgets everything. Several such lines may be given, one a write. Read,
- * each tells what became of it: "waits", "held", "passed", or "late" if nobody passed
+ * empty line forgets everything. Several such lines may be given, one a write; of two
+ * with the same point, the second holds the second one that comes. Read, each tells what became of it: "waits", "held", "passed", or "late" if nobody passed
  * in time. The wait is busy, as a point may be anywhere, and ends after a
  * second: the other side may be waiting for this one, as it should.
  */
@@ -87,8 +87,10 @@ void sg_point(const char *name)
 	sg_pass(name);
 	for (hold = sg_holds; hold < sg_holds + ARRAY_SIZE(sg_holds); hold++) {
 		if (READ_ONCE(hold->state) == SG_WAITS && !strcmp(hold->at, name) &&
-		    cmpxchg(&hold->state, SG_WAITS, SG_HELD) == SG_WAITS)
+		    cmpxchg(&hold->state, SG_WAITS, SG_HELD) == SG_WAITS) {
 			sg_hold_here(hold);
+			return;
+		}
 	}
 }
 

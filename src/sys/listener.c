@@ -253,6 +253,7 @@ int sg_arm(struct sock *sk)
 	ops = sg_ops_find(icsk->icsk_af_ops);
 	if (ops)
 		smp_store_release(&icsk->icsk_af_ops, &ops->ops);
+	sg_point("arm");
 	sg_calls_install(sk);
 	sg_ready_install(sk);
 	return 0;

@@ -232,6 +232,7 @@ _Bool sg_readers_ended(unsigned long readers)
 
 void sg_yield(void)
 {
+	sg_point("yield");
 	cond_resched();
 }
 

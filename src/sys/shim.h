@@ -283,8 +283,11 @@ void sg_sock_place(const struct sock *sk, struct sg_place *place);
 
 /* A TCP socket is about to listen, and is not found yet. Socket lock. */
 void sg_listen_begins(struct sock *sk);
-/* It does, or could not, or is closed. @group is what sg_adopt_later() was given. */
-void sg_listen_begun(struct sock *sk, void *group);
+/*
+ * It does, or could not. @sock comes with a reference to its file, and is NULL if it
+ * was closed; @group is what sg_adopt_later() was given.
+ */
+void sg_listen_begun(struct socket *sock, void *group);
 
 /* ---- trail.c: what became of connections ---- */
 

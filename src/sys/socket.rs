@@ -19,8 +19,7 @@ const AF_INET: u16 = 2;
 /// `AF_INET6`.
 const AF_INET6: u16 = 10;
 
-/// A socket of whatever kind that a descriptor of the caller stood for. It stays open as long as this
-/// is there.
+/// A socket of whatever kind that a descriptor stood for. It stays open as long as this is there.
 ///
 /// # Invariants
 ///
@@ -64,6 +63,16 @@ impl Drop for Descriptor {
 pub(crate) struct Socket(Descriptor);
 
 impl Socket {
+    /// `None` for NULL.
+    ///
+    /// # Safety
+    ///
+    /// Else it is a TCP socket, and comes with a reference to its file.
+    pub(super) unsafe fn from_ptr(ptr: *mut bindings::socket) -> Option<Self> {
+        // INVARIANT: By the requirement.
+        NonNull::new(ptr).map(Descriptor).map(Self)
+    }
+
     fn as_ptr(&self) -> *mut bindings::socket {
         self.0 .0.as_ptr()
     }

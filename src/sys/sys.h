@@ -92,7 +92,10 @@ static inline const void *sg_member_of(const struct sock *sk)
 _Bool sg_calls_fit(const struct sock *sk);
 /* It carries a hook. */
 void sg_calls_install(struct sock *sk);
-/* A descriptor holds the socket open. */
+/*
+ * A reference to its file holds the socket open: who closes it has read which module
+ * to put before he has the lock. Likewise for sg_calls_install().
+ */
 void sg_calls_uninstall(struct sock *sk);
 /* When the module is loaded. */
 void sg_calls_init(void);

@@ -60,6 +60,7 @@ static void sg_ticker_work(struct work_struct *work)
 	}
 	sg_point("tick");
 	sg_tick(ticker->state, ticker->account, &tick);
+	sg_point("ticked");
 	left = min(nsecs_to_jiffies64(tick.rest), SG_LONGEST_REST);
 	WRITE_ONCE(ticker->rested, jiffies + left);
 	if (tick.next != ULLONG_MAX)

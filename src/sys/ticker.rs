@@ -50,11 +50,6 @@ impl Deadline {
         Self(unsafe { bindings::sg_clock() }.saturating_add(Self::SOON_NS))
     }
 
-    pub(crate) fn is_over(&self) -> bool {
-        // SAFETY: It has no requirements.
-        unsafe { bindings::sg_clock() >= self.0 }
-    }
-
     /// On the clock of `sg_clock()`.
     pub(super) fn ns(&self) -> u64 {
         self.0
