@@ -7,9 +7,10 @@
  * holds the first one that comes to the point "ack" there until another one has
  * passed the point "ended"; "pass NAME" passes a point from user space, and an
  * empty line forgets everything. Several such lines may be given, one a write; of two
- * with the same point, the second holds the second one that comes. Read, each tells what became of it: "waits", "held", "passed", or "late" if nobody passed
- * in time. The wait is busy, as a point may be anywhere, and ends after a
- * second: the other side may be waiting for this one, as it should.
+ * with the same point, the second holds the second one that comes. Read, each tells
+ * what became of it: "waits", "held", "passed", or "late" if nobody passed in time.
+ * The wait is busy, as a point may be anywhere, and ends after a second: the other
+ * side may be waiting for this one, as it should.
  */
 #ifdef CONFIG_FAULT_INJECTION
 #include <linux/delay.h>
