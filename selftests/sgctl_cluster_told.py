@@ -109,8 +109,11 @@ def director_without_its_address():
     cluster.apply()
     equal((False, False), (all_tell("lb", "device"), all_tell("a", "elsewhere")), "who lacks it")
     cluster.run("lb", "ready", ADDRESS)
-    # A standby that has it says so.
+    # A standby that has it says so. What "apply" has added goes with the role.
     cluster.run("lb", "role", "standby", ADDRESS)
+    expect("standby" in cluster.run("lb", "ready", ADDRESS), "a standby is fit")
+    with cluster.machines["lb"]:
+        ip_commands(f"addr add {ADDRESS}/32 dev eth0")
     said = cluster.run("lb", "ready", ADDRESS, status=1)
     expect("role director" in said, f"ready: {said}")
     with cluster.machines["lb"]:
