@@ -86,11 +86,7 @@ pub fn strangers(targets: &[Target], facts: &Facts) -> Vec<Local> {
 
 /// Refuses to serve a cluster IP no more while a device has it from somebody else: this machine would
 /// tell its neighbours so, and get the packets of all.
-pub fn check_kept(
-    targets: &[Target],
-    facts: &Facts,
-    strangers: &[Local],
-) -> Result<(), Failure> {
+pub fn check_kept(targets: &[Target], facts: &Facts, strangers: &[Local]) -> Result<(), Failure> {
     let is_kept = |own: &&Local| {
         let mut served = facts.clusters.iter();
         of(targets, own.address).next().is_none()
