@@ -263,6 +263,10 @@ impl Run<'_> {
             }
             Decision::Drop(DropReason::NoOwner) => self.count(at, "dropped-no-owner"),
             Decision::Forward(node) => self.forward(at, node, bytes),
+            // To be given to another node is a hop.
+            Decision::SecondChance(_) if hops_left(bytes) <= 1 => {
+                self.count(at, "dropped-hop-limit");
+            }
             Decision::SecondChance(others) => {
                 for node in others.iter() {
                     self.count(at, "second-chance");
@@ -273,17 +277,16 @@ impl Run<'_> {
     }
 
     fn forward(&mut self, at: u32, node: NodeId, bytes: &[u8]) {
-        if self.cluster.way == Way::Tunnel {
-            self.count(at, "forwarded");
-            let protocol = if is_ipv6(bytes) { IPV6 } else { IPIP };
-            return self.open(node.get(), protocol, bytes);
-        }
-        // It is a hop.
         if hops_left(bytes) <= 1 {
             return self.count(at, "dropped-hop-limit");
         }
         self.count(at, "forwarded");
-        self.arrive(node.get(), Came::Directed, bytes, false);
+        let bytes = &a_hop_later(bytes);
+        match (self.cluster.way, is_ipv6(bytes)) {
+            (Way::Neighbour, _) => self.arrive(node.get(), Came::Directed, bytes, false),
+            (Way::Tunnel, true) => self.open(node.get(), IPV6, bytes),
+            (Way::Tunnel, false) => self.open(node.get(), IPIP, bytes),
+        }
     }
 
     /// What is in a packet from one node to another one.
@@ -321,6 +324,21 @@ fn has_hop_by_hop(bytes: &[u8]) -> bool {
 
 fn hops_left(bytes: &[u8]) -> u8 {
     bytes[if is_ipv6(bytes) { 7 } else { 8 }]
+}
+
+/// The packet when it has taken one, of one that it may take.
+fn a_hop_later(bytes: &[u8]) -> Vec<u8> {
+    let mut later = bytes.to_vec();
+    if is_ipv6(bytes) {
+        later[7] -= 1;
+        return later;
+    }
+    later[8] -= 1;
+    later[10..12].fill(0);
+    let header = usize::from(bytes[0] & 15) * 4;
+    let sum = checksum(&later[..header]);
+    later[10..12].copy_from_slice(&sum.to_be_bytes());
+    later
 }
 
 fn gre_header(bytes: &[u8]) -> &'static [u8] {
