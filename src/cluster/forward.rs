@@ -286,9 +286,9 @@ fn far(
     ))
 }
 
-/// How many hops the tunnel may take. The packet itself has as many if it is directed; a node that
-/// is given a second chance is to see the packet as the first one saw it. A SYN is spilled by the
-/// listener, which no tunnel comes to.
+/// How many hops the tunnel may take. A packet that is directed has as many itself from now on; one
+/// that has a second chance stays as it is. What is spilled was for a listener, so it is no tunnel of
+/// another node, and no circle.
 fn hops(packet: &Packet<'_>, reason: Reason, is_ipv6: bool) -> u8 {
     let left = packet.hops_left(is_ipv6);
     match reason {

@@ -28,7 +28,10 @@ impl Places {
         let first = Self::below(begin);
         let behind = Self::below(begin.saturating_add(len));
         let wanted = first.into_iter().zip(behind).map(|(low, high)| high & !low);
-        self.0.iter().zip(wanted).any(|(word, wanted)| word & wanted != 0)
+        self.0
+            .iter()
+            .zip(wanted)
+            .any(|(word, wanted)| word & wanted != 0)
     }
 
     /// All places before this one.
