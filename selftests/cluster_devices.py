@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.join(HERE, "lib"))
 from clusters import (UDP, VRF, Cluster, Directed, config, enslave, name_of,  # noqa: E402
                       outlives, ready, takes_connections)
 from family import another, next_event, refused  # noqa: E402
-from machines import ip_commands  # noqa: E402
+from machines import LENGTHS, gives, ip_commands  # noqa: E402
 from service_group import equal, run_tests  # noqa: E402
 
 
@@ -122,6 +122,44 @@ def renamed():
     told_of(events, machine, 4, machine_index(machine, "wire0"))
 
 
+def narrow(role):
+    """A new device that is too narrow for IPv6 (RFC 8200) is taken when it has become wider."""
+    cluster = Directed(6) if role == "director" else Cluster(6)
+    if role == "shared":
+        cluster.set()
+    machine = (cluster.directors or cluster.nodes)[0]
+    events = listen(machine)
+    with machine:
+        ip_commands("link del eth0")
+    told_of(events, machine, 6, 0)
+    link, master = machine.cable()
+    ip_commands(link.replace("eth0", "eth0 mtu 1000"), master)
+    with machine:
+        ip_commands("link set eth0 up")
+    equal(0, device_of(machine, 6), "device without IPv6")
+    with machine:
+        ip_commands("link set eth0 mtu 1500")
+    told_of(events, machine, 6, machine.device())
+    with machine:
+        ip_commands(*(gives(f"{machine.address(version)}/{LENGTHS[version]}", "eth0")
+                      for version in (4, 6)))
+    if role == "director":
+        with cluster.client:
+            ip_commands("neigh flush all dev eth0")
+        cluster.told(machine.mac())
+    takes_connections(cluster, 3)
+
+
+def narrow_shared():
+    """A node's."""
+    narrow("shared")
+
+
+def narrow_director():
+    """A director's."""
+    narrow("director")
+
+
 def stands_by(version):
     """A director whose device is gone can be told to stand by: when the device is back it does."""
     cluster = Directed(version)
@@ -214,7 +252,7 @@ def vrf_tunnelled_ipv6():
 
 if __name__ == "__main__":
     sys.exit(run_tests("cluster_devices", [
-        shared_ipv4, shared_ipv6, directed_ipv4, directed_ipv6, renamed, stands_by_ipv4,
-        stands_by_ipv6, vrf_shared_ipv4, vrf_shared_ipv6, vrf_itself, vrf_directed_ipv4,
+        shared_ipv4, shared_ipv6, directed_ipv4, directed_ipv6, renamed, narrow_shared,
+        narrow_director, stands_by_ipv4, stands_by_ipv6, vrf_shared_ipv4, vrf_shared_ipv6, vrf_itself, vrf_directed_ipv4,
         vrf_tunnelled_ipv4, vrf_tunnelled_ipv6,
     ]))

@@ -313,31 +313,6 @@ def astray_ipv6():
     astray(6)
 
 
-def hop_limit(version, level, option):
-    """A packet that may go no further is dropped, and its sender told."""
-    cluster = Directed(version)
-    services = cluster.listeners(UDP)
-    client = cluster.client_socket(UDP)
-    client.setsockopt(level, option, 1)
-    client.send(b"x")
-    director = cluster.directors[0]
-    wait_until(lambda: cluster.counters(director)["dropped-hop-limit"] == 1, "the last hop")
-    client.setsockopt(level, option, 2)
-    client.send(b"y")
-    owner, = ready(services)
-    equal(b"y", services[owner].recv(10), "what came")
-
-
-def hop_limit_ipv4():
-    """TTL."""
-    hop_limit(4, socket.IPPROTO_IP, socket.IP_TTL)
-
-
-def hop_limit_ipv6():
-    """Hop limit."""
-    hop_limit(6, socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS)
-
-
 def device_goes(version, way):
     """A director's device can be removed though packets went by it."""
     cluster = Directed(version, way)
@@ -390,7 +365,7 @@ if __name__ == "__main__":
     sys.exit(run_tests("cluster_directed", [
         directed_ipv4, directed_ipv6, tunnelled_ipv4, tunnelled_ipv6, tunnelled_crosswise,
         tunnelled_crosswise_back, other_slots_neighbour, other_slots_tunnelled, path_mtu_ipv4,
-        path_mtu_ipv6, ipsec_ipv4, ipsec_ipv6, hop_limit_ipv4, hop_limit_ipv6, device_goes_ipv4,
+        path_mtu_ipv6, ipsec_ipv4, ipsec_ipv6, device_goes_ipv4,
         device_goes_ipv6, device_goes_tunnelled, standby, astray_ipv4, astray_ipv6,
         two_directors,
     ]))

@@ -15,11 +15,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(HERE, "lib"))
 # pylint: disable=wrong-import-position
-from clusters import Cluster, Directed, accepted, exchange, table  # noqa: E402
-from forged import (CLIENT, NOBODY, SYN, Forger, at_times, never, packed,  # noqa: E402
+from clusters import (Cluster, Directed, accepted, config, exchange, introduce,  # noqa: E402
+                      name_of, node, table)
+from forged import (ACK, CLIENT, NOBODY, SYN, Forger, at_times, never, packed,  # noqa: E402
                     segment_of)
-from machines import nft, snmp  # noqa: E402
-from rubbish import TCP, plain  # noqa: E402
+from machines import SEGMENT, ip_commands, nft, snmp  # noqa: E402
+from rubbish import TCP, TYPES, checksum, plain  # noqa: E402
 from service_group import checkout, equal, expect, run_tests, wait_until  # noqa: E402
 
 
@@ -94,6 +95,42 @@ def shared_ipv6():
     shared(6)
 
 
+def of_another(version):
+    """A tunnel between two nodes of one cluster IP is none of another one's."""
+    cluster = Directed(version, "tunnel")
+    machine, stranger = cluster.nodes[0], cluster.client
+    other = {**name_of(version), "address": packed(SEGMENT[version].format(0x77))}
+    machine.ynl.do("cluster-set", config(version, machine.device(), machine.number, **other, **{
+        **cluster.given, "role": "directed", "table": table(machine.number),
+        "nodes": [node(one.number, version, way="tunnel") for one in (machine, stranger)]}))
+
+    def counted():
+        return {name: count for name, count in
+                machine.ynl.do("cluster-get", other)["counters"].items() if count}
+
+    syn = [plain(version, packed(CLIENT[version]), end, TCP, segment_of(SYN))
+           for end in (packed(cluster.address), other["address"])]
+    forger = Forger(cluster, machine, stranger)
+    for gre in (False, True):
+        equal({}, forger.counts(gre, syn[:1]), "of the other one")
+    equal({}, counted(), "nothing was its own")
+    forger.counts(False, syn[1:])
+    equal({"owned": 1}, counted(), "its own")
+    forger = Forger(cluster, machine, cluster.nodes[1])
+    forger.counts(False, syn[1:])
+    equal({"owned": 1}, counted(), "its own from a node of the other one")
+
+
+def of_another_ipv4():
+    """IPv4 in IPv4."""
+    of_another(4)
+
+
+def of_another_ipv6():
+    """IPv6 in IPv6."""
+    of_another(6)
+
+
 def clamp(cluster, outer):
     """What the documentation has nodes ask clients for."""
     with open(f"{checkout()}/docs/cluster.md", encoding="utf-8") as file:
@@ -156,8 +193,90 @@ def black_hole_crosswise():
     black_hole(4, 6)
 
 
+# So much is merged of a connection's segments, which is more than lengths of headers can say.
+MERGED = 100_000
+WIDE = 200_000
+# See packet(7); and what a frame with such a header is, in linux/virtio_net.h.
+SOL_PACKET, PACKET_VNET_HDR = 263, 15
+NEEDS_CHECKSUM, GSO_TCP = 1, {4: 1, 6: 4}
+
+
+def merged(version, source, destination):
+    """The frame's header for the kernel, and the packet: one that was merged."""
+    packet = bytearray(plain(version, source, destination, TCP, segment_of(ACK)))
+    if version == 4:
+        packet[2:4] = packet[10:12] = bytes(2)
+        packet[10:12] = struct.pack("!H", checksum(bytes(packet[:20])))
+    else:
+        packet[4:6] = bytes(2)
+    headers = 14 + len(packet)
+    about = struct.pack("=BBHHHH", NEEDS_CHECKSUM, GSO_TCP[version], headers, 1000, headers - 20, 16)
+    return about, bytes(packet) + bytes(MERGED)
+
+
+def widen(cluster):
+    """Devices take and merge more than 64 KiB."""
+    sizes = " ".join(f"{kind}_max_size {WIDE}" for kind in ("gso", "gro", "gso_ipv4", "gro_ipv4"))
+    machines = [*cluster.nodes, *cluster.directors, cluster.client]
+    ip_commands(*(f"link set port{machine.number} {sizes}" for machine in machines))
+    for machine in machines:
+        with machine:
+            ip_commands(f"link set eth0 {sizes}")
+
+
+def long_ones(version, outer):
+    """What was merged of more than a length can say (BIG TCP) goes into a tunnel and comes out of it,
+    also with a second chance."""
+    cluster = Directed(version, "tunnel", outer)
+    widen(cluster)
+    director, *others = machines = [cluster.directors[0], *cluster.nodes]
+    for one in machines:
+        for other in others:
+            if one is not other:
+                introduce(one, other, outer)
+    sock = Forger.open(cluster.client, "eth0")
+    sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
+    about, packet = merged(version, packed(CLIENT[version]), packed(cluster.address))
+    frame = (about + bytes.fromhex(director.mac().replace(":", "")) + NOBODY +
+             TYPES[version].to_bytes(2, "big") + packet)
+
+    def counts(name):
+        return sum(cluster.counters(machine)[name] for machine in cluster.nodes)
+
+    sock.send(frame)
+    wait_until(lambda: counts("owned") or counts("dropped-malformed"), "the packet")
+    equal((1, 0), (counts("owned"), counts("dropped-malformed")), "owned, and malformed")
+    equal(1, cluster.counters(director)["forwarded"], "in one piece")
+    cluster.direct(0, epoch=2, table=table(2, 3, 1))
+    sock.send(frame)
+    wait_until(lambda: counts("second-chance-in") or counts("dropped-malformed"), "the packet")
+    equal((1, 1, 0), tuple(counts(name) for name in (
+        "second-chance", "second-chance-in", "dropped-malformed")), "second chance, and malformed")
+
+
+def long_ipv4():
+    """IPv4 in IPv4."""
+    long_ones(4, 4)
+
+
+def long_ipv6():
+    """IPv6 in IPv6."""
+    long_ones(6, 6)
+
+
+def long_crosswise():
+    """IPv4 in IPv6."""
+    long_ones(4, 6)
+
+
+def long_crosswise_back():
+    """IPv6 in IPv4."""
+    long_ones(6, 4)
+
+
 if __name__ == "__main__":
     sys.exit(run_tests("cluster_tunnels", [
         directed_ipv4, directed_ipv6, directed_crosswise, shared_ipv4, shared_ipv6,
-        black_hole_ipv4, black_hole_ipv6, black_hole_crosswise,
+        of_another_ipv4, of_another_ipv6, black_hole_ipv4, black_hole_ipv6, black_hole_crosswise,
+        long_ipv4, long_ipv6, long_crosswise, long_crosswise_back,
     ]))

@@ -186,6 +186,8 @@ pub(super) fn give_copies(
     to: &Others,
     net: Net<'_>,
 ) -> Sent {
+    // Its sender is told once.
+    let packet = going_on(cluster, packet)?;
     let mut nodes = to.iter();
     let likeliest = nodes.next();
     for node in nodes {
@@ -200,8 +202,21 @@ pub(super) fn give_copies(
     }
 }
 
-/// To the node's MAC address. It is a hop: directors whose tables name each other as owner pass a
-/// packet on only as often as its sender allows.
+/// The packet, if its sender allows it one hop more; or else what became of it.
+///
+/// To be given to another node is a hop: directors whose tables name each other as owner, or which
+/// direct each other's addresses and so wrap what the other one has wrapped, pass a packet on only as
+/// often as its sender allows. So it is with second chances.
+fn going_on<'p>(cluster: &Cluster, packet: Packet<'p>) -> Result<Packet<'p>, Verdict> {
+    let is_ipv6 = cluster.config.name.address.is_ipv6();
+    if packet.hops_left(is_ipv6) > 1 {
+        return Ok(packet);
+    }
+    cluster.count(Counter::DroppedHopLimit);
+    Err(packet.refuse_as_exceeded(is_ipv6))
+}
+
+/// To the node's MAC address.
 fn near(
     cluster: &Cluster,
     packet: Packet<'_>,
@@ -209,11 +224,7 @@ fn near(
     target: &Target,
     net: Net<'_>,
 ) -> Sent {
-    let is_ipv6 = node.address.is_ipv6();
-    if packet.hops_left(is_ipv6) <= 1 {
-        cluster.count(Counter::DroppedHopLimit);
-        return Err(packet.refuse_as_exceeded(is_ipv6));
-    }
+    let packet = going_on(cluster, packet)?;
     let device = target.near.device(cluster, &packet, node, net);
     let limit = packet.device_mtu(net, device);
     let packet = fitting(cluster, packet, limit)?;
@@ -233,6 +244,10 @@ fn far(
 ) -> Sent {
     let is_ipv6 = cluster.config.name.address.is_ipv6();
     let marked = reason != Reason::Owner;
+    let packet = match reason {
+        Reason::Owner => going_on(cluster, packet)?,
+        Reason::SecondChance | Reason::Spill => packet,
+    };
     let (route, protocol) = match (marked, is_ipv6) {
         (true, _) => (&target.marked, GRE),
         (false, true) => (&target.far, IPV6),
@@ -260,7 +275,26 @@ fn far(
     target.forwarded.add(1, Relaxed);
     // What was put together here is longer than its sender allows.
     let whole = !marked && !is_ipv6 && !packet.may_be_cut(is_ipv6) && !packet.was_cut(is_ipv6);
-    Ok(path.send_wrapped(packet, Wrapping { marked, whole }))
+    let hops = hops(&packet, reason, is_ipv6);
+    Ok(path.send_wrapped(
+        packet,
+        Wrapping {
+            marked,
+            whole,
+            hops,
+        },
+    ))
+}
+
+/// How many hops the tunnel may take. A packet that is directed has as many itself from now on; one
+/// that has a second chance stays as it is. What is spilled was for a listener, so it is no tunnel of
+/// another node, and no circle.
+fn hops(packet: &Packet<'_>, reason: Reason, is_ipv6: bool) -> u8 {
+    let left = packet.hops_left(is_ipv6);
+    match reason {
+        Reason::Owner | Reason::SecondChance => left.saturating_sub(1),
+        Reason::Spill => left,
+    }
 }
 
 /// The packet, if it is no longer than that, or may be cut; or else what became of it.

@@ -209,11 +209,10 @@ fn unwrap<'p, 'v>(
     let Some(inner) = Inner::read(&mut packet, &outer) else {
         return Opened::Other(packet);
     };
-    let services = view.at(&inner.destination);
-    let is_ours = |cluster: &Arc<Cluster>| outer.is_from_node_of(&cluster.config);
-    if !services.iter().any(is_ours) {
+    let services = view.tunnelled(&inner.destination, &outer.source, &outer.destination);
+    let Some(services) = services else {
         return Opened::Other(packet);
-    }
+    };
     let is_ipv6 = outer.destination.is_ipv6();
     let count = |counter| {
         if let Some(cluster) = services.first() {

@@ -6,14 +6,23 @@
 
 use super::Cluster;
 use crate::{
-    logic::cluster::flow::{Address, Flow},
-    sys::rcu::DropsAnywhere, //
+    logic::cluster::{
+        flow::{Address, Flow},
+        places::Places, //
+    },
+    sys::{rcu::DropsAnywhere, uapi}, //
 };
 use kernel::{
     prelude::*,
     rbtree::RBTree,
     sync::Arc, //
 };
+
+const _: () = assert!(Places::MOST == uapi::SERVICE_GROUP_MAX_CLUSTERS as usize);
+
+/// This node's and another node's addresses that there may be tunnels between: for which of the
+/// cluster IPs, by their places.
+type Tunnels = RBTree<(Address, Address), Places>;
 
 /// Which addresses there may be: one bit for many. Most packets get no further.
 #[derive(Default)]
@@ -47,8 +56,7 @@ pub(super) struct View {
     filter: Filter,
     /// By their names: those of one address stand together, the most specific one last.
     clusters: KVec<Arc<Cluster>>,
-    /// This node's and another node's address, of those with a tunnel between them.
-    tunnels: RBTree<(Address, Address), ()>,
+    tunnels: Tunnels,
 }
 
 impl DropsAnywhere for View {}
@@ -78,12 +86,31 @@ impl View {
 
     /// The cluster IPs with this address, the most specific one last.
     pub(super) fn at(&self, address: &Address) -> &[Arc<Cluster>] {
+        self.find(address).1
+    }
+
+    /// The place of the first one with this address, and all of these.
+    fn find(&self, address: &Address) -> (usize, &[Arc<Cluster>]) {
         let begin = self
             .clusters
             .partition_point(|cluster| cluster.config.name.address < *address);
         let rest = self.clusters.get(begin..).unwrap_or(&[]);
         let len = rest.partition_point(|cluster| cluster.config.name.address == *address);
-        rest.get(..len).unwrap_or(&[])
+        (begin, rest.get(..len).unwrap_or(&[]))
+    }
+
+    /// The cluster IPs with this address, if one of them may have a tunnel from another node's
+    /// address to this one's. Nobody has looked yet at who sent it: it takes no longer for more nodes
+    /// or cluster IPs, or hardly.
+    pub(super) fn tunnelled(
+        &self,
+        address: &Address,
+        from: &Address,
+        to: &Address,
+    ) -> Option<&[Arc<Cluster>]> {
+        let places = self.tunnels.get(&(*to, *from))?;
+        let (begin, clusters) = self.find(address);
+        places.has_any(begin, clusters.len()).then_some(clusters)
     }
 
     /// Whether there may be a tunnel from another node's address to this one's.
@@ -100,15 +127,23 @@ impl View {
     }
 }
 
-/// All pairs of this node's and another node's address.
-fn tunnels(clusters: &[Arc<Cluster>]) -> Result<RBTree<(Address, Address), ()>> {
-    let mut tunnels = RBTree::new();
-    for config in clusters.iter().map(|cluster| &cluster.config) {
+/// All tunnels that there may be.
+fn tunnels(clusters: &[Arc<Cluster>]) -> Result<Tunnels> {
+    let mut tunnels = Tunnels::new();
+    for (place, cluster) in clusters.iter().enumerate() {
+        let config = &cluster.config;
         let Some(own) = config.own_address().filter(|_| config.is_tunnelled()) else {
             continue;
         };
         for node in config.nodes.iter().filter(|node| node.address != own) {
-            tunnels.try_create_and_insert((own, node.address), (), GFP_KERNEL_ACCOUNT)?;
+            let ends = (own, node.address);
+            if let Some(places) = tunnels.get_mut(&ends) {
+                places.add(place);
+                continue;
+            }
+            let mut places = Places::default();
+            places.add(place);
+            tunnels.try_create_and_insert(ends, places, GFP_KERNEL_ACCOUNT)?;
         }
     }
     Ok(tunnels)

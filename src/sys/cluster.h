@@ -342,6 +342,7 @@ void sg_send_near(struct net *net, struct sk_buff *skb, _Bool ipv6,
  * @ipv6: of which family the addresses are
  * @marked: with a GRE header between the IP headers
  * @whole: it is not to be fragmented on its way; IPv4
+ * @hops: how many it may take; without a mark it is one less for the packet
  * @from: this machine's address
  * @to: the node's
  */
@@ -349,6 +350,7 @@ struct sg_tunnel {
 	_Bool		ipv6;
 	_Bool		marked;
 	_Bool		whole;
+	unsigned char	hops;
 	unsigned char	from[16];
 	unsigned char	to[16];
 };
@@ -356,10 +358,6 @@ struct sg_tunnel {
 /* Sends it in another packet; the packet and the reference are gone. */
 void sg_send_far(struct net *net, struct sk_buff *skb, struct dst_entry *dst,
 		 const struct sg_tunnel *tunnel);
-
-/* Notes what an ICMP error says of the path of the packet that stands there. */
-void sg_path_shrinks(struct net *net, struct sk_buff *skb, unsigned int at,
-		     _Bool ipv6, unsigned int mtu);
 
 /* ---- unwrap.c: from other nodes; bottom halves off ---- */
 
@@ -382,6 +380,9 @@ _Bool sg_skb_unwrap(struct net *net, struct sk_buff *skb, unsigned int headers,
  * @last, it has no copy made by sg_skb_copy_syn().
  */
 void sg_skb_receive(struct net *net, struct sk_buff *skb, _Bool last);
+/* Notes what an ICMP error says of the path of the packet that stands there. */
+void sg_path_shrinks(struct net *net, struct sk_buff *skb, unsigned int at,
+		     _Bool ipv6, unsigned int mtu);
 
 /* ---- netns.c ---- */
 

@@ -172,9 +172,10 @@ static int sg_device_event(struct notifier_block *block, unsigned long event,
 		sg_device_came(dev_net(dev), dev->ifindex, &name);
 		break;
 	case NETDEV_UP:
+	case NETDEV_CHANGEMTU:
+		/* It may have IPv6 only now. */
 		sg_device_came(dev_net(dev), dev->ifindex, &name);
 		fallthrough;
-	case NETDEV_CHANGEMTU:
 	case NETDEV_CHANGEADDR:
 	case NETDEV_NOTIFY_PEERS:
 		sg_device_moved(dev_net(dev), dev->ifindex);

@@ -225,21 +225,6 @@ void sg_tell_exceeded(struct sk_buff *skb, _Bool ipv6)
 		icmp_send(skb, ICMP_TIME_EXCEEDED, ICMP_EXC_TTL, 0);
 }
 
-void sg_path_shrinks(struct net *net, struct sk_buff *skb, unsigned int at,
-		     _Bool ipv6, unsigned int mtu)
-{
-	int vrf = l3mdev_master_ifindex_rcu(skb->dev);
-
-	/* It is looked for where the packet begins. */
-	__skb_pull(skb, at);
-	if (ipv6)
-		ip6_update_pmtu(skb, net, htonl(mtu), vrf, 0,
-				sock_net_uid(net, NULL));
-	else
-		ipv4_update_pmtu(skb, net, mtu, vrf, IPPROTO_IPIP);
-	__skb_push(skb, at);
-}
-
 /* As a packet that is sent, and was not received. Consumes it without memory. */
 static _Bool sg_prepare(struct sk_buff *skb, unsigned int headers)
 {
@@ -251,6 +236,15 @@ static _Bool sg_prepare(struct sk_buff *skb, unsigned int headers)
 		return true;
 	kfree_skb_reason(skb, SKB_DROP_REASON_NOMEM);
 	return false;
+}
+
+/* The packet is this machine's own, see sg_prepare(). */
+static void sg_spend_hop(struct sk_buff *skb, _Bool ipv6)
+{
+	if (ipv6)
+		ipv6_hdr(skb)->hop_limit--;
+	else
+		ip_decrease_ttl(ip_hdr(skb));
 }
 
 /* It was put together, or may be cut: like a packet that is sent from here. */
@@ -302,10 +296,7 @@ void sg_send_near(struct net *net, struct sk_buff *skb, _Bool ipv6,
 	one_frame = sg_is_one_frame(skb, ipv6);
 	if (!sg_prepare(skb, LL_RESERVED_SPACE(skb->dev)))
 		return;
-	if (ipv6)
-		ipv6_hdr(skb)->hop_limit--;
-	else
-		ip_decrease_ttl(ip_hdr(skb));
+	sg_spend_hop(skb, ipv6);
 	if (!one_frame) {
 		sg_send_near_cut(net, skb, ipv6, to);
 		return;
@@ -321,7 +312,7 @@ void sg_send_near(struct net *net, struct sk_buff *skb, _Bool ipv6,
 }
 
 static void sg_push_ipv6(struct sk_buff *skb, const struct sg_tunnel *tunnel,
-			 u8 protocol, u8 dsfield, u8 ttl)
+			 u8 protocol, u8 dsfield)
 {
 	struct ipv6hdr *iph;
 
@@ -331,7 +322,7 @@ static void sg_push_ipv6(struct sk_buff *skb, const struct sg_tunnel *tunnel,
 	iph = ipv6_hdr(skb);
 	ip6_flow_hdr(iph, dsfield, 0);
 	iph->nexthdr = protocol;
-	iph->hop_limit = ttl;
+	iph->hop_limit = tunnel->hops;
 	memcpy(&iph->saddr, tunnel->from, sizeof(iph->saddr));
 	memcpy(&iph->daddr, tunnel->to, sizeof(iph->daddr));
 }
@@ -354,7 +345,7 @@ static int sg_gso_type(const struct sg_tunnel *tunnel)
 
 static void sg_tunnel_out(struct net *net, struct sk_buff *skb,
 			  struct dst_entry *dst, const struct sg_tunnel *tunnel,
-			  u8 protocol, u8 dsfield, u8 ttl)
+			  u8 protocol, u8 dsfield)
 {
 	__be32 from, to;
 
@@ -364,14 +355,14 @@ static void sg_tunnel_out(struct net *net, struct sk_buff *skb,
 		memcpy(&from, tunnel->from, sizeof(from));
 		memcpy(&to, tunnel->to, sizeof(to));
 		iptunnel_xmit(NULL, dst_rtable(dst), skb, from, to, protocol,
-			      dsfield, ttl, tunnel->whole ? htons(IP_DF) : 0,
-			      false, 0);
+			      dsfield, tunnel->hops,
+			      tunnel->whole ? htons(IP_DF) : 0, false, 0);
 		return;
 	}
 	skb_scrub_packet(skb, false);
 	skb_clear_hash_if_not_l4(skb);
 	skb_dst_set(skb, dst);
-	sg_push_ipv6(skb, tunnel, protocol, dsfield, ttl);
+	sg_push_ipv6(skb, tunnel, protocol, dsfield);
 	skb->ignore_df = 1;
 	ip6_local_out(net, NULL, skb);
 }
@@ -381,17 +372,18 @@ void sg_send_far(struct net *net, struct sk_buff *skb, struct dst_entry *dst,
 {
 	_Bool inner6 = skb->protocol == htons(ETH_P_IPV6);
 	u8 protocol = inner6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
-	u8 dsfield, ttl;
+	u8 dsfield;
 
 	dsfield = inner6 ? ipv6_get_dsfield(ipv6_hdr(skb)) :
 			   ipv4_get_dsfield(ip_hdr(skb));
-	ttl = inner6 ? ipv6_hdr(skb)->hop_limit : ip_hdr(skb)->ttl;
 	if (!sg_prepare(skb, LL_RESERVED_SPACE(dst->dev) + dst->header_len +
 				     sizeof(struct ipv6hdr) +
 				     sizeof(struct gre_base_hdr))) {
 		dst_release(dst);
 		return;
 	}
+	if (!tunnel->marked)
+		sg_spend_hop(skb, inner6);
 	if (iptunnel_handle_offloads(skb, sg_gso_type(tunnel))) {
 		dst_release(dst);
 		kfree_skb_reason(skb, SKB_DROP_REASON_NOMEM);
@@ -405,5 +397,5 @@ void sg_send_far(struct net *net, struct sk_buff *skb, struct dst_entry *dst,
 	}
 	skb_reset_transport_header(skb);
 	sg_tunnel_out(net, skb, dst, tunnel, protocol,
-		      INET_ECN_encapsulate(dsfield, dsfield), ttl);
+		      INET_ECN_encapsulate(dsfield, dsfield));
 }

@@ -84,6 +84,8 @@ pub(crate) struct Wrapping {
     pub(crate) marked: bool,
     /// It must not be fragmented on its way.
     pub(crate) whole: bool,
+    /// How many hops it may take; without a mark, what is in it as well.
+    pub(crate) hops: u8,
 }
 
 /// A path to another machine.
@@ -111,6 +113,7 @@ impl Path<'_> {
             ipv6: self.to.is_ipv6(),
             marked: wrapping.marked,
             whole: wrapping.whole,
+            hops: wrapping.hops,
             from: self.from,
             to: self.to.to_bytes(),
         };

@@ -23,10 +23,14 @@
 #include "shim.h"
 #include "sys.h"
 
-/* What ip_rcv() sees to. */
+/*
+ * What ip_rcv() sees to. What was merged of more than a length can say (BIG
+ * TCP) says none, in both of its IP headers.
+ */
 static _Bool sg_check_ipv4(struct sk_buff *skb)
 {
 	const struct iphdr *iph;
+	unsigned int len;
 
 	if (!pskb_network_may_pull(skb, sizeof(*iph)))
 		return false;
@@ -35,10 +39,9 @@ static _Bool sg_check_ipv4(struct sk_buff *skb)
 	    !pskb_network_may_pull(skb, iph->ihl * 4))
 		return false;
 	iph = ip_hdr(skb);
-	if (ip_fast_csum(iph, iph->ihl) ||
-	    skb->len < ntohs(iph->tot_len) ||
-	    ntohs(iph->tot_len) < iph->ihl * 4 ||
-	    pskb_trim_rcsum(skb, ntohs(iph->tot_len)))
+	len = iph_totlen(skb, iph);
+	if (ip_fast_csum(iph, iph->ihl) || skb->len < len ||
+	    len < iph->ihl * 4 || pskb_trim_rcsum(skb, len))
 		return false;
 	skb_set_transport_header(skb, ip_hdrlen(skb));
 	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
@@ -58,7 +61,7 @@ static _Bool sg_check_ipv6(struct sk_buff *skb)
 	if (!pskb_network_may_pull(skb, sizeof(*ip6h)))
 		return false;
 	ip6h = ipv6_hdr(skb);
-	len = sizeof(*ip6h) + ntohs(ip6h->payload_len);
+	len = sizeof(*ip6h) + ipv6_payload_len(skb, ip6h);
 	if (ip6h->version != 6 || ip6h->nexthdr == NEXTHDR_HOP ||
 	    ipv6_addr_is_multicast(&ip6h->saddr) ||
 	    ipv6_addr_loopback(&ip6h->saddr) || skb->len < len ||
@@ -242,4 +245,19 @@ void sg_skb_receive(struct net *net, struct sk_buff *skb, _Bool last)
 		NF_HOOK(NFPROTO_IPV4, NF_INET_PRE_ROUTING, net, NULL, skb,
 			skb->dev, NULL, sg_deliver_ipv4);
 	}
+}
+
+void sg_path_shrinks(struct net *net, struct sk_buff *skb, unsigned int at,
+		     _Bool ipv6, unsigned int mtu)
+{
+	int vrf = l3mdev_master_ifindex_rcu(skb->dev);
+
+	/* It is looked for where the packet begins. */
+	__skb_pull(skb, at);
+	if (ipv6)
+		ip6_update_pmtu(skb, net, htonl(mtu), vrf, 0,
+				sock_net_uid(net, NULL));
+	else
+		ipv4_update_pmtu(skb, net, mtu, vrf, IPPROTO_IPIP);
+	__skb_push(skb, at);
 }

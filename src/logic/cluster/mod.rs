@@ -22,6 +22,7 @@ pub mod others;
 pub mod owner;
 pub mod packet;
 pub mod place;
+pub mod places;
 mod siphash;
 pub mod slots;
 pub mod tracked;

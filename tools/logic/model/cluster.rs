@@ -7,6 +7,8 @@
 //! be compared, packet by packet. It is a model of machines that all have the same table, that know
 //! each other's MAC addresses, and whose packets fit everywhere.
 
+mod headers;
+
 use std::collections::BTreeMap;
 
 use service_group_logic::logic::cluster::{
@@ -19,9 +21,12 @@ use service_group_logic::logic::cluster::{
     tunnel::{may_bring, Mode, Wrapping},
 };
 
+use headers::{
+    a_hop_later, destination, destination_of, ends_in_tcp_header, gre_header, has_hop_by_hop,
+    hops_left, is_ipv6, seen_by_kernel, source,
+};
+
 const TCP: u8 = 6;
-const HOP_BY_HOP: u8 = 0;
-const FRAGMENT: u8 = 44;
 pub const IPIP: u8 = 4;
 pub const IPV6: u8 = 41;
 pub const GRE: u8 = 47;
@@ -263,6 +268,10 @@ impl Run<'_> {
             }
             Decision::Drop(DropReason::NoOwner) => self.count(at, "dropped-no-owner"),
             Decision::Forward(node) => self.forward(at, node, bytes),
+            // To be given to another node is a hop.
+            Decision::SecondChance(_) if hops_left(bytes) <= 1 => {
+                self.count(at, "dropped-hop-limit");
+            }
             Decision::SecondChance(others) => {
                 for node in others.iter() {
                     self.count(at, "second-chance");
@@ -273,17 +282,16 @@ impl Run<'_> {
     }
 
     fn forward(&mut self, at: u32, node: NodeId, bytes: &[u8]) {
-        if self.cluster.way == Way::Tunnel {
-            self.count(at, "forwarded");
-            let protocol = if is_ipv6(bytes) { IPV6 } else { IPIP };
-            return self.open(node.get(), protocol, bytes);
-        }
-        // It is a hop.
         if hops_left(bytes) <= 1 {
             return self.count(at, "dropped-hop-limit");
         }
         self.count(at, "forwarded");
-        self.arrive(node.get(), Came::Directed, bytes, false);
+        let bytes = &a_hop_later(bytes);
+        match (self.cluster.way, is_ipv6(bytes)) {
+            (Way::Neighbour, _) => self.arrive(node.get(), Came::Directed, bytes, false),
+            (Way::Tunnel, true) => self.open(node.get(), IPV6, bytes),
+            (Way::Tunnel, false) => self.open(node.get(), IPIP, bytes),
+        }
     }
 
     /// What is in a packet from one node to another one.
@@ -309,102 +317,4 @@ impl Run<'_> {
             None => self.count(at, "dropped-malformed"),
         }
     }
-}
-
-fn is_ipv6(bytes: &[u8]) -> bool {
-    bytes.first().is_some_and(|first| first >> 4 == 6)
-}
-
-fn has_hop_by_hop(bytes: &[u8]) -> bool {
-    is_ipv6(bytes) && bytes[6] == HOP_BY_HOP
-}
-
-fn hops_left(bytes: &[u8]) -> u8 {
-    bytes[if is_ipv6(bytes) { 7 } else { 8 }]
-}
-
-fn gre_header(bytes: &[u8]) -> &'static [u8] {
-    match is_ipv6(bytes) {
-        true => &[0, 0, 0x86, 0xdd],
-        false => &[0, 0, 0x08, 0x00],
-    }
-}
-
-fn v4(bytes: &[u8], at: usize) -> Option<Address> {
-    let bytes = bytes.get(at..)?.first_chunk()?;
-    Some(Address::from_v4_bytes(*bytes))
-}
-
-fn v6(bytes: &[u8], at: usize) -> Option<Address> {
-    let bytes = bytes.get(at..)?.first_chunk()?;
-    Some(Address::from_v6_bytes(*bytes))
-}
-
-fn destination_of(bytes: &[u8], ipv6: bool) -> Option<Address> {
-    match ipv6 {
-        true => v6(bytes, 24),
-        false => v4(bytes, 16),
-    }
-}
-
-fn destination(bytes: &[u8]) -> Option<Address> {
-    destination_of(bytes, is_ipv6(bytes))
-}
-
-fn source(bytes: &[u8]) -> Option<Address> {
-    match is_ipv6(bytes) {
-        true => v6(bytes, 8),
-        false => v4(bytes, 12),
-    }
-}
-
-/// The packet as ip_rcv() and ipv6_rcv() show it; none if they drop it.
-fn seen_by_kernel(bytes: &[u8]) -> Option<&[u8]> {
-    match bytes.first()? >> 4 {
-        4 => seen_ipv4(bytes),
-        6 => seen_ipv6(bytes),
-        _ => None,
-    }
-}
-
-fn seen_ipv4(bytes: &[u8]) -> Option<&[u8]> {
-    let header = usize::from(bytes.first()? & 15) * 4;
-    if header < 20 || checksum(bytes.get(..header)?) != 0 {
-        return None;
-    }
-    let length = usize::from(u16::from_be_bytes([bytes[2], bytes[3]]));
-    bytes.get(..length).filter(|whole| whole.len() >= header)
-}
-
-fn seen_ipv6(bytes: &[u8]) -> Option<&[u8]> {
-    let header: &[u8; 40] = bytes.first_chunk()?;
-    let is_loopback = header[8..23] == [0; 15] && header[23] == 1;
-    if header[8] == 0xff || is_loopback {
-        return None;
-    }
-    let length = usize::from(u16::from_be_bytes([header[4], header[5]]));
-    bytes.get(..40 + length)
-}
-
-/// Whether it is the first fragment of IPv6, and ends before the header of TCP does (RFC 8200).
-fn ends_in_tcp_header(bytes: &[u8]) -> bool {
-    let is_first_of_tcp = match bytes {
-        [first, _, _, _, _, _, FRAGMENT, ..] if first >> 4 == 6 => {
-            bytes.get(40) == Some(&TCP) && bytes[42] == 0 && bytes[43] & 0xf8 == 0
-        }
-        _ => false,
-    };
-    is_first_of_tcp && bytes.len() < 40 + 8 + 20
-}
-
-fn checksum(bytes: &[u8]) -> u16 {
-    let words = bytes.chunks(2).map(|pair| match *pair {
-        [high, low] => u32::from(u16::from_be_bytes([high, low])),
-        _ => u32::from(pair[0]) << 8,
-    });
-    let mut sum: u32 = words.sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !u16::try_from(sum).expect("16 bits")
 }
