@@ -55,6 +55,11 @@ pub(crate) fn spill(clusters: &Clusters, syn: &trail::Packet<'_>, guard: &Guard)
         copy.leave();
         return false;
     }
+    // What follows takes a hop as a second chance: it would not come to the node.
+    if copy.hops_left(flow.destination.is_ipv6()) <= 1 {
+        copy.leave();
+        return false;
+    }
     forward::give(cluster, copy, to, Reason::Spill, clusters.net()).is_ok()
 }
 

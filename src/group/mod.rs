@@ -261,6 +261,10 @@ impl Member {
         let kept = matches!(reason, Reason::Stalled | Reason::Balanced | Reason::Leaving);
         if kept && !self.group.astray.load(Relaxed) {
             self.group.astray.store(true, Relaxed);
+            // The next tick may be due in a stall time only.
+            if self.group.settings.is_watched() {
+                self.group.begin_watch();
+            }
         }
     }
 

@@ -312,7 +312,7 @@ impl Group {
     }
 
     /// Looks after the members soon.
-    fn begin_watch(&self) {
+    pub(super) fn begin_watch(&self) {
         self.watch.at_once();
         self.ticker.arm(self.patience());
     }

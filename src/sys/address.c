@@ -119,7 +119,8 @@ static int sg_inetaddr_event(struct notifier_block *block, unsigned long event,
 {
 	const struct in_ifaddr *ifa = info;
 
-	sg_address_changed(dev_net(ifa->ifa_dev->dev), ntohl(ifa->ifa_local));
+	/* On the loopback device all of its prefix is this machine's. */
+	sg_address_changed(dev_net(ifa->ifa_dev->dev));
 	return NOTIFY_DONE;
 }
 
@@ -133,8 +134,7 @@ static int sg_inet6addr_event(struct notifier_block *block, unsigned long event,
 {
 	const struct inet6_ifaddr *ifa = info;
 
-	sg_address_changed(dev_net(ifa->idev->dev),
-			   ntohl(ifa->addr.s6_addr32[3]));
+	sg_address_changed(dev_net(ifa->idev->dev));
 	return NOTIFY_DONE;
 }
 

@@ -13,8 +13,7 @@ use crate::{
 };
 use kernel::{
     error::to_result,
-    prelude::*,
-    sync::rcu::Guard, //
+    prelude::*, //
 };
 
 /// Where this machine has an address.
@@ -78,12 +77,10 @@ impl Drop for AddressWatch {
 ///
 /// Called by `address.c`, with a namespace that is there.
 #[no_mangle]
-unsafe extern "C" fn sg_address_changed(net: *const bindings::net, tail: c_uint) {
+unsafe extern "C" fn sg_address_changed(net: *const bindings::net) {
     // SAFETY: By the requirement.
     let net = unsafe { Net::from_ptr(net.cast_mut()) };
-    if net.clusters().may_serve(tail, &Guard::new()) {
-        look_soon(net);
-    }
+    net.clusters().addresses_changed();
 }
 
 /// # Safety

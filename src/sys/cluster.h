@@ -223,8 +223,8 @@ void sg_addresses_look_soon(const struct net *net);
 
 /* Callbacks in Rust. */
 
-/* An address with this last word came, or has gone. Any context. */
-void sg_address_changed(const struct net *net, unsigned int tail);
+/* An address came, or has gone. Any context. */
+void sg_address_changed(const struct net *net);
 /*
  * Tells where cluster IPs are on this machine, of those for which that has changed;
  * whether that may go on. Process context, without RTNL.

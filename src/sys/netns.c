@@ -48,7 +48,7 @@ static void sg_netns_look(struct work_struct *work)
 	/* One that is told of meanwhile is asked for at once. */
 	cmpxchg(&netns->asked, asked, asked + 1);
 	later = min_t(unsigned long, SG_ASK_FIRST * (asked + 1), SG_ASK_LATER);
-	queue_delayed_work(sg_workqueue(), &netns->addresses, later);
+	queue_delayed_work(system_dfl_wq, &netns->addresses, later);
 }
 
 void sg_addresses_look_soon(const struct net *net)
@@ -56,7 +56,8 @@ void sg_addresses_look_soon(const struct net *net)
 	struct sg_netns *netns = net_generic(net, sg_netns_id);
 
 	WRITE_ONCE(netns->asked, 0);
-	mod_delayed_work(sg_workqueue(), &netns->addresses, 0);
+	/* It waits for RTNL, which is not what ticks of groups are to wait for. */
+	mod_delayed_work(system_dfl_wq, &netns->addresses, 0);
 }
 
 static int __net_init sg_netns_init(struct net *net)

@@ -145,11 +145,17 @@ fn switch(kernel: &mut Connection, cluster: &Cluster, role: ClusterRole) -> Resu
 /// Takes away what "apply" has left on devices as long as this machine was the only director.
 fn leave(kernel: &mut Connection, told: &Told) -> Result<(), Failure> {
     let mut route = Route::open()?;
+    let mut taken = BTreeSet::new();
     for cluster in brief(kernel)? {
         let stands_by = cluster.role == ClusterRole::Standby && told.all.contains(&cluster.name);
-        if stands_by && cluster.device != 0 {
-            route.remove(cluster.device, cluster.name.address)?;
+        if stands_by && cluster.device != 0 && route.remove(cluster.device, cluster.name.address)? {
+            taken.insert(cluster.name);
         }
+    }
+    // keepalived may have made it the director meanwhile, and have found the address there.
+    let again = |one: &Cluster| one.role == ClusterRole::Director && taken.contains(&one.name);
+    for cluster in brief(kernel)?.into_iter().filter(again) {
+        route.add(cluster.device, cluster.name.address)?;
     }
     Ok(())
 }

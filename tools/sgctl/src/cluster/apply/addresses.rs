@@ -48,6 +48,15 @@ pub fn removals(targets: &[Target], facts: &Facts) -> Vec<Step> {
     .collect()
 }
 
+/// Whether this program has set the cluster IP on another device, that it is about to leave.
+fn is_elsewhere(facts: &Facts, target: &Target) -> bool {
+    let is_left = |own: &Local| {
+        own.address == target.cluster.name.address
+            && ![LOOPBACK, target.cluster.device].contains(&own.index)
+    };
+    facts.ours.iter().any(is_left)
+}
+
 /// What adds addresses that are not there.
 pub fn additions(targets: &[Target], facts: &Facts) -> Vec<Step> {
     let mut steps = Vec::new();
@@ -58,8 +67,9 @@ pub fn additions(targets: &[Target], facts: &Facts) -> Vec<Step> {
             Place::Device => Some(device),
             Place::Nowhere => None,
         };
-        // It was the standby's when it was taken away.
-        let again = facts.taken.contains(&(device, address)) && target.needs(device);
+        // It was the standby's when it was taken away; or is on the device that it had before.
+        let was_here = facts.taken.contains(&(device, address)) || is_elsewhere(facts, target);
+        let again = was_here && target.needs(device);
         for index in own.into_iter().chain(again.then_some(device)) {
             let step = Step::AddAddress { index, address };
             if !facts.has(index, address) && !steps.contains(&step) {

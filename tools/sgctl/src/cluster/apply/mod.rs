@@ -14,10 +14,12 @@ pub mod route;
 mod steps;
 pub mod target;
 
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::file::{store, Config};
+use super::file::{lock::Lock, store, Config};
 use super::plan::fitting;
 use crate::cli::ClusterApplyArgs;
 use crate::{output, Failure};
@@ -87,10 +89,18 @@ impl Plan for Planner<'_> {
         let told = self.report(steps, &[], facts).sentences();
         eprint!("sgctl: others have changed this machine meanwhile; so:\n{told}");
     }
+
+    fn unchecked(&self, why: &Failure) {
+        eprintln!(
+            "sgctl: all was done, but whether others have changed it since is not known: {why}"
+        );
+    }
 }
 
 /// What is to be done on this machine, and not done yet.
 pub struct Prepared<'a> {
+    /// Another one would take what this does for what somebody else has done, and undo it.
+    _alone: Option<Lock>,
     machine: Machine,
     planner: Planner<'a>,
     facts: Facts,
@@ -110,6 +120,7 @@ pub fn prepare<'a>(path: &Path, config: &'a Config, how: How<'_>) -> Result<Prep
         config,
         dry_run: how.dry_run,
     };
+    let alone = alone(how.dry_run);
     let mut machine = Machine::open().map_err(|failure| match how.dry_run {
         true => Failure::new(format!(
             "{failure}; or check the file alone with \"sgctl cluster check\""
@@ -119,12 +130,23 @@ pub fn prepare<'a>(path: &Path, config: &'a Config, how: How<'_>) -> Result<Prep
     let facts = machine.facts()?;
     let (steps, report) = planner.planned(&facts)?;
     Ok(Prepared {
+        _alone: alone,
         machine,
         planner,
         facts,
         steps,
         report,
     })
+}
+
+/// Waits until nobody else changes the cluster IPs of this network namespace. Without a folder for
+/// that it goes on: others are noticed then, too, but not always.
+fn alone(dry_run: bool) -> Option<Lock> {
+    let net = fs::metadata("/proc/self/ns/net")
+        .ok()
+        .filter(|_| !dry_run)?;
+    let name = format!("/run/sgctl/network-namespace-{}", net.ino());
+    Lock::wait(Path::new(&name)).ok()
 }
 
 impl Prepared<'_> {

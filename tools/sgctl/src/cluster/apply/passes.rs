@@ -59,6 +59,8 @@ pub trait Plan {
     fn steps(&self, facts: &Facts) -> Result<Vec<Step>, Failure>;
     /// Is told of steps that were planned anew.
     fn anew(&self, steps: &[Step], facts: &Facts);
+    /// Is told that all was done, and why it is not known whether others have changed it since.
+    fn unchecked(&self, why: &Failure);
 }
 
 /// Does what is planned, of which the first steps are given with what was read before, and what is to
@@ -87,14 +89,18 @@ fn passes(
         if steps.is_empty() {
             return Ok(());
         }
-        match pass(&steps, facts.generation, system, done) {
-            Ok(()) | Err(Refusal::Changed) => {}
+        let is_done = match pass(&steps, facts.generation, system, done) {
+            Ok(()) => true,
+            Err(Refusal::Changed) => false,
             Err(Refusal::Failed(failure)) => return Err(failure),
-        }
-        facts = system.facts()?;
-        facts.brought = brought(done);
-        facts.taken = taken(done);
-        steps = plan.steps(&facts)?;
+        };
+        (facts, steps) = match look(plan, system, done) {
+            Err(failure) if is_done => {
+                plan.unchecked(&failure);
+                return Ok(());
+            }
+            seen => seen?,
+        };
         if !steps.is_empty() {
             plan.anew(&steps, &facts);
         }
@@ -103,6 +109,21 @@ fn passes(
         "others change the cluster IPs or addresses of this machine all the time: apply again when \
          they do not",
     ))
+}
+
+/// How things are after what was done, and what is left to do.
+fn look(
+    plan: &impl Plan,
+    system: &mut impl System,
+    done: &[Step],
+) -> Result<(Facts, Vec<Step>), Failure> {
+    let facts = Facts {
+        brought: brought(done),
+        taken: taken(done),
+        ..system.facts()?
+    };
+    let steps = plan.steps(&facts)?;
+    Ok((facts, steps))
 }
 
 /// Does steps that were planned for this generation, and notes what it has done.
