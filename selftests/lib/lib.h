@@ -62,6 +62,12 @@ static inline double seconds(void)
 	__met;								\
 })
 
+/* --- module.c: the module, and processes. */
+
+int load_module(void);
+int unload_module(void);
+void end_with(pid_t parent);
+
 /* --- net.c: namespaces and addresses. */
 
 /* What listens, and so what a client's packets are. */
@@ -229,9 +235,5 @@ struct locker {
 };
 
 void start_locker(struct locker *locker);
-
-/* The module. */
-int load_module(void);
-int unload_module(void);
 
 #endif

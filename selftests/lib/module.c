@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The module itself: it comes and goes while tests run. */
+/* The module itself, which comes and goes while tests run; and what would hold it. */
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,4 +29,12 @@ int load_module(void)
 int unload_module(void)
 {
 	return syscall(__NR_delete_module, "service_group", O_NONBLOCK) ? -errno : 0;
+}
+
+/* end_with - has a child be killed when its parent is, also if that was before. */
+void end_with(pid_t parent)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(0);
 }

@@ -36,10 +36,10 @@ static void make_storm(struct shared *shared)
 	struct storm storm = {
 		.shared = &shared->storm, .limit = STORM, .seed = random(), .here = true,
 	};
-	pid_t child = fork();
+	pid_t self = getpid(), child = fork();
 
 	if (!child) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		end_with(self);
 		run_storm(&storm);
 		_exit(0);
 	}
@@ -163,10 +163,10 @@ static void be_interrupted(struct shared *shared)
 static void be_killed(struct shared *shared)
 {
 	struct sigaction action = { .sa_handler = ignore };
-	pid_t child = fork();
+	pid_t self = getpid(), child = fork();
 
 	if (!child) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		end_with(self);
 		sigaction(SIGALRM, &action, NULL);
 		for (;;)
 			form_and_leave();

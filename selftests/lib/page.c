@@ -82,11 +82,11 @@ static void serve_one(int fuse, const struct fuse_in_header *request, int *asked
 	}
 }
 
-static void serve(int fuse, int *asked)
+static void serve(int fuse, int *asked, pid_t user)
 {
 	static char buffer[1 << 17] __attribute__((aligned(8)));
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	end_with(user);
 	while (read(fuse, buffer, sizeof(buffer)) > 0)
 		serve_one(fuse, (const void *)buffer, asked);
 	_exit(0);
@@ -101,6 +101,7 @@ struct page make_page(void)
 {
 	int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 	struct page page;
+	pid_t self = getpid();
 	char options[64], *memory;
 	int file;
 
@@ -113,7 +114,7 @@ struct page make_page(void)
 		die("mounting");
 	page.server = fork();
 	if (!page.server)
-		serve(fuse, page.asked);
+		serve(fuse, page.asked, self);
 	close(fuse);
 	file = open("/mnt/page", O_RDONLY | O_CLOEXEC);
 	if (file < 0 || mmap(memory + SIZE, SIZE, PROT_READ, MAP_PRIVATE | MAP_FIXED, file, 0) ==

@@ -36,9 +36,9 @@ impl Places {
 
     /// All places before this one.
     fn below(place: usize) -> [u64; Self::WORDS] {
-        [0, 64, 128, 192].map(|first: usize| match place.saturating_sub(first) {
-            bits @ 0..64 => (1 << bits) - 1,
-            _ => u64::MAX,
+        [0, 64, 128, 192].map(|first: usize| {
+            let bits = u32::try_from(place.saturating_sub(first)).unwrap_or(u32::MAX);
+            !u64::MAX.checked_shl(bits).unwrap_or(0)
         })
     }
 }
