@@ -106,8 +106,8 @@ fn settings(page: &mut Roff) {
          have room and are not stalled; and whose program looks for connections is given the \
          one that has waited for longest behind a busy program). When no member has room, a SYN \
          is dropped or answered with a reset. A member that has accepted nothing for the stall time, while connections \
-         waited, is stalled: these go to siblings that have room, and it is given others only \
-         when no other has room. The stall time is at most {most} ms, 0 for never, {stall} in a \
+         waited, is stalled: a sibling whose program looks for connections, and has none, is given \
+         one of these, and others go to siblings while one has room. The stall time is at most {most} ms, 0 for never, {stall} in a \
          new group; less than {least} ms needs CAP_NET_ADMIN in the initial user namespace. With rewrite, getsockname() of a connection that came for a sibling's address \
          tells the address that the accepting member is bound to. The weight says how many \
          connections this member is to have waiting, compared with the others: 1 to \

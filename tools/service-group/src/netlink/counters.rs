@@ -92,9 +92,9 @@ counters! {
     known "Packets taken because their connection is here, though their slot is another node's";
     ignored "Packets left to the node that owns their slot, or to the director that is active";
     forwarded "Packets given to the node that owns their slot";
-    second_chance "Packets of unknown connections given to the slot's previous owner";
+    second_chance "Packets of unknown connections given to nodes that may know them";
     second_chance_in "Packets that another node gave to this one for a second chance";
-    silent "Packets of unknown connections not answered, as the previous owner has them as well";
+    silent "Packets of unknown connections not answered, as nodes that may know them have them as well";
     dropped_no_owner "Packets dropped because their slot has no owner";
     dropped_spent "Packets dropped because their second chance brought nothing";
     dropped_malformed "Packets dropped because they contradict themselves";

@@ -128,6 +128,7 @@ mod tests {
             include_str!("../../../bpftrace/hand_over.bt"),
             include_str!("../../../bpftrace/redirect.bt"),
             include_str!("../../../bpftrace/rescue.bt"),
+            include_str!("../../../bpftrace/spill.bt"),
         ] {
             let (_, list) = script.split_once("enum reason {").expect("it has one");
             let (list, _) = list.split_once('}').expect("it ends");

@@ -159,8 +159,8 @@ attached.
 
 It may be repeated: sockets that are new since the last time join the group, and
 when there are none, nothing changes. It succeeds when the sockets that can be grouped are in one group; what
-it could not take, and why, is told on standard error. --policy, --when-full, --stall and --adopt
-hold for the whole group, also for members that were there before.
+it could not take, and why, is told on standard error. --policy, --when-full, --stall, --rewrite
+and --adopt hold for the whole group, also for members that were there before.
 
 The descriptors are borrowed from the programs with pidfd_getfd, which needs the
 right to trace them: the same user, or root. The programs notice nothing. With

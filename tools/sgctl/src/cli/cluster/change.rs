@@ -103,7 +103,7 @@ pub struct AddressArgs {
     #[arg(long, value_enum, value_name = "HASH")]
     pub hash: Option<HashArg>,
     /// A file that has nothing but the key of a keyed hash, 32 hexadecimal digits. Without
-    /// one a key is made.
+    /// one a new address has a key made.
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
     /// Number of slots; 251 if it is new.

@@ -33,7 +33,7 @@ that only directs; and an [[address]] for each address that they serve, with ip
 and device, and maybe protocol, port, mode (shared or directed), directors,
 mac, hash (sum3, sum5 or keyed), key, slots (251), settle (3600 seconds) and
 spill (false). \"plan\" writes epoch, hashed, table, before and changed, which
-are not to be edited. docs/cluster.md explains all of them.
+are not to be edited. docs/cluster.md of the source explains all of them.
 
 A file that is wrong is told with its line, and ends with status 2, or 1 if it is
 checked; one that cannot be read with 1.";
@@ -112,8 +112,8 @@ pub struct ClusterApplyArgs {
 }
 
 const CHECK_NOTES: &str = "\
-It reads nothing but the file, and so does on a machine that is none of the
-cluster's and has no module. Whether a machine has the devices, and is not ahead
+It needs no module, and no machine of the cluster's; on a node of the file it also
+looks whether rp_filter would drop what comes out of tunnels. Whether a machine has the devices, and is not ahead
 of the file, is told there by \"apply --dry-run\".
 
 The status is 0 if the file can be applied; if not it is 1, and each problem is
