@@ -155,16 +155,16 @@ told_last() {
 
 # A line for each time that it goes, or comes.
 monitor_address() {
-	local lines='cluster 198.51.100.7 changed: shared, sum5, epoch 1'
+	local told='cluster 198.51.100.7 changed: shared, sum5, epoch 1'
 	start_cluster
 	start_watching
 	ip addr del 198.51.100.7/32 dev lo
-	wait_until saw "Z $lines, its address is missing"
+	wait_until saw "Z $told, its address is missing"
 	expect_status 0 "$SGCTL" cluster show --file "$dir/cluster.toml"
 	has_text "settle 3600s, its address is missing" "$dir/out" ||
 		complain "show: $(<"$dir/out")"
 	ip addr add 198.51.100.7/32 dev eth0
-	wait_until told_last "Z $lines"
+	wait_until told_last "Z $told"
 }
 
 run_tests "$@"
