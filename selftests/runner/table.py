@@ -40,16 +40,20 @@ class TableError(Exception):
     """The table, or what was asked of it, makes no sense."""
 
 
-def read_table(text):
-    """All jobs that the text describes, in its order."""
-    jobs = []
+def rows(text):
+    """The words of each row."""
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split("#")[0].split()
         if not words:
             continue
         if len(words) != 7:
             raise TableError(f"line {number} has {len(words)} words, not 7")
-        jobs.extend(row_jobs(*words))
+        yield words
+
+
+def read_table(text):
+    """All jobs that the text describes, in its order."""
+    jobs = [job for row in rows(text) for job in row_jobs(*row)]
     names = [job.name for job in jobs]
     for job in jobs:
         if names.count(job.name) > 1:

@@ -142,13 +142,6 @@ class Choosing(unittest.TestCase):
             with self.assertRaises(TableError):
                 read_table(text)
 
-    def test_the_table_of_the_project(self):
-        folder = Path(__file__).resolve().parent.parent.parent
-        suites = {job.suite for job in read_table((folder / "jobs").read_text())}
-        for path in folder.iterdir():
-            if path.suffix in (".c", ".py", ".sh") and path.name != "two_kernels.py":
-                self.assertIn(path.stem if path.suffix == ".c" else path.name, suites)
-
 
 class Scheduling(unittest.TestCase):
     def test_what_most_wait_for_is_first(self):

@@ -16,13 +16,13 @@ FUNCTION = re.compile(r"^def (\w+)\(\):", re.M)
 def tests():
     """The names of tests, by fixture or suite."""
     found = {}
-    for path in [*SELFTESTS.glob("*.c"), *SELFTESTS.glob("lib/*.h")]:
+    for path in [*SELFTESTS.glob("*/*.c"), *SELFTESTS.glob("lib/*.h")]:
         text = path.read_text()
         for name in FIXTURE.findall(text):
             found.setdefault(name, set())
         for name, test in TEST.findall(text):
             found.setdefault(name, set()).add(test)
-    for path in SELFTESTS.glob("*.py"):
+    for path in SELFTESTS.glob("*/*.py"):
         found[path.stem] = set(FUNCTION.findall(path.read_text()))
     return found
 

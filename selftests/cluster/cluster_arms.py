@@ -1,0 +1,208 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Packets of cluster IPs that come by another device than the cluster IP's, and directors that nodes are
+reached from by another device than clients."""
+
+import os
+import socket
+import subprocess
+import sys
+
+from clusters import (LENGTH, PORT, UDP, VRF, Cluster, Directed, config, exchange,
+                      outlives, ready, takes_connections)
+from machines import FAMILIES, LENGTHS, Machine, gives, ip_commands, snmp
+from service_group import PATIENCE, equal, expect, run_tests, wait_until
+
+
+def machine_index(machine, name):
+    """Index of a device of a machine."""
+    with machine:
+        return socket.if_nametoindex(name)
+
+
+def crossed(version, way="neighbour"):
+    """A cluster whose client has another way to the director, by devices that are called cross; by
+    that it sends to the cluster IP, from the address that it has on the segment."""
+    cluster = Directed(version, way)
+    director, client = cluster.directors[0], cluster.client
+    net, own = {4: ("10.10.0.", LENGTHS[4]), 6: ("fd10::", LENGTHS[6])}[version]
+    with director:
+        ip_commands("link add cross type veth peer name cross netns "
+                    f"/proc/{os.getpid()}/fd/{client.inside}",
+                    gives(f"{net}1/{own}", "cross"), "link set cross up")
+    with client:
+        ip_commands(gives(f"{net}2/{own}", "cross"), "link set cross up",
+                    f"route add {cluster.address}/{LENGTH[version]} via {net}1 dev cross "
+                    f"src {client.address(version)}")
+    for machine in (director, client):
+        machine.set("ipv4/conf/cross/rp_filter", 0)
+        machine.set("ipv4/conf/all/rp_filter", 0)
+    return cluster
+
+
+def other_device(version, way):
+    """Clients that reach the director by another device of its are served as well."""
+    cluster = crossed(version, way)
+    director = cluster.directors[0]
+    before = cluster.counters(director)["forwarded"]
+    takes_connections(cluster, 6)
+    expect(cluster.counters(director)["forwarded"] > before, "forwarded")
+    services = cluster.listeners(UDP)
+    sock = cluster.client_socket(UDP)
+    sock.send(b"x" * 4000)
+    equal([cluster.owner(sock, UDP).number], [one.number for one in ready(services)], "who got it")
+
+
+def two_arms(version):
+    """A director that clients reach by one device, and nodes by another one."""
+    cluster = crossed(version)
+    director = cluster.directors[0]
+    arm = machine_index(director, "cross")
+
+    def direct(**how):
+        cluster.given.update(how)
+        cluster.set(role="directed", **cluster.given)
+        director.ynl.do("cluster-set", config(version, arm, director.number, role="director",
+                                              **cluster.given))
+
+    cluster.set([cluster.directors[1]], role="directed", **cluster.given)
+    direct()
+    outlives(cluster, direct)
+    services = cluster.listeners(UDP)
+    for length in 10, 4000:
+        sock = cluster.client_socket(UDP)
+        sock.send(b"x" * length)
+        owner = cluster.owner(sock, UDP, owners=(2, 3, 1))
+        equal([owner.number], [one.number for one in ready(services)], "who got it")
+        equal(length, len(services[owner].recv(5000)), "what came")
+    # A route with a router leads to no neighbour: then it is the segment of the clients.
+    with director:
+        ip_commands(*(f"route add {machine.address(version)}/{LENGTH[version]} via "
+                      f"{cluster.directors[1].address(version)}" for machine in cluster.nodes))
+    before = cluster.counters(director)["forwarded"]
+
+    def is_asked_for():
+        cluster.client_socket(UDP).send(b"x")
+        return told_by_ip(director, f"neigh show dev cross {cluster.nodes[0].address(version)}")
+
+    wait_until(is_asked_for, "a neighbour on the segment of clients")
+    expect(cluster.counters(director)["forwarded"] > before, "forwarded")
+
+
+def told_by_ip(machine, words):
+    """What ip says."""
+    with machine:
+        return subprocess.run(["ip", *words.split()], check=True, text=True,
+                              capture_output=True).stdout
+
+
+def two_arms_ipv4():
+    """With ARP."""
+    two_arms(4)
+
+
+def two_arms_ipv6():
+    """With neighbour discovery."""
+    two_arms(6)
+
+
+def beside_a_node(version):
+    """Who reaches a node by another device than the cluster IP's, as what runs on it does, is served
+    by that node, whose ever the packet would be."""
+    cluster = Cluster(version)
+    cluster.set()
+    machine = cluster.nodes[0]
+    inner = Machine(100)
+    net, own = {4: ("10.10.0.", LENGTHS[4]), 6: ("fd10::", LENGTHS[6])}[version]
+    with machine:
+        ip_commands("link add cross type veth peer name cross netns "
+                    f"/proc/{os.getpid()}/fd/{inner.inside}",
+                    gives(f"{net}1/{own}", "cross"), "link set cross up")
+    with inner:
+        ip_commands(gives(f"{net}2/{own}", "cross"), "link set cross up",
+                    f"route add {cluster.address}/{LENGTH[version]} via {net}1")
+    listeners = cluster.listeners()
+    cluster.client = inner
+    for _ in range(6):
+        client = cluster.client_socket()
+        equal([machine.number], [one.number for one in ready(listeners)], "who took it")
+        server, _ = listeners[machine].accept()
+        server.settimeout(PATIENCE)
+        exchange(client, server)
+    equal([0, 0, 0], [cluster.counters(one)["owned"] for one in cluster.nodes], "owned")
+
+
+def beside_a_node_ipv4():
+    """IPv4."""
+    beside_a_node(4)
+
+
+def beside_a_node_ipv6():
+    """IPv6."""
+    beside_a_node(6)
+
+
+def other_device_ipv4():
+    """To MAC addresses."""
+    other_device(4, "neighbour")
+
+
+def other_device_ipv6():
+    """The same."""
+    other_device(6, "neighbour")
+
+
+def other_device_tunnelled():
+    """IPv4 in IPv4."""
+    other_device(4, "tunnel")
+
+
+def other_vrf(version):
+    """What comes by a device of another VRF is not the cluster IP's, but that VRF's."""
+    cluster = crossed(version)
+    director = cluster.directors[0]
+    if version == 6:
+        director.set("ipv6/conf/cross/keep_addr_on_down", 1)
+    with director:
+        ip_commands(f"link add {VRF} type vrf table 10", f"link set {VRF} up",
+                    f"link set cross master {VRF}")
+        tenant = socket.socket(FAMILIES[version], UDP)
+    tenant.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, VRF.encode())
+    tenant.bind(("", PORT))
+    tenant.settimeout(PATIENCE)
+    for length in (10, 4000):
+        cluster.client_socket(UDP).send(b"x" * length)
+        equal(length, len(tenant.recv(5000)), "what the VRF got")
+    equal(0, cluster.counters(director)["forwarded"], "forwarded")
+
+
+def other_vrf_ipv4():
+    """IPv4."""
+    other_vrf(4)
+
+
+def other_vrf_ipv6():
+    """IPv6."""
+    other_vrf(6)
+
+
+def other_device_strict():
+    """Who sends by another device in the name of an address elsewhere is refused, as the kernel
+    would do it."""
+    cluster = crossed(4)
+    director = cluster.directors[0]
+    director.set("ipv4/conf/cross/rp_filter", 1)
+    # It validates who asks as well.
+    cluster.client.set("ipv4/conf/cross/arp_announce", 2)
+    for count in 1, 2:
+        cluster.client_socket(UDP).send(b"x")
+        wait_until(lambda count=count: snmp(director, "TcpExtIPReversePathFilter") == count, "refused sources")
+    equal(0, cluster.counters(director)["forwarded"], "forwarded")
+
+
+if __name__ == "__main__":
+    sys.exit(run_tests("cluster_arms", [
+        other_device_ipv4, other_device_ipv6, other_device_tunnelled, other_device_strict,
+        other_vrf_ipv4, other_vrf_ipv6, two_arms_ipv4, two_arms_ipv6, beside_a_node_ipv4,
+        beside_a_node_ipv6,
+    ]))

@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""A walk of memory failures through every operation of the netlink family: the first allocation
+fails, then the second, until the operation succeeds without meeting one. Each failure is told, and
+has changed nothing.
+
+WALKS is compared with the spec: an operation without a walk fails. Options are walked by faults and
+faults_end, in C; packets by cluster_unload.py. It needs a kernel with fault injection.
+"""
+
+import socket
+import sys
+
+import outcomes
+from clusters import PORT, config, name_of, node, table
+from failures import ClusterFailures, GroupFailures, kept
+from family import READ
+from service_group import PORT as SERVICE, cookie_of, equal, run_tests
+
+
+def nothing():
+    """What reading needs."""
+
+
+def group_get():
+    """One group, and all."""
+    walks = GroupFailures()
+    walks.walk(nothing, "group-get", {"id": walks.group})
+    walks.walk(nothing, "group-get", {}, "dump")
+
+
+def member_get():
+    """All members, and those of a group."""
+    walks = GroupFailures()
+    walks.walk(nothing, "member-get", {}, "dump")
+    walks.walk(nothing, "member-get", {"group": walks.group}, "dump")
+
+
+def group_set():
+    """All settings."""
+    walks = GroupFailures()
+    before = walks.ynl.do("group-get", {"id": walks.group})
+    names = ("id", "policy", "when-full", "stall", "rewrite")
+    walks.walk(lambda: walks.ynl.do("group-set", {name: before[name] for name in names}),
+               "group-set", {"id": walks.group, "policy": "balance", "when-full": "reset",
+                             "stall": 777, "rewrite": 1})
+
+
+def member_set():
+    """The weight."""
+    walks = GroupFailures()
+    member = {"group": walks.group, "cookie": cookie_of(walks.sockets[0])}
+    walks.walk(lambda: walks.ynl.do("member-set", {**member, "weight": 1}),
+               "member-set", {**member, "weight": 7})
+
+
+def stats_get():
+    """The totals."""
+    GroupFailures().walk(nothing, "stats-get", {})
+
+
+class Decisions(GroupFailures):
+    """Of whose answer the last attribute is its age."""
+
+    def __init__(self):
+        super().__init__()
+        for sock in self.sockets:
+            sock.close()
+        self.scene = outcomes.redirected()
+
+    @staticmethod
+    def essence(answer):
+        """What is the same of it each time."""
+        return [message[:-8] for message in answer]
+
+
+def decision_get():
+    """Of a connection that was redirected."""
+    walks = Decisions()
+    walks.walk(nothing, "decision-get", {
+        "family": socket.AF_INET, "local-port": SERVICE, "peer-port": walks.scene.peer[1],
+        "local-address": bytes([127, 0, 0, 1]), "peer-address": bytes([127, 0, 0, 1])})
+
+
+def clusters(version):
+    """A first cluster IP, another one, a change of one, reading them, and the end of one."""
+    walks = ClusterFailures()
+    walk, only = walks.walk, walks.only
+    whole = config(version, walks.device, 1)
+    other = config(version, walks.device, 1, protocol=6, port=PORT)
+    keyed = {**whole, "epoch": 2, "hash": "keyed", "key": bytes(16), "table": table(*[1, 2] * 30),
+             "mac": bytes.fromhex("0300c0ffee02")}
+
+    walk(only(), "cluster-set", whole)
+    walk(only(whole), "cluster-set", other)
+    walk(only(other, whole), "cluster-set", keyed)
+    walk(only(whole), "cluster-set", {**whole, "epoch": 2, "table": table(3, 1, 2)})
+    walk(only(other, keyed), "cluster-get", name_of(version))
+    walk(only(other, keyed), "cluster-get", {}, "dump")
+    walk(only(other, whole), "cluster-del", name_of(version))
+    walks.end()
+
+
+def clusters_ipv4():
+    """IPv4."""
+    clusters(4)
+
+
+def clusters_ipv6():
+    """IPv6."""
+    clusters(6)
+
+
+def clusters_directed():
+    """The same of a director with tunnels of both families, whose nodes spill."""
+    walks = ClusterFailures()
+    walk, only = walks.walk, walks.only
+    nodes = [node(1, 6), node(2, 6, way="tunnel"), node(3, 4, way="tunnel")]
+    whole = config(6, walks.device, 1, role="director", mac=None, spill=1, nodes=nodes)
+    other = {**whole, "protocol": 6, "port": PORT}
+    # Other owners and another way; then another number of slots.
+    moved = {**whole, "epoch": 2, "table": table(3, 1, 2),
+             "nodes": [nodes[0], node(2, 6), {**nodes[2], "state": "draining"}]}
+    divided = {**moved, "epoch": 3, "table": table(*[2, 1] * 30)}
+
+    walk(only(), "cluster-set", whole)
+    walk(only(other, whole), "cluster-set", moved)
+    walk(only(whole, moved), "cluster-set", divided)
+    walk(only(other, moved), "cluster-role-set", {**name_of(6), "role": "standby"})
+    walk(only(other, {**moved, "role": "standby"}), "cluster-role-set",
+         {**name_of(6), "role": "director"})
+    walk(only(other, whole), "cluster-del", name_of(6))
+    walks.end()
+
+
+# Of each operation and way to use it: a test with its walk.
+WALKS = {
+    ("group-get", "do"): group_get, ("group-get", "dump"): group_get,
+    ("member-get", "dump"): member_get, ("group-set", "do"): group_set,
+    ("member-set", "do"): member_set, ("stats-get", "do"): stats_get,
+    ("decision-get", "do"): decision_get, ("cluster-get", "do"): clusters_ipv4,
+    ("cluster-get", "dump"): clusters_ipv4, ("cluster-set", "do"): clusters_ipv4,
+    ("cluster-del", "do"): clusters_ipv4, ("cluster-role-set", "do"): clusters_directed,
+}
+
+
+def every_operation_is_walked():
+    """A new one needs a walk."""
+    equal({(name, mode) for name, operation in READ.ops.items()
+           for mode in operation.modes & {"do", "dump"}}, set(WALKS), "operations with walks")
+
+
+if __name__ == "__main__":
+    with kept():
+        sys.exit(run_tests("faults_netlink", [
+            every_operation_is_walked, *dict.fromkeys(WALKS.values()), clusters_ipv6,
+        ]))

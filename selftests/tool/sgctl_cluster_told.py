@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""sgctl cluster: what it tells of files and machines that are not as they should be."""
+
+import os
+import subprocess
+import sys
+
+from machines import ip_commands
+from service_group import PATIENCE, equal, expect, run_tests
+from sgctl_cluster import ADDRESS, DIRECTED, SGCTL, SHARED, TUNNELLED, Cluster
+
+
+def what_is_wrong_is_told():
+    """With the line, and nothing is changed."""
+    cluster = Cluster(SHARED.replace('id = 3', 'id = 2'))
+    before = os.stat(cluster.file).st_mtime_ns
+    said = cluster.run("a", "apply", cluster.file, "--node", "a", status=2)
+    expect("cluster.toml:" in said, f"where: {said}")
+    equal(said, cluster.run("a", "check", cluster.file, status=1), "what a check tells")
+    equal(before, os.stat(cluster.file).st_mtime_ns, "the file")
+    equal(None, cluster.shown("a"), "what is served")
+
+
+def what_may_not_be_meant_is_told():
+    """It is done all the same."""
+    cluster = Cluster(SHARED)
+    cluster.run("a", "plan", cluster.file)
+    change = ("--file", cluster.file, "--no-apply")
+    said = cluster.run("a", "node", "del", "c", *change)
+    expect("connections that it has break" in said and "from c to a" in said, f"del: {said}")
+    expect("sgctl: " not in cluster.run("a", "drain", "b", *change), "a drain that moves slots")
+    said = cluster.run("a", "drain", "a", *change)
+    expect("no node is up" in said, f"drain: {said}")
+    cluster.run("a", "check", cluster.file)
+
+
+def checked(cluster, name):
+    """What a check tells on that machine, as a host of that name."""
+    command = 'hostname "$0" && exec "$@"'
+    with cluster.machines[name]:
+        done = subprocess.run(["unshare", "--uts", "sh", "-c", command, name, SGCTL, "cluster",
+                               "check", cluster.file], capture_output=True, text=True,
+                              timeout=3 * PATIENCE, check=False)
+    equal(0, done.returncode, f"status: {done.stderr}")
+    return done.stderr
+
+
+def strict_sources_are_told():
+    """A node where what comes in tunnels may be dropped says so, and what to do."""
+    cluster = Cluster(TUNNELLED)
+    cluster.run("a", "plan", cluster.file)
+    cluster.apply()
+    machine, remedy = cluster.machines["a"], "set net.ipv4.conf.eth0.rp_filter to 2"
+
+    def all_tell(name):
+        told = {remedy in said for said in (checked(cluster, name), cluster.run(name, "show"),
+                                            cluster.run(name, "show", "--json"))}
+        equal(1, len(told), f"what {name} tells")
+        return told.pop()
+
+    expect(not all_tell("a"), "sources are not validated")
+    machine.set("ipv4/conf/eth0/rp_filter", 1)
+    expect(all_tell("a"), "there is no route to clients")
+    expect(not all_tell("b"), "another one validates")
+    with machine:
+        ip_commands("link add wan type dummy", "link set wan up", "route add default dev wan metric 9")
+    expect(all_tell("a"), "the route leads elsewhere")
+    with machine:
+        ip_commands("route add default dev eth0 metric 5")
+    expect(not all_tell("a"), "the route leads by the device")
+    with machine:
+        ip_commands("route del default dev eth0")
+    # As the warning says.
+    machine.set("ipv4/conf/all/rp_filter", 1)
+    machine.set("ipv4/conf/eth0/rp_filter", 2)
+    expect(not all_tell("a"), "validation is loose")
+
+
+def director_without_its_address():
+    """It is not fit to direct until it has the address again, and is told what to do."""
+    cluster = Cluster(DIRECTED)
+    cluster.run("a", "plan", cluster.file)
+    cluster.apply()
+    missing = "its address is missing"
+
+    def all_tell(name, local):
+        equal(local, cluster.shown(name)["local"], f"where {name} has it")
+        return missing in cluster.run(name, "show", "--file", cluster.file)
+
+    expect("director" in cluster.run("lb", "ready", ADDRESS), "a director is fit")
+    equal((False, False), (all_tell("lb", "device"), all_tell("a", "elsewhere")), "who lacks it")
+    for name, device in (("lb", "eth0"), ("a", "lo")):
+        with cluster.machines[name]:
+            ip_commands(f"addr del {ADDRESS}/32 dev {device}")
+        expect(all_tell(name, "absent"), f"{name} lacks it")
+    said = cluster.run("lb", "ready", ADDRESS, status=1)
+    expect(f"ip address add {ADDRESS}/32 dev" in said, f"ready: {said}")
+    # On the loopback device nobody would send for it.
+    with cluster.machines["lb"]:
+        ip_commands(f"addr add {ADDRESS}/32 dev lo")
+    expect(all_tell("lb", "elsewhere"), "it is on the device no more")
+    cluster.run("lb", "ready", ADDRESS, status=1)
+    cluster.apply()
+    equal((False, False), (all_tell("lb", "device"), all_tell("a", "elsewhere")), "who lacks it")
+    cluster.run("lb", "ready", ADDRESS)
+    # A standby that has it says so. What "apply" has added goes with the role.
+    cluster.run("lb", "role", "standby", ADDRESS)
+    expect("standby" in cluster.run("lb", "ready", ADDRESS), "a standby is fit")
+    with cluster.machines["lb"]:
+        ip_commands(f"addr add {ADDRESS}/32 dev eth0")
+    said = cluster.run("lb", "ready", ADDRESS, status=1)
+    expect("role director" in said, f"ready: {said}")
+    with cluster.machines["lb"]:
+        ip_commands(f"addr del {ADDRESS}/32 dev eth0", f"addr del {ADDRESS}/32 dev lo")
+    expect("standby" in cluster.run("lb", "ready", ADDRESS), "a standby is fit without it")
+    expect(not all_tell("lb", "absent"), "a standby needs none")
+
+
+if __name__ == "__main__":
+    sys.exit(run_tests("sgctl_cluster_told", [
+        what_is_wrong_is_told, what_may_not_be_meant_is_told, strict_sources_are_told,
+        director_without_its_address,
+    ]))
