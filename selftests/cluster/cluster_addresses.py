@@ -1,85 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Addresses of cluster IPs come to a machine and go, and that is told.
+"""Addresses of cluster IPs come to a machine and go, and that is told."""
 
-SG_MODULE is the module's path."""
-
-import contextlib
-import errno
-import os
-import signal
-import socket
 import subprocess
 import sys
-import threading
-import time
 
-from clusters import CLUSTER, LENGTH, VRF, config, open_family_on, name_of
-from family import another, forget_family, next_event
-from machines import ip_commands, segment
-from service_group import equal, run_tests, start, wait_until
+from clusters import VRF, name_of
+from family import next_event
+from machines import ip_commands
+from served import Served
+from service_group import equal, run_tests, wait_until
 
 # Others than the cluster IPs.
 OTHER = {4: "10.9.0.77/32", 6: "fd09::77/128"}
-# Namespaces that end, and modules that are unloaded.
-ROUNDS = 4
-
-
-class Served:
-    """A machine that serves a cluster IP, and who is told events of it."""
-
-    def __init__(self, version, role="director", kind=None, before=()):
-        self.version = version
-        self.address = f"{CLUSTER[version]}/{LENGTH[version]}"
-        self.machine, = segment(1, kind)
-        self.change(*before)
-        self.open()
-        self.set(role)
-
-    def open(self):
-        """The family, when there is the module."""
-        open_family_on([self.machine])
-        with self.machine:
-            self.events = another(self.machine.ynl)
-        self.events.ntf_subscribe("events")
-
-    def set(self, role, **changes):
-        """Has the machine serve it in this role."""
-        mac = {} if role == "shared" else {"mac": None}
-        given = config(self.version, self.machine.device(), 1, role=role, **mac, **changes)
-        self.machine.ynl.do("cluster-set", given)
-
-    def change(self, *lines):
-        """Runs commands of ip on the machine."""
-        with self.machine:
-            ip_commands(*lines)
-
-    def give(self, device, *flags, address=None):
-        """Gives a device the address, or another one; IPv6 looks for no duplicates, if nothing else
-        is said."""
-        flags = flags or (("nodad",) if self.version == 6 else ())
-        self.change(" ".join(("addr add", address or self.address, "dev", device, *flags)))
-
-    def take(self, device, address=None):
-        """Takes it away."""
-        self.change(f"addr del {address or self.address} dev {device}")
-
-    def local(self):
-        """Where the machine has the address, as all requests tell."""
-        ynl = self.machine.ynl
-        told = [ynl.do("cluster-get", name_of(self.version))]
-        for request in ({}, {"brief": 1}):
-            told += ynl.dump("cluster-get", request)
-        equal(3, len(told), "answers")
-        equal({told[0]["local"]}, {one["local"] for one in told}, "answers")
-        return told[0]["local"]
-
-    def told(self, local, device=None):
-        """The next event tells that the address is there, and so do requests."""
-        event = next_event(self.events, "cluster-change-ntf")
-        device = self.machine.device() if device is None else device
-        equal((local, device), (event["local"], event["device"]), "what an event tells")
-        equal(local, self.local(), "what is told")
 
 
 def comes_and_goes(version, role="director", kind=None):
@@ -316,99 +249,9 @@ def device_goes_ipv6():
     device_goes(6)
 
 
-def turmoil(served):
-    """A program that gives and takes the address without an end; it has begun."""
-    flag = " nodad" if served.version == 6 else ""
-    lines = [f"addr {what} {served.address} dev {device}{flag if what == 'add' else ''}\n"
-             for device in ("eth0", "lo") for what in ("add", "del")]
-    with served.machine:
-        process = start(["ip", "-force", "-batch", "-"], stdin=subprocess.PIPE,
-                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def feed():
-        # It waits sometimes: a module that is unloaded waits for all who do not.
-        while process.poll() is None:
-            with contextlib.suppress(BrokenPipeError):
-                os.write(process.stdin.fileno(), "".join(lines).encode())
-            time.sleep(0.01)
-
-    threading.Thread(target=feed, daemon=True).start()
-    return process
-
-
-def is_told(served):
-    """Waits until changes are told, so many that not all can be read."""
-    try:
-        next_event(served.events, "cluster-change-ntf")
-    except OSError as error:
-        equal(errno.ENOBUFS, error.errno, "errno")
-
-
-def namespace_ends(version):
-    """While addresses come and go."""
-    for _ in range(ROUNDS):
-        served = Served(version)
-        process = turmoil(served)
-        for _ in range(3):
-            is_told(served)
-        served.events.sock.close()
-        served.machine.ynl.sock.close()
-        os.close(served.machine.inside)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        wait_until(lambda: "port1" not in [name for _, name in socket.if_nameindex()],
-                   "the namespace's end")
-        ip_commands("link del segment")
-
-
-def namespace_ends_ipv4():
-    """IPv4."""
-    namespace_ends(4)
-
-
-def namespace_ends_ipv6():
-    """IPv6."""
-    namespace_ends(6)
-
-
-def unloaded(version):
-    """The module goes and comes while addresses do."""
-    served = Served(version)
-    process = turmoil(served)
-    for _ in range(ROUNDS):
-        for _ in range(3):
-            is_told(served)
-        try:
-            wait_until(lambda: not subprocess.run(["rmmod", "service_group"], check=False,
-                                                  capture_output=True).returncode, "rmmod")
-        finally:
-            if not os.path.exists("/sys/module/service_group"):
-                subprocess.run(["insmod", os.environ["SG_MODULE"]], check=True)
-        forget_family()
-        served.open()
-        served.set("director")
-    process.kill()
-    process.wait()
-    # What it has left.
-    served.change("addr flush dev eth0")
-    served.change(f"addr replace {served.address} dev lo")
-    wait_until(lambda: served.local() == "elsewhere", "the last one")
-
-
-def unloaded_ipv4():
-    """IPv4."""
-    unloaded(4)
-
-
-def unloaded_ipv6():
-    """IPv6."""
-    unloaded(6)
-
-
 if __name__ == "__main__":
     sys.exit(run_tests("cluster_addresses", [
         director_ipv4, director_ipv6, shared_ipv4, directed_ipv6, vlan_ipv4, vlan_ipv6, vrf_ipv4,
         vrf_ipv6, routed_ipv4, routed_ipv6, there_before_ipv4, there_before_ipv6, down_ipv4,
         down_ipv6, kept, probed, duplicate, device_goes_ipv4, device_goes_ipv6,
-        namespace_ends_ipv4, namespace_ends_ipv6, unloaded_ipv4, unloaded_ipv6,
     ]))

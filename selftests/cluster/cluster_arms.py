@@ -3,14 +3,13 @@
 """Packets of cluster IPs that come by another device than the cluster IP's, and directors that nodes are
 reached from by another device than clients."""
 
-import os
 import socket
 import subprocess
 import sys
 
 from clusters import (LENGTH, PORT, UDP, VRF, Cluster, Directed, config, exchange,
                       outlives, ready, takes_connections)
-from machines import FAMILIES, LENGTHS, Machine, gives, ip_commands, snmp
+from machines import FAMILIES, LENGTHS, Machine, ip_commands, lay_cable, snmp
 from service_group import PATIENCE, equal, expect, run_tests, wait_until
 
 
@@ -20,20 +19,21 @@ def machine_index(machine, name):
         return socket.if_nametoindex(name)
 
 
+def cross(machine, other, cluster, how=""):
+    """Connects two machines by devices that are called cross; by that the other one sends to the
+    cluster IP."""
+    net = {4: "10.10.0.", 6: "fd10::"}[cluster.version]
+    own = LENGTHS[cluster.version]
+    lay_cable(machine, other, by="cross", addresses=(f"{net}1/{own}", f"{net}2/{own}"),
+              more=[f"route add {cluster.address}/{LENGTH[cluster.version]} via {net}1 {how}"])
+
+
 def crossed(version, way="neighbour"):
     """A cluster whose client has another way to the director, by devices that are called cross; by
     that it sends to the cluster IP, from the address that it has on the segment."""
     cluster = Directed(version, way)
     director, client = cluster.directors[0], cluster.client
-    net, own = {4: ("10.10.0.", LENGTHS[4]), 6: ("fd10::", LENGTHS[6])}[version]
-    with director:
-        ip_commands("link add cross type veth peer name cross netns "
-                    f"/proc/{os.getpid()}/fd/{client.inside}",
-                    gives(f"{net}1/{own}", "cross"), "link set cross up")
-    with client:
-        ip_commands(gives(f"{net}2/{own}", "cross"), "link set cross up",
-                    f"route add {cluster.address}/{LENGTH[version]} via {net}1 dev cross "
-                    f"src {client.address(version)}")
+    cross(director, client, cluster, f"dev cross src {client.address(version)}")
     for machine in (director, client):
         machine.set("ipv4/conf/cross/rp_filter", 0)
         machine.set("ipv4/conf/all/rp_filter", 0)
@@ -113,14 +113,7 @@ def beside_a_node(version):
     cluster.set()
     machine = cluster.nodes[0]
     inner = Machine(100)
-    net, own = {4: ("10.10.0.", LENGTHS[4]), 6: ("fd10::", LENGTHS[6])}[version]
-    with machine:
-        ip_commands("link add cross type veth peer name cross netns "
-                    f"/proc/{os.getpid()}/fd/{inner.inside}",
-                    gives(f"{net}1/{own}", "cross"), "link set cross up")
-    with inner:
-        ip_commands(gives(f"{net}2/{own}", "cross"), "link set cross up",
-                    f"route add {cluster.address}/{LENGTH[version]} via {net}1")
+    cross(machine, inner, cluster)
     listeners = cluster.listeners()
     cluster.client = inner
     for _ in range(6):

@@ -13,14 +13,13 @@ import sys
 
 from clusters import (MAC, PORT, TCP, Cluster, Directed, accepted, exchange, name_of,
                       node, table, takes_connections)
-from machines import Machine, bound, gives, ip_commands, nft, snmp
+from machines import LENGTHS, Machine, bound, lay_cable, nft, snmp
 from rubbish import TCP as TCP_HEADER, TYPES, plain, too_big
 from service_group import Skip, equal, expect, run_tests, wait_until
 
 # On each node alike: the service, and the node as it sees it.
 POD = {4: "10.66.0.2", 6: "fd66::2"}
 GATE = {4: "10.66.0.1", 6: "fd66::1"}
-LENGTHS = {4: 24, 6: 64}
 SERVICE = 9090
 TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21
 SEND_QUEUE, REPAIR_OFF_NO_WP = 2, -1
@@ -33,13 +32,10 @@ USERS = ("nft_chain_nat", "nft_nat", "nft_redir", "nft_masq", "nft_ct", "nf_nat"
 def pod(machine, version):
     """A namespace behind a node, to which the node gives what is for the cluster IP."""
     inner = Machine(100 + machine.number)
-    with machine:
-        ip_commands("link add pod0 type veth peer name eth0 netns "
-                    f"/proc/{os.getpid()}/fd/{inner.inside}",
-                    gives(f"{GATE[version]}/{LENGTHS[version]}", "pod0"), "link set pod0 up")
-    with inner:
-        ip_commands(gives(f"{POD[version]}/{LENGTHS[version]}", "eth0"), "link set eth0 up",
-                    f"route add default via {GATE[version]}")
+    own = LENGTHS[version]
+    lay_cable(machine, inner, by="pod0", peer="eth0",
+              addresses=(f"{GATE[version]}/{own}", f"{POD[version]}/{own}"),
+              more=[f"route add default via {GATE[version]}"])
     machine.set({4: "ipv4/ip_forward", 6: "ipv6/conf/all/forwarding"}[version], 1)
     return inner
 

@@ -13,7 +13,6 @@
 #include "test.h"
 
 #define PORT 8080
-#define NOBODY 65534
 
 FIXTURE(adopt) {
 	int fds[2];

@@ -236,7 +236,7 @@ TEST_F(balance, who_does_not_look_is_given_nothing)
 	balance(self->fds[0]);
 	/* A stall shows that the members were looked after. */
 	ASSERT_EQ(0, set_one(self->fds[0], SERVICE_GROUP_SET_STALL, 1));
-	ASSERT_TRUE(wait_for(info_of(self->fds[0]).state == SERVICE_GROUP_MEMBER_STATE_STALLED));
+	ASSERT_TRUE(wait_for(is_stalled(self->fds[0])));
 	EXPECT_EQ(2, queue_length(self->fds[0]));
 	EXPECT_EQ(0, queue_length(self->fds[1]));
 }
@@ -251,7 +251,7 @@ TEST_F(balance, idle_ones_are_looked_for_behind_a_stalled_one)
 	ASSERT_EQ(0, join(third, group_of(self->fds[0])));
 	fill(&self->first, 1);
 	ASSERT_EQ(0, set_one(self->fds[0], SERVICE_GROUP_SET_STALL, 1));
-	ASSERT_TRUE(wait_for(info_of(self->fds[0]).state == SERVICE_GROUP_MEMBER_STATE_STALLED));
+	ASSERT_TRUE(wait_for(is_stalled(self->fds[0])));
 	/* It hangs, and has nothing. */
 	ASSERT_TRUE(wait_for((empty(third), polls_readable(third)) &&
 			     accept(third, NULL, NULL) >= 0));

@@ -97,7 +97,7 @@ static bool close_in_order(const int *fds, size_t members)
 	return hurried;
 }
 
-static void become(uid_t user)
+static void act_as(uid_t user)
 {
 	if (seteuid(user))
 		die("changing the user");
@@ -108,11 +108,11 @@ static bool close_a_group(uid_t user, size_t members)
 {
 	int fds[GROUP];
 
-	become(user);
+	act_as(user);
 	for (size_t i = 0; i < members; i++)
 		fds[i] = reuseport_listener(IPV4, 1, PORT, 8);
 	errno = -form(fds, members);
-	become(0);
+	act_as(0);
 	if (errno)
 		die("forming a group");
 	return close_in_order(fds, members);
@@ -223,11 +223,11 @@ static struct hung hang(uid_t user, uint16_t port)
 	struct address home = client_address(IPV4, 1, port);
 	struct hung hung;
 
-	become(user);
+	act_as(user);
 	for (size_t i = 0; i < 2; i++)
 		hung.fds[i] = reuseport_listener(IPV4, 1, port, 8);
 	errno = -form(hung.fds, 2);
-	become(0);
+	act_as(0);
 	if (errno || set_one(hung.fds[0], SERVICE_GROUP_SET_STALL, 20))
 		die("forming a group");
 	hung.client = connect_to(&home);
@@ -236,8 +236,7 @@ static struct hung hang(uid_t user, uint16_t port)
 
 static bool is_found(const struct hung *hung)
 {
-	return info_of(hung->fds[0]).state == SERVICE_GROUP_MEMBER_STATE_STALLED ||
-		info_of(hung->fds[1]).state == SERVICE_GROUP_MEMBER_STATE_STALLED;
+	return is_stalled(hung->fds[0]) || is_stalled(hung->fds[1]);
 }
 
 static void end(const struct hung *hung)
@@ -277,10 +276,10 @@ static int form_as(uid_t user, uint16_t port)
 {
 	int fd;
 
-	become(user);
+	act_as(user);
 	fd = listener(IPV4, 1, port, 8);
 	errno = -form(&fd, 1);
-	become(0);
+	act_as(0);
 	if (errno)
 		die("forming a group");
 	return fd;

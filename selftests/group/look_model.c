@@ -68,14 +68,6 @@ struct worker {
 	struct io_uring ring;
 };
 
-static unsigned int random_below(struct model *model, unsigned int limit)
-{
-	model->state ^= model->state << 13;
-	model->state ^= model->state >> 17;
-	model->state ^= model->state << 5;
-	return model->state % limit;
-}
-
 /* --- Looks, each of which accepts one connection at most. */
 
 static int look_with_ring(struct io_uring *ring, int fd)
@@ -230,8 +222,8 @@ static void prepare(struct worker *worker)
 	/* 1 ms to 2 s, as many of each size. */
 	static const unsigned int turns[] = { 1, 2, 5, 20, 60, 150, 300, 600, 1000, 2000 };
 
-	worker->way = random_below(model, WAYS);
-	worker->turn = 1000 * turns[random_below(model, sizeof(turns) / sizeof(turns[0]))];
+	worker->way = random_below(&model->state, WAYS);
+	worker->turn = 1000 * turns[random_below(&model->state, sizeof(turns) / sizeof(turns[0]))];
 	if (worker->way == SLEEPING) {
 		if (setsockopt(worker->fd, SOL_SOCKET, SO_RCVTIMEO, &moment, sizeof(moment)))
 			die("limiting accept()");
@@ -267,16 +259,16 @@ static void run(struct __test_metadata *_metadata, struct model *model, int poli
 	}
 	errno = -form(fds, model->workers);
 	if (errno || set_one(fds[0], SERVICE_GROUP_SET_POLICY, policy) ||
-	    set_one(fds[0], SERVICE_GROUP_SET_STALL, 1 + random_below(model, 100)))
+	    set_one(fds[0], SERVICE_GROUP_SET_STALL, 1 + random_below(&model->state, 100)))
 		die("forming a group");
 	for (unsigned int i = 0; i < model->workers; i++)
 		prepare(&workers[i]);
 	for (unsigned int i = 0; i < model->workers; i++)
 		pthread_create(&threads[i], NULL, work, &workers[i]);
 	for (int i = 0; i < CONNECTIONS; i++) {
-		model->connections[i].host = 1 + random_below(model, model->workers) % HOSTS;
+		model->connections[i].host = 1 + random_below(&model->state, model->workers) % HOSTS;
 		add_connection(model, &model->connections[i]);
-		usleep(1000 * random_below(model, 60));
+		usleep(1000 * random_below(&model->state, 60));
 	}
 	/* One worker alone would take as many of the longest turns as there are connections. */
 	for (unsigned int i = 0; i < model->workers; i++)
@@ -300,19 +292,7 @@ static void run(struct __test_metadata *_metadata, struct model *model, int poli
 }
 
 FIXTURE(model) { };
-FIXTURE_VARIANT(model) { enum family family; int policy; };
-FIXTURE_VARIANT_ADD(model, ipv4) { .family = IPV4 };
-FIXTURE_VARIANT_ADD(model, ipv6) { .family = IPV6 };
-FIXTURE_VARIANT_ADD(model, mapped) { .family = MAPPED };
-FIXTURE_VARIANT_ADD(model, ipv4_balance) {
-	.family = IPV4, .policy = SERVICE_GROUP_POLICY_BALANCE
-};
-FIXTURE_VARIANT_ADD(model, ipv6_balance) {
-	.family = IPV6, .policy = SERVICE_GROUP_POLICY_BALANCE
-};
-FIXTURE_VARIANT_ADD(model, mapped_balance) {
-	.family = MAPPED, .policy = SERVICE_GROUP_POLICY_BALANCE
-};
+FAMILIES_AND_POLICIES(model);
 FIXTURE_SETUP(model) { enter_namespace(); }
 FIXTURE_TEARDOWN(model) { }
 
@@ -329,7 +309,7 @@ TEST_F_TIMEOUT(model, nobody_is_served_later_than_without_a_group, 600)
 			.state = 1 + 97 * state + 10 * variant->family + variant->policy + 1000 * i,
 			.family = variant->family, .lock = PTHREAD_MUTEX_INITIALIZER,
 		};
-		model.workers = counts[i] ?: 3 + random_below(&model, HOSTS - 2);
+		model.workers = counts[i] ?: 3 + random_below(&model.state, HOSTS - 2);
 		model.empty = calloc(MOST_LOOKS, sizeof(*model.empty));
 		run(_metadata, &model, variant->policy);
 		free(model.empty);

@@ -48,7 +48,7 @@ TEST_F(migrate, a_sibling_has_what_waits)
 	usleep(20 * SERVICE_GROUP_MIN_STALL * 1000);
 	close(self->outsider);
 	ASSERT_EQ(WAITING, queue_length(self->fds[0]));
-	EXPECT_TRUE(wait_for(info_of(self->fds[0]).state == SERVICE_GROUP_MEMBER_STATE_STALLED));
+	EXPECT_TRUE(wait_for(is_stalled(self->fds[0])));
 	for (int i = 0; i < WAITING; i++)
 		EXPECT_TRUE(wait_for((server = accept_now(self->fds[1])) >= 0));
 	EXPECT_EQ(0, queue_length(self->fds[0]));

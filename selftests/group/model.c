@@ -56,14 +56,6 @@ struct world {
 	int error;
 };
 
-static unsigned int random_below(struct world *world, unsigned int limit)
-{
-	world->state ^= world->state << 13;
-	world->state ^= world->state >> 17;
-	world->state ^= world->state << 5;
-	return world->state % limit;
-}
-
 static void note_wrong(struct world *world, const char *what, int error)
 {
 	if (world->wrong)
@@ -235,15 +227,15 @@ static bool may_go(struct world *world, int index)
 
 static void change_member(struct world *world)
 {
-	int index = random_below(world, MEMBERS);
+	int index = random_below(&world->state, MEMBERS);
 	struct member *member = &world->members[index];
 	struct service_group_settings settings = {
-		.size = sizeof(settings), .set = 31, .policy = random_below(world, 2),
-		.stall = 1 + random_below(world, 30), .weight = 1 + random_below(world, 3),
-		.rewrite = random_below(world, 2),
+		.size = sizeof(settings), .set = 31, .policy = random_below(&world->state, 2),
+		.stall = 1 + random_below(&world->state, 30), .weight = 1 + random_below(&world->state, 3),
+		.rewrite = random_below(&world->state, 2),
 	};
 
-	switch (random_below(world, 6)) {
+	switch (random_below(&world->state, 6)) {
 	case 0:
 	case 1:
 		if (member->mood == HANGS)
@@ -256,7 +248,7 @@ static void change_member(struct world *world)
 		if (member->mood == IS_CLOSED)
 			open_member(world, index);
 		else if (may_go(world, index))
-			close_member(world, index, random_below(world, 3) == 0);
+			close_member(world, index, random_below(&world->state, 3) == 0);
 		break;
 	case 4:
 		/* It stops listening, and begins anew. */
@@ -276,7 +268,7 @@ static void change_member(struct world *world)
 static void add_client(struct world *world)
 {
 	struct client *client = free_client(world);
-	struct address to = client_address(world->family, 1 + random_below(world, HOSTS), PORT);
+	struct address to = client_address(world->family, 1 + random_below(&world->state, HOSTS), PORT);
 
 	if (!client) {
 		usleep(1000);
@@ -355,7 +347,7 @@ static void run(struct __test_metadata *_metadata, enum family family, unsigned 
 		pthread_create(&threads[i], NULL, work, &workers[i]);
 	}
 	while (steps-- > 0 && !world.wrong) {
-		if (random_below(&world, 4))
+		if (random_below(&world.state, 4))
 			add_client(&world);
 		else
 			change_member(&world);

@@ -79,6 +79,19 @@ TEST_F(option, binds_each_to_its_address)
 	}
 }
 
+/* All have this address together, and can listen. */
+static void expect_bound(struct __test_metadata *_metadata, const int *fds, int count,
+			 const struct address *address)
+{
+	for (int i = 0; i < count; i++) {
+		struct address name = name_of(fds[i]);
+
+		EXPECT_TRUE(same_address(address, &name));
+		EXPECT_EQ(1, get_option(fds[i], SOL_SOCKET, SO_REUSEPORT));
+		EXPECT_EQ(0, listen(fds[i], 1));
+	}
+}
+
 /* The same address: SO_REUSEPORT is set. */
 TEST_F(option, binds_all_to_one_address)
 {
@@ -92,13 +105,7 @@ TEST_F(option, binds_all_to_one_address)
 	for (int i = 0; i < 3; i++)
 		describe_address(&request, i, &address);
 	ASSERT_EQ(0, send_request(fds[0], &request));
-	for (int i = 0; i < 3; i++) {
-		struct address name = name_of(fds[i]);
-
-		EXPECT_TRUE(same_address(&address, &name));
-		EXPECT_EQ(1, get_option(fds[i], SOL_SOCKET, SO_REUSEPORT));
-		EXPECT_EQ(0, listen(fds[i], 1));
-	}
+	expect_bound(_metadata, fds, 3, &address);
 }
 
 /* No address is the wildcard, for all of them. */
@@ -108,13 +115,7 @@ TEST_F(option, binds_to_the_wildcard)
 	struct address address = listener_address(variant->family, 0, 8080);
 
 	ASSERT_EQ(0, form_bound(fds, 2, 8080));
-	for (int i = 0; i < 2; i++) {
-		struct address name = name_of(fds[i]);
-
-		EXPECT_TRUE(same_address(&address, &name));
-		EXPECT_EQ(1, get_option(fds[i], SOL_SOCKET, SO_REUSEPORT));
-		EXPECT_EQ(0, listen(fds[i], 1));
-	}
+	expect_bound(_metadata, fds, 2, &address);
 }
 
 /* A single socket needs no SO_REUSEPORT. */

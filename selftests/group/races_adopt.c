@@ -56,16 +56,6 @@ struct call {
 	bool done;
 };
 
-static void run_on(int processor)
-{
-	cpu_set_t cpu;
-
-	CPU_ZERO(&cpu);
-	CPU_SET(processor, &cpu);
-	if (sched_setaffinity(0, sizeof(cpu), &cpu))
-		die("choosing a processor");
-}
-
 /* It may be held, and has a processor for that. */
 static void *listen_to(void *arg)
 {

@@ -7,7 +7,6 @@
 #include "test.h"
 
 #define PORT 8080
-#define NOBODY 65534
 
 FAMILIES(settings);
 

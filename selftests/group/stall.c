@@ -77,7 +77,7 @@ TEST_F(stall, waiting_connections_are_rescued)
 	ASSERT_EQ(0, set_one(self->fds[0], SERVICE_GROUP_SET_STALL, STALL));
 	ASSERT_TRUE(wait_for(info_of(self->fds[1]).accepted == 3));
 	EXPECT_EQ(0, queue_length(self->fds[0]));
-	EXPECT_EQ(SERVICE_GROUP_MEMBER_STATE_STALLED, state(self->fds[0]));
+	EXPECT_TRUE(is_stalled(self->fds[0]));
 	EXPECT_EQ(SERVICE_GROUP_MEMBER_STATE_LISTENING, state(self->fds[1]));
 	EXPECT_EQ(3, member_counter(self->fds[0], SERVICE_GROUP_A_COUNTERS_RESCUED_STALLED));
 	EXPECT_EQ(1, member_counter(self->fds[0], SERVICE_GROUP_A_COUNTERS_STALLS));
@@ -122,8 +122,8 @@ TEST_F(stall, all_hung)
 	fill(&self->home, 2);
 	ASSERT_TRUE(wait_for(queue_length(self->fds[1]) == 2));
 	ASSERT_EQ(0, set_one(self->fds[0], SERVICE_GROUP_SET_STALL, STALL));
-	ASSERT_TRUE(wait_for(state(self->fds[0]) == SERVICE_GROUP_MEMBER_STATE_STALLED));
-	ASSERT_TRUE(wait_for(state(self->fds[1]) == SERVICE_GROUP_MEMBER_STATE_STALLED));
+	ASSERT_TRUE(wait_for(is_stalled(self->fds[0])));
+	ASSERT_TRUE(wait_for(is_stalled(self->fds[1])));
 	EXPECT_EQ(11, queue_length(self->fds[0]) + queue_length(self->fds[1]));
 	/* Whoever has room takes it all the same. */
 	fill(&self->home, 7);
@@ -148,7 +148,7 @@ TEST_F(stall, off)
 		ASSERT_EQ(0, form(other, 2));
 		ASSERT_EQ(0, set_one(other[0], SERVICE_GROUP_SET_STALL, STALL));
 		fill(&there, 1);
-		ASSERT_TRUE(wait_for(state(other[0]) == SERVICE_GROUP_MEMBER_STATE_STALLED));
+		ASSERT_TRUE(wait_for(is_stalled(other[0])));
 	}
 	EXPECT_EQ(2, queue_length(self->fds[0]));
 	EXPECT_EQ(SERVICE_GROUP_MEMBER_STATE_LISTENING, state(self->fds[0]));
@@ -161,7 +161,7 @@ TEST_F(stall, switched_off)
 	ASSERT_TRUE(wait_for(queue_length(self->fds[0]) == 2));
 	close(self->fds[1]);
 	ASSERT_EQ(0, set_one(self->fds[0], SERVICE_GROUP_SET_STALL, STALL));
-	ASSERT_TRUE(wait_for(state(self->fds[0]) == SERVICE_GROUP_MEMBER_STATE_STALLED));
+	ASSERT_TRUE(wait_for(is_stalled(self->fds[0])));
 	ASSERT_EQ(0, set_one(self->fds[0], SERVICE_GROUP_SET_STALL, 0));
 	EXPECT_EQ(SERVICE_GROUP_MEMBER_STATE_LISTENING, state(self->fds[0]));
 }
@@ -335,7 +335,7 @@ TEST_F(back, is_used_again)
 	ASSERT_TRUE(wait_for(queue_length(self->fds[0]) == 2));
 	ASSERT_EQ(0, set_one(self->fds[0], SERVICE_GROUP_SET_STALL, STALL));
 	ASSERT_TRUE(wait_for(info_of(self->fds[1]).accepted == 2));
-	ASSERT_EQ(SERVICE_GROUP_MEMBER_STATE_STALLED, state(self->fds[0]));
+	ASSERT_TRUE(is_stalled(self->fds[0]));
 
 	if (pthread_create(&thread, NULL, come_back, &worker))
 		die("starting a thread");

@@ -16,6 +16,7 @@ import sys
 
 from service_group import PATIENCE, checkout, equal
 
+NOBODY = 65534
 SPEC = f"{checkout()}/Documentation/netlink/specs/service_group.yaml"
 
 
@@ -68,6 +69,13 @@ def another(ynl):
     for option in (capped, extended, strict):
         other.sock.setsockopt(level, option, 1)
     return other
+
+
+def become_nobody(ynl):
+    """From now on the process has no privilege, nor has the socket of its requests; the spec, which
+    is read already, need not be readable for everybody."""
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+    ynl.sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16)
 
 
 def refused(error, function, *arguments):

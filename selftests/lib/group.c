@@ -106,6 +106,16 @@ int form(const int *fds, size_t count)
 	return form_bound(fds, count, 0);
 }
 
+/* ask_to_bind - what a request says that has this port, or SERVICE_GROUP_BIND when it is 0. */
+int ask_to_bind(const int *fds, size_t count, uint16_t port)
+{
+	struct request request;
+
+	describe(&request, fds, count, port);
+	request.header.flags = port ? 0 : SERVICE_GROUP_BIND;
+	return send_request(fds[0], &request);
+}
+
 int join(int fd, uint32_t id)
 {
 	return setsockopt(fd, SOL_IP, SO_SERVICE_GROUP, &id, sizeof(id)) ? -errno : 0;
@@ -140,6 +150,11 @@ uint32_t group_of(int fd)
 	struct service_group_info info;
 
 	return get_info(fd, &info) ? 0 : info.id;
+}
+
+bool is_stalled(int fd)
+{
+	return info_of(fd).state == SERVICE_GROUP_MEMBER_STATE_STALLED;
 }
 
 /* has_ulp - whether TCP_ULP tells this name, or none when @name is empty. */

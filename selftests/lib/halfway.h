@@ -44,16 +44,6 @@ static bool can_race(void)
 	return can_hold() && sysconf(_SC_NPROCESSORS_ONLN) >= 2;
 }
 
-static void run_on(int processor)
-{
-	cpu_set_t cpu;
-
-	CPU_ZERO(&cpu);
-	CPU_SET(processor, &cpu);
-	if (sched_setaffinity(0, sizeof(cpu), &cpu))
-		die("choosing a processor");
-}
-
 static void set_scene(struct scene *scene)
 {
 	forget_holds();

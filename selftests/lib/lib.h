@@ -67,6 +67,11 @@ static inline double seconds(void)
 int load_module(void);
 int unload_module(void);
 void end_with(pid_t parent);
+void run_on(int processor);
+
+/* Somebody without privileges. */
+#define NOBODY 65534
+void become(uid_t user);
 
 /* --- net.c: namespaces and addresses. */
 
@@ -93,6 +98,7 @@ void write_file(const char *path, const char *text);
 void read_text(const char *path, char *text, size_t size);
 long read_number(const char *path);
 unsigned int seed_wanted(const char *name, unsigned int otherwise);
+unsigned int random_below(unsigned int *state, unsigned int limit);
 void set_sysctl(const char *name, const char *value);
 struct address listener_address(enum family family, unsigned int host, uint16_t port);
 struct address client_address(enum family family, unsigned int host, uint16_t port);
@@ -138,6 +144,7 @@ socklen_t request_length(const struct request *request);
 int send_request(int fd, const struct request *request);
 int form(const int *fds, size_t count);
 int form_bound(const int *fds, size_t count, uint16_t port);
+int ask_to_bind(const int *fds, size_t count, uint16_t port);
 int join(int fd, uint32_t id);
 int leave(int fd, uint32_t flags);
 int set_settings(int fd, const struct service_group_settings *settings);
@@ -146,6 +153,7 @@ int get_settings(int fd, struct service_group_settings *settings);
 int get_info(int fd, struct service_group_info *info);
 struct service_group_info info_of(int fd);
 uint32_t group_of(int fd);
+bool is_stalled(int fd);
 bool has_ulp(int fd, const char *name);
 bool unchanged(int fd);
 int refusal(const int good[2], int bad, const struct address *address, uint16_t port);

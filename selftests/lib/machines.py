@@ -155,6 +155,17 @@ def segment(count, kind=None, serves=None, address=None, first=1, host=None):
     return machines
 
 
+def lay_cable(one, other, *, by, addresses, peer=None, more=()):
+    """Lays a cable between two machines, apart from the segment: the name and the address (with a
+    length) of its device in each, and what the other one runs then."""
+    with one:
+        ip_commands(f"link add {by} type veth peer name {peer or by} "
+                    f"netns /proc/{os.getpid()}/fd/{other.inside}",
+                    gives(addresses[0], by), f"link set {by} up")
+    with other:
+        ip_commands(gives(addresses[1], peer or by), f"link set {peer or by} up", *more)
+
+
 def bound(machine, kind, address, port):
     """A socket of the machine, bound there; a TCP one listens."""
     version = ipaddress.ip_address(address).version

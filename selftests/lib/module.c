@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -37,4 +39,22 @@ void end_with(pid_t parent)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(0);
+}
+
+/* run_on - has the calling thread run on this processor only. */
+void run_on(int processor)
+{
+	cpu_set_t cpu;
+
+	CPU_ZERO(&cpu);
+	CPU_SET(processor, &cpu);
+	if (sched_setaffinity(0, sizeof(cpu), &cpu))
+		die("choosing a processor");
+}
+
+/* become - has the process be this user from now on, without any privilege. */
+void become(uid_t user)
+{
+	if (setgroups(0, NULL) || setresgid(user, user, user) || setresuid(user, user, user))
+		die("becoming user %u", user);
 }

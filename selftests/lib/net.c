@@ -63,6 +63,15 @@ unsigned int seed_wanted(const char *name, unsigned int otherwise)
 	return seed && *seed ? strtoul(seed, NULL, 0) : otherwise;
 }
 
+/* random_below - a small generator (xorshift), so that a seed tells the whole sequence. */
+unsigned int random_below(unsigned int *state, unsigned int limit)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 17;
+	*state ^= *state << 5;
+	return *state % limit;
+}
+
 void set_sysctl(const char *name, const char *value)
 {
 	char path[128];

@@ -119,16 +119,22 @@ static void read_family(const struct nlattr *first, int left, void *to)
 			*(int *)to = number_of(attribute);
 }
 
-/* netlink_family - the number of our family, or -ENOENT without the module. */
-int netlink_family(int fd)
+/* Asks for what the kernel knows of our family. */
+static int ask_for_family(int fd, reader read_answer, void *to)
 {
 	struct message message = new_message(GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 0);
-	int family = -ENOENT;
-	int error;
 
 	add(&message, CTRL_ATTR_FAMILY_NAME, SERVICE_GROUP_FAMILY_NAME,
 	    sizeof(SERVICE_GROUP_FAMILY_NAME));
-	error = ask(fd, &message, read_family, &family);
+	return ask(fd, &message, read_answer, to);
+}
+
+/* netlink_family - the number of our family, or -ENOENT without the module. */
+int netlink_family(int fd)
+{
+	int family = -ENOENT;
+	int error = ask_for_family(fd, read_family, &family);
+
 	return error ? error : family;
 }
 
@@ -150,13 +156,10 @@ static void read_events_group(const struct nlattr *first, int left, void *to)
 /* netlink_subscribe - a socket that notifications are sent to, whether or not it reads them. */
 int netlink_subscribe(void)
 {
-	struct message message = new_message(GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 0);
 	int fd = netlink_open();
 	int group = 0;
 
-	add(&message, CTRL_ATTR_FAMILY_NAME, SERVICE_GROUP_FAMILY_NAME,
-	    sizeof(SERVICE_GROUP_FAMILY_NAME));
-	if (ask(fd, &message, read_events_group, &group) || !group ||
+	if (ask_for_family(fd, read_events_group, &group) || !group ||
 	    setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)))
 		die("subscribing to notifications");
 	return fd;
@@ -179,26 +182,30 @@ int netlink_ask(int fd, int family, int command, uint32_t id)
 	return ask(fd, &message, NULL, NULL);
 }
 
+struct diag_request {
+	struct nlmsghdr header;
+	struct inet_diag_req_v2 body;
+};
+
+static struct diag_request diag_request(int type, int flags, int family)
+{
+	return (struct diag_request) {
+		.header = {
+			.nlmsg_len = sizeof(struct diag_request),
+			.nlmsg_type = type,
+			.nlmsg_flags = NLM_F_REQUEST | flags,
+		},
+		.body = { .sdiag_family = family, .sdiag_protocol = IPPROTO_TCP },
+	};
+}
+
 /* diag_dump_all - what `ss -tani` reads, through a socket of NETLINK_SOCK_DIAG. */
 int diag_dump_all(int fd, int family)
 {
-	struct {
-		struct nlmsghdr header;
-		struct inet_diag_req_v2 body;
-	} request = {
-		.header = {
-			.nlmsg_len = sizeof(request),
-			.nlmsg_type = SOCK_DIAG_BY_FAMILY,
-			.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
-		},
-		.body = {
-			.sdiag_family = family,
-			.sdiag_protocol = IPPROTO_TCP,
-			.idiag_ext = 1 << (INET_DIAG_INFO - 1),
-			.idiag_states = ~0u,
-		},
-	};
+	struct diag_request request = diag_request(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, family);
 
+	request.body.idiag_ext = 1 << (INET_DIAG_INFO - 1);
+	request.body.idiag_states = ~0u;
 	return receive(fd, &request, sizeof(request), NULL, NULL);
 }
 
@@ -207,30 +214,17 @@ int destroy(int listener)
 {
 	struct address name = name_of(listener);
 	bool ipv4 = name.any.sa_family == AF_INET;
-	struct {
-		struct nlmsghdr header;
-		struct inet_diag_req_v2 body;
-	} request = {
-		.header = {
-			.nlmsg_len = sizeof(request),
-			.nlmsg_type = SOCK_DESTROY,
-			.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK,
-		},
-		.body = {
-			.sdiag_family = name.any.sa_family,
-			.sdiag_protocol = IPPROTO_TCP,
-			.idiag_states = 1 << STATE_LISTEN,
-			.id = {
-				.idiag_sport = name.in.sin_port,
-				.idiag_cookie = { INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE },
-			},
-		},
-	};
+	struct diag_request request = diag_request(SOCK_DESTROY, NLM_F_ACK, name.any.sa_family);
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	int result;
 
 	if (fd < 0)
 		die("opening netlink");
+	request.body.idiag_states = 1 << STATE_LISTEN;
+	request.body.id = (struct inet_diag_sockid) {
+		.idiag_sport = name.in.sin_port,
+		.idiag_cookie = { INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE },
+	};
 	memcpy(request.body.id.idiag_src,
 	       ipv4 ? (void *)&name.in.sin_addr : (void *)&name.in6.sin6_addr, ipv4 ? 4 : 16);
 	result = receive(fd, &request, sizeof(request), NULL, NULL);

@@ -38,23 +38,14 @@ struct thread {
 /* Shared by the threads; an entry may be closed while another uses it. */
 static _Atomic int slots[SLOTS];
 
-/* A small generator (xorshift), so that a seed tells the whole sequence. */
-static unsigned int random_below(struct thread *me, unsigned int limit)
-{
-	me->state ^= me->state << 13;
-	me->state ^= me->state >> 17;
-	me->state ^= me->state << 5;
-	return me->state % limit;
-}
-
 static enum family random_family(struct thread *me)
 {
-	return random_below(me, 3);
+	return random_below(&me->state, 3);
 }
 
 static int pick(struct thread *me)
 {
-	return atomic_load(&slots[random_below(me, SLOTS)]);
+	return atomic_load(&slots[random_below(&me->state, SLOTS)]);
 }
 
 static int result_of(int value)
@@ -67,7 +58,7 @@ static int result_of(int value)
 static int new_socket(struct thread *me)
 {
 	enum family family = random_family(me);
-	struct address address = listener_address(family, random_below(me, HOSTS + 1), PORT);
+	struct address address = listener_address(family, random_below(&me->state, HOSTS + 1), PORT);
 	int domain = family == IPV4 ? AF_INET : AF_INET6;
 	int fd = socket(domain, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
 	int one = 1, only = family == IPV6;
@@ -77,10 +68,10 @@ static int new_socket(struct thread *me)
 	if (family != IPV4)
 		setsockopt(fd, SOL_IPV6, IPV6_V6ONLY, &only, sizeof(only));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
-	if (random_below(me, 8))
+	if (random_below(&me->state, 8))
 		bind(fd, &address.any, address.len);
-	if (random_below(me, 4))
-		listen(fd, random_below(me, 4));
+	if (random_below(&me->state, 4))
+		listen(fd, random_below(&me->state, 4));
 	return fd;
 }
 
@@ -91,7 +82,7 @@ static int replace(struct thread *me)
 
 	if (fd < 0)
 		return -errno;
-	old = atomic_exchange(&slots[random_below(me, SLOTS)], fd);
+	old = atomic_exchange(&slots[random_below(&me->state, SLOTS)], fd);
 	if (old > 0)
 		close(old);
 	return 0;
@@ -99,21 +90,21 @@ static int replace(struct thread *me)
 
 static int do_shutdown(struct thread *me)
 {
-	return result_of(shutdown(pick(me), random_below(me, 3)));
+	return result_of(shutdown(pick(me), random_below(&me->state, 3)));
 }
 
 static int do_listen(struct thread *me)
 {
-	return result_of(listen(pick(me), random_below(me, 5)));
+	return result_of(listen(pick(me), random_below(&me->state, 5)));
 }
 
 static int do_connect(struct thread *me)
 {
-	struct address to = client_address(random_below(me, 2) ? IPV4 : IPV6,
-					   1 + random_below(me, HOSTS), PORT);
+	struct address to = client_address(random_below(&me->state, 2) ? IPV4 : IPV6,
+					   1 + random_below(&me->state, HOSTS), PORT);
 	int result;
 
-	if (random_below(me, 2))
+	if (random_below(&me->state, 2))
 		to.any.sa_family = AF_UNSPEC;
 	result = connect(pick(me), &to.any, to.len);
 	return result && errno != EINPROGRESS ? -errno : 0;
@@ -143,12 +134,12 @@ static int do_form(struct thread *me)
 		struct service_group_entry entries[6];
 	} request = {
 		.header.size = sizeof(request.header),
-		.header.count = 1 + random_below(me, 6),
+		.header.count = 1 + random_below(&me->state, 6),
 	};
 
-	if (random_below(me, 2))
+	if (random_below(&me->state, 2))
 		request.header.port = htons(PORT);
-	else if (random_below(me, 2))
+	else if (random_below(&me->state, 2))
 		request.header.flags = SERVICE_GROUP_BIND;
 	for (unsigned int i = 0; i < request.header.count; i++)
 		request.entries[i].fd = pick(me);
@@ -162,28 +153,28 @@ static int do_join(struct thread *me)
 	uint32_t id = group_of(pick(me));
 
 	/* Or one that there may be. */
-	return join(pick(me), id ? id : random_below(me, 100));
+	return join(pick(me), id ? id : random_below(&me->state, 100));
 }
 
 static int do_leave(struct thread *me)
 {
-	return leave(pick(me), random_below(me, 2) ? SERVICE_GROUP_LEAVE_DRAIN : 0);
+	return leave(pick(me), random_below(&me->state, 2) ? SERVICE_GROUP_LEAVE_DRAIN : 0);
 }
 
 /* Short stall times, so that members are found stalled all the time. */
 static int do_settings(struct thread *me)
 {
-	switch (random_below(me, 5)) {
+	switch (random_below(&me->state, 5)) {
 	case 3:
-		return set_one(pick(me), SERVICE_GROUP_SET_REWRITE, random_below(me, 2));
+		return set_one(pick(me), SERVICE_GROUP_SET_REWRITE, random_below(&me->state, 2));
 	case 0:
-		return set_one(pick(me), SERVICE_GROUP_SET_POLICY, random_below(me, 2));
+		return set_one(pick(me), SERVICE_GROUP_SET_POLICY, random_below(&me->state, 2));
 	case 1:
-		return set_one(pick(me), SERVICE_GROUP_SET_WHEN_FULL, random_below(me, 2));
+		return set_one(pick(me), SERVICE_GROUP_SET_WHEN_FULL, random_below(&me->state, 2));
 	case 2:
-		return set_one(pick(me), SERVICE_GROUP_SET_WEIGHT, 1 + random_below(me, 4));
+		return set_one(pick(me), SERVICE_GROUP_SET_WEIGHT, 1 + random_below(&me->state, 4));
 	default:
-		return set_one(pick(me), SERVICE_GROUP_SET_STALL, random_below(me, 30));
+		return set_one(pick(me), SERVICE_GROUP_SET_STALL, random_below(&me->state, 30));
 	}
 }
 
@@ -200,8 +191,8 @@ static int add_client(struct thread *me, bool half_open)
 {
 	struct sock_filter none = BPF_STMT(BPF_RET | BPF_K, 0);
 	struct sock_fprog filter = { .len = 1, .filter = &none };
-	enum family family = random_below(me, 2) ? IPV4 : IPV6;
-	struct address to = client_address(family, 1 + random_below(me, HOSTS), PORT);
+	enum family family = random_below(&me->state, 2) ? IPV4 : IPV6;
+	struct address to = client_address(family, 1 + random_below(&me->state, HOSTS), PORT);
 	int *place = &me->clients[me->next_client++ % CLIENTS];
 	int fd = socket(to.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
 
@@ -235,7 +226,7 @@ static int do_finish(struct thread *me)
 {
 	int zero = 0;
 
-	return result_of(setsockopt(me->clients[random_below(me, CLIENTS)], SOL_SOCKET,
+	return result_of(setsockopt(me->clients[random_below(&me->state, CLIENTS)], SOL_SOCKET,
 				    SO_DETACH_FILTER, &zero, sizeof(zero)));
 }
 
@@ -248,7 +239,7 @@ static int do_accept(struct thread *me)
 		return -errno;
 	atomic_fetch_add(&me->storm->shared->served, 1);
 	send(fd, "x", 1, MSG_NOSIGNAL);
-	if (!random_below(me, 4))
+	if (!random_below(&me->state, 4))
 		setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", 3);
 	if (*place > 0)
 		close(*place);
@@ -263,7 +254,7 @@ static int do_filter(struct thread *me)
 	struct sock_fprog filter = { .len = 1, .filter = &all };
 	int fd = pick(me), zero = 0;
 
-	if (random_below(me, 2))
+	if (random_below(&me->state, 2))
 		return result_of(setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &zero, sizeof(zero)));
 	return result_of(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)));
 }
@@ -272,7 +263,7 @@ static int do_filter(struct thread *me)
 
 static int do_netlink(struct thread *me)
 {
-	switch (random_below(me, 3)) {
+	switch (random_below(&me->state, 3)) {
 	case 0:
 		return netlink_dump_all(me->netlink, me->netlink_id, SERVICE_GROUP_CMD_GROUP_GET);
 	case 1:
@@ -284,7 +275,7 @@ static int do_netlink(struct thread *me)
 
 static int do_diag(struct thread *me)
 {
-	return diag_dump_all(me->diag, random_below(me, 2) ? AF_INET : AF_INET6);
+	return diag_dump_all(me->diag, random_below(&me->state, 2) ? AF_INET : AF_INET6);
 }
 
 /* It succeeds when there happens to be no member; then it is loaded again. */
@@ -342,7 +333,7 @@ bool storm_goes_on(const struct storm *storm)
 static void one_operation(struct thread *me)
 {
 	struct storm_shared *shared = me->storm->shared;
-	unsigned int at = random_below(me, 1000);
+	unsigned int at = random_below(&me->state, 1000);
 	int kind = 0;
 
 	while (at >= kinds[kind].share)

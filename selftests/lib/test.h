@@ -29,6 +29,22 @@
 	FIXTURE_SETUP(name) { enter_namespace(); }		\
 	FIXTURE_TEARDOWN(name) { }
 
+/* FAMILIES_AND_POLICIES - the variants of a fixture for each of them under each policy. */
+#define FAMILIES_AND_POLICIES(name)				\
+	FIXTURE_VARIANT(name) { enum family family; int policy; };	\
+	FIXTURE_VARIANT_ADD(name, ipv4) { .family = IPV4 };	\
+	FIXTURE_VARIANT_ADD(name, ipv6) { .family = IPV6 };	\
+	FIXTURE_VARIANT_ADD(name, mapped) { .family = MAPPED };	\
+	FIXTURE_VARIANT_ADD(name, ipv4_balance) {		\
+		.family = IPV4, .policy = SERVICE_GROUP_POLICY_BALANCE	\
+	};							\
+	FIXTURE_VARIANT_ADD(name, ipv6_balance) {		\
+		.family = IPV6, .policy = SERVICE_GROUP_POLICY_BALANCE	\
+	};							\
+	FIXTURE_VARIANT_ADD(name, mapped_balance) {		\
+		.family = MAPPED, .policy = SERVICE_GROUP_POLICY_BALANCE	\
+	}
+
 /* ONE_FAMILY - a fixture that enters a namespace, for what has no family. */
 #define ONE_FAMILY(name)					\
 	FIXTURE(name) { };					\

@@ -13,7 +13,7 @@ import socket
 import struct
 import sys
 
-from family import next_event, open_family, raw_request, refused
+from family import become_nobody, next_event, open_family, raw_request, refused
 from service_group import (PATIENCE, PORT, configure, cookie_of, enter_namespace, equal,
                            expect, form, group_of, inode_of, join, leave, listener,
                            new_socket, run_tests)
@@ -243,9 +243,7 @@ def unprivileged():
     sock = new_socket()
     group = form([sock])
     with open_family() as ynl:
-        # The spec need not be readable for everybody.
-        os.setresuid(65534, 65534, 65534)
-        ynl.sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16)
+        become_nobody(ynl)
         equal(group, ynl.do("group-get", {"id": group})["id"], "group")
         equal(1, len(ynl.dump("member-get", {})), "members")
 

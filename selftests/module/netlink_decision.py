@@ -4,12 +4,11 @@
 listener, asked for through netlink."""
 
 import errno
-import os
 import socket
 import sys
 
 import outcomes
-from family import open_family, refused
+from family import become_nobody, open_family, refused
 from service_group import (PORT, cookie_of, enter_namespace, equal, expect,
                            group_of, run_tests)
 
@@ -146,9 +145,7 @@ def unprivileged():
     """Asking needs no privilege."""
     with open_family() as ynl:
         scene = outcomes.redirected()
-        # The spec need not be readable for everybody.
-        os.setresuid(65534, 65534, 65534)
-        ynl.sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16)
+        become_nobody(ynl)
         expect_answer(ynl, scene, question(scene.peer), "redirected", "queue-full")
 
 

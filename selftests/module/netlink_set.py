@@ -9,7 +9,8 @@ import socket
 import struct
 import sys
 
-from family import members_of, next_event, open_family, raw_request, refused
+from family import (become_nobody, members_of, next_event, open_family, raw_request,
+                    refused)
 from outcomes import STALL, connect
 from service_group import (CLONE_NEWNET, SO_SERVICE_GROUP_SETTINGS, configure,
                            cookie_of, enter_namespace, equal, form, listener, new_socket,
@@ -133,9 +134,7 @@ def unprivileged():
     sock = listener(1)
     group, cookie = form([sock]), cookie_of(sock)
     with open_family() as ynl:
-        # The spec need not be readable for everybody.
-        os.setresuid(65534, 65534, 65534)
-        ynl.sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16)
+        become_nobody(ynl)
         refused(errno.EPERM, ynl.do, "group-set", {"id": group, "policy": 1})
         refused(errno.EPERM, ynl.do, "member-set",
                 {"group": group, "cookie": cookie, "weight": 2})

@@ -8,7 +8,7 @@ import sys
 
 from machines import ip_commands
 from service_group import PATIENCE, equal, expect, run_tests
-from sgctl_cluster import ADDRESS, DIRECTED, SGCTL, SHARED, TUNNELLED, Cluster
+from tool_clusters import ADDRESS, DIRECTED, SGCTL, SHARED, TUNNELLED, Cluster
 
 
 def what_is_wrong_is_told():

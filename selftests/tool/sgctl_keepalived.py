@@ -15,14 +15,14 @@ import subprocess
 import sys
 import tempfile
 
-import sgctl_cluster
+import tool_clusters
 from clusters import open_family_on
 from machines import bound, has_arp_hooks
 from service_group import (PATIENCE, Skip, equal, expect, run_tests, start,
                            switch, wait_until)
-from sgctl_cluster import NODES, PORT, Cluster, conversations, converse
+from tool_clusters import NODES, PORT, Cluster, conversations, converse
 
-ADDRESSES = {4: sgctl_cluster.ADDRESS, 6: "fd09::100"}
+ADDRESSES = {4: tool_clusters.ADDRESS, 6: "fd09::100"}
 # How the addresses of nodes begin, whose number follows.
 PREFIX = {4: "10.9.0.", 6: "fd09::"}
 NAMES = ("lb1", "lb2")
@@ -174,7 +174,7 @@ def directors(version=4, first="lb1"):
         raise Skip("this kernel does not show ARP packets, so the module does not answer")
     # It runs no script that others than root could change, nor one in a folder that they could.
     with tempfile.TemporaryDirectory(dir="/run") as folder:
-        sgctl_cluster.SGCTL = shutil.copy(sgctl_cluster.SGCTL, folder)
+        tool_clusters.SGCTL = shutil.copy(tool_clusters.SGCTL, folder)
         both = Directors(version, folder)
         try:
             both.start(first)
