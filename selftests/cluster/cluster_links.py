@@ -5,21 +5,9 @@ are made on others."""
 
 import sys
 
-from clusters import (MAC, UDP, Cluster, Directed, accepted, exchange, introduce, ready,
-                      table, takes_connections)
+from clusters import MAC, UDP, Cluster, Directed, introduce, outlives, ready
 from machines import ip_commands, pin
 from service_group import equal, run_tests, wait_until
-
-
-def serves(cluster, change):
-    """Connections are their owners', and stay with them."""
-    takes_connections(cluster, 4)
-    listeners = cluster.listeners()
-    pairs = [accepted(cluster, listeners) for _ in range(3)]
-    change(epoch=2, table=table(2, 3, 1))
-    for client, server in pairs:
-        exchange(client, server)
-    exchange(*accepted(cluster, listeners, owners=(2, 3, 1)))
 
 
 def snooping(version):
@@ -27,7 +15,7 @@ def snooping(version):
     cluster = Cluster(version)
     ip_commands("link set segment type bridge mcast_snooping 1")
     cluster.set()
-    serves(cluster, cluster.set)
+    outlives(cluster, cluster.set)
     equal(MAC.hex(":"), cluster.client.knows(cluster.address), "MAC address at the client")
 
 
@@ -82,7 +70,7 @@ def querier(version):
     if cluster.asks:
         with cluster.client:
             ip_commands(f"neigh del {cluster.address} dev eth0")
-    serves(cluster, cluster.set)
+    outlives(cluster, cluster.set)
 
 
 def querier_ipv4():
@@ -99,14 +87,14 @@ def bridge_ipv4():
     """The nodes' devices are bridges."""
     cluster = Cluster(4, kind="bridge")
     cluster.set()
-    serves(cluster, cluster.set)
+    outlives(cluster, cluster.set)
 
 
 def bridge_ipv6():
     """The same."""
     cluster = Cluster(6, kind="bridge")
     cluster.set()
-    serves(cluster, cluster.set)
+    outlives(cluster, cluster.set)
 
 
 def directed(version, kind):
@@ -116,7 +104,7 @@ def directed(version, kind):
     for machine in cluster.nodes:
         # What a macvlan is made on would answer for the node's own address.
         machine.set("ipv4/conf/all/arp_ignore", 1)
-    serves(cluster, lambda **how: cluster.direct(0, **how))
+    outlives(cluster, lambda **how: cluster.direct(0, **how))
     equal(director.mac(), cluster.client.knows(cluster.address), "MAC address at the client")
 
     def all_came():

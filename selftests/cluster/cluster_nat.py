@@ -220,16 +220,24 @@ def counted(cluster, machine, name, send):
     return cluster.counters(machine)[name] - before
 
 
-def not_of_that_connection():
-    """An entry that a connection left behind is not mistaken for another one of the same client and
-    port; and what is about a connection goes where that is."""
+def left_behind():
+    """A connection behind NAT whose slot another node has now: the cluster, who had the slot, and
+    both ends."""
     cluster = Cluster(4)
     cluster.set()
-    listeners = behind_nat(cluster)
-    client, server = accepted(cluster, listeners)
+    # They listen as long as there is the cluster.
+    cluster.services = behind_nat(cluster)
+    client, server = accepted(cluster, cluster.services)
     exchange(client, server)
     old = cluster.owner(client, TCP)
     cluster.set(epoch=2, table=table(2, 3, 1))
+    return cluster, old, client, server
+
+
+def not_of_that_connection():
+    """An entry that a connection left behind is not mistaken for another one of the same client and
+    port; and what is about a connection goes where that is."""
+    cluster, old, client, server = left_behind()
     exchange(client, server)
     ours, theirs = next_to_send(client), next_to_send(server)
     stranger = Stranger(cluster, MAC)
@@ -255,13 +263,7 @@ def not_of_that_connection():
 
 def closed():
     """A connection that was reset is there no more."""
-    cluster = Cluster(4)
-    cluster.set()
-    listeners = behind_nat(cluster)
-    client, server = accepted(cluster, listeners)
-    exchange(client, server)
-    old = cluster.owner(client, TCP)
-    cluster.set(epoch=2, table=table(2, 3, 1))
+    cluster, old, client, server = left_behind()
     ours, theirs = next_to_send(client), next_to_send(server)
     source, port = client.getsockname()
     destination = client.getpeername()

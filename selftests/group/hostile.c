@@ -132,6 +132,15 @@ static void *ask_netlink(void *unused)
 	return NULL;
 }
 
+/* A page that never comes, whose server can be ended. */
+static struct page page_of(struct report *report)
+{
+	struct page page = make_page();
+
+	report->server = page.server;
+	return page;
+}
+
 /*
  * Forms a group of two, one of which somebody has locked by then. There is one grace
  * period for that; who was too late, on a busy machine, lets go.
@@ -139,11 +148,9 @@ static void *ask_netlink(void *unused)
 static int form_meanwhile(struct report *report, int *fds)
 {
 	struct locker locker = { .late = true };
-	struct page page;
+	struct page page = page_of(report);
 	int result;
 
-	page = make_page();
-	report->server = page.server;
 	for (int i = 0; i < 2; i++)
 		fds[i] = reuseport_listener(IPV4, 0, PORT, 8);
 	locker.page = &page;
@@ -222,8 +229,7 @@ static void lock_a_member(struct report *report, bool own_network)
 	int fds[2];
 
 	become_unprivileged(own_network);
-	page = make_page();
-	report->server = page.server;
+	page = page_of(report);
 	for (int i = 0; i < 2; i++)
 		fds[i] = reuseport_listener(IPV4, 0, PORT, 8);
 	if (form(fds, 2))
@@ -309,8 +315,7 @@ static void lock_an_overflowing_one(struct report *report)
 	int fds[3];
 
 	become_unprivileged(false);
-	page = make_page();
-	report->server = page.server;
+	page = page_of(report);
 	group_on_hosts(IPV4, fds, 3, PORT, 8);
 	set_one(fds[0], SERVICE_GROUP_SET_STALL, 0);
 	locker = (struct locker) { .page = &page, .fd = fds[0] };
@@ -358,8 +363,7 @@ static void sleep_in_the_module(struct report *report)
 	int fds[2];
 
 	become_unprivileged(false);
-	page = make_page();
-	report->server = page.server;
+	page = page_of(report);
 	memset(page.edge, 'x', PAGE_HEAD);
 	group_on_hosts(IPV4, fds, 2, PORT, 0);
 	home = client_address(IPV4, 1, PORT);

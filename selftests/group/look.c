@@ -205,12 +205,11 @@ TEST_F(look, what_was_passed_on_is_given_back)
 /* As many programs are told of connections as there are. */
 TEST_F(look, one_connection_is_offered_to_one_program)
 {
-	int third = listener(variant->family, 3, PORT, BACKLOG);
+	int third = third_of(self->fds, variant->family);
 	struct pollfd entries[2] = {
 		{ .fd = self->fds[1], .events = POLLIN }, { .fd = third, .events = POLLIN },
 	};
 
-	ASSERT_EQ(0, join(third, group_of(self->fds[0])));
 	fill(&self->home, 1);
 	ASSERT_TRUE(wait_for(is_stalled(self->fds[0])));
 	ASSERT_EQ(0, set_one(self->fds[0], SERVICE_GROUP_SET_STALL, SERVICE_GROUP_MAX_STALL));

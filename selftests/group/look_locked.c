@@ -31,11 +31,10 @@ static bool was_stalled(int fd)
 
 TEST_F(look, a_locked_sibling_does_not_hide_another)
 {
-	int third = listener(variant->family, 3, PORT, BACKLOG);
+	int third = third_of(self->fds, variant->family);
 	static struct locker locker;
 
 	make_nonblocking(third);
-	ASSERT_EQ(0, join(third, group_of(self->fds[0])));
 	keep_locked(&locker, self->fds[0]);
 	fill(&self->home, 1);
 	ASSERT_TRUE(wait_for(was_stalled(self->fds[0])));
@@ -57,8 +56,7 @@ TEST_F(look, nor_from_who_sleeps)
 	static struct locker locker;
 	pthread_t thread;
 
-	third = listener(variant->family, 3, PORT, BACKLOG);
-	ASSERT_EQ(0, join(third, group_of(self->fds[0])));
+	third = third_of(self->fds, variant->family);
 	keep_locked(&locker, self->fds[0]);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, sleep_in_accept, &third));
 	fill(&self->home, 1);
@@ -112,8 +110,7 @@ TEST_F(look, who_is_locked_himself_is_given_nothing)
 	static struct locker locker;
 	pthread_t thread;
 
-	third = listener(variant->family, 3, PORT, BACKLOG);
-	ASSERT_EQ(0, join(third, group_of(self->fds[0])));
+	third = third_of(self->fds, variant->family);
 	fill(&self->home, 1);
 	ASSERT_TRUE(wait_for(is_stalled(self->fds[0])));
 	keep_locked(&locker, third);

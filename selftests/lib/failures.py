@@ -9,7 +9,8 @@ import struct
 
 from family import another, open_family
 from machines import ip_commands
-from service_group import PATIENCE, Skip, equal, expect, form, listener, new_socket
+from service_group import (PATIENCE, Skip, equal, expect, form, listener, new_socket,
+                           write)
 
 FAILSLAB = "/sys/kernel/debug/failslab"
 FAIL_PAGE_ALLOC = "/sys/kernel/debug/fail_page_alloc"
@@ -27,12 +28,6 @@ def needs_injection():
     """Without it there is nothing to test."""
     if not os.path.exists(FAILSLAB):
         raise Skip("this kernel has no fault injection (no /proc/self/fail-nth)")
-
-
-def write(path, value):
-    """Into a file of the kernel's."""
-    with open(path, "w", encoding="ascii") as file:
-        file.write(str(value))
 
 
 def read(path):

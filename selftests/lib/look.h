@@ -54,4 +54,14 @@ FIXTURE_SETUP(look)
 
 FIXTURE_TEARDOWN(look) { }
 
+/* Another listener of that group. */
+static inline int third_of(const int fds[2], enum family family)
+{
+	int third = listener(family, 3, PORT, BACKLOG);
+
+	if (join(third, group_of(fds[0])))
+		die("joining a group");
+	return third;
+}
+
 #endif

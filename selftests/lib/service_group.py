@@ -65,6 +65,12 @@ def switch(name, on):
         fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("=16sh22x", name.encode(), flags))
 
 
+def write(path, value):
+    """Writes into a file of the kernel's."""
+    with open(path, "w", encoding="ascii") as file:
+        file.write(str(value))
+
+
 def die_with_parent():
     """Has the present process killed when the one that started it ends, or is killed."""
     import ctypes

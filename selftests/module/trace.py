@@ -13,17 +13,11 @@ import tempfile
 
 import outcomes
 from service_group import (PORT, Skip, checkout, cookie_of, equal, expect,
-                           group_of, run_tests, wait_until)
+                           group_of, run_tests, wait_until, write)
 
 TRACING = "/sys/kernel/tracing"
 # Seconds; bpftrace alone takes ten and more in an emulated machine.
 LIMIT = 150
-
-
-def write(path, text):
-    """Writes to a file of tracefs."""
-    with open(path, "w", encoding="ascii") as file:
-        file.write(text)
 
 
 @contextlib.contextmanager
