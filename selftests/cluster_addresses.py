@@ -383,6 +383,7 @@ def unloaded(version):
     for _ in range(ROUNDS):
         for _ in range(3):
             is_told(served)
+        served.machine.ynl.do("cluster-del", name_of(version))
         try:
             wait_until(lambda: not subprocess.run(["rmmod", "service_group"], check=False,
                                                   capture_output=True).returncode, "rmmod")
