@@ -37,6 +37,15 @@ unload() {
 	done
 }
 
+# For `owner` and `forward`, which have the address on a device themselves: a cluster IP holds the
+# module, and `leave` leaves none that a device has from somebody else.
+unload_cluster() {
+	ip address del 10.77.0.1/32 dev lo
+	sgctl_cluster leave
+	ip address add 10.77.0.1/32 dev lo
+	unload
+}
+
 # For `hook` and `rewrite`: the server's addresses, and a device that leads to the client.
 prepare_wire() {
 	modprobe tun

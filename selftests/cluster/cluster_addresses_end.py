@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 
+from clusters import name_of
 from family import forget_family, next_event
 from machines import ip_commands
 from served import Served
@@ -85,6 +86,7 @@ def unloaded(version):
     for _ in range(ROUNDS):
         for _ in range(3):
             is_told(served)
+        served.machine.ynl.do("cluster-del", name_of(version))
         try:
             wait_until(lambda: not subprocess.run(["rmmod", "service_group"], check=False,
                                                   capture_output=True).returncode, "rmmod")

@@ -2,85 +2,32 @@
 # SPDX-License-Identifier: GPL-2.0
 """What a cluster IP needs goes away while packets come: the module, a namespace, a device, memory.
 
-SG_MODULE is the module's path. What cannot be let go shows in the kernel's log, in a device or
-module that stays, or as a leak after all tests.
+A namespace that serves cluster IPs holds the module. SG_MODULE is the module's path. What cannot
+be let go shows in the kernel's log, in a device or module that stays, or as a leak after all
+tests.
 """
 
 import contextlib
+import errno
 import os
-import signal
 import socket
-import subprocess
 import sys
 
-from clusters import (CLUSTER, MAC, PORT, TCP, UDP, Cluster, Directed, accepted,
-                      exchange, introduce, open_family_on, table, takes_connections)
+from clusters import (MAC, PORT, PROTOCOL, TCP, UDP, Cluster, Directed, accepted, config,
+                      exchange, introduce, name_of, open_family_on, table, takes_connections)
 from failures import Sometimes, kept, walk_packets
-from family import forget_family
+from family import NlError, another, forget_family, refused
 from machines import FAMILIES, ip_commands
-from service_group import (PATIENCE, die_with_parent, equal, expect, run_tests,
-                           wait_until)
+from service_group import PATIENCE, equal, expect, run_tests, wait_until
+from unloading import Traffic, Unloading, comes, delete_module, forget, load, stays, unload
 
 # What neighbour solicitations for the IPv6 address are sent to.
 SOLICITED = "3333ff000100"
 # How many allocations for packets fail.
 FAILED_PACKETS = 500
-
-
-class Traffic:
-    """A process that sends datagrams, whole and in fragments, and begins connections, to ports
-    without a service. It holds no namespace but the client's, and ends with the test."""
-
-    def __init__(self, cluster):
-        with cluster.client:
-            udp = socket.socket(FAMILIES[cluster.version], UDP)
-            self.process = os.fork()
-            if not self.process:
-                die_with_parent()
-                os.dup2(udp.fileno(), 3)
-                os.closerange(4, 4096)
-                self.send(cluster.version)
-            udp.close()
-
-    @staticmethod
-    def send(version):
-        """Without an end."""
-        udp = socket.socket(fileno=3)
-        udp.setblocking(False)
-        while True:
-            for size in (10, 2000):
-                try:
-                    udp.sendto(b"d" * size, (CLUSTER[version], PORT + 1))
-                except OSError:
-                    pass
-            tcp = socket.socket(FAMILIES[version], TCP)
-            tcp.setblocking(False)
-            tcp.connect_ex((CLUSTER[version], PORT + 2))
-            tcp.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        os.kill(self.process, signal.SIGKILL)
-        os.waitpid(self.process, 0)
-
-
-def comes(cluster, machine, counter):
-    """Waits until packets have come to a machine, from now on."""
-    before = cluster.counters(machine)[counter]
-    wait_until(lambda: cluster.counters(machine)[counter] > before + 10, f"{counter} packets")
-
-
-def unload():
-    """Removes the module; nothing holds it for long."""
-    wait_until(lambda: not subprocess.run(["rmmod", "service_group"], capture_output=True,
-                                          check=False).returncode, "rmmod")
-
-
-def load():
-    """Loads it."""
-    subprocess.run(["insmod", os.environ["SG_MODULE"]], check=True)
+# How often the module goes in the moment in which it can, and while a cluster IP comes.
+ROUNDS = 3
+EITHER = 5
 
 
 def joined(machine):
@@ -101,12 +48,18 @@ def unload_and_load(machines=()):
 
 
 def module_goes(cluster, busy, counter, configure, joins=True):
-    """A cluster IP does not hold the module, nor do packets; it is configured anew afterwards."""
+    """Cluster IPs hold the module, one namespace like all of them; packets do not. They are configured
+    anew afterwards."""
     machines = cluster.nodes + cluster.directors
     with Traffic(cluster):
         for _ in range(2):
             comes(cluster, busy, counter)
             equal(joins, joined(busy), "receives")
+            stays(len(machines))
+            comes(cluster, busy, counter)
+            forget(set(machines) - {busy})
+            stays(1)
+            forget([busy])
             unload_and_load(machines)
             forget_family()
             open_family_on(machines)
@@ -114,6 +67,29 @@ def module_goes(cluster, busy, counter, configure, joins=True):
             configure()
         comes(cluster, busy, counter)
         takes_connections(cluster, 3)
+
+
+def module_counts():
+    """A namespace holds the module once for all its cluster IPs, also when they change, and when one
+    is refused; in the test's own namespace as in another one."""
+    cluster = Cluster(4)
+    node, = cluster.nodes[:1]
+    cluster.set([node])
+    cluster.set([node], port=PORT, protocol=PROTOCOL[TCP])
+    cluster.set([node], epoch=2, table=table(2, 3, 1))
+    refused(errno.ESTALE, cluster.set, [node])
+    refused(errno.ENODEV, cluster.nodes[1].ynl.do, "cluster-set", config(4, 4711, 2))
+    stays(1)
+    own = another(node.ynl)
+    with contextlib.closing(own.sock):
+        own.do("cluster-set", config(4, socket.if_nametoindex("segment"), 1))
+        stays(2)
+        own.do("cluster-del", name_of(4))
+    stays(1)
+    node.ynl.do("cluster-del", name_of(4))
+    stays(1)
+    node.ynl.do("cluster-del", name_of(4, PROTOCOL[TCP], PORT))
+    unload_and_load()
 
 
 def module_shared():
@@ -135,6 +111,52 @@ def module_tunnelled():
     module_goes(cluster, cluster.directors[0], "forwarded", lambda: cluster.direct(0), joins=False)
 
 
+def at_once(version):
+    """The module goes in the moment in which nothing holds it any more, while packets come and the last
+    cluster IP is on its way out."""
+    cluster = Cluster(version)
+    with Traffic(cluster):
+        for _ in range(ROUNDS):
+            cluster.set()
+            comes(cluster, cluster.nodes[0], "owned")
+            with Unloading(*cluster.nodes) as unloading:
+                forget(cluster.nodes)
+                wait_until(unloading.over, "the end of the module")
+            forget_family()
+            open_family_on(cluster.nodes)
+
+
+def at_once_ipv4():
+    """IPv4."""
+    at_once(4)
+
+
+def at_once_ipv6():
+    """IPv6."""
+    at_once(6)
+
+
+def either():
+    """A cluster IP comes while the module goes: it is refused, or the module stays."""
+    cluster = Cluster(4)
+    node = cluster.nodes[0]
+    for _ in range(EITHER):
+        cluster.set([node])
+        with Unloading(*cluster.nodes) as unloading:
+            while not unloading.over():
+                try:
+                    node.ynl.do("cluster-del", name_of(4))
+                    cluster.set([node])
+                except NlError as refusal:
+                    equal(errno.ENOENT, refusal.error, "errno")
+                    wait_until(unloading.over, "the end of the module")
+                    break
+                equal(1, len(node.ynl.dump("cluster-get", {"brief": 1})), "is served")
+                equal(errno.EWOULDBLOCK, delete_module(), "errno of unloading")
+        forget_family()
+        open_family_on(cluster.nodes)
+
+
 def end(machine):
     """Lets go of a machine's namespace, and waits until its device is gone."""
     machine.ynl.sock.close()
@@ -142,6 +164,16 @@ def end(machine):
     port = f"port{machine.number}"
     wait_until(lambda: port not in [name for _, name in socket.if_nameindex()],
                "the namespace's end")
+
+
+def all_end(machines):
+    """Namespaces end that serve cluster IPs, and with the last one the module goes."""
+    stays(len(machines))
+    with Unloading(*machines) as unloading:
+        for machine in machines:
+            machine.ynl.sock.close()
+            os.close(machine.inside)
+        wait_until(unloading.over, "the end of the module")
 
 
 def namespace_shared():
@@ -155,7 +187,7 @@ def namespace_shared():
         del cluster.nodes[2]
         cluster.set(epoch=2, table=table(1, 2, 1))
         takes_connections(cluster, 4, owners=(1, 2, 1))
-    unload_and_load()
+        all_end(cluster.nodes)
 
 
 def namespace_directed(way, outer):
@@ -171,7 +203,7 @@ def namespace_directed(way, outer):
         cluster.direct(0)
         comes(cluster, cluster.directors[0], "forwarded")
         takes_connections(cluster, 4, owners=(1, 2, 1))
-    unload_and_load()
+        all_end(cluster.nodes + cluster.directors)
 
 
 def namespace_neighbours():
@@ -336,7 +368,8 @@ def one_by_one_tunnelled_back():
 if __name__ == "__main__":
     with kept():
         sys.exit(run_tests("cluster_unload", [
-            module_shared, module_directed, module_tunnelled, namespace_shared,
+            module_shared, module_directed, module_tunnelled, module_counts, at_once_ipv4,
+            at_once_ipv6, either, namespace_shared,
             namespace_neighbours, namespace_tunnelled, device_shared, device_directed,
             no_memory_neighbours, no_memory_tunnelled, one_by_one_shared, one_by_one_shared_ipv6,
             one_by_one_neighbours, one_by_one_tunnelled, one_by_one_tunnelled_back,

@@ -11,9 +11,9 @@ set -uo pipefail
 # shellcheck source=selftests/lib/sgctl.bash
 . "$(dirname "$(readlink -f "$0")")/../lib/sgctl.bash"
 
-TESTS=(show_columns show_rescued monitor monitor_changes monitor_words why_redirected
-	why_gone why_dropped why_nothing top_once top_live top_signal top_errors export_page
-	export_errors without_module)
+TESTS=(show_columns show_rescued monitor monitor_changes monitor_words monitor_reloaded
+	monitor_stopped why_redirected why_gone why_dropped why_nothing top_once top_live
+	top_signal top_reloaded top_errors export_page export_errors without_module)
 
 # --- The tests.
 
@@ -95,6 +95,56 @@ monitor_words() {
 		"$member stalled: 1 of 8 queued" "$member ready: it accepts again"
 }
 
+unload() {
+	wait_until rmmod service_group 2>/dev/null
+}
+
+# It waits for a module that is unloaded, and goes on with the next one.
+monitor_reloaded() {
+	local words=$dir/words second
+	# It is emptied meanwhile.
+	"$SGCTL" monitor >>"$words" 2>"$dir/monitor" &
+	second=$!
+	wait_until has_text listening "$dir/monitor"
+	start_watching --json
+	for _ in 1 2; do
+		unload
+		wait_until has_text "Z the module was unloaded" "$words"
+		insmod "$SG_MODULE"
+		: >"$words"
+		"$BIN/reuse_workers" >/dev/null 2>&1
+		wait_until has_text "removed" "$words"
+	done
+	kill -TERM "$watcher" "$second"
+	wait "$watcher" || complain "monitor ended with $?"
+	wait "$second" || complain "monitor ended with $?"
+	expect_check '
+names = [event["event"] for event in events]
+assert len(events) == len(lines), lines
+assert names[:3] == ["module-unload", "module-load", "group-add"], names
+for name in "module-unload", "module-load", "group-add", "group-del":
+    assert names.count(name) == 2, names
+assert names[-1] == "group-del", names
+assert set(events[0]) == {"time", "event"} == set(events[1]), events' "$dir/events"
+}
+
+# What has come and gone while it did not read is told in its order.
+monitor_stopped() {
+	start_watching --json
+	kill -STOP "$watcher"
+	for _ in 1 2; do
+		unload
+		insmod "$SG_MODULE"
+	done
+	kill -CONT "$watcher"
+	wait_until has_lines "$dir/events" 4
+	"$BIN/reuse_workers" >/dev/null 2>&1
+	wait_until saw '"group-del"'
+	expect_check '
+names = [event["event"] for event in events]
+assert names[:5] == 2 * ["module-unload", "module-load"] + ["group-add"], names' "$dir/events"
+}
+
 # Where it went, and why; IPv4 in IPv6 is IPv4.
 why_redirected() {
 	local home="127.0.0.1:$PORT" taker="127.0.0.2:$PORT"
@@ -166,15 +216,20 @@ top_once() {
 	expect_err "no group 77"
 }
 
-# start_top - top on a terminal, whose keys come from descriptor 9.
+# start_top TEXT - top on a terminal, whose keys come from descriptor 9, when it shows this.
 start_top() {
-	start_outcome redirected
 	mkfifo "$dir/keys"
 	exec 9<>"$dir/keys"
 	TERM=xterm script -qfec "stty cols 150 rows 20; exec '$SGCTL' top --interval 100ms" \
 		"$dir/screen" <"$dir/keys" >/dev/null 2>&1 &
 	watcher=$!
-	wait_until has_text "port $PORT: overflow" "$dir/screen"
+	wait_until has_text "$1" "$dir/screen"
+}
+
+# start_top_redirected - the same of a group that has redirected a connection.
+start_top_redirected() {
+	start_outcome redirected
+	start_top "port $PORT: overflow"
 }
 
 # expect_restored - it ended well, and left the terminal as it was.
@@ -185,7 +240,7 @@ expect_restored() {
 
 # It shows what is new by itself, and quits on q.
 top_live() {
-	start_top
+	start_top_redirected
 	expect_status 0 "$SGCTL" set --group "${made[4]}" --member 127.0.0.1:$PORT --weight 9876
 	# Only what differs from the 1 before is drawn.
 	wait_until has_text 9876 "$dir/screen"
@@ -195,8 +250,21 @@ top_live() {
 }
 
 top_signal() {
-	start_top
+	start_top_redirected
 	kill -TERM "$(pgrep -x sgctl)"
+	expect_restored
+}
+
+# It waits for a module that is unloaded, and shows what there is with the next one.
+top_reloaded() {
+	# A space that is one already is not drawn.
+	start_top groups:
+	unload
+	wait_until has_text unloaded: "$dir/screen"
+	insmod "$SG_MODULE"
+	start_outcome redirected
+	wait_until has_text "port $PORT: overflow" "$dir/screen"
+	printf q >&9
 	expect_restored
 }
 
@@ -243,13 +311,13 @@ export_errors() {
 without_module() {
 	local seen
 	start_export
-	wait_until rmmod service_group 2>/dev/null
+	unload
 	trap 'insmod "$SG_MODULE"' EXIT
 	seen=$(fetch "$url")
 	[[ $seen == 503* ]] || complain "answered: $seen"
 	grep -q modprobe "$dir/out" || complain "does not say what to do: $(<"$dir/out")"
 	for command in show 'top --once' monitor 'set --group 1 --policy balance' \
-		'cluster ready 198.51.100.7' 'why 127.0.0.1:1 127.0.0.1:2'; do
+		'cluster ready 198.51.100.7' 'cluster leave' 'why 127.0.0.1:1 127.0.0.1:2'; do
 		expect_status 1 "$SGCTL" $command
 		expect_err modprobe
 	done

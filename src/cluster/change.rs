@@ -41,9 +41,9 @@ use kernel::{
 /// `cluster-set`: see [`Config::of`] for what is `EINVAL` and `E2BIG`. `ENOSPC` if there are too
 /// many cluster IPs, `ENODEV` if there is no such Ethernet device, `EMEDIUMTYPE` if that is a VRF,
 /// `ESTALE` if the epoch is lower than the present one, or the same with another table, `EOPNOTSUPP`
-/// if the kernel cannot put fragments together, `EAGAIN` if it is made for another generation. On an
-/// error nothing has changed. Without a device the one of a cluster IP that is served stays, also
-/// while it is gone.
+/// if the kernel cannot put fragments together, `EAGAIN` if it is made for another generation, `ENOENT`
+/// for the first one of a namespace if the module is being unloaded. On an error nothing has changed.
+/// Without a device the one of a cluster IP that is served stays, also while it is gone.
 pub(crate) fn set(request: &Request) -> Result {
     let (mut config, map) = Config::of(request)?;
     let net = request.net();

@@ -18,6 +18,9 @@
 //! [`logic::cluster`](crate::logic::cluster).
 //!
 //! It configures no addresses, and does not know which nodes live: that is for who sets the table.
+//!
+//! Without the module a machine would answer for all of a cluster IP's flows, as it has the address. So
+//! the module cannot be unloaded as long as a namespace has any.
 
 #![forbid(unsafe_code)]
 
@@ -153,7 +156,7 @@ struct Served {
 struct Book {
     /// By their names.
     served: KVec<Served>,
-    /// While there are any.
+    /// While there are any; they hold the module.
     hooks: Option<Hooks>,
 }
 

@@ -22,6 +22,14 @@ struct sg_hooks *sg_hooks_register(struct net *net, void *state);
 /* Callbacks may still run until a grace period has passed. Process context. */
 void sg_hooks_unregister(struct sg_hooks *hooks);
 
+/*
+ * Keeps the module from being unloaded; false if it is being unloaded. Whoever
+ * calls either goes on with the module's code, and is waited for by something that
+ * unloading does, see netns.c.
+ */
+_Bool sg_module_get(void);
+void sg_module_put(void);
+
 /* What netfilter does with a packet: it goes on, or it is gone. */
 enum sg_verdict { SG_VERDICT_ACCEPT, SG_VERDICT_STOLEN };
 

@@ -11,6 +11,7 @@
 #include <linux/icmpv6.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <linux/module.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter_arp.h>
 #include <linux/netfilter_bridge.h>
@@ -288,4 +289,14 @@ void sg_hooks_unregister(struct sg_hooks *hooks)
 {
 	nf_unregister_net_hooks(hooks->net, hooks->ops, ARRAY_SIZE(hooks->ops));
 	kfree_rcu(hooks, rcu);
+}
+
+_Bool sg_module_get(void)
+{
+	return try_module_get(THIS_MODULE);
+}
+
+void sg_module_put(void)
+{
+	module_put(THIS_MODULE);
 }

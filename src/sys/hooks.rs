@@ -26,6 +26,9 @@ pub(crate) struct Hooks {
     hooks: NonNull<bindings::sg_hooks>,
     /// Asked about packets.
     _conntrack: Conntrack,
+    /// Nobody else keeps the machine from answering for all of a cluster IP's flows, so the module
+    /// stays. The last one to go.
+    _module: Module,
 }
 
 // SAFETY: They may be unregistered from any process.
@@ -34,12 +37,16 @@ unsafe impl Send for Hooks {}
 unsafe impl Sync for Hooks {}
 
 impl Hooks {
-    /// Process context.
+    /// `ENOENT` if the module is being unloaded, as there will be no family a moment later. Process
+    /// context.
     ///
     /// # Safety
     ///
-    /// A grace period passes between when this is dropped and when `clusters` is.
+    /// A grace period passes between when this is dropped and when `clusters` is. Unloading waits for
+    /// whoever makes or drops this.
     unsafe fn new(net: Net<'_>, clusters: *const Clusters) -> Result<Self> {
+        // SAFETY: By the requirement.
+        let module = unsafe { Module::hold() }.ok_or(ENOENT)?;
         // SAFETY: The namespace is there, and by the requirement so is the state.
         let hooks =
             unsafe { bindings::sg_hooks_register(net.as_ptr(), clusters.cast_mut().cast()) };
@@ -47,13 +54,15 @@ impl Hooks {
         Ok(Self {
             hooks: NonNull::new(hooks).ok_or(ENOMEM)?,
             _conntrack: Conntrack::new(),
+            _module: module,
         })
     }
 
-    /// Hooks of the namespace that these are the cluster IPs of. Process context.
+    /// Hooks of the namespace that these are the cluster IPs of; see [`Hooks::new`].
     pub(crate) fn of(clusters: &Clusters) -> Result<Self> {
         // SAFETY: `Clusters::stop()` drops them, and see `sg_clusters_stop()`. There are no others:
-        // all are made by `sg_clusters_new()`.
+        // all are made by `sg_clusters_new()`. They are made and dropped by netlink's handlers, and
+        // dropped when a namespace ends: unloading waits for both, see `netns.c`.
         unsafe { Self::new(clusters.net(), clusters) }
     }
 }
@@ -62,6 +71,33 @@ impl Drop for Hooks {
     fn drop(&mut self) {
         // SAFETY: By the invariant.
         unsafe { bindings::sg_hooks_unregister(self.hooks.as_ptr()) };
+    }
+}
+
+/// Keeps the module from being unloaded.
+///
+/// # Invariants
+///
+/// A reference to the module is owned, and unloading waits for who drops it.
+struct Module(());
+
+impl Module {
+    /// None if the module is being unloaded.
+    ///
+    /// # Safety
+    ///
+    /// Unloading waits for the caller, and for who drops this.
+    unsafe fn hold() -> Option<Self> {
+        // INVARIANT: By the requirement.
+        // SAFETY: Unloading waits for the caller, so the module is there.
+        unsafe { bindings::sg_module_get() }.then(|| Self(()))
+    }
+}
+
+impl Drop for Module {
+    fn drop(&mut self) {
+        // SAFETY: By the invariant it is owned, and what comes behind this is waited for.
+        unsafe { bindings::sg_module_put() };
     }
 }
 

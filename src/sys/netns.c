@@ -5,6 +5,25 @@
  * Every member's socket holds a reference to its namespace, so when the state
  * is freed there are no groups in it. Cluster IPs hold none: they are stopped
  * first, and a grace period passes before they are freed.
+ *
+ * A namespace that has cluster IPs holds the module, from the first one to when
+ * the last one goes, or the namespace ends. Both happen in code of the module, which
+ * goes on behind module_put(), and the module may be unloaded from then on. That
+ * code is not pulled from under its feet, as the module's exit waits for it before
+ * anything is freed:
+ *
+ * - A handler of netlink runs in genl_rcv(), which holds genetlink's cb_lock for
+ *   reading until the handler has returned; genl_unregister_family() takes it for
+ *   writing. A handler that begins before that and after unloading has begun gets
+ *   no reference, and is refused. (A dump leaves cb_lock, and holds the module, but
+ *   no dump changes anything.)
+ * - A namespace ends in cleanup_net(), which holds pernet_ops_rwsem for reading
+ *   until all of @pre_exit and @exit have returned, of all namespaces that end;
+ *   unregister_pernet_subsys() takes it for writing.
+ *
+ * So there are no cluster IPs when unregister_pernet_subsys() ends the state of the
+ * namespaces that go on, unless the module could not be loaded to the end; then what
+ * was served meanwhile goes there, and so does the reference.
  */
 #include <linux/workqueue.h>
 #include <net/net_namespace.h>

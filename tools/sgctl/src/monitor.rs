@@ -104,6 +104,8 @@ fn words(event: Option<&Event>) -> String {
         Some(Event::MemberReady(it)) => member(it, "ready: it accepts again"),
         Some(Event::ClusterChanged(it)) => cluster_words(it),
         Some(Event::ClusterRemoved(it)) => format!("cluster {} removed", describe(&it.name)),
+        Some(Event::Unloaded) => "the module was unloaded: waiting for it".to_owned(),
+        Some(Event::Loaded) => "the module was loaded".to_owned(),
         Some(_) => "an event that this version does not know".to_owned(),
         None => "events were lost: see \"sgctl show\"".to_owned(),
     }
@@ -138,6 +140,8 @@ fn line(time: &str, event: Option<&Event>) -> Line {
         Some(Event::MemberReady(member)) => ("member-ready", None, Some(member)),
         Some(Event::ClusterChanged(_)) => ("cluster-change", None, None),
         Some(Event::ClusterRemoved(_)) => ("cluster-del", None, None),
+        Some(Event::Unloaded) => ("module-unload", None, None),
+        Some(Event::Loaded) => ("module-load", None, None),
         Some(_) => ("unknown", None, None),
         None => ("lost", None, None),
     };
@@ -256,6 +260,19 @@ mod tests {
         let event = Event::ClusterRemoved(cluster);
         assert!(words(Some(&event)).ends_with("port 80 removed"));
         assert_eq!(line("now", Some(&event)).event, "cluster-del");
+    }
+
+    #[test]
+    fn the_module_comes_and_goes() {
+        for (event, name) in [
+            (Event::Unloaded, "module-unload"),
+            (Event::Loaded, "module-load"),
+        ] {
+            let json = serde_json::to_value(line("now", Some(&event))).expect("it is JSON");
+            assert_eq!(json, serde_json::json!({"time": "now", "event": name}));
+        }
+        assert!(words(Some(&Event::Unloaded)).starts_with("the module was unloaded"));
+        assert_eq!(words(Some(&Event::Loaded)), "the module was loaded");
     }
 
     #[test]

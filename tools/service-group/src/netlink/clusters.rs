@@ -15,7 +15,7 @@ impl Connection {
     /// other [`Error`].
     pub fn clusters(&mut self) -> Result<Vec<Cluster>, Error> {
         let request = wire::request(command::CLUSTER_GET, VERSION, &[]);
-        let messages = self.channel.dump(self.family, &request)?;
+        let messages = self.dump(&request)?;
         attributes(&messages).map(cluster_wire::read).collect()
     }
 
@@ -28,7 +28,7 @@ impl Connection {
     pub fn clusters_in_brief(&mut self) -> Result<Vec<Cluster>, Error> {
         let brief = wire::attribute(cluster::BRIEF, &1u32.to_ne_bytes());
         let request = wire::request(command::CLUSTER_GET, VERSION, &brief);
-        let messages = self.channel.dump(self.family, &request)?;
+        let messages = self.dump(&request)?;
         attributes(&messages).map(cluster_wire::read).collect()
     }
 
@@ -40,7 +40,7 @@ impl Connection {
     pub fn cluster(&mut self, name: &ClusterName) -> Result<Option<Cluster>, Error> {
         let name = cluster_wire::name(name);
         let request = wire::request(command::CLUSTER_GET, VERSION, &name);
-        match self.channel.ask(self.family, &request) {
+        match self.ask(&request) {
             Err(Error::Refused(libc::ENOENT)) => Ok(None),
             answer => attributes(&answer?)
                 .map(cluster_wire::read)
@@ -57,12 +57,15 @@ impl Connection {
     /// # Errors
     ///
     /// [`Error::Refused`] with `EPERM` without that capability, `EAGAIN` for another generation, and
-    /// any other [`Error`].
+    /// any other [`Error`]; [`Error::NotLoaded`] also when the module is being unloaded.
     pub fn set_cluster(&mut self, cluster: &Cluster, generation: Option<u64>) -> Result<(), Error> {
         let mut all = cluster_wire::all(cluster);
         all.extend(cluster_wire::generation(generation));
         let request = wire::request(command::CLUSTER_SET, VERSION, &all);
-        self.channel.ask(self.family, &request).map(|_| ())
+        match self.ask(&request) {
+            Err(Error::Refused(libc::ENOENT)) => Err(Error::NotLoaded),
+            answer => answer.map(|_| ()),
+        }
     }
 
     /// Makes the director of a cluster IP its standby, or the standby the director.
@@ -76,7 +79,7 @@ impl Connection {
     pub fn set_cluster_role(&mut self, name: &ClusterName, role: ClusterRole) -> Result<(), Error> {
         let both = cluster_wire::name_and_role(name, role);
         let request = wire::request(command::CLUSTER_ROLE_SET, VERSION, &both);
-        self.channel.ask(self.family, &request).map(|_| ())
+        self.ask(&request).map(|_| ())
     }
 
     /// Serves a cluster IP no more; with a generation, as [`Connection::set_cluster`].
@@ -95,6 +98,6 @@ impl Connection {
         let mut name = cluster_wire::name(name);
         name.extend(cluster_wire::generation(generation));
         let request = wire::request(command::CLUSTER_DEL, VERSION, &name);
-        self.channel.ask(self.family, &request).map(|_| ())
+        self.ask(&request).map(|_| ())
     }
 }

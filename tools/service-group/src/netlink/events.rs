@@ -4,40 +4,105 @@
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use super::family::{notice, notices, Family, Notice, GENL_ID_CTRL};
 use super::numbers::command;
 use super::wire::{self, GENL_HEADER};
-use super::{cluster_wire, Channel, Error, Event};
+use super::{cluster_wire, Channel, Error, Event, Message};
 
 /// What happens to groups and cluster IPs, as it happens. The iterator waits for the next one
 /// and never ends; its descriptor is readable when something has happened.
+///
+/// It goes on when the module is unloaded and loaded again, which are [`Event::Unloaded`] and
+/// [`Event::Loaded`].
 pub struct Events {
+    /// By which events come, and what is told of families.
     channel: Channel,
-    family: u16,
+    /// To ask where the family is, when that may have been missed.
+    questions: Channel,
+    source: Source,
     waiting: VecDeque<Event>,
 }
 
+/// Whose messages are events.
+struct Source {
+    /// Nobody's while the module is unloaded.
+    family: Option<Family>,
+}
+
 impl Events {
-    /// Events that come from this channel, in messages of this family.
-    pub(super) fn new(channel: Channel, family: u16) -> Self {
-        Self {
+    /// Events from now on; the channel is for questions.
+    pub(super) fn follow(mut questions: Channel) -> Result<Self, Error> {
+        let mut channel = Channel::open(libc::NETLINK_GENERIC)?;
+        // First, so that a family that goes when it was found is told.
+        channel.subscribe(notices(&mut questions)?)?;
+        let family = Family::find(&mut questions)?.ok_or(Error::NotLoaded)?;
+        channel.subscribe(family.events)?;
+        Ok(Self {
             channel,
-            family,
+            questions,
+            source: Source {
+                family: Some(family),
+            },
             waiting: VecDeque::new(),
-        }
+        })
     }
 
-    /// Waits for a datagram and tells all that is in it.
+    /// Waits for a datagram and tells all that is in it, which may be nothing.
     ///
     /// # Errors
     ///
     /// [`Error::Lost`] when some were thrown away, and any other [`Error`].
     pub fn receive(&mut self) -> Result<Vec<Event>, Error> {
-        let messages = self.channel.receive()?;
-        let ours = messages
-            .iter()
-            .filter(|message| message.kind == self.family);
-        ours.filter_map(|message| event(&message.payload).transpose())
-            .collect()
+        let messages = match self.channel.receive() {
+            Err(Error::Lost) => {
+                // That the family went, or is another one, may have been among them.
+                self.source.family = Family::find(&mut self.questions)?;
+                self.listen()?;
+                return Err(Error::Lost);
+            }
+            messages => messages?,
+        };
+        let mut events = Vec::new();
+        for message in &messages {
+            let event = self.source.event(message)?;
+            if event == Some(Event::Loaded) {
+                self.listen()?;
+            }
+            events.extend(event);
+        }
+        Ok(events)
+    }
+
+    /// Has events of the family come. It may be gone again, which is told then.
+    fn listen(&mut self) -> Result<(), Error> {
+        match self.source.family {
+            Some(family) => self.channel.subscribe(family.events),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Source {
+    /// What a message tells; nothing if it is none of the module's.
+    fn event(&mut self, message: &Message) -> Result<Option<Event>, Error> {
+        let family = self.family.map(|family| family.id);
+        if message.kind != GENL_ID_CTRL {
+            return match Some(message.kind) == family {
+                true => event(&message.payload),
+                false => Ok(None),
+            };
+        }
+        Ok(match notice(&message.payload)? {
+            Some(Notice::Came(new)) if family != Some(new.id) => {
+                self.family = Some(new);
+                Some(Event::Loaded)
+            }
+            Some(Notice::Went(id)) if family == Some(id) => {
+                self.family = None;
+                Some(Event::Unloaded)
+            }
+            _ => None,
+        })
     }
 }
 
@@ -85,6 +150,7 @@ fn event(payload: &[u8]) -> Result<Option<Event>, Error> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::family::tests::told;
     use super::super::numbers::cluster;
     use super::super::{Group, Member};
     use super::*;
@@ -143,5 +209,42 @@ mod tests {
         }
         assert_eq!(of(99).ok(), Some(None));
         assert!(event(&[4]).is_err());
+    }
+
+    #[test]
+    fn the_module_goes_and_comes() {
+        let numbers = |id| Family { id, events: 9 };
+        let mut source = Source {
+            family: Some(numbers(31)),
+        };
+        let ctrl = |is_there, id| Message {
+            kind: GENL_ID_CTRL,
+            payload: told(is_there, numbers(id)),
+        };
+        let id = wire::attribute(1, &3u32.to_ne_bytes());
+        let added = |kind| Message {
+            kind,
+            payload: wire::request(command::GROUP_ADD_NTF, 1, &id),
+        };
+        for (message, expected) in [
+            (ctrl(false, 30), None),
+            (ctrl(true, 31), None),
+            (ctrl(false, 31), Some(Event::Unloaded)),
+            (added(31), None),
+            (ctrl(false, 31), None),
+            (ctrl(true, 33), Some(Event::Loaded)),
+            (added(31), None),
+            (
+                added(33),
+                Some(Event::GroupAdded(Group {
+                    id: 3,
+                    ..Group::default()
+                })),
+            ),
+            // That the other one went was missed.
+            (ctrl(true, 34), Some(Event::Loaded)),
+        ] {
+            assert_eq!(source.event(&message).ok(), Some(expected));
+        }
     }
 }

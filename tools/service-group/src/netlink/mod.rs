@@ -28,6 +28,7 @@ mod counters;
 mod decision;
 mod error;
 mod events;
+mod family;
 mod kernel_enum;
 mod numbers;
 mod records;
@@ -47,47 +48,64 @@ pub use records::{Event, Group, Member, Stats};
 use std::net::SocketAddr;
 
 use crate::settings::Settings;
+use family::Family;
 use numbers::{command, group, member};
 use wire::GENL_HEADER;
 
-/// Name of the family, with the zero that ends it on the wire.
-const FAMILY: &[u8] = b"service-group\0";
-/// Name of the multicast group.
-const EVENTS: &[u8] = b"events\0";
 const VERSION: u8 = 1;
 
-/// Type of the messages of the family that resolves families.
-const GENL_ID_CTRL: u16 = 16;
-const CTRL_CMD_GETFAMILY: u8 = 3;
-
 /// A way to the kernel's groups in the network namespace of the caller.
+///
+/// When the module is unloaded all calls end with [`Error::NotLoaded`], also when it is loaded again, until
+/// [`Connection::find_again`] has found it.
 pub struct Connection {
     channel: Channel,
-    family: u16,
-    events: u32,
+    family: Family,
 }
 
 impl Connection {
-    /// Finds the module's netlink family.
+    /// Finds the module's netlink family; the kernel loads the module if it is installed.
     ///
     /// # Errors
     ///
     /// [`Error::NotLoaded`] when there is none.
     pub fn open() -> Result<Self, Error> {
         let mut channel = Channel::open(libc::NETLINK_GENERIC)?;
-        let name = wire::attribute(2, FAMILY);
-        let request = wire::request(CTRL_CMD_GETFAMILY, 1, &name);
-        let messages = match channel.ask(GENL_ID_CTRL, &request) {
-            Err(Error::Refused(libc::ENOENT)) => return Err(Error::NotLoaded),
-            answer => answer?,
-        };
-        let attributes = attributes(&messages).next().ok_or(Error::Malformed)?;
-        let (family, events) = resolve(attributes)?;
-        Ok(Self {
-            channel,
-            family,
-            events,
-        })
+        let family = Family::open(&mut channel)?;
+        Ok(Self { channel, family })
+    }
+
+    /// Finds the module's netlink family again, as the module may have been loaded anew. It is not loaded
+    /// for this, as somebody may have unloaded it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotLoaded`] when there is none.
+    pub fn find_again(&mut self) -> Result<(), Error> {
+        self.family = Family::find(&mut self.channel)?.ok_or(Error::NotLoaded)?;
+        Ok(())
+    }
+
+    /// Asks the module for one thing.
+    fn ask(&mut self, request: &[u8]) -> Result<Vec<Message>, Error> {
+        let answer = self.channel.ask(self.family.id, request);
+        self.unless_gone(answer)
+    }
+
+    /// Asks the module for everything.
+    fn dump(&mut self, request: &[u8]) -> Result<Vec<Message>, Error> {
+        let answer = self.channel.dump(self.family.id, request);
+        self.unless_gone(answer)
+    }
+
+    /// The answer; but what the kernel does not find may be the family.
+    fn unless_gone<T>(&mut self, answer: Result<T, Error>) -> Result<T, Error> {
+        match answer {
+            Err(Error::Refused(libc::ENOENT)) if !self.family.is_there(&mut self.channel)? => {
+                Err(Error::NotLoaded)
+            }
+            answer => answer,
+        }
     }
 
     /// Every group.
@@ -97,7 +115,7 @@ impl Connection {
     /// Any [`Error`].
     pub fn groups(&mut self) -> Result<Vec<Group>, Error> {
         let request = wire::request(command::GROUP_GET, VERSION, &[]);
-        let messages = self.channel.dump(self.family, &request)?;
+        let messages = self.dump(&request)?;
         attributes(&messages).map(wire::group).collect()
     }
 
@@ -109,7 +127,7 @@ impl Connection {
     pub fn group(&mut self, id: u32) -> Result<Option<Group>, Error> {
         let id = wire::attribute(group::ID, &id.to_ne_bytes());
         let request = wire::request(command::GROUP_GET, VERSION, &id);
-        match self.channel.ask(self.family, &request) {
+        match self.ask(&request) {
             Err(Error::Refused(libc::ENOENT)) => Ok(None),
             answer => attributes(&answer?).map(wire::group).next().transpose(),
         }
@@ -124,7 +142,7 @@ impl Connection {
         let filter = group.map(|id| wire::attribute(member::GROUP, &id.to_ne_bytes()));
         let filter = filter.unwrap_or_default();
         let request = wire::request(command::MEMBER_GET, VERSION, &filter);
-        match self.channel.dump(self.family, &request) {
+        match self.dump(&request) {
             Err(Error::Refused(libc::ENOENT)) => Ok(Vec::new()),
             answer => attributes(&answer?).map(wire::member).collect(),
         }
@@ -146,7 +164,7 @@ impl Connection {
             return Err(Error::Refused(libc::EINVAL));
         }
         let request = wire::request(command::GROUP_SET, VERSION, &group_change(id, settings));
-        self.channel.ask(self.family, &request).map(|_| ())
+        self.ask(&request).map(|_| ())
     }
 
     /// Gives the group's member with this cookie another weight.
@@ -164,7 +182,7 @@ impl Connection {
         change.extend(wire::attribute(member::COOKIE, &cookie.to_ne_bytes()));
         change.extend(wire::attribute(member::WEIGHT, &weight.to_ne_bytes()));
         let request = wire::request(command::MEMBER_SET, VERSION, &change);
-        self.channel.ask(self.family, &request).map(|_| ())
+        self.ask(&request).map(|_| ())
     }
 
     /// The totals of the network namespace.
@@ -174,7 +192,7 @@ impl Connection {
     /// Any [`Error`].
     pub fn stats(&mut self) -> Result<Stats, Error> {
         let request = wire::request(command::STATS_GET, VERSION, &[]);
-        let messages = self.channel.ask(self.family, &request)?;
+        let messages = self.ask(&request)?;
         let attributes = attributes(&messages).next().ok_or(Error::Malformed)?;
         wire::stats(attributes)
     }
@@ -196,21 +214,19 @@ impl Connection {
     ) -> Result<Option<Decision>, Error> {
         let question = decision::question(local, peer).ok_or(Error::Refused(libc::EINVAL))?;
         let request = wire::request(command::DECISION_GET, VERSION, &question);
-        match self.channel.ask(self.family, &request) {
+        match self.ask(&request) {
             Err(Error::Refused(libc::ENOENT)) => Ok(None),
             answer => attributes(&answer?).map(decision::read).next().transpose(),
         }
     }
 
-    /// Follows what happens to groups from now on.
+    /// Follows what happens to groups from now on, and on when the module is unloaded and loaded again.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [`Error::NotLoaded`] when the module is not loaded any more, and what the system says.
     pub fn subscribe(self) -> Result<Events, Error> {
-        let mut channel = self.channel;
-        channel.subscribe(self.events)?;
-        Ok(Events::new(channel, self.family))
+        Events::follow(self.channel)
     }
 }
 
@@ -239,46 +255,11 @@ fn attributes(messages: &[Message]) -> impl Iterator<Item = &[u8]> {
         .filter_map(|message| message.payload.get(GENL_HEADER..))
 }
 
-/// The family's number and that of its multicast group.
-fn resolve(bytes: &[u8]) -> Result<(u16, u32), Error> {
-    let (mut family, mut groups) = (None, Vec::new());
-    wire::each(bytes, |kind, value| match kind {
-        1 => family = Some(wire::half(value)),
-        7 => groups = value.to_vec(),
-        _ => {}
-    })?;
-    let mut nests = Vec::new();
-    wire::each(&groups, |_, value| nests.push(value.to_vec()))?;
-    for nest in nests {
-        let (mut is_events, mut id) = (false, None);
-        wire::each(&nest, |kind, value| match kind {
-            1 => is_events = value == EVENTS,
-            2 => id = Some(wire::word(value)),
-            _ => {}
-        })?;
-        if let (true, Some(family), Some(id)) = (is_events, family, id) {
-            return Ok((family, id));
-        }
-    }
-    Err(Error::Malformed)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Policy;
     use std::time::Duration;
-
-    #[test]
-    fn the_family_and_its_events_are_found() {
-        let mut group = wire::attribute(1, EVENTS);
-        group.extend(wire::attribute(2, &9u32.to_ne_bytes()));
-        let mut bytes = wire::attribute(1, &31u16.to_ne_bytes());
-        bytes.extend(wire::attribute(2, FAMILY));
-        bytes.extend(wire::attribute(7, &wire::attribute(1, &group)));
-        assert_eq!(resolve(&bytes).ok(), Some((31, 9)));
-        assert!(matches!(resolve(&[]), Err(Error::Malformed)));
-    }
 
     #[test]
     fn a_change_has_what_is_given_and_no_more() {

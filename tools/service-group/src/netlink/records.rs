@@ -133,4 +133,8 @@ pub enum Event {
     ClusterChanged(Cluster),
     /// A cluster IP is not served any more; its final counters.
     ClusterRemoved(Cluster),
+    /// The module was unloaded: nothing happens any more.
+    Unloaded,
+    /// The module was loaded again. What has happened since may be missing.
+    Loaded,
 }

@@ -16,10 +16,10 @@ use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand};
 pub use change::{MemberName, PolicyArg, SetArgs, SettingArgs, WhenFullArg};
 pub use cluster::{
     AddressArgs, AddressName, ChangeArgs, ClusterAddArgs, ClusterApplyArgs, ClusterArgs,
-    ClusterCheckArgs, ClusterCommand, ClusterDelArgs, ClusterPlanArgs, ClusterSetArgs,
-    ClusterShowArgs, Count, DrainArgs, HashArg, KeepalivedArgs, LintArgs, ModeArg, NodeAddArgs,
-    NodeCommand, NodeDelArgs, NodeOptions, NodeSetArgs, OwnerArgs, ReadyArgs, RoleArg, RoleArgs,
-    StateArg, WayArg,
+    ClusterCheckArgs, ClusterCommand, ClusterDelArgs, ClusterLeaveArgs, ClusterPlanArgs,
+    ClusterSetArgs, ClusterShowArgs, Count, DrainArgs, HashArg, KeepalivedArgs, LintArgs, ModeArg,
+    NodeAddArgs, NodeCommand, NodeDelArgs, NodeOptions, NodeSetArgs, OwnerArgs, ReadyArgs, RoleArg,
+    RoleArgs, StateArg, WayArg,
 };
 pub use watch::{ExportArgs, MonitorArgs, TopArgs};
 pub use why::WhyArgs;

@@ -16,7 +16,10 @@ With --json each line is an object: {\"time\" (RFC 3339, UTC), \"event\"} and, a
 of its \"group\"), or \"cluster\" as \"cluster show --json\" does, without names, table
 and its number of slots. The events are \"group-add\", \"group-del\", \"group-change\",
 \"member-add\", \"member-del\", \"member-change\", \"member-stall\", \"member-ready\",
-\"cluster-change\" and \"cluster-del\"; \"lost\" when the kernel had to throw some away.";
+\"cluster-change\" and \"cluster-del\"; \"lost\" when the kernel had to throw some away;
+\"module-unload\" and \"module-load\" when the module is unloaded, and loaded again. It
+waits meanwhile, and does not have the module loaded. What happens while that is
+loaded may be told or not: \"show\" tells how things are.";
 
 /// Arguments of `monitor`.
 #[derive(Args, Debug)]
@@ -43,7 +46,8 @@ each member:
 
 The last five are for each second since the picture before; \"-\" where there was
 none. Columns for which the terminal is too narrow are left out. Arrows, j, k, PageUp,
-PageDown, Home and End scroll; q ends it.
+PageDown, Home and End scroll; q ends it. When the module is unloaded it waits until
+that is loaded again, and does not load it.
 
 With --once it reads twice, one interval apart, prints one picture as plain text and
 ends, to a terminal or not; at most 10000 lines, \"show\" prints all. With --json

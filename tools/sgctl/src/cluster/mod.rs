@@ -32,6 +32,7 @@ pub fn run(args: &ClusterArgs) -> Result<(), Failure> {
     match &args.command {
         ClusterCommand::Show(args) => show::run(args),
         ClusterCommand::Apply(args) => apply::run(args),
+        ClusterCommand::Leave(args) => apply::leave(args),
         ClusterCommand::Check(args) => check::run(args),
         ClusterCommand::Plan(args) => plan::run(args),
         ClusterCommand::Add(args) => change::add(args),

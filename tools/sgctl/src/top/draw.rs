@@ -27,6 +27,8 @@ pub struct Picture<'rates> {
     pub scroll: usize,
     /// Whether somebody can press keys.
     pub keys: bool,
+    /// What is told in place of groups if there are none.
+    pub none: &'static str,
 }
 
 /// One row of the list.
@@ -135,8 +137,7 @@ impl Widget for Picture<'_> {
         let mut rows = self.list().skip(scroll).peekable();
         if rows.peek().is_none() {
             if let Some(line) = lines.next() {
-                let text = "no groups: make one with \"sgctl attach\" or \"sgctl run\"";
-                buffer.set_stringn(line.x, line.y, text, line.width.into(), Style::new());
+                buffer.set_stringn(line.x, line.y, self.none, line.width.into(), Style::new());
             }
         }
         for (row, line) in rows.zip(lines) {
@@ -319,6 +320,7 @@ mod tests {
             interval: SECOND,
             scroll,
             keys: true,
+            none: "no groups",
         };
         let drawn = terminal.draw(|frame| frame.render_widget(picture, frame.area()));
         let cells = drawn.expect("it has no faults").buffer.content();
@@ -382,6 +384,7 @@ mod tests {
             interval: SECOND,
             scroll: 0,
             keys: false,
+            none: "no groups",
         };
         picture.render(buffer.area, &mut buffer);
         assert_eq!(buffer[(16, 4)].fg, ratatui::style::Color::Red);

@@ -20,7 +20,7 @@ use ratatui::layout::Rect;
 use ratatui::widgets::Widget;
 use ratatui::DefaultTerminal;
 use serde::Serialize;
-use service_group::netlink::Connection;
+use service_group::netlink::{Connection, Error};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
 
 use crate::cli::TopArgs;
@@ -34,6 +34,10 @@ use rates::{between, GroupRates, Rates, Sample};
 
 /// Most lines that are printed once.
 const LINES: u16 = 10_000;
+/// What is told when there are no groups.
+const NONE: &str = "no groups: make one with \"sgctl attach\" or \"sgctl run\"";
+/// The same when there is no module any more.
+const UNLOADED: &str = "the module was unloaded: waiting for it";
 
 /// Runs the subcommand.
 pub fn run(args: &TopArgs) -> Result<(), Failure> {
@@ -63,7 +67,10 @@ fn terminal_failed(error: &io::Error) -> Failure {
 }
 
 fn read(args: &TopArgs, kernel: &mut Connection) -> Result<Sample, Failure> {
-    let snapshot = Snapshot::read(kernel, args.group)?;
+    sample(args, Snapshot::read(kernel, args.group)?)
+}
+
+fn sample(args: &TopArgs, snapshot: Snapshot) -> Result<Sample, Failure> {
     match args.group {
         Some(id) if snapshot.groups.is_empty() => Err(no_such_group(id)),
         _ => Ok(Sample {
@@ -79,6 +86,7 @@ struct Live<'args> {
     sample: Sample,
     groups: Vec<GroupRates>,
     scroll: usize,
+    is_loaded: bool,
 }
 
 impl<'args> Live<'args> {
@@ -88,6 +96,7 @@ impl<'args> Live<'args> {
             groups: between(None, &sample),
             sample,
             scroll: 0,
+            is_loaded: true,
         }
     }
 
@@ -101,9 +110,7 @@ impl<'args> Live<'args> {
             let due = self.sample.time + self.args.interval;
             let left = due.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                let sample = read(self.args, kernel)?;
-                self.groups = between(Some(&self.sample), &sample);
-                self.sample = sample;
+                self.read(kernel)?;
                 continue;
             }
             screen
@@ -117,12 +124,36 @@ impl<'args> Live<'args> {
         }
     }
 
+    /// Reads again. When the module was unloaded it waits for it, and begins anew.
+    fn read(&mut self, kernel: &mut Connection) -> Result<(), Failure> {
+        let seen = Snapshot::read(kernel, self.args.group);
+        let is_same = !matches!(seen, Err(Error::NotLoaded));
+        let seen = match is_same {
+            true => seen,
+            false => kernel
+                .find_again()
+                .and_then(|()| Snapshot::read(kernel, self.args.group)),
+        };
+        self.is_loaded = !matches!(seen, Err(Error::NotLoaded));
+        let sample = match self.is_loaded {
+            true => sample(self.args, seen?)?,
+            false => Sample {
+                time: Instant::now(),
+                snapshot: Snapshot::default(),
+            },
+        };
+        self.groups = between(Some(&self.sample).filter(|_| is_same), &sample);
+        self.sample = sample;
+        Ok(())
+    }
+
     fn picture(&self) -> Picture<'_> {
         Picture {
             groups: &self.groups,
             interval: self.args.interval,
             scroll: self.scroll,
             keys: true,
+            none: if self.is_loaded { NONE } else { UNLOADED },
         }
     }
 
@@ -179,6 +210,7 @@ fn text(groups: &[GroupRates], interval: Duration, width: Option<u16>) -> String
         interval,
         scroll: 0,
         keys: false,
+        none: NONE,
     };
     let width = width.unwrap_or_else(|| picture.full_width());
     let height = u16::try_from(picture.height()).unwrap_or(LINES).min(LINES);

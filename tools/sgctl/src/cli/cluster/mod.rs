@@ -54,6 +54,8 @@ pub enum ClusterCommand {
     Show(ClusterShowArgs),
     /// Have this machine do what the file says, all or nothing.
     Apply(ClusterApplyArgs),
+    /// Have this machine serve no cluster IP, until the file is applied again.
+    Leave(ClusterLeaveArgs),
     /// Say whether the file can be applied; the module is not needed.
     Check(ClusterCheckArgs),
     /// Write tables into the file that fit its nodes; few slots move.
@@ -103,6 +105,28 @@ pub struct ClusterApplyArgs {
     /// The name of this machine in the file, if it is not the host name.
     #[arg(long, value_name = "NAME")]
     pub node: Option<String>,
+    /// Tell what would be done, and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print JSON instead of sentences.
+    #[arg(long)]
+    pub json: bool,
+}
+
+const LEAVE_NOTES: &str = "\
+The module cannot be unloaded as long as a network namespace serves a cluster IP.
+This takes away the addresses that \"apply\" has added, so that no neighbour
+sends this machine anything for them, and then the cluster IPs; all or nothing. The
+file stays as it is, and is not needed. Connections that are here end, unless the
+machine was drained before. Where keepalived gives this machine the address, stop it
+before.
+
+It prints what \"apply\" would.";
+
+/// Arguments of `cluster leave`.
+#[derive(Args, Debug)]
+#[command(after_long_help = LEAVE_NOTES)]
+pub struct ClusterLeaveArgs {
     /// Tell what would be done, and change nothing.
     #[arg(long)]
     pub dry_run: bool,
@@ -224,6 +248,7 @@ mod tests {
         for line in [
             "show --json",
             "apply x.toml --dry-run --node a",
+            "leave --dry-run --json",
             "check x.toml --json",
             "plan",
             "add 198.51.100.7 --device eth0 --mode directed --director a --director b",

@@ -114,6 +114,6 @@ pub fn check_kept(targets: &[Target], facts: &Facts, strangers: &[Local]) -> Res
     Err(Failure::new(format!(
         "{address} would not be served here any more, but {device} has it from somebody else, and \
          its neighbours would send it all packets of the cluster: remove it with \"ip address del \
-         {address}/{prefix} dev {device}\", and then apply the file"
+         {address}/{prefix} dev {device}\" before"
     )))
 }

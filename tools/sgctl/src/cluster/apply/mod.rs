@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `sgctl cluster apply`: has this machine do what the file says, all or nothing.
+//! `sgctl cluster apply`: has this machine do what the file says, all or nothing; and
+//! `sgctl cluster leave`, which is the same with a file that has nothing.
 //!
 //! [`target`] says what that is, [`facts`] how the machine is, [`steps`] how it gets
 //! there, with [`addresses`]; [`passes`] goes there and back, whatever others change
@@ -19,9 +20,11 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::SystemTime;
 
+use rustix::system::uname;
+
 use super::file::{lock::Lock, store, Config};
 use super::plan::fitting;
-use crate::cli::ClusterApplyArgs;
+use crate::cli::{ClusterApplyArgs, ClusterLeaveArgs};
 use crate::{output, Failure};
 use facts::{Facts, Local};
 use machine::Machine;
@@ -50,10 +53,30 @@ pub fn run(args: &ClusterApplyArgs) -> Result<(), Failure> {
         dry_run: args.dry_run,
     };
     let prepared = prepare(&args.file, &config, how)?;
-    if args.json {
+    let said = prepared.report.sentences();
+    finish(prepared, args.json, &said)
+}
+
+/// Runs `cluster leave`: no cluster IP is served any more, whatever the file says.
+pub fn leave(args: &ClusterLeaveArgs) -> Result<(), Failure> {
+    let nothing = Config {
+        nodes: Vec::new(),
+        directors: Vec::new(),
+        addresses: Vec::new(),
+        former: Vec::new(),
+    };
+    let own = uname().nodename().to_string_lossy().into_owned();
+    let prepared = prepare_as(own, &nothing, Machine::open()?, args.dry_run)?;
+    let said = prepared.report.sentences_or("serves no cluster IP already");
+    finish(prepared, args.json, &said)
+}
+
+/// Does what is prepared, and tells it.
+fn finish(prepared: Prepared<'_>, json: bool, said: &str) -> Result<(), Failure> {
+    if json {
         return output::json(&prepared.carry_out(|| Ok(()))?);
     }
-    output::text(&prepared.report.sentences())?;
+    output::text(said)?;
     prepared.carry_out(|| Ok(())).map(|_| ())
 }
 
@@ -115,18 +138,29 @@ pub fn prepare<'a>(path: &Path, config: &'a Config, how: How<'_>) -> Result<Prep
         fitting(path, config, address)?;
     }
     store::warn_if_open(path, config);
-    let planner = Planner {
-        own: own_name(config, how.node)?,
-        config,
-        dry_run: how.dry_run,
-    };
-    let alone = alone(how.dry_run);
-    let mut machine = Machine::open().map_err(|failure| match how.dry_run {
+    let own = own_name(config, how.node)?;
+    let machine = Machine::open().map_err(|failure| match how.dry_run {
         true => Failure::new(format!(
             "{failure}; or check the file alone with \"sgctl cluster check\""
         )),
         false => failure,
     })?;
+    prepare_as(own, config, machine, how.dry_run)
+}
+
+/// The same on the machine with this name, of what is right.
+fn prepare_as(
+    own: String,
+    config: &Config,
+    mut machine: Machine,
+    dry_run: bool,
+) -> Result<Prepared<'_>, Failure> {
+    let planner = Planner {
+        own,
+        config,
+        dry_run,
+    };
+    let alone = alone(dry_run);
     let facts = machine.facts()?;
     let (steps, report) = planner.planned(&facts)?;
     Ok(Prepared {

@@ -61,6 +61,11 @@ impl Report {
 
     /// What was done, in words.
     pub fn sentences(&self) -> String {
+        self.sentences_or("does what the file says already")
+    }
+
+    /// The same; if there was nothing to do, what the machine does already.
+    pub fn sentences_or(&self, already: &str) -> String {
         let mut text = String::new();
         for cluster in &self.clusters {
             text += &format!("{}: {}", cluster.address, cluster.action);
@@ -74,7 +79,7 @@ impl Report {
             text += &format!("{change}\n");
         }
         let mut text = match (text.is_empty(), self.dry_run) {
-            (true, _) => format!("{} does what the file says already\n", self.machine),
+            (true, _) => format!("{} {already}\n", self.machine),
             (false, true) => text + "nothing was changed\n",
             (false, false) => text,
         };
