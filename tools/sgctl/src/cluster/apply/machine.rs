@@ -10,12 +10,15 @@ use super::facts::Facts;
 use super::passes::{Refusal, System};
 use super::route::Route;
 use crate::cluster::file::describe;
+use crate::signals::Deferred;
 use crate::Failure;
 
 /// This machine, as its network namespace shows it.
 pub struct Machine {
     kernel: Connection,
     route: Route,
+    /// From when changes begin.
+    signals: Option<Deferred>,
 }
 
 impl Machine {
@@ -24,7 +27,14 @@ impl Machine {
         Ok(Self {
             kernel: Connection::open()?,
             route: Route::open()?,
+            signals: None,
         })
+    }
+
+    /// From now on signals that are to end the program wait for a moment between two steps.
+    pub fn defer_signals(&mut self) -> Result<(), Failure> {
+        self.signals = Some(Deferred::begin()?);
+        Ok(())
     }
 
     fn generation(&mut self) -> Result<Option<u64>, Failure> {
@@ -93,6 +103,10 @@ impl System for Machine {
         // First, so that what changes meanwhile is seen when it is to be changed.
         let generation = self.generation()?;
         let clusters = clusters(&mut self.kernel)?;
+    fn goes_on(&mut self) -> Result<(), Failure> {
+        self.signals.as_ref().map_or(Ok(()), Deferred::check)
+    }
+
         let links = self.route.links()?;
         let all = self.route.all()?;
         let ours = all.iter().filter(|(_, is_ours)| *is_ours);

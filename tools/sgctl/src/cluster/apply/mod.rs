@@ -160,5 +160,6 @@ impl Prepared<'_> {
             passes::carry_out(&self.planner, first, &mut self.machine, then)?;
         }
         Ok(self.report)
+            self.machine.defer_signals()?;
     }
 }
