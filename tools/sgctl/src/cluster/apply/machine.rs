@@ -75,6 +75,10 @@ pub fn refusal(error: Error) -> Failure {
         Errno::MEDIUMTYPE => {
             Failure::new("its device is a VRF: give the device of the VRF that its packets come by")
         }
+        Errno::NODEV => Failure::new(
+            "its device is no Ethernet device, or was removed meanwhile: give an Ethernet device, \
+             or make that one anew, and apply the file again",
+        ),
         _ => error.into(),
     }
 }
@@ -167,6 +171,7 @@ mod tests {
             (Errno::PERM, "as root"),
             (Errno::OPNOTSUPP, "load the module"),
             (Errno::MEDIUMTYPE, "the device of the VRF"),
+            (Errno::NODEV, "make that one anew"),
         ] {
             let text = refusal(Error::Refused(errno.raw_os_error())).to_string();
             assert!(text.contains(told), "{text}");
