@@ -5,6 +5,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # The checkout stays as it is.
@@ -161,8 +162,27 @@ def a_device_is_made_anew():
     all_tell("director", status=0)
 
 
+def a_wrong_folder_is_told():
+    """And nothing is made, whatever is to be done with the file."""
+    folder = tempfile.mkdtemp()
+    file = f"{folder}/nodir/cluster.toml"
+    change = ("--file", file, "--no-apply")
+    for words in (("node", "add", "a", "--address", "192.0.2.1", *change),
+                  ("node", "add", "a", "--address", "192.0.2.1", *change, "--dry-run")):
+        done = subprocess.run([SGCTL, "cluster", *words], capture_output=True, text=True,
+                              timeout=PATIENCE, check=False)
+        equal(1, done.returncode, f"status: {done.stderr}")
+        expect(f"there is no folder {folder}/nodir: " in done.stderr, f"why: {done.stderr}")
+        equal("", done.stdout, "output")
+        equal([], os.listdir(folder), "what is made")
+    os.mkdir(f"{folder}/nodir")
+    subprocess.run([SGCTL, "cluster", "node", "add", "a", "--address", "192.0.2.1", *change],
+                   capture_output=True, timeout=PATIENCE, check=True)
+    expect(os.path.exists(file), "with the folder it is written")
+
+
 if __name__ == "__main__":
     sys.exit(run_tests("sgctl_cluster_told", [
         what_is_wrong_is_told, what_may_not_be_meant_is_told, strict_sources_are_told,
-        director_without_its_address, a_device_is_made_anew,
+        director_without_its_address, a_device_is_made_anew, a_wrong_folder_is_told,
     ]))

@@ -6,8 +6,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
 
-use super::FILE;
-use crate::cluster::file::values;
+use crate::cluster::file::{values, FILE};
 
 const SHOW_JSON: &str = "\
 With --json it prints an array of {\"address\", \"protocol\" and \"port\" (0: any),

@@ -9,15 +9,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::cluster::file::FILE;
+
 pub use change::{
     AddressArgs, AddressName, ChangeArgs, ClusterAddArgs, ClusterDelArgs, ClusterSetArgs,
     DrainArgs, HashArg, ModeArg, NodeAddArgs, NodeCommand, NodeDelArgs, NodeOptions, NodeSetArgs,
     StateArg, WayArg,
 };
 pub use look::{ClusterShowArgs, Count, LintArgs, OwnerArgs, ReadyArgs};
-
-/// The file that describes the cluster, if no other is named.
-const FILE: &str = "/etc/service_group/cluster.toml";
 
 const CLUSTER_NOTES: &str = "\
 One file describes the whole cluster and is the same on every machine; \"apply\"

@@ -103,14 +103,14 @@ fn refused(what: &str, cluster: &Cluster, error: Error) -> Refusal {
 }
 
 impl System for Machine {
-    fn facts(&mut self) -> Result<Facts, Failure> {
-        // First, so that what changes meanwhile is seen when it is to be changed.
-        let generation = self.generation()?;
-        let clusters = clusters(&mut self.kernel)?;
     fn goes_on(&mut self) -> Result<(), Failure> {
         self.signals.as_ref().map_or(Ok(()), Deferred::check)
     }
 
+    fn facts(&mut self) -> Result<Facts, Failure> {
+        // First, so that what changes meanwhile is seen when it is to be changed.
+        let generation = self.generation()?;
+        let clusters = clusters(&mut self.kernel)?;
         let links = self.route.links()?;
         let all = self.route.all()?;
         let ours = all.iter().filter(|(_, is_ours)| *is_ours);
