@@ -18,6 +18,7 @@ import time
 
 SO_SERVICE_GROUP = 0x5347
 SO_SERVICE_GROUP_LEAVE = 0x5348
+LEAVE_DRAIN = 1
 SO_SERVICE_GROUP_SETTINGS = 0x5349
 SO_COOKIE = 57
 CLONE_NEWNET = 0x40000000
@@ -98,9 +99,9 @@ def join(sock, group):
     sock.setsockopt(socket.SOL_IP, SO_SERVICE_GROUP, struct.pack("=I", group))
 
 
-def leave(sock):
+def leave(sock, flags=0):
     """Takes a socket out of its group."""
-    sock.setsockopt(socket.SOL_IP, SO_SERVICE_GROUP_LEAVE, struct.pack("=I", 0))
+    sock.setsockopt(socket.SOL_IP, SO_SERVICE_GROUP_LEAVE, struct.pack("=I", flags))
 
 
 def configure(sock, **settings):

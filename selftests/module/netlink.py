@@ -14,9 +14,9 @@ import struct
 import sys
 
 from family import become_nobody, next_event, open_family, raw_request, refused
-from service_group import (PATIENCE, PORT, configure, cookie_of, enter_namespace, equal,
-                           expect, form, group_of, inode_of, join, leave, listener,
-                           new_socket, run_tests)
+from service_group import (LEAVE_DRAIN, PATIENCE, PORT, configure, cookie_of,
+                           enter_namespace, equal, expect, form, group_of, inode_of, join, leave,
+                           listener, new_socket, run_tests)
 
 MANY = 600
 
@@ -200,6 +200,12 @@ def notifications():
         leave(late)
         member = next_event(ynl, "member-del-ntf")
         equal((group, bytes([127, 0, 0, 3])), (member["group"], member["address"]), "member")
+        equal("listening", member["state"], "what one does that has left")
+        for drain in 0, LEAVE_DRAIN:
+            join(late, group)
+            next_event(ynl, "member-add-ntf")
+            leave(late, drain)
+            equal("listening", next_event(ynl, "member-del-ntf")["state"], f"state, drain {drain}")
         client = socket.create_connection(("127.0.0.1", PORT), timeout=PATIENCE)
         home.close()
         member = next_event(ynl, "member-del-ntf")

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # What `sgctl attach` takes to be one service, and what it groups only when told to:
-# sockets of several users and programs, and listeners at loopback addresses.
+# sockets of several users and programs, and listeners at loopback addresses; and that a group is of
+# one device.
 #
 # The decision itself is tested in tools/sgctl/src/mixing_tests.rs; here are the facts, from
 # the kernel and from /proc, and that a refusal changes nothing.
@@ -17,7 +18,7 @@ set -uo pipefail
 
 TESTS=(instances_of_one_program two_users two_programs two_of_an_interpreter loopback
 	dual_stack all_at_once joining_a_group others_of_the_group users_after_setuid
-	handed_over_by_another not_to_be_seen not_to_be_traced container_of_the_host container_of_its_own)
+	handed_over_by_another two_devices one_of_a_device not_to_be_seen not_to_be_traced container_of_the_host container_of_its_own)
 
 SHOP=10.9.9.1
 SECOND=10.9.9.2
@@ -25,7 +26,7 @@ USER=1001
 YAMA=/proc/sys/kernel/yama/ptrace_scope
 OTHER_USER=1002
 
-# The programs, which listen and never accept: NAME ADDRESS… [--become=USER].
+# The programs, which listen and never accept: NAME ADDRESS[%DEVICE]… [--become=USER].
 make_programs() {
 	chmod 755 "$dir"
 	: >"$dir/ready"
@@ -37,9 +38,12 @@ make_programs() {
 		hosts = [word for word in sys.argv[1:] if not word.startswith("--become=")]
 		sockets = []
 		for host in hosts:
+		    host, _, device = host.partition("%")
 		    family = socket.AF_INET6 if ":" in host else socket.AF_INET
 		    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
 		    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+		    if device:
+		        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
 		    sock.bind((host, $PORT))
 		    sock.listen(8)
 		    sockets.append(sock)
@@ -263,6 +267,60 @@ handed_over_by_another() {
 	expect_refusal --mixed-programs
 	expect_err starter.py
 	expect_formed 2 --mixed-programs
+}
+
+make_vrfs() {
+	ip link add red type vrf table 10
+	ip link add blue type vrf table 11
+	ip link set red up
+	ip link set blue up
+}
+
+# The kernel takes no two of them into one group, so one is to be chosen, whatever else is allowed.
+two_devices() {
+	make_programs
+	make_vrfs
+	shop 0.0.0.0%red 0.0.0.0%blue 0.0.0.0%red ::%blue
+	expect_refusal --device
+	expect_err '0.0.0.0:8080 on red'
+	expect_err 'choose with --device blue or --device red'
+	expect_status 1 "$SGCTL" attach --port $PORT --mixed-users --mixed-programs --with-loopback
+	expect_told groups '[]'
+	expect_status 1 "$SGCTL" attach --port $PORT --device green
+	expect_err 'none of the chosen sockets'
+	expect_status 0 "$SGCTL" attach --port $PORT --device red --dry-run --json
+	expect_true '[(s["device"], s["status"]) for s in it["sockets"]] == [("red", "added")] * 2'
+	expect_formed 2 --device red --adopt off
+	# What would join counts, too.
+	expect_refusal --device
+	shop 0.0.0.0%red
+	expect_refusal --device
+	expect_formed 3 --device red
+	expect_status 0 "$SGCTL" attach --port $PORT --device blue
+	shop $SHOP $SHOP
+	expect_status 0 "$SGCTL" attach --port $PORT --no-device
+	expect_told '[{m["device"] for m in group["members"]} for group in groups]' \
+		"[{'red'}, {'blue'}, {None}]"
+	expect_status 0 "$SGCTL" show
+	expect_true '[line.split()[1] for line in lines if line.startswith(" ADDRESS")] == [
+		"DEVICE", "DEVICE", "INODE"]'
+	expect_true '[line.split()[1] for line in lines if ":8080" in line][:5] == [
+		"red", "red", "red", "blue", "blue"]'
+}
+
+# A dry run says what the real one does, also of what cannot be a group.
+one_of_a_device() {
+	local how
+	make_programs
+	make_vrfs
+	shop 0.0.0.0%red $SHOP $SHOP
+	expect_refusal --device
+	expect_err 'choose with --no-device or --device red'
+	for how in '' --dry-run; do
+		expect_status 1 "$SGCTL" attach --port $PORT --device red $how
+		expect_err 'the only listening socket'
+		expect_err "0.0.0.0:$PORT on red"
+	done
 }
 
 # Who may not look at a process does not get its socket, and the others are grouped.

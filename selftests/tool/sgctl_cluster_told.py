@@ -5,6 +5,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 
 from machines import ip_commands
 from service_group import PATIENCE, equal, expect, run_tests
@@ -95,7 +96,8 @@ def director_without_its_address():
             ip_commands(f"addr del {ADDRESS}/32 dev {device}")
         expect(all_tell(name, "absent"), f"{name} lacks it")
     said = cluster.run("lb", "ready", ADDRESS, status=1)
-    expect(f"ip address add {ADDRESS}/32 dev" in said, f"ready: {said}")
+    for told in f'"ip address add {ADDRESS}/32 dev eth0"', '"sgctl cluster apply"':
+        expect(told in said, f"ready: {said}")
     # On the loopback device nobody would send for it.
     with cluster.machines["lb"]:
         ip_commands(f"addr add {ADDRESS}/32 dev lo")
@@ -117,8 +119,65 @@ def director_without_its_address():
     expect(not all_tell("lb", "absent"), "a standby needs none")
 
 
+def a_device_is_made_anew():
+    """Each step tells the next one, until the machine directs again."""
+    cluster = Cluster(DIRECTED)
+    machine, apply = cluster.machines["lb"], ("apply", cluster.file, "--node", "lb")
+    cluster.run("a", "plan", cluster.file)
+    cluster.apply()
+
+    def all_tell(*told, status=1):
+        said = cluster.run("lb", "ready", ADDRESS, status=status)
+        equal(1, said.count("\n"), f"one sentence: {said}")
+        expect(all(one in said for one in told), f"ready: {said}")
+
+    with machine:
+        ip_commands("link del eth0")
+    all_tell("is gone", "of the same name", "sgctl cluster apply")
+    said = cluster.run("lb", *apply, status=1)
+    expect('no device "eth0": make it anew' in said, f"apply: {said}")
+    # One of that name that can have no cluster IP.
+    with machine:
+        ip_commands("link add eth0 type vrf table 7", "link set eth0 up")
+    all_tell("is gone", "an Ethernet device of the same name")
+    said = cluster.run("lb", *apply, status=1)
+    expect("its device is a VRF" in said, f"apply: {said}")
+    with machine:
+        ip_commands("link del eth0", "link add eth0 type ipip local 192.0.2.1 remote 192.0.2.2")
+    all_tell("is gone", "an Ethernet device of the same name")
+    said = cluster.run("lb", *apply, status=1)
+    expect("its device is no Ethernet device" in said, f"apply: {said}")
+    with machine:
+        ip_commands("link del eth0")
+    ip_commands(*machine.cable())
+    machine.plug_in()
+    all_tell("but eth0 does not have the address", "made anew", "sgctl cluster apply")
+    said = cluster.run("lb", *apply)
+    expect(f"{ADDRESS} added to eth0" in said, f"apply: {said}")
+    all_tell("director", status=0)
+
+
+def a_wrong_folder_is_told():
+    """And nothing is made, whatever is to be done with the file."""
+    folder = tempfile.mkdtemp()
+    file = f"{folder}/nodir/cluster.toml"
+    change = ("--file", file, "--no-apply")
+    for words in (("node", "add", "a", "--address", "192.0.2.1", *change),
+                  ("node", "add", "a", "--address", "192.0.2.1", *change, "--dry-run")):
+        done = subprocess.run([SGCTL, "cluster", *words], capture_output=True, text=True,
+                              timeout=PATIENCE, check=False)
+        equal(1, done.returncode, f"status: {done.stderr}")
+        expect(f"there is no folder {folder}/nodir: " in done.stderr, f"why: {done.stderr}")
+        equal("", done.stdout, "output")
+        equal([], os.listdir(folder), "what is made")
+    os.mkdir(f"{folder}/nodir")
+    subprocess.run([SGCTL, "cluster", "node", "add", "a", "--address", "192.0.2.1", *change],
+                   capture_output=True, timeout=PATIENCE, check=True)
+    expect(os.path.exists(file), "with the folder it is written")
+
+
 if __name__ == "__main__":
     sys.exit(run_tests("sgctl_cluster_told", [
         what_is_wrong_is_told, what_may_not_be_meant_is_told, strict_sources_are_told,
-        director_without_its_address,
+        director_without_its_address, a_device_is_made_anew, a_wrong_folder_is_told,
     ]))

@@ -43,17 +43,21 @@ pub(super) fn member_state(member: &Member, state: &State) -> u32 {
 
 fn state_of(member: &Member, state: &State, stalled: bool) -> u32 {
     let leaving = member.leaving.load(Relaxed);
+    match state.facts.listening {
+        true if leaving => uapi::service_group_member_state_SERVICE_GROUP_MEMBER_STATE_LEAVING,
+        true if stalled => uapi::service_group_member_state_SERVICE_GROUP_MEMBER_STATE_STALLED,
+        true if !state.hooked => {
+            uapi::service_group_member_state_SERVICE_GROUP_MEMBER_STATE_UNHOOKED
+        }
+        _ => own_state(state),
+    }
+}
+
+/// What a socket does by itself, whether it is a member or not: one that has left has no hooks any
+/// more, and is neither stalled nor leaving.
+fn own_state(state: &State) -> u32 {
     match (state.facts.listening, state.closed, state.facts.port) {
-        (true, _, _) if leaving => {
-            uapi::service_group_member_state_SERVICE_GROUP_MEMBER_STATE_LEAVING
-        }
-        (true, _, _) if stalled => {
-            uapi::service_group_member_state_SERVICE_GROUP_MEMBER_STATE_STALLED
-        }
-        (true, _, _) if state.hooked => {
-            uapi::service_group_member_state_SERVICE_GROUP_MEMBER_STATE_LISTENING
-        }
-        (true, _, _) => uapi::service_group_member_state_SERVICE_GROUP_MEMBER_STATE_UNHOOKED,
+        (true, _, _) => uapi::service_group_member_state_SERVICE_GROUP_MEMBER_STATE_LISTENING,
         (_, false, _) => uapi::service_group_member_state_SERVICE_GROUP_MEMBER_STATE_CONNECTED,
         (_, true, 0) => uapi::service_group_member_state_SERVICE_GROUP_MEMBER_STATE_UNBOUND,
         (_, true, _) => uapi::service_group_member_state_SERVICE_GROUP_MEMBER_STATE_BOUND,
@@ -165,10 +169,11 @@ fn put_member(
     message.put_u16(uapi::SERVICE_GROUP_A_MEMBER_FAMILY, identity.family)?;
     message.put_be16(uapi::SERVICE_GROUP_A_MEMBER_PORT, identity.port)?;
     message.put_bytes(uapi::SERVICE_GROUP_A_MEMBER_ADDRESS, address)?;
-    message.put_u32(
-        uapi::SERVICE_GROUP_A_MEMBER_STATE,
-        state_of(member, &state, stalled),
-    )?;
+    let told = match change {
+        Some(Change::Removed) => own_state(&state),
+        _ => state_of(member, &state, stalled),
+    };
+    message.put_u32(uapi::SERVICE_GROUP_A_MEMBER_STATE, told)?;
     message.put_u32(uapi::SERVICE_GROUP_A_MEMBER_QUEUED, queued)?;
     message.put_u32(uapi::SERVICE_GROUP_A_MEMBER_HALF_OPEN, load.half_open)?;
     message.put_u32(uapi::SERVICE_GROUP_A_MEMBER_BACKLOG, load.backlog)?;

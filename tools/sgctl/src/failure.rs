@@ -27,6 +27,23 @@ impl Failure {
         }
     }
 
+    /// A signal ended what was being done; the status is the one that shells have for that.
+    pub fn interrupted(signal: i32, sentence: impl Into<String>) -> Self {
+        Self {
+            sentence: sentence.into(),
+            status: u8::try_from(signal).map_or(1, |signal| signal.saturating_add(128)),
+        }
+    }
+
+    /// The same, with what is to be said besides.
+    #[must_use]
+    pub fn and(self, more: &str) -> Self {
+        Self {
+            sentence: format!("{}; {more}", self.sentence),
+            ..self
+        }
+    }
+
     /// The exit status to end with.
     pub fn status(&self) -> u8 {
         self.status

@@ -14,6 +14,7 @@ mod attach;
 mod backoff;
 mod cluster;
 mod detach;
+mod devices;
 mod exec_worker;
 mod export;
 mod failure;

@@ -3,8 +3,10 @@
 //!
 //! The number of a port says little: an administrator's page may listen on 127.0.0.1, behind the public
 //! service of that port. Members of a group serve each other's connections, so what belongs to different
-//! users or programs, or is for this machine only, is grouped only if that is asked for.
+//! users or programs, or is for this machine only, is grouped only if that is asked for. Sockets that are
+//! bound to different devices the kernel does not take into one group.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
@@ -28,6 +30,9 @@ pub struct Allowed {
 /// In what the sockets of a group would differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Difference {
+    /// The devices that they are bound to, which no group can: nothing allows it, and one is to be
+    /// chosen.
+    Devices,
     /// Their users.
     Users,
     /// The programs that hold them.
@@ -37,9 +42,10 @@ pub enum Difference {
 }
 
 impl Difference {
-    /// The option that allows it.
+    /// The option that allows it, or that chooses.
     pub fn option(self) -> &'static str {
         match self {
+            Self::Devices => "--device",
             Self::Users => "--mixed-users",
             Self::Programs => "--mixed-programs",
             Self::Loopback => "--with-loopback",
@@ -49,6 +55,7 @@ impl Difference {
     /// What is wrong with it, after "as".
     fn words(self) -> &'static str {
         match self {
+            Self::Devices => "they are bound to different devices",
             Self::Users => "they belong to different users",
             Self::Programs => "not all are known to be of one program, and started alike",
             Self::Loopback => {
@@ -61,6 +68,7 @@ impl Difference {
 /// Sockets that are alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Kind {
+    device: Option<String>,
     uid: u32,
     programs: Vec<Program>,
     loopback: bool,
@@ -80,6 +88,13 @@ pub struct Mix {
 /// How these sockets, which are to be in one group, differ where that is not allowed.
 pub fn mix(sockets: &[&Found], allowed: Allowed) -> Option<Mix> {
     let (first, others) = sockets.split_first()?;
+    if others.iter().any(|other| other.device != first.device) {
+        // Nothing else matters before one is chosen.
+        return Some(Mix {
+            differences: vec![Difference::Devices],
+            kinds: kinds(sockets),
+        });
+    }
     let any_other =
         |differs: fn(&Found, &Found) -> bool| others.iter().any(|other| differs(first, other));
     let found = [
@@ -130,12 +145,14 @@ fn kinds(sockets: &[&Found]) -> Vec<Kind> {
         let same = kinds.iter_mut().find(|kind| {
             (kind.uid, kind.loopback, kind.group) == (socket.uid, loopback, socket.group)
                 && kind.programs == socket.programs
+                && kind.device == socket.device
         });
         if let Some(kind) = same {
             kind.addresses.push(socket.address);
             kind.pids.extend(&socket.pids);
         } else {
             kinds.push(Kind {
+                device: socket.device.clone(),
                 uid: socket.uid,
                 programs: socket.programs.clone(),
                 loopback,
@@ -154,11 +171,32 @@ fn kinds(sockets: &[&Found]) -> Vec<Kind> {
     kinds
 }
 
+impl Mix {
+    /// The options of which each chooses one device, or what is bound to none.
+    fn device_options(&self) -> Vec<String> {
+        let devices = self.kinds.iter().map(|kind| kind.device.as_deref());
+        let devices: BTreeSet<Option<&str>> = devices.collect();
+        let option = |device: Option<&str>| match device {
+            Some(name) => format!("--device {name}"),
+            None => "--no-device".to_owned(),
+        };
+        devices.into_iter().map(option).collect()
+    }
+}
+
 impl fmt::Display for Mix {
     /// Why they are not one service, and what to do.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words: Vec<&str> = self.differences.iter().map(|it| it.words()).collect();
         let kinds: Vec<String> = self.kinds.iter().map(Kind::to_string).collect();
+        if self.differences == [Difference::Devices] {
+            return write!(
+                f,
+                "the sockets are bound to different devices, and a group is of one: {}; choose with {}",
+                listed(&kinds, "; "),
+                self.device_options().join(" or "),
+            );
+        }
         let options: Vec<&str> = self.differences.iter().map(|it| it.option()).collect();
         write!(
             f,
@@ -186,9 +224,10 @@ impl fmt::Display for Kind {
             some => format!("processes {}", listed(some, ", ")),
         };
         let addresses = listed(&addresses, ", ");
+        let device = on(self.device.as_deref());
         write!(
             f,
-            "{addresses} of user {} ({programs}, {processes}",
+            "{addresses}{device} of user {} ({programs}, {processes}",
             self.uid
         )?;
         if let Some(group) = self.group {
@@ -196,6 +235,11 @@ impl fmt::Display for Kind {
         }
         f.write_str(")")
     }
+}
+
+/// What follows an address to tell the device that a socket is bound to, if it is.
+pub fn on(device: Option<&str>) -> String {
+    device.map_or_else(String::new, |device| format!(" on {device}"))
 }
 
 /// The first of these, and how many more there are.

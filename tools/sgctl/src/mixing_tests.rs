@@ -15,6 +15,7 @@ fn socket(address: &str, uid: u32, path: &str, pids: &[u32]) -> Found {
     Found {
         inode: 1,
         address: format!("{address}:80").parse().expect("an address"),
+        device: None,
         uid,
         pids: pids.to_vec(),
         programs: vec![program(path)],
@@ -136,6 +137,33 @@ fn what_is_allowed_is_no_difference() {
             .collect();
         assert_eq!(differences(&sockets, allowed), left, "{allowed:?}");
     }
+}
+
+#[test]
+fn one_device_is_to_be_chosen() {
+    let on = |device: &str, pid| Found {
+        device: Some(device.to_owned()),
+        ..socket("0.0.0.0", 0, "/srv/shop", &[pid])
+    };
+    assert_eq!(needs(&[on("red", 1), on("red", 2)]), []);
+    // It comes before everything else that differs, and nothing allows it.
+    let admin = socket("127.0.0.1", 33, "/srv/admin", &[9]);
+    let sockets = [on("red", 1), on("blue", 2), on("red", 3), admin];
+    assert_eq!(needs(&sockets), [Difference::Devices]);
+    let all = Allowed {
+        users: true,
+        programs: true,
+        loopback: true,
+    };
+    assert_eq!(differences(&sockets, all), [Difference::Devices]);
+    let sockets: Vec<&Found> = sockets.iter().collect();
+    let mix = mix(&sockets, all).expect("it is one");
+    assert_eq!(
+        mix.to_string(),
+        "the sockets are bound to different devices, and a group is of one: 0.0.0.0:80 on red of user \
+         0 (shop, processes 1, 3); 0.0.0.0:80 on blue of user 0 (shop, process 2); 127.0.0.1:80 of user \
+         33 (admin, process 9); choose with --no-device or --device blue or --device red"
+    );
 }
 
 #[test]

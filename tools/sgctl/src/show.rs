@@ -3,11 +3,14 @@
 //!
 //! Plain text without colours, whatever it is written to.
 
+use std::collections::HashMap;
+
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use service_group::netlink::{Connection, Counters, Group, Member};
 
 use crate::cli::ShowArgs;
+use crate::listeners::bound_to_devices;
 use crate::snapshot::{no_such_group, Snapshot};
 use crate::view::{endpoint, not_adopted, settings, words, FullGroupView};
 use crate::{output, Failure};
@@ -38,16 +41,20 @@ pub fn run(args: &ShowArgs) -> Result<(), Failure> {
     if let (Some(id), []) = (args.group, snapshot.groups.as_slice()) {
         return Err(no_such_group(id));
     }
+    let devices = bound_to_devices();
     if args.json {
-        let groups = snapshot.groups.iter();
-        let views = groups.map(|group| FullGroupView::new(group, snapshot.members_of(group.id)));
+        let views = snapshot.groups.iter().map(|group| {
+            let own = snapshot.members_of(group.id);
+            FullGroupView::new(group, own, &devices)
+        });
         output::json(&views.collect::<Vec<_>>())
     } else {
-        output::text(&describe(&snapshot))
+        output::text(&describe(&snapshot, &devices))
     }
 }
 
-fn describe(snapshot: &Snapshot) -> String {
+/// The groups; the devices are those that sockets are bound to, by inode.
+fn describe(snapshot: &Snapshot, devices: &HashMap<u64, String>) -> String {
     if snapshot.groups.is_empty() {
         return "no groups\n".to_owned();
     }
@@ -55,7 +62,7 @@ fn describe(snapshot: &Snapshot) -> String {
         let own = snapshot.members_of(group.id);
         let members = output::count(own.len(), "member");
         let notes = notes(group, own.is_empty());
-        let table = table(own, &group.counters);
+        let table = table(own, &group.counters, devices);
         format!("{}\n{notes}{table}\n", title(group, &members))
     });
     texts.collect::<Vec<_>>().join("\n")
@@ -74,10 +81,18 @@ fn notes(group: &Group, empty: bool) -> String {
     waits.into_iter().chain(refused).collect()
 }
 
-fn table(members: &[Member], total: &Counters) -> String {
+/// The device of each is shown if one of them is bound to one.
+fn table(members: &[Member], total: &Counters, devices: &HashMap<u64, String>) -> String {
+    let device = |member: &Member| devices.get(&member.inode).cloned();
+    let has_devices = members.iter().any(|member| device(member).is_some());
+    let extra = usize::from(has_devices);
+    let mut header: Vec<&str> = HEADER.to_vec();
+    if has_devices {
+        header.insert(1, "DEVICE");
+    }
     let mut table = Table::new();
-    table.load_preset(NOTHING).set_header(HEADER);
-    for column in table.column_iter_mut().skip(FIRST_NUMBER) {
+    table.load_preset(NOTHING).set_header(header);
+    for column in table.column_iter_mut().skip(FIRST_NUMBER + extra) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     for member in members {
@@ -90,11 +105,14 @@ fn table(members: &[Member], total: &Counters) -> String {
             member.backlog.to_string(),
             member.weight.to_string(),
         ];
+        if has_devices {
+            row.insert(1, device(member).unwrap_or_else(|| "-".to_owned()));
+        }
         row.extend(numbers(&member.counters));
         table.add_row(row);
     }
     let mut row = vec!["total".to_owned()];
-    row.resize(FIRST_COUNTER, String::new());
+    row.resize(FIRST_COUNTER + extra, String::new());
     row.extend(numbers(total));
     table.add_row(row);
     table.trim_fmt()
@@ -120,7 +138,8 @@ mod tests {
 
     #[test]
     fn nothing_is_said_sensibly() {
-        assert_eq!(describe(&Snapshot::default()), "no groups\n");
+        let text = describe(&Snapshot::default(), &HashMap::new());
+        assert_eq!(text, "no groups\n");
     }
 
     #[test]
@@ -150,7 +169,8 @@ mod tests {
             counters,
             ..Member::default()
         };
-        let text = describe(&Snapshot::new(vec![group], vec![member]));
+        let snapshot = Snapshot::new(vec![group], vec![member]);
+        let text = describe(&snapshot, &HashMap::new());
         let lines: Vec<Vec<&str>> = text
             .lines()
             .map(|l| l.split_whitespace().collect())
@@ -165,6 +185,18 @@ mod tests {
         );
         assert_eq!(lines[3].join(" "), "total 7 3 4 0 6 +0 -6");
         assert!(!text.contains('\u{1b}'));
+        let devices = HashMap::from([(4711, "red".to_owned())]);
+        let text = describe(&snapshot, &devices);
+        let lines: Vec<Vec<&str>> = text
+            .lines()
+            .map(|l| l.split_whitespace().collect())
+            .collect();
+        assert_eq!(lines[1][..3], ["ADDRESS", "DEVICE", "INODE"]);
+        assert_eq!(
+            lines[2].join(" "),
+            "port 80 red 4711 stalled 0 0 0 9 7 3 4 0 6 +0 -6"
+        );
+        assert_eq!(lines[3].join(" "), "total 7 3 4 0 6 +0 -6");
     }
 
     #[test]
@@ -174,7 +206,8 @@ mod tests {
             not_adopted_errno: 1,
             ..Group::default()
         };
-        let text = describe(&Snapshot::new(vec![group], Vec::new()));
+        let snapshot = Snapshot::new(vec![group], Vec::new());
+        let text = describe(&snapshot, &HashMap::new());
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[1].starts_with(" It waits"), "{text}");
         assert!(lines[2].starts_with(" 1 listener in a member's place was not adopted"));

@@ -2,6 +2,7 @@
 //! Groups and members as JSON shows them. The shape is documented in the help
 //! of `show` and `monitor`, and a test holds it.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -67,17 +68,29 @@ impl From<&Group> for GroupView {
 pub struct FullGroupView {
     #[serde(flatten)]
     group: GroupView,
-    members: Vec<MemberView>,
+    members: Vec<BoundMember>,
 }
 
 impl FullGroupView {
-    /// The group with its members.
-    pub fn new(group: &Group, members: &[Member]) -> Self {
+    /// The group with its members, and the devices that sockets are bound to, by inode.
+    pub fn new(group: &Group, members: &[Member], devices: &HashMap<u64, String>) -> Self {
+        let members = members.iter().map(|member| BoundMember {
+            member: member.into(),
+            device: devices.get(&member.inode).cloned(),
+        });
         Self {
             group: group.into(),
-            members: members.iter().map(MemberView::from).collect(),
+            members: members.collect(),
         }
     }
+}
+
+/// A member with the device that it is bound to.
+#[derive(Debug, Serialize)]
+struct BoundMember {
+    #[serde(flatten)]
+    member: MemberView,
+    device: Option<String>,
 }
 
 /// A member.
@@ -267,11 +280,15 @@ mod tests {
             "not_adopted_reason": Error::NoMemory.to_string(), "counters": totals, "members": [{
                 "inode": 7, "cookie": 5, "family": "ipv6", "address": "::1", "port": 80,
                 "state": "stalled", "queued": 1, "half_open": 2, "backlog": 8,
-                "weight": 1, "adopted": false, "counters": counters,
+                "weight": 1, "adopted": false, "device": "red", "counters": counters,
             }],
         });
-        let view = FullGroupView::new(&group, &[member]);
+        let devices = HashMap::from([(7, "red".to_owned()), (8, "blue".to_owned())]);
+        let view = FullGroupView::new(&group, &[member], &devices);
         assert_eq!(to_value(view).expect("it is JSON"), expected);
+        let view = FullGroupView::new(&group, &[member], &HashMap::new());
+        let json = to_value(view).expect("it is JSON");
+        assert_eq!(json["members"][0]["device"], json!(null));
     }
 
     #[test]

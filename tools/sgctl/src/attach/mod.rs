@@ -21,7 +21,7 @@ use crate::owners::{self, Owners};
 use crate::plan::{plan, Action, Found, Plan, Reason};
 use crate::program::Programs;
 use crate::view::words;
-use crate::{output, Failure};
+use crate::{devices, output, Failure};
 
 const IPPROTO_MPTCP: u32 = 262;
 
@@ -103,6 +103,7 @@ fn collect(args: &AttachArgs) -> Result<Collected, Failure> {
         let pids = owners.pids(listener.inode);
         args.address
             .is_none_or(|address| address == listener.address.ip())
+            && is_on_chosen_device(args, listener.device)
             && (args.pid.is_empty() || pids.iter().any(|pid| args.pid.contains(pid)))
     };
     let mut programs = Programs::default();
@@ -114,6 +115,7 @@ fn collect(args: &AttachArgs) -> Result<Collected, Failure> {
         let mut socket = Found {
             inode: listener.inode,
             address: listener.address,
+            device: (listener.device != 0).then(|| devices::name(listener.device)),
             uid: listener.uid,
             programs: programs.of_holders(&pids),
             pids,
@@ -142,6 +144,14 @@ fn collect(args: &AttachArgs) -> Result<Collected, Failure> {
         sockets,
         others,
     })
+}
+
+/// Whether what is bound to the device with this index, or to none if that is 0, was asked for.
+fn is_on_chosen_device(args: &AttachArgs, index: u32) -> bool {
+    match &args.device {
+        Some(name) => index != 0 && devices::name(index) == *name,
+        None => index == 0 || !args.no_device,
+    }
 }
 
 /// The group of each member, by inode. A dry run goes without the module.
@@ -175,8 +185,9 @@ fn nothing_found(args: &AttachArgs) -> Failure {
             ));
         }
     }
+    let any_device = args.device.is_none() && !args.no_device;
     let which = match (args.address, args.pid.as_slice()) {
-        (None, []) => "no program listens",
+        (None, []) if any_device => "no program listens",
         _ => "none of the chosen sockets listens",
     };
     Failure::new(format!(

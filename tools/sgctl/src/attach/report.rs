@@ -5,6 +5,7 @@ use serde::Serialize;
 use service_group::Settings;
 
 use crate::cli::AttachArgs;
+use crate::mixing::on;
 use crate::plan::{shared, Action, Found, Plan};
 use crate::view::{words, SettingsView};
 use crate::{output, owners};
@@ -29,6 +30,8 @@ pub struct Report {
 struct SocketReport {
     inode: u64,
     address: String,
+    /// The device that it is bound to.
+    device: Option<String>,
     uid: u32,
     programs: Vec<String>,
     pids: Vec<u32>,
@@ -67,6 +70,7 @@ pub fn new(
         SocketReport {
             inode: socket.inode,
             address: socket.address.to_string(),
+            device: socket.device.clone(),
             uid: socket.uid,
             programs: socket.programs.iter().map(ToString::to_string).collect(),
             pids: socket.pids.clone(),
@@ -105,8 +109,9 @@ pub fn refusals(report: &Report) {
     for socket in report.sockets.iter().filter(|s| s.status == "refused") {
         let reason = socket.reason.as_deref().unwrap_or_default();
         let (address, inode) = (&socket.address, socket.inode);
+        let device = on(socket.device.as_deref());
         let holder = holder(&socket.pids);
-        eprintln!("sgctl: {address} (inode {inode}, {holder}) is not taken: {reason}");
+        eprintln!("sgctl: {address}{device} (inode {inode}, {holder}) is not taken: {reason}");
     }
 }
 
@@ -188,6 +193,7 @@ mod tests {
         let socket = |inode| Found {
             inode,
             address: SocketAddr::from(([0, 0, 0, 0], 80)),
+            device: None,
             uid: 0,
             pids: Vec::new(),
             programs: vec![Program::new("/srv/shop", 1, &[], None)],
@@ -228,6 +234,19 @@ mod tests {
             assert!(text.contains(told), "{text}");
             assert!(text.ends_with("it would be given stall off\n"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_device_is_needed() {
+        let args = args("sgctl attach --port 80 --json");
+        let mut found = found(None);
+        found[1].device = Some("eth1".to_owned());
+        let plan = plan::plan(&found, &[], Allowed::default());
+        let report = new(&args, &found, &plan, None, None);
+        let json = to_value(&report).expect("it is JSON");
+        assert_eq!(json["needs"], json!(["--device"]));
+        let devices = [0, 1].map(|socket| json["sockets"][socket]["device"].clone());
+        assert_eq!(devices, [json!(null), json!("eth1")]);
     }
 
     #[test]

@@ -13,6 +13,8 @@ use std::net::{IpAddr, SocketAddr};
 use clap::error::ErrorKind;
 use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand};
 
+use crate::cluster::file::values::device;
+
 pub use change::{MemberName, PolicyArg, SetArgs, SettingArgs, WhenFullArg};
 pub use cluster::{
     AddressArgs, AddressName, ChangeArgs, ClusterAddArgs, ClusterApplyArgs, ClusterArgs,
@@ -105,7 +107,8 @@ With --json it prints an array of groups:
 
 MEMBER is {\"inode\", \"cookie\", \"family\" (\"ipv4\" or \"ipv6\"), \"address\" (or null),
 \"port\", \"state\", \"queued\", \"half_open\", \"backlog\", \"weight\", \"adopted\" (whether it took
-another one's place), \"counters\": COUNTERS}.
+another one's place), \"device\" (that it is bound to, while it has a port and is not connected;
+else null), \"counters\": COUNTERS}. Of events and in \"top\" there is no \"device\".
 The states are \"unbound\", \"bound\", \"listening\", \"connected\", \"unhooked\", \"stalled\"
 and \"leaving\".
 
@@ -145,6 +148,10 @@ users or to different programs, or if some are at loopback addresses and some ar
 Choose with --address or --pid, or allow it with --mixed-users, --mixed-programs or
 --with-loopback.
 
+The members of a group are all bound to one device or VRF (SO_BINDTODEVICE), or all to
+none. If these sockets are not, nothing is changed either, and nothing allows it: choose
+with --device or --no-device, once for each group.
+
 A socket's user is the one that made it, whatever its process has become since. Its
 program is the executable of the processes that hold it, and the script of an
 interpreter, with all its arguments if the first of them is an option; several instances of it are one program. A socket whose processes cannot
@@ -170,9 +177,10 @@ With --json it prints
   {\"port\", \"group\" (or null), \"action\": \"formed\", \"joined\", \"unchanged\" or \"none\",
    \"dry_run\", \"needs\": [\"--mixed-users\", ...] (the options without which nothing was
    done), \"settings\" (or null),
-   \"sockets\": [{\"inode\", \"address\", \"uid\", \"programs\": [\"nginx\", ...], \"pids\",
+   \"sockets\": [{\"inode\", \"address\", \"device\" (or null), \"uid\", \"programs\": [\"nginx\", ...], \"pids\",
      \"status\": \"added\", \"member\", \"refused\" or \"left\", \"reason\" (or null)}, ...]}
-A socket is left when options are needed.";
+A socket is left when options are needed; where the sockets are bound to different devices
+that is \"--device\", or --no-device.";
 
 /// Arguments of `attach`.
 #[derive(Args, Debug)]
@@ -187,6 +195,12 @@ pub struct AttachArgs {
     /// Take sockets that are bound to this address only.
     #[arg(long, value_name = "ADDRESS")]
     pub address: Option<IpAddr>,
+    /// Take sockets that are bound to this device or VRF only.
+    #[arg(long, value_name = "NAME", value_parser = device)]
+    pub device: Option<String>,
+    /// Take sockets that are bound to no device only.
+    #[arg(long, conflicts_with = "device")]
+    pub no_device: bool,
     /// Group sockets of different users.
     #[arg(long)]
     pub mixed_users: bool,
@@ -319,9 +333,16 @@ mod tests {
             "sgctl run --listen 1.2.3.4 -- true",
             "sgctl run --listen 1.2.3.4:5 --stall 2h -- true",
             "sgctl attach --port 80 --stall 0s",
+            "sgctl attach --port 80 --device a/b",
         ] {
             assert_eq!(refused(line), ErrorKind::ValueValidation, "{line}");
         }
+    }
+
+    #[test]
+    fn a_device_or_none_is_chosen() {
+        let both = refused("sgctl attach --port 80 --device eth0 --no-device");
+        assert_eq!(both, ErrorKind::ArgumentConflict);
     }
 
     #[test]

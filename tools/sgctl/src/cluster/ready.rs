@@ -30,12 +30,19 @@ pub fn run(args: &ReadyArgs) -> Result<(), Failure> {
         // Once more: a role that keepalived has set meanwhile is seen.
         facts.clusters = kernel.clusters_in_brief().map_err(refusal)?;
     }
-    let lines: Result<Vec<String>, Failure> = args
-        .addresses
-        .iter()
-        .map(|address| role(&facts, *address))
-        .collect();
-    output::text(&lines?.concat())
+    let mut told = roles(&facts, &args.addresses);
+    if told.is_err() {
+        // The names of devices are for who reads why it is not.
+        facts.links = Route::open()?.links()?;
+        told = roles(&facts, &args.addresses);
+    }
+    output::text(&told?)
+}
+
+/// What this machine is for each address, a line for each cluster IP.
+fn roles(facts: &Facts, addresses: &[IpAddr]) -> Result<String, Failure> {
+    let lines = addresses.iter().map(|address| role(facts, *address));
+    lines.collect()
 }
 
 /// What this machine is for an address.
@@ -62,25 +69,22 @@ fn role(facts: &Facts, address: IpAddr) -> Result<String, Failure> {
         .find(|cluster| cluster.role == ClusterRole::Standby && has(cluster));
     if let Some(idle) = idle {
         return Err(Failure::new(format!(
-            "{} is the standby's, but the device has the address: run \"sgctl cluster role \
+            "{} is the standby's, but {} has the address: run \"sgctl cluster role \
              director {address}\"",
-            describe(&idle.name)
+            describe(&idle.name),
+            facts.link_name(idle.device)
         )));
     }
     if let Some(lost) = served.iter().find(|cluster| cluster.device == 0) {
         return Err(Failure::new(format!(
-            "the device of {} is gone: make it anew, with the name that it had",
+            "the device of {} is gone: make an Ethernet device of the same name, and give that the \
+             address with \"sgctl cluster apply\", or have keepalived do so",
             describe(&lost.name)
         )));
     }
-    let lacks = |cluster: &&&Cluster| cluster.lacks_address() == Some(true);
-    if let Some(lacking) = served.iter().find(lacks) {
-        return Err(Failure::new(format!(
-            "this machine directs {}, but the device does not have the address: give it back, \
-             with \"ip address add {address}/{} dev\" and the device's name",
-            describe(&lacking.name),
-            whole(address)
-        )));
+    let lacking = |cluster: &&&Cluster| cluster.lacks_address() == Some(true);
+    if let Some(lacking) = served.iter().find(lacking) {
+        return Err(lacks(lacking, facts));
     }
     let lines = served
         .iter()
@@ -88,9 +92,28 @@ fn role(facts: &Facts, address: IpAddr) -> Result<String, Failure> {
     Ok(lines.collect())
 }
 
+/// Why a director that does not have the address on its device is not fit, and what to do. The file
+/// is not read, so it is not known whether there are others that `apply` leaves that to.
+fn lacks(lacking: &Cluster, facts: &Facts) -> Failure {
+    let (address, device) = (lacking.name.address, facts.link_name(lacking.device));
+    // As "apply" and keepalived add it: the machine's own connections begin elsewhere.
+    let deprecated = if address.is_ipv6() {
+        " preferred_lft 0"
+    } else {
+        ""
+    };
+    Failure::new(format!(
+        "this machine directs {}, but {device} does not have the address, as after it was made anew: \
+         give it back with \"sgctl cluster apply\", or, where keepalived chooses the director, with \
+         \"ip address add {address}/{} dev {device}{deprecated}\"",
+        describe(&lacking.name),
+        whole(address)
+    ))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::apply::facts::Local;
+    use super::super::apply::facts::{Link, Local};
     use super::*;
     use service_group::netlink::ClusterName;
 
@@ -122,6 +145,10 @@ mod tests {
         Facts {
             clusters: served.iter().map(cluster).collect(),
             addresses: device.map(local).into_iter().collect(),
+            links: vec![Link {
+                index: DEVICE,
+                name: "ens5".to_owned(),
+            }],
             ..Facts::default()
         }
     }
@@ -132,7 +159,35 @@ mod tests {
             let mut facts = facts(&[(80, which)], None);
             facts.clusters[0].device = 0;
             let told = role(&facts, address(7)).map_err(|failure| failure.to_string());
-            assert!(told.is_err_and(|why| why.contains("is gone")));
+            let is_told = |why: String| {
+                ["is gone", "of the same name", "sgctl cluster apply"]
+                    .iter()
+                    .all(|part| why.contains(part))
+            };
+            assert!(told.is_err_and(is_told));
+        }
+    }
+
+    #[test]
+    fn the_device_and_both_remedies_are_named() {
+        for (ip, command) in [
+            (address(7), "ip address add 198.51.100.7/32 dev ens5\""),
+            (
+                IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 7]),
+                "ip address add 2001:db8::7/128 dev ens5 preferred_lft 0\"",
+            ),
+        ] {
+            let mut facts = facts(&[(80, ClusterRole::Director)], None);
+            facts.clusters[0].name.address = ip;
+            facts.clusters[0].local = Some(ClusterLocal::Absent);
+            let failure = role(&facts, ip).expect_err("it lacks it").to_string();
+            for told in ["but ens5 does not have", "\"sgctl cluster apply\"", command] {
+                assert!(failure.contains(told), "{failure}");
+            }
+            // None of those that there are: its number.
+            facts.links.clear();
+            let failure = role(&facts, ip).expect_err("it lacks it").to_string();
+            assert!(failure.contains("but device 2 does not have"), "{failure}");
         }
     }
 

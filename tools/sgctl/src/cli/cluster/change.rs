@@ -6,8 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::FILE;
-use crate::cluster::file::values;
+use crate::cluster::file::{values, FILE};
 
 /// What becomes of a changed file; a macro, as constants are put together of literals.
 macro_rules! change_notes {
@@ -34,7 +33,7 @@ root alone may read, and goes to the other machines with that.
 /// Options that all changes have.
 #[derive(Args, Debug)]
 pub struct ChangeArgs {
-    /// The file that describes the cluster.
+    /// The file that describes the cluster. Its folder has to be there, unless no file is named.
     #[arg(long, value_name = "FILE", default_value = FILE)]
     pub file: PathBuf,
     /// The name of this machine in the file, if it is not the host name.

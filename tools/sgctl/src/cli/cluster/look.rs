@@ -6,8 +6,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
 
-use super::FILE;
-use crate::cluster::file::values;
+use crate::cluster::file::{values, FILE};
 
 const SHOW_JSON: &str = "\
 With --json it prints an array of {\"address\", \"protocol\" and \"port\" (0: any),
@@ -48,7 +47,8 @@ const READY_NOTES: &str = "\
 It fails if the module is not loaded, if this machine is neither the director nor
 the standby of an address, if its device is gone, if it is the standby of one that
 its device has, as nobody would answer who asks for it, and if it is the director of
-one that its device does not have. keepalived has another machine direct then.";
+one that its device does not have. It says why, and what to do. keepalived has another
+machine direct then.";
 
 /// Arguments of `cluster ready`.
 #[derive(Args, Debug)]

@@ -9,15 +9,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::cluster::file::FILE;
+
 pub use change::{
     AddressArgs, AddressName, ChangeArgs, ClusterAddArgs, ClusterDelArgs, ClusterSetArgs,
     DrainArgs, HashArg, ModeArg, NodeAddArgs, NodeCommand, NodeDelArgs, NodeOptions, NodeSetArgs,
     StateArg, WayArg,
 };
 pub use look::{ClusterShowArgs, Count, LintArgs, OwnerArgs, ReadyArgs};
-
-/// The file that describes the cluster, if no other is named.
-const FILE: &str = "/etc/service_group/cluster.toml";
 
 const CLUSTER_NOTES: &str = "\
 One file describes the whole cluster and is the same on every machine; \"apply\"
@@ -89,7 +88,9 @@ what this machine does already. It sets the cluster IPs of the kernel, and
 removes those that the file does not have; and gives the address itself to the
 loopback device, or to the device of the only director. If a step fails, those
 before it are undone. What the kernel alone knew of a cluster IP may be lost then,
-counters and who had its slots before, and is told to be.
+counters and who had its slots before, and is told to be. SIGINT, SIGTERM and SIGHUP
+between two steps have those before undone as well, and the status is 128 and the number
+of the signal.
 
 With --json it prints {\"machine\", \"dry_run\", \"clusters\": [{\"address\", \"action\"
 (\"added\", \"changed\" or \"removed\"), \"changes\", \"moves\": [{\"from\", \"to\",

@@ -10,12 +10,15 @@ use super::facts::Facts;
 use super::passes::{Refusal, System};
 use super::route::Route;
 use crate::cluster::file::describe;
+use crate::signals::Deferred;
 use crate::Failure;
 
 /// This machine, as its network namespace shows it.
 pub struct Machine {
     kernel: Connection,
     route: Route,
+    /// From when changes begin.
+    signals: Option<Deferred>,
 }
 
 impl Machine {
@@ -24,7 +27,14 @@ impl Machine {
         Ok(Self {
             kernel: Connection::open()?,
             route: Route::open()?,
+            signals: None,
         })
+    }
+
+    /// From now on signals that are to end the program wait for a moment between two steps.
+    pub fn defer_signals(&mut self) -> Result<(), Failure> {
+        self.signals = Some(Deferred::begin()?);
+        Ok(())
     }
 
     fn generation(&mut self) -> Result<Option<u64>, Failure> {
@@ -65,6 +75,10 @@ pub fn refusal(error: Error) -> Failure {
         Errno::MEDIUMTYPE => {
             Failure::new("its device is a VRF: give the device of the VRF that its packets come by")
         }
+        Errno::NODEV => Failure::new(
+            "its device is no Ethernet device, or was removed meanwhile: give an Ethernet device, \
+             or make that one anew, and apply the file again",
+        ),
         _ => error.into(),
     }
 }
@@ -89,6 +103,10 @@ fn refused(what: &str, cluster: &Cluster, error: Error) -> Refusal {
 }
 
 impl System for Machine {
+    fn goes_on(&mut self) -> Result<(), Failure> {
+        self.signals.as_ref().map_or(Ok(()), Deferred::check)
+    }
+
     fn facts(&mut self) -> Result<Facts, Failure> {
         // First, so that what changes meanwhile is seen when it is to be changed.
         let generation = self.generation()?;
@@ -153,6 +171,7 @@ mod tests {
             (Errno::PERM, "as root"),
             (Errno::OPNOTSUPP, "load the module"),
             (Errno::MEDIUMTYPE, "the device of the VRF"),
+            (Errno::NODEV, "make that one anew"),
         ] {
             let text = refusal(Error::Refused(errno.raw_os_error())).to_string();
             assert!(text.contains(told), "{text}");

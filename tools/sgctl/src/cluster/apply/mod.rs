@@ -35,6 +35,9 @@ use steps::Step;
 
 pub use target::{device, own_name, whole};
 
+/// The folder of the locks of network namespaces.
+const LOCKS: &str = "/run/sgctl";
+
 /// How a file is applied.
 #[derive(Clone, Copy, Debug)]
 pub struct How<'a> {
@@ -179,7 +182,8 @@ fn alone(dry_run: bool) -> Option<Lock> {
     let net = fs::metadata("/proc/self/ns/net")
         .ok()
         .filter(|_| !dry_run)?;
-    let name = format!("/run/sgctl/network-namespace-{}", net.ino());
+    fs::create_dir_all(LOCKS).ok()?;
+    let name = format!("{LOCKS}/network-namespace-{}", net.ino());
     Lock::wait(Path::new(&name)).ok()
 }
 
@@ -190,6 +194,7 @@ impl Prepared<'_> {
         then: impl FnOnce() -> Result<(), Failure>,
     ) -> Result<Report, Failure> {
         if !self.planner.dry_run {
+            self.machine.defer_signals()?;
             let first = (self.facts, self.steps);
             passes::carry_out(&self.planner, first, &mut self.machine, then)?;
         }

@@ -6,7 +6,8 @@
 //! addresses have no generation: so after the last step all is read once more, until nothing is left
 //! to be done.
 //!
-//! What is undone is only what this run has done, and has stayed so.
+//! What is undone is only what this run has done, and has stayed so. A signal that is to end the
+//! program is looked at before each step: it has those before undone, as a failure has.
 
 use std::net::IpAddr;
 
@@ -37,6 +38,8 @@ impl From<Failure> for Refusal {
 
 /// What carries steps out.
 pub trait System {
+    /// Whether the next step is to be done; if not, why all before it are to be undone.
+    fn goes_on(&mut self) -> Result<(), Failure>;
     /// How it is.
     fn facts(&mut self) -> Result<Facts, Failure>;
     /// One cluster IP, and before it the generation.
@@ -76,7 +79,7 @@ pub fn carry_out(
     let Err(failure) = outcome.and_then(|()| then()) else {
         return Ok(());
     };
-    Err(Failure::new(format!("{failure}; {}", undo(&done, system))))
+    Err(failure.and(&undo(&done, system)))
 }
 
 fn passes(
@@ -134,6 +137,7 @@ fn pass(
     done: &mut Vec<Step>,
 ) -> Result<(), Refusal> {
     for step in steps {
+        system.goes_on()?;
         let has_acted = match step {
             Step::AddAddress { index, address } => system.add_address(*index, *address)?,
             Step::RemoveAddress { index, address } => system.remove_address(*index, *address)?,

@@ -57,6 +57,8 @@ pub struct Model {
     /// Whether the cluster IP is known, so that it is waited for.
     pub is_known: bool,
     pub fails_at: Option<usize>,
+    /// A signal comes when so many changes are made.
+    pub stops_at: Option<usize>,
     pub changes: usize,
 }
 
@@ -144,6 +146,13 @@ impl Model {
 }
 
 impl System for Model {
+    fn goes_on(&mut self) -> Result<(), Failure> {
+        match self.stops_at.is_some_and(|at| self.changes >= at) {
+            true => Err(Failure::interrupted(2, "it is enough")),
+            false => Ok(()),
+        }
+    }
+
     fn facts(&mut self) -> Result<Facts, Failure> {
         let generation = Some(self.generation);
         self.moment();

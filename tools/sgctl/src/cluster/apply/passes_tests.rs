@@ -76,6 +76,34 @@ fn whichever_step_fails_nothing_has_changed() {
 }
 
 #[test]
+fn a_signal_before_any_step_changes_nothing() {
+    let before = Model::of(&settled(&config(SHARED), "a", &facts()), true);
+    let config = config(&(moved(SHARED) + MORE));
+    let mut good = before.clone();
+    assert_eq!(apply(&config, "a", &mut good, Ok(())), Ok(()));
+    for stops_at in 0..good.changes {
+        let mut model = Model {
+            stops_at: Some(stops_at),
+            ..before.clone()
+        };
+        let failure = apply(&config, "a", &mut model, Ok(())).expect_err("it stops");
+        assert_eq!(failure.status(), 130, "{failure}");
+        assert!(
+            failure.to_string().starts_with("it is enough; "),
+            "{failure}"
+        );
+        assert_eq!(state(&model), state(&before), "{stops_at}");
+    }
+    // Behind the last one it is done.
+    let mut model = Model {
+        stops_at: Some(good.changes),
+        ..before
+    };
+    assert_eq!(apply(&config, "a", &mut model, Ok(())), Ok(()));
+    assert_eq!(state(&model), state(&good));
+}
+
+#[test]
 fn if_no_step_fails_all_is_done() {
     let mut model = Model::of(&settled(&config(SHARED), "a", &facts()), true);
     assert_eq!(apply(&config(MORE), "a", &mut model, Ok(())), Ok(()));

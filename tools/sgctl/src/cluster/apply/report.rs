@@ -126,9 +126,17 @@ fn properties(of: &Cluster, facts: &Facts) -> Vec<(&'static str, String)> {
         ("epoch", of.epoch.to_string()),
         ("settle", format!("{}s", of.settle)),
         ("spill", of.spill.to_string()),
-        ("device", facts.link_name(of.device)),
+        ("device", device(of.device, facts)),
         ("mac", mac),
     ]
+}
+
+/// The name of a device.
+fn device(index: u32, facts: &Facts) -> String {
+    match index {
+        0 => "(gone)".to_owned(),
+        index => facts.link_name(index),
+    }
 }
 
 fn description(new: &Cluster, facts: &Facts) -> Vec<String> {

@@ -93,8 +93,8 @@ fn target(
         return match part(address, own, node.is_some(), || None) {
             None => Ok(None),
             Some(_) => Err(Failure::new(format!(
-                "this machine has no device \"{device}\": correct the device of {} in the file, \
-                 or give \"{own}\" a device of its own",
+                "this machine has no device \"{device}\": make it anew if it was removed, or correct \
+                 the device of {} in the file, or give \"{own}\" a device of its own there",
                 address.name.address
             ))),
         };

@@ -117,6 +117,7 @@ fn change_or_begin(
     edit: impl FnOnce(&Config, &mut Edit) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let path = &args.file;
+    store::folder(path, args.dry_run)?;
     let _lock = match args.dry_run {
         true => None,
         false => Some(Lock::wait(path)?),

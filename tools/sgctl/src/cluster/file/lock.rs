@@ -4,7 +4,7 @@
 //! The lock is a file of its own beside it, as the file itself is another one after
 //! each change. It stays there, empty: were it removed, two could have it at once.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -63,31 +63,28 @@ fn place(path: &Path) -> PathBuf {
 
 /// Only who may change the file is to keep others from it.
 fn open(path: &Path) -> io::Result<File> {
-    let place = place(path);
-    if let Some(folder) = place.parent().filter(|it| !it.as_os_str().is_empty()) {
-        fs::create_dir_all(folder)?;
-    }
     let mut options = OpenOptions::new();
     options
         .write(true)
         .create(true)
         .truncate(false)
         .mode(MODE)
-        .open(place)
+        .open(place(path))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::store::tests::folder;
+    use super::super::store::tests::folder_of;
     use super::*;
+    use std::fs;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::mpsc;
     use std::thread;
 
     #[test]
     fn one_waits_for_the_other() {
-        let folder = folder("lock");
-        let path = folder.join("new/cluster.toml");
+        let folder = folder_of("lock");
+        let path = folder.join("cluster.toml");
         let first = Lock::take(&path, || panic!("nobody else has it")).expect("it can be had");
         let (waits, waiting) = mpsc::channel();
         let is_free = AtomicBool::new(false);
@@ -109,7 +106,7 @@ mod tests {
 
     #[test]
     fn two_names_of_a_file_have_one_lock() {
-        let folder = folder("lock-link");
+        let folder = folder_of("lock-link");
         let (file, link) = (folder.join("file"), folder.join("link"));
         fs::write(&file, "").expect("it is ours");
         std::os::unix::fs::symlink(&file, &link).expect("it is ours");

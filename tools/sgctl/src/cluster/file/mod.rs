@@ -27,6 +27,9 @@ use service_group_logic::logic::cluster::slots::{self, NodeId, Slot, State};
 
 pub use check::{read, Problem};
 
+/// Where the file is, if no other is named.
+pub const FILE: &str = "/etc/service_group/cluster.toml";
+
 /// What tests write into files.
 #[cfg(test)]
 pub mod samples {

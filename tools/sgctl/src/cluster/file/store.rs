@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::{read, Config};
+use super::{read, Config, FILE};
 use crate::Failure;
 
 /// Who may read a new file: it may have a key.
@@ -39,6 +39,31 @@ pub fn text_or_nothing(path: &Path) -> Result<String, Failure> {
     match path.try_exists() {
         Ok(false) => Ok(String::new()),
         _ => text(path),
+    }
+}
+
+/// Has the folder of a file be there: the package's own is made, unless nothing is to be changed. The
+/// path of another one that is not there is taken for a wrong one.
+pub fn folder(path: &Path, dry_run: bool) -> Result<(), Failure> {
+    let target = target(path);
+    let Some(folder) = target.parent().filter(|it| !it.as_os_str().is_empty()) else {
+        return Ok(());
+    };
+    let missing = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
+    match fs::metadata(folder) {
+        Err(error) if missing.contains(&error.kind()) => {}
+        // What else is wrong with it is told when the file is written.
+        _ => return Ok(()),
+    }
+    if Path::new(FILE).parent() != Some(folder) {
+        return Err(Failure::new(format!(
+            "there is no folder {}: make it, or correct the path of the file",
+            folder.display()
+        )));
+    }
+    match dry_run {
+        true => Ok(()),
+        false => fs::create_dir_all(folder).map_err(|error| failure(folder, &error)),
     }
 }
 
@@ -92,9 +117,6 @@ impl Draft {
     }
 
     fn fill(&self, text: &str) -> io::Result<()> {
-        if let Some(folder) = self.target.parent().filter(|f| !f.as_os_str().is_empty()) {
-            fs::create_dir_all(folder)?;
-        }
         let mut options = OpenOptions::new();
         let mut file = options
             .write(true)
@@ -146,7 +168,7 @@ pub(super) mod tests {
     use super::*;
 
     /// A folder of this test's own.
-    pub(in super::super) fn folder(name: &str) -> PathBuf {
+    pub(in super::super) fn folder_of(name: &str) -> PathBuf {
         let folder = std::env::temp_dir().join(format!("sgctl-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("it can be made");
         folder
@@ -154,8 +176,8 @@ pub(super) mod tests {
 
     #[test]
     fn a_file_is_replaced_at_once_and_keeps_its_mode() {
-        let folder = folder("store");
-        let path = folder.join("new/cluster.toml");
+        let folder = folder_of("store");
+        let path = folder.join("cluster.toml");
         assert_eq!(text_or_nothing(&path), Ok(String::new()));
         let draft = Draft::write(&path, "one").expect("it can be written");
         assert!(!path.exists());
@@ -188,11 +210,32 @@ pub(super) mod tests {
         let draft = Draft::write(&path, keyed).expect("it can be written");
         draft.publish().expect("it can be renamed");
         assert_eq!(mode(&path), Some(0o640));
-        let left = fs::read_dir(folder.join("new"))
-            .expect("it is there")
-            .count();
+        let left = fs::read_dir(&folder).expect("it is there").count();
         assert_eq!(left, 1);
         fs::remove_dir_all(folder).expect("it is ours");
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_told() {
+        let own = folder_of("folders");
+        let file = own.join("file");
+        fs::write(&file, "").expect("it is ours");
+        assert_eq!(folder(Path::new("cluster.toml"), false), Ok(()));
+        assert_eq!(folder(&file, false), Ok(()));
+        for wrong in [
+            "nodir/cluster.toml",
+            "no/dir/cluster.toml",
+            "file/x/cluster.toml",
+        ] {
+            for dry_run in [false, true] {
+                let failure = folder(&own.join(wrong), dry_run).expect_err(wrong);
+                let told = format!("there is no folder {}/", own.display());
+                assert!(failure.to_string().starts_with(&told), "{failure}");
+            }
+            Draft::write(&own.join(wrong), "").expect_err(wrong);
+        }
+        assert_eq!(fs::read_dir(&own).expect("it is there").count(), 1);
+        fs::remove_dir_all(own).expect("it is ours");
     }
 
     #[test]
