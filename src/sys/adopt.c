@@ -20,6 +20,7 @@
 #include <linux/tracepoint.h>
 #include <linux/workqueue.h>
 #include <net/tcp.h>
+#include <trace/events/sock.h>
 
 #include "hold.h"
 #include "shim.h"
@@ -186,7 +187,11 @@ static void sg_listen_is_it(struct tracepoint *point, void *data)
 
 void sg_listen_init(void)
 {
+	/* The probe is registered by name, which checks nothing. */
+	check_trace_callback_type_inet_sock_set_state(sg_state_changes);
 	for_each_kernel_tracepoint(sg_listen_is_it, NULL);
+	if (!sg_listen_point)
+		pr_warn("service_group: no tracepoint inet_sock_set_state: groups cannot adopt\n");
 }
 
 void sg_listen_exit(void)

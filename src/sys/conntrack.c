@@ -22,6 +22,19 @@
 
 #if IS_ENABLED(CONFIG_NF_CONNTRACK)
 
+/* logic/cluster/tracked.rs has these numbers and types. */
+static_assert(TCP_CONNTRACK_SYN_SENT == 1 && TCP_CONNTRACK_SYN_RECV == 2 &&
+	      TCP_CONNTRACK_TIME_WAIT == 7);
+static_assert(__same_type(((struct ip_ct_tcp_state *)0)->td_end, u32) &&
+	      __same_type(((struct ip_ct_tcp_state *)0)->td_maxwin, u32) &&
+	      __same_type(((struct ip_ct_tcp *)0)->state, u8));
+/* It is called by a pointer that is looked up by name. */
+static_assert(__same_type(&nf_conntrack_find_get,
+			  struct nf_conntrack_tuple_hash *(*)(
+				  struct net *net,
+				  const struct nf_conntrack_zone *zone,
+				  const struct nf_conntrack_tuple *tuple)));
+
 /* Protects both; packets read the function only, under RCU. */
 static DEFINE_MUTEX(sg_conntrack_mutex);
 static unsigned int sg_conntrack_users;

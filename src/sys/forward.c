@@ -327,6 +327,9 @@ static void sg_push_ipv6(struct sk_buff *skb, const struct sg_tunnel *tunnel,
 	memcpy(&iph->daddr, tunnel->to, sizeof(iph->daddr));
 }
 
+/* Without a key, a checksum or a sequence number. */
+static_assert(sizeof(struct gre_base_hdr) == 4);
+
 static void sg_push_gre(struct sk_buff *skb)
 {
 	struct gre_base_hdr *gre = skb_push(skb, sizeof(*gre));

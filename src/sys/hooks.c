@@ -28,6 +28,12 @@
 #define SG_PRIORITY	(NF_IP_PRI_RAW + 1)
 /* Before NF_IP_PRI_CONNTRACK_CONFIRM, see sg_confirm(). */
 #define SG_PRIORITY_RECEIVED	(NF_IP_PRI_LAST - 1)
+static_assert(NF_IP_PRI_CONNTRACK_DEFRAG < SG_PRIORITY &&
+	      NF_IP_PRI_RAW < SG_PRIORITY && SG_PRIORITY < NF_IP_PRI_CONNTRACK);
+static_assert(NF_IP6_PRI_CONNTRACK_DEFRAG < SG_PRIORITY &&
+	      NF_IP6_PRI_RAW < SG_PRIORITY && SG_PRIORITY < NF_IP6_PRI_CONNTRACK);
+/* conntrack confirms IPv6 with this one as well. */
+static_assert(SG_PRIORITY_RECEIVED < NF_IP_PRI_CONNTRACK_CONFIRM);
 
 static unsigned int sg_verdict(enum sg_verdict verdict)
 {

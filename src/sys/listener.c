@@ -25,6 +25,7 @@
 #include <linux/rcupdate.h>
 #include <linux/skmsg.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <net/inet_connection_sock.h>
 #include <net/netlink.h>
 #include <net/tcp.h>
@@ -461,6 +462,12 @@ sg_syn_recv_sock(const struct sock *sk, struct sk_buff *skb,
 			       opt_child_init);
 }
 
+/* What takes the place of the kernel's. */
+static_assert(__same_type(((struct inet_connection_sock_af_ops *)0)->conn_request,
+			  &sg_conn_request));
+static_assert(__same_type(((struct inet_connection_sock_af_ops *)0)->syn_recv_sock,
+			  &sg_syn_recv_sock));
+
 /* setsockopt(TCP_ULP): a group needs more than a name. */
 static int sg_ulp_init(struct sock *sk)
 {
@@ -520,10 +527,30 @@ struct tcp_ulp_ops sg_ulp __read_mostly = {
 	.get_info_size	= sg_ulp_get_info_size,
 };
 
+/*
+ * Whether the kernel writes no more than sg_hook::flagged has room for, when it notes
+ * a grace period.
+ */
+static bool sg_cookie_fits(void)
+{
+	unsigned long noted[8];
+	const u8 *at;
+
+	memset(noted, 0xa5, sizeof(noted));
+	get_state_synchronize_rcu_full((void *)noted);
+	at = (const u8 *)noted + sizeof_field(struct sg_hook, flagged);
+	return !memchr_inv(at, 0xa5, (const u8 *)(noted + ARRAY_SIZE(noted)) - at);
+}
+
 int sg_ulp_register(void)
 {
-	int err = sg_ready_init();
+	int err;
 
+	if (!sg_cookie_fits()) {
+		pr_err("service_group: the kernel notes more of a grace period than the module keeps\n");
+		return -EOPNOTSUPP;
+	}
+	err = sg_ready_init();
 	if (err)
 		return err;
 	sg_calls_init();

@@ -11,6 +11,7 @@
 #include <net/inet_hashtables.h>
 #include <net/ip.h>
 #include <net/ip6_route.h>
+#include <net/ipv6_frag.h>
 #include <net/l3mdev.h>
 #include <net/netfilter/ipv6/nf_defrag_ipv6.h>
 #include <net/route.h>
@@ -21,6 +22,19 @@
 
 /* Whose fragments they are: told apart from those of conntrack and others. */
 #define SG_DEFRAG_USER	0x53470000
+static_assert(SG_DEFRAG_USER > IP_DEFRAG_MACVLAN);
+static_assert(SG_DEFRAG_USER > __IP6_DEFRAG_CONNTRACK_BRIDGE_IN);
+
+/* The kernel's flags end below the module's, and TCP keeps all of them. */
+static_assert(SG_SKB_LAST > IPSKB_MCROUTE && SG_SKB_LAST > IP6SKB_MCROUTE &&
+	      SG_SKB_DECIDED > SG_SKB_LAST);
+static_assert(__same_type(((struct inet_skb_parm *)0)->flags, u16) &&
+	      __same_type(((struct inet6_skb_parm *)0)->flags, u16) &&
+	      SG_SKB_DECIDED <= U16_MAX);
+static_assert(__same_type(((struct tcp_skb_cb *)0)->header.h4,
+			  struct inet_skb_parm));
+static_assert(__same_type(((struct tcp_skb_cb *)0)->header.h6,
+			  struct inet6_skb_parm));
 
 const unsigned char *sg_skb_bytes(const struct sk_buff *skb, unsigned int *len,
 				  unsigned int *total)

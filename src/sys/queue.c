@@ -86,6 +86,14 @@ static struct request_sock *sg_queue_oldest(struct request_sock_queue *queue,
 	return NULL;
 }
 
+/* An accept queue is a list of requests by their dl_next, with both ends. */
+static_assert(__same_type(((struct request_sock_queue *)0)->rskq_accept_head,
+			  struct request_sock *));
+static_assert(__same_type(((struct request_sock_queue *)0)->rskq_accept_tail,
+			  struct request_sock *));
+static_assert(__same_type(((struct request_sock *)0)->dl_next,
+			  struct request_sock *));
+
 static struct request_sock *sg_queue_take(struct sock *sk,
 					  unsigned int families,
 					  const struct sock *home)
@@ -172,6 +180,9 @@ _Bool sg_queue_next_flow(struct sock *from, unsigned int families,
 	spin_unlock_bh(&queue->rskq_lock);
 	return req;
 }
+
+/* Microseconds need all of it. */
+static_assert(__same_type(((struct tcp_request_sock *)0)->snt_synack, u64));
 
 unsigned long long sg_queue_since(struct sock *sk, unsigned int families,
 				  const struct sock *home,

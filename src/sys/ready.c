@@ -10,6 +10,7 @@
  * As sunrpc does, a member has a sk_data_ready() of its own, and so would have each
  * child, which is a copy: it is taken off there with the flag.
  */
+#include <linux/ipv6.h>
 #include <linux/net.h>
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
@@ -33,18 +34,43 @@ static void sg_data_ready(struct sock *sk)
 	sg_default_ready(sk);
 }
 
-int sg_ready_init(void)
+/*
+ * What a new socket of the family has. -EOPNOTSUPP if sockets are not made with the
+ * operations that calls.c copies.
+ */
+static int sg_ready_of(int family, void (**ready)(struct sock *sk))
 {
 	struct socket *sock;
 	int err;
 
-	err = sock_create_kern(&init_net, AF_INET, SOCK_STREAM, IPPROTO_TCP,
+	err = sock_create_kern(&init_net, family, SOCK_STREAM, IPPROTO_TCP,
 			       &sock);
 	if (err)
 		return err;
-	sg_default_ready = sock->sk->sk_data_ready;
+	*ready = sock->sk->sk_data_ready;
+	if (sock->ops != sg_ops_of(sock->sk)) {
+		pr_err("service_group: TCP sockets of family %d have other operations than the module copies\n",
+		       family);
+		err = -EOPNOTSUPP;
+	}
 	sock_release(sock);
-	return 0;
+	return err;
+}
+
+int sg_ready_init(void)
+{
+	void (*ready)(struct sock *sk);
+	int err;
+
+	err = sg_ready_of(AF_INET, &sg_default_ready);
+	if (err || !ipv6_mod_enabled())
+		return err;
+	err = sg_ready_of(AF_INET6, &ready);
+	if (!err && ready != sg_default_ready) {
+		pr_err("service_group: IPv4 and IPv6 sockets have different sk_data_ready()\n");
+		err = -EOPNOTSUPP;
+	}
+	return err;
 }
 
 void sg_ready_install(struct sock *sk)

@@ -95,6 +95,14 @@ static void sg_request_timer_init(struct request_sock *copy,
 		       name, key);
 }
 
+/* A request begins as a sock does, and what is not copied as it is is in that part. */
+static_assert(!offsetof(struct request_sock, __req_common) &&
+	      !offsetof(struct inet_request_sock, req) &&
+	      !offsetof(struct tcp_request_sock, req));
+static_assert(offsetof(struct sock, sk_dontcopy_begin) <
+	      offsetof(struct sock, sk_dontcopy_end));
+static_assert(offsetof(struct sock, sk_dontcopy_end) <= sizeof(struct sock_common));
+
 /* A copy that is in no table, for another listener, which it holds. */
 static struct request_sock *sg_request_copy(struct request_sock *req,
 					    struct sock *listener)
@@ -140,6 +148,9 @@ static void sg_request_forget(struct request_sock *req)
 	inet_rsk(req)->ireq_opt = NULL;
 #endif
 }
+
+static_assert(__same_type(((struct request_sock_queue *)0)->young, atomic_t));
+static_assert(__same_type(((struct request_sock_queue *)0)->qlen, atomic_t));
 
 static void sg_request_added(struct sock *sk, const struct request_sock *req)
 {

@@ -86,6 +86,8 @@ _Bool sg_sock_has_room(const struct sock *sk)
 	return READ_ONCE(sk->sk_ack_backlog) <= sg_backlog(sk);
 }
 
+static_assert(__same_type(((struct sock *)0)->sk_lock.owned, int));
+
 /* What lock_sock_nested() does when nobody has it. */
 _Bool sg_sock_try_lock(struct sock *sk)
 {
@@ -201,6 +203,8 @@ static unsigned long long sg_programs(const struct sock *sk)
 	static const enum cgroup_bpf_attach_type types[] = {
 		CGROUP_INET_INGRESS, CGROUP_INET_EGRESS, CGROUP_SOCK_OPS,
 	};
+	static_assert(ARRAY_SIZE(((struct cgroup_bpf *)0)->effective) ==
+		      MAX_CGROUP_BPF_ATTACH_TYPE);
 	const struct bpf_prog_array_item *item;
 	const struct bpf_prog_array *array;
 	struct cgroup *cgroup;

@@ -24,6 +24,10 @@ void sg_count_drop(struct sock *sk)
 	tcp_listendrop(sk);
 }
 
+static_assert(__same_type(((struct request_sock_ops *)0)->send_reset,
+			  void (*)(const struct sock *sk, struct sk_buff *skb,
+				   enum sk_rst_reason reason)));
+
 void sg_send_reset(const struct sock *sk, struct sk_buff *skb)
 {
 	const struct proto *prot = &tcp_prot;

@@ -46,6 +46,10 @@ struct sg_hook {
 
 /* In sk_max_ack_backlog, while the accept queue takes one more than it should. */
 #define SG_LIFTED BIT(31)
+/* listen() cannot set the bit, and the kernel compares without a sign. */
+static_assert(SG_LIFTED > INT_MAX);
+static_assert(__same_type(((struct sock *)0)->sk_max_ack_backlog, u32));
+static_assert(__same_type(((struct sock *)0)->sk_ack_backlog, u32));
 
 /* What listen() asked for. */
 static inline u32 sg_backlog(const struct sock *sk)

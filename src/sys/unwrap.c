@@ -159,6 +159,8 @@ _Bool sg_skb_passes_ipsec(struct sk_buff *skb, _Bool ipv6)
 static _Bool sg_confirm(struct sk_buff *skb)
 {
 #if IS_ENABLED(CONFIG_NF_CONNTRACK)
+	static_assert(__same_type(((struct nf_ct_hook *)0)->confirm,
+				  int (*)(struct sk_buff *skb)));
 	const struct nf_ct_hook *ct_hook = rcu_dereference(nf_ct_hook);
 	const struct nf_conntrack *nfct = skb_nfct(skb);
 	const struct nf_conn *ct;
