@@ -55,11 +55,13 @@ provoke: provision-$(KERNEL)
 	@mkdir -p $(MODULE_BUILD)-provoke
 	@$(KBUILD) M=$(CURDIR)/qemu/provoke MO=$(CURDIR)/$(MODULE_BUILD)-provoke modules
 
-.PHONY: rust-analyzer
-rust-analyzer: provision-$(KERNEL) ## Write rust-project.json for editors
-	@mkdir -p $(MODULE_BUILD)
+# With KDIR, the kernel's source is where its build tree says.
+.PHONY: editors rust-analyzer
+editors: module ## Write compile_commands.json and rust-project.json, for clangd and rust-analyzer
 	@$(KBUILD) rust-analyzer
-	@ln -sf $(MODULE_BUILD)/rust-project.json rust-project.json
+	@tools/editors/write $(MODULE_BUILD) $(if $(KDIR),$(KDIR)/source /,"$$(qemu/kdir --source)" \
+		"$$(bash -c '. qemu/lib.bash && root_folder')")
+rust-analyzer: editors
 
 .PHONY: ynl
 ynl: provision-stock ## Generate the netlink code from its specification
@@ -145,7 +147,7 @@ uninstall: ## Remove what install installed
 
 .PHONY: clean
 clean: ## Remove what was built here; provisioned kernels stay in the cache
-	@rm -rf $(BUILD) rust-project.json
+	@rm -rf $(BUILD) compile_commands.json rust-project.json
 
 .PHONY: provision-root provision-stock provision-debug provision-debug-qemu
 provision-root provision-stock provision-debug provision-debug-qemu: provision-%:

@@ -2,10 +2,11 @@
 
 //! What became of the packets of a cluster IP, counted.
 //!
-//! The names are those of the netlink specification, where their meaning is written down.
+//! Which counters there are is in the netlink specification, with what each counts.
 
 #![forbid(unsafe_code)]
 
+pub(super) use super::counter_gen::Counter;
 use kernel::{
     cpu::CpuId,
     sync::atomic::{
@@ -13,56 +14,6 @@ use kernel::{
         Relaxed, //
     },
 };
-
-/// What is counted.
-#[derive(Clone, Copy)]
-pub(super) enum Counter {
-    Owned,
-    Known,
-    Ignored,
-    Forwarded,
-    SecondChance,
-    SecondChanceIn,
-    Silent,
-    DroppedNoOwner,
-    DroppedSpent,
-    DroppedMalformed,
-    DroppedUnreachable,
-    DroppedHopLimit,
-    TooBig,
-    Reassembled,
-    Answered,
-    SpilledOut,
-    SpilledIn,
-    DroppedTunnel,
-}
-
-impl Counter {
-    /// Number of counters.
-    const COUNT: usize = 18;
-
-    /// All of them, in the order of their attributes.
-    pub(super) const ALL: [Self; Self::COUNT] = [
-        Self::Owned,
-        Self::Known,
-        Self::Ignored,
-        Self::Forwarded,
-        Self::SecondChance,
-        Self::SecondChanceIn,
-        Self::Silent,
-        Self::DroppedNoOwner,
-        Self::DroppedSpent,
-        Self::DroppedMalformed,
-        Self::DroppedUnreachable,
-        Self::DroppedHopLimit,
-        Self::TooBig,
-        Self::Reassembled,
-        Self::Answered,
-        Self::SpilledOut,
-        Self::SpilledIn,
-        Self::DroppedTunnel,
-    ];
-}
 
 /// Counts of one CPU, or of a few that share them; no other's are on its cache lines.
 #[repr(align(128))]

@@ -28,6 +28,7 @@ mod allowance;
 pub(crate) mod change;
 mod config;
 mod contents;
+mod counter_gen;
 mod counters;
 mod forward;
 pub(crate) mod neighbour;

@@ -34,30 +34,6 @@ struct Also {
     is_brief: bool,
 }
 
-/// The attribute of a counter.
-fn attribute_of(counter: Counter) -> u32 {
-    match counter {
-        Counter::Owned => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_OWNED,
-        Counter::Known => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_KNOWN,
-        Counter::Ignored => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_IGNORED,
-        Counter::Forwarded => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_FORWARDED,
-        Counter::SecondChance => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_SECOND_CHANCE,
-        Counter::SecondChanceIn => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_SECOND_CHANCE_IN,
-        Counter::Silent => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_SILENT,
-        Counter::DroppedNoOwner => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_DROPPED_NO_OWNER,
-        Counter::DroppedSpent => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_DROPPED_SPENT,
-        Counter::DroppedMalformed => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_DROPPED_MALFORMED,
-        Counter::DroppedUnreachable => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_DROPPED_UNREACHABLE,
-        Counter::DroppedHopLimit => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_DROPPED_HOP_LIMIT,
-        Counter::TooBig => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_TOO_BIG,
-        Counter::Reassembled => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_REASSEMBLED,
-        Counter::Answered => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_ANSWERED,
-        Counter::SpilledOut => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_SPILLED_OUT,
-        Counter::SpilledIn => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_SPILLED_IN,
-        Counter::DroppedTunnel => uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_DROPPED_TUNNEL,
-    }
-}
-
 fn put_address(message: &mut Message, attribute: u32, address: &Address) -> Result {
     let bytes = address.to_bytes();
     let len = if address.is_ipv6() { 16 } else { 4 };
@@ -146,7 +122,7 @@ fn put_counters(message: &mut Message, cluster: &Cluster) -> Result {
     message.put_nest(uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS, |nest| {
         for counter in Counter::ALL {
             let pad = uapi::SERVICE_GROUP_A_CLUSTER_COUNTERS_PAD;
-            nest.put_u64(attribute_of(counter), cluster.counters.get(counter), pad)?;
+            nest.put_u64(counter.attribute(), cluster.counters.get(counter), pad)?;
         }
         Ok(())
     })

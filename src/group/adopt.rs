@@ -34,8 +34,7 @@ use crate::{
         adopt::Watching,
         listener::{Hook, Locked, Sock},
         netlink::Context,
-        ticker::{self, NS_OF_MS},
-        uapi, //
+        ticker::{self, NS_OF_MS}, //
     },
 };
 use kernel::{
@@ -50,8 +49,6 @@ use kernel::{
         SpinLockIrq, //
     },
 };
-
-const _: () = assert!(crate::logic::settings::MAX_ADOPT == uapi::SERVICE_GROUP_MAX_ADOPT);
 
 /// For how many milliseconds the places of members that have ended are kept; 0: nobody is adopted. While
 /// it is another number, a [`Watching`] is kept, and the registry counts it.

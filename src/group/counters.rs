@@ -2,47 +2,18 @@
 
 //! What became of connections, counted.
 //!
-//! The names are those of the netlink specification, where their meaning is written down.
+//! Which counters there are is in the netlink specification, with what each counts.
 
 #![forbid(unsafe_code)]
 
+pub(crate) use super::counter_gen::Counter;
 use kernel::sync::atomic::{
     Atomic,
     Full,
     Relaxed, //
 };
 
-/// What is counted.
-#[derive(Clone, Copy)]
-pub(crate) enum Counter {
-    Home,
-    HomeUnpromised,
-    RedirectedIn,
-    RedirectedQueueFull,
-    RedirectedPromised,
-    RedirectedStalled,
-    RedirectedBalanced,
-    RedirectedLeaving,
-    DroppedFull,
-    DroppedUnfit,
-    Reset,
-    RescuedIn,
-    RescuedOverflow,
-    RescuedStalled,
-    RescuedBalanced,
-    RescuedLeaving,
-    HandedIn,
-    HandedOut,
-    Accepted,
-    Stalls,
-    Rewritten,
-    Spilled,
-}
-
 impl Counter {
-    /// Number of counters.
-    const COUNT: usize = 22;
-
     /// Why siblings took SYNs of a member.
     pub(super) const REDIRECTED_OUT: [Self; 5] = [
         Self::RedirectedQueueFull,
@@ -58,32 +29,6 @@ impl Counter {
         Self::RescuedStalled,
         Self::RescuedBalanced,
         Self::RescuedLeaving,
-    ];
-
-    /// All of them, in the order of their attributes.
-    pub(crate) const ALL: [Self; Self::COUNT] = [
-        Self::Home,
-        Self::HomeUnpromised,
-        Self::RedirectedIn,
-        Self::RedirectedQueueFull,
-        Self::RedirectedPromised,
-        Self::RedirectedStalled,
-        Self::RedirectedBalanced,
-        Self::RedirectedLeaving,
-        Self::DroppedFull,
-        Self::DroppedUnfit,
-        Self::Reset,
-        Self::RescuedIn,
-        Self::RescuedOverflow,
-        Self::RescuedStalled,
-        Self::RescuedBalanced,
-        Self::RescuedLeaving,
-        Self::HandedIn,
-        Self::HandedOut,
-        Self::Accepted,
-        Self::Stalls,
-        Self::Rewritten,
-        Self::Spilled,
     ];
 }
 

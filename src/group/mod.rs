@@ -22,6 +22,7 @@
 mod account;
 pub(crate) mod adopt;
 mod candidate;
+mod counter_gen;
 pub(crate) mod counters;
 pub(crate) mod error;
 pub(crate) mod insight;

@@ -87,7 +87,7 @@ fn change(sock: &AnySock, value: Value<'_>) -> Result<(), Refusal> {
 }
 
 /// `getsockopt(SO_SERVICE_GROUP_SETTINGS)`.
-pub(crate) fn get_settings(sock: &AnySock) -> Result<uapi::service_group_settings> {
+pub(crate) fn get_settings(sock: &AnySock) -> Result<settings::Fields> {
     Ok(settings::get(check_kind(sock)?)?)
 }
 

@@ -9,6 +9,7 @@ use super::{
     Group,
     Member, //
 };
+use crate::logic::settings::Setting;
 use crate::sys::{
     listener::{Sock, State},
     netlink::{notify, Context, Dump, Message, Request},
@@ -64,40 +65,12 @@ fn own_state(state: &State) -> u32 {
     }
 }
 
-/// The attribute of a counter.
-fn attribute_of(counter: Counter) -> u32 {
-    match counter {
-        Counter::Home => uapi::SERVICE_GROUP_A_COUNTERS_HOME,
-        Counter::HomeUnpromised => uapi::SERVICE_GROUP_A_COUNTERS_HOME_UNPROMISED,
-        Counter::RedirectedIn => uapi::SERVICE_GROUP_A_COUNTERS_REDIRECTED_IN,
-        Counter::RedirectedQueueFull => uapi::SERVICE_GROUP_A_COUNTERS_REDIRECTED_QUEUE_FULL,
-        Counter::RedirectedPromised => uapi::SERVICE_GROUP_A_COUNTERS_REDIRECTED_PROMISED,
-        Counter::RedirectedStalled => uapi::SERVICE_GROUP_A_COUNTERS_REDIRECTED_STALLED,
-        Counter::RedirectedBalanced => uapi::SERVICE_GROUP_A_COUNTERS_REDIRECTED_BALANCED,
-        Counter::RedirectedLeaving => uapi::SERVICE_GROUP_A_COUNTERS_REDIRECTED_LEAVING,
-        Counter::DroppedFull => uapi::SERVICE_GROUP_A_COUNTERS_DROPPED_FULL,
-        Counter::DroppedUnfit => uapi::SERVICE_GROUP_A_COUNTERS_DROPPED_UNFIT,
-        Counter::Reset => uapi::SERVICE_GROUP_A_COUNTERS_RESET,
-        Counter::RescuedIn => uapi::SERVICE_GROUP_A_COUNTERS_RESCUED_IN,
-        Counter::RescuedOverflow => uapi::SERVICE_GROUP_A_COUNTERS_RESCUED_OVERFLOW,
-        Counter::RescuedStalled => uapi::SERVICE_GROUP_A_COUNTERS_RESCUED_STALLED,
-        Counter::RescuedBalanced => uapi::SERVICE_GROUP_A_COUNTERS_RESCUED_BALANCED,
-        Counter::RescuedLeaving => uapi::SERVICE_GROUP_A_COUNTERS_RESCUED_LEAVING,
-        Counter::HandedIn => uapi::SERVICE_GROUP_A_COUNTERS_HANDED_IN,
-        Counter::HandedOut => uapi::SERVICE_GROUP_A_COUNTERS_HANDED_OUT,
-        Counter::Accepted => uapi::SERVICE_GROUP_A_COUNTERS_ACCEPTED,
-        Counter::Stalls => uapi::SERVICE_GROUP_A_COUNTERS_STALLS,
-        Counter::Rewritten => uapi::SERVICE_GROUP_A_COUNTERS_REWRITTEN,
-        Counter::Spilled => uapi::SERVICE_GROUP_A_COUNTERS_SPILLED,
-    }
-}
-
 /// Puts a nest with all counters, which `get` reads.
 fn put_counters(message: &mut Message, attribute: u32, get: impl Fn(Counter) -> u64) -> Result {
     message.put_nest(attribute, |nest| {
         for counter in Counter::ALL {
-            let attribute = attribute_of(counter);
-            nest.put_u64(attribute, get(counter), uapi::SERVICE_GROUP_A_COUNTERS_PAD)?;
+            let pad = uapi::SERVICE_GROUP_A_COUNTERS_PAD;
+            nest.put_u64(counter.attribute(), get(counter), pad)?;
         }
         Ok(())
     })
@@ -107,7 +80,6 @@ fn put_adoption(message: &mut Message, group: &Group) -> Result {
     let adoption = &group.adoption;
     let (refused, reason) = adoption.refused();
     let pad = uapi::SERVICE_GROUP_A_GROUP_PAD;
-    message.put_u32(uapi::SERVICE_GROUP_A_GROUP_ADOPT, adoption.time())?;
     message.put_u64(uapi::SERVICE_GROUP_A_GROUP_ADOPTED, adoption.adopted(), pad)?;
     message.put_u64(uapi::SERVICE_GROUP_A_GROUP_NOT_ADOPTED, refused, pad)?;
     message.put_u32(uapi::SERVICE_GROUP_A_GROUP_NOT_ADOPTED_ERRNO, reason)
@@ -118,20 +90,11 @@ fn put_group(message: &mut Message, group: &Group) -> Result {
     message.put_u32(uapi::SERVICE_GROUP_A_GROUP_ID, group.id)?;
     message.put_uid(uapi::SERVICE_GROUP_A_GROUP_UID, group.common.uid)?;
     message.put_u32(uapi::SERVICE_GROUP_A_GROUP_MEMBERS, members)?;
-    let settings = &group.settings;
-    message.put_u32(
-        uapi::SERVICE_GROUP_A_GROUP_POLICY,
-        settings.policy().number(),
-    )?;
-    message.put_u32(
-        uapi::SERVICE_GROUP_A_GROUP_WHEN_FULL,
-        settings.when_full().number(),
-    )?;
-    message.put_u32(uapi::SERVICE_GROUP_A_GROUP_STALL, settings.stall())?;
-    message.put_u32(
-        uapi::SERVICE_GROUP_A_GROUP_REWRITE,
-        settings.rewrite().into(),
-    )?;
+    for setting in Setting::ALL {
+        if let Some(attribute) = setting.group_attribute() {
+            message.put_u32(attribute, group.setting(setting))?;
+        }
+    }
     put_adoption(message, group)?;
     put_counters(message, uapi::SERVICE_GROUP_A_GROUP_COUNTERS, |counter| {
         let guard = rcu::read_lock();

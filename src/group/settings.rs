@@ -19,7 +19,7 @@ use crate::{
     logic::{
         request::RequestError,
         select::Policy,
-        settings::{self, Changes, Numbers, WhenFull}, //
+        settings::{self, Changes, Setting, WhenFull}, //
     },
     sys::{
         listener::Sock,
@@ -38,59 +38,41 @@ use kernel::{
     },
 };
 
-const _: () = {
-    assert!(settings::DEFAULT_STALL == uapi::SERVICE_GROUP_DEFAULT_STALL);
-    assert!(settings::MIN_STALL == uapi::SERVICE_GROUP_MIN_STALL);
-    assert!(settings::MAX_STALL == uapi::SERVICE_GROUP_MAX_STALL);
-    assert!(settings::MAX_WEIGHT == uapi::SERVICE_GROUP_MAX_WEIGHT);
-};
+const _: () = assert!(settings::MIN_STALL == uapi::SERVICE_GROUP_MIN_STALL);
 
 /// So many times in a stall time waiting connections are looked after, and not more often.
 const LOOKS: u64 = 16;
 
-/// A group's settings, each of which may change at any time.
-pub(crate) struct Settings {
-    balance: Atomic<bool>,
-    reset: Atomic<bool>,
-    rewrite: Atomic<bool>,
-    /// Milliseconds.
-    stall: Atomic<u32>,
-}
+/// A group's settings but for adopting, each of which may change at any time.
+pub(crate) struct Settings([Atomic<u32>; Setting::COUNT]);
 
 impl Settings {
     pub(super) fn new() -> Self {
-        Self {
-            balance: Atomic::new(false),
-            reset: Atomic::new(false),
-            rewrite: Atomic::new(false),
-            stall: Atomic::new(settings::DEFAULT_STALL),
-        }
+        Self(Setting::ALL.map(|setting| Atomic::new(setting.initial())))
+    }
+
+    fn number(&self, setting: Setting) -> u32 {
+        self.0
+            .get(setting as usize)
+            .map_or(setting.initial(), |number| number.load(Relaxed))
     }
 
     pub(super) fn policy(&self) -> Policy {
-        if self.balance.load(Relaxed) {
-            Policy::Balance
-        } else {
-            Policy::Overflow
-        }
+        Policy::from_number(self.number(Setting::Policy)).unwrap_or(Policy::Overflow)
     }
 
     pub(super) fn when_full(&self) -> WhenFull {
-        if self.reset.load(Relaxed) {
-            WhenFull::Reset
-        } else {
-            WhenFull::Drop
-        }
+        WhenFull::from_number(self.number(Setting::WhenFull)).unwrap_or(WhenFull::Drop)
     }
 
     /// Whether programs are shown the address that their listener is bound to.
     pub(super) fn rewrite(&self) -> bool {
-        self.rewrite.load(Relaxed)
+        self.number(Setting::Rewrite) != 0
     }
 
     /// The stall time in milliseconds; 0 for never.
     pub(super) fn stall(&self) -> u32 {
-        self.stall.load(Relaxed)
+        self.number(Setting::Stall)
     }
 
     /// The stall time in nanoseconds; 0 for never.
@@ -124,26 +106,27 @@ impl Settings {
     }
 
     fn change(&self, changes: &Changes) {
-        if let Some(policy) = changes.policy {
-            self.balance.store(policy == Policy::Balance, Relaxed);
-        }
-        if let Some(when_full) = changes.when_full {
-            self.reset.store(when_full == WhenFull::Reset, Relaxed);
-        }
-        if let Some(rewrite) = changes.rewrite {
-            self.rewrite.store(rewrite, Relaxed);
-        }
-        if let Some(stall) = changes.stall {
-            self.stall.store(stall, Relaxed);
+        for (number, setting) in self.0.iter().zip(Setting::ALL) {
+            if let Some(changed) = changes.get(setting) {
+                number.store(changed, Relaxed);
+            }
         }
     }
 }
 
 impl Group {
+    /// The number of one of the group's settings.
+    pub(super) fn setting(&self, setting: Setting) -> u32 {
+        match setting {
+            Setting::Adopt => self.adoption.time(),
+            other => self.settings.number(other),
+        }
+    }
+
     /// Changes what is the group's. Process context.
     fn change(&self, changes: &Changes, means: Option<Means>, net: Net<'_>) {
         self.settings.change(changes);
-        if let Some(adopt) = changes.adopt {
+        if let Some(adopt) = changes.get(Setting::Adopt) {
             self.adoption.change(adopt, means);
         }
         // With a shorter stall time whoever waits may be due, and so may a group without members.
@@ -158,7 +141,7 @@ const LONG_ADOPT_MS: u32 = 60_000;
 
 /// What a group needs that is to adopt.
 fn means_for(changes: &Changes) -> Result<Option<Means>> {
-    match changes.adopt {
+    match changes.get(Setting::Adopt) {
         None | Some(0) => Ok(None),
         Some(_) => Ok(Some(Means::new()?)),
     }
@@ -182,10 +165,10 @@ pub(super) fn set(sock: &Sock, changes: &Changes) -> Result<(), Refusal> {
     let means = means_for(changes)?;
     let guard = rcu::read_lock();
     let member = check_may_change(sock, changes, &guard)?;
-    if *changes != only_weight(changes) {
+    if changes.are_of_group() {
         member.group.change(changes, means, net);
     }
-    if let Some(weight) = changes.weight {
+    if let Some(weight) = changes.get(Setting::Weight) {
         member.change(weight, sock);
     }
     Ok(())
@@ -214,38 +197,28 @@ fn check_may_change<'g>(
 /// may never have had a descriptor of them, or to keep a group without members for long.
 fn takes_to_adopt(changes: &Changes, common: &Common) -> bool {
     changes
-        .adopt
+        .get(Setting::Adopt)
         .is_some_and(|time| time != 0 && (common.uid != common.founder || time > LONG_ADOPT_MS))
 }
 
-/// The part of the changes that is the member's.
-fn only_weight(changes: &Changes) -> Changes {
-    Changes {
-        weight: changes.weight,
-        ..Changes::default()
-    }
-}
+/// The fields of `struct service_group_settings`.
+pub(crate) type Fields = [u32; 2 + Setting::COUNT];
 
 /// `getsockopt(SO_SERVICE_GROUP_SETTINGS)`.
-pub(super) fn get(sock: &Sock) -> Result<uapi::service_group_settings, Refusal> {
+pub(super) fn get(sock: &Sock) -> Result<Fields, Refusal> {
     let guard = rcu::read_lock();
     let member = sock.flagged_member(&guard).ok_or(Refusal::NotMember)?;
-    let settings = &member.group.settings;
-    Ok(uapi::service_group_settings {
-        size: core::mem::size_of::<uapi::service_group_settings>() as u32,
-        set: uapi::service_group_set_SERVICE_GROUP_SET_POLICY
-            | uapi::service_group_set_SERVICE_GROUP_SET_WHEN_FULL
-            | uapi::service_group_set_SERVICE_GROUP_SET_STALL
-            | uapi::service_group_set_SERVICE_GROUP_SET_WEIGHT
-            | uapi::service_group_set_SERVICE_GROUP_SET_REWRITE
-            | uapi::service_group_set_SERVICE_GROUP_SET_ADOPT,
-        policy: settings.policy().number(),
-        when_full: settings.when_full().number(),
-        stall: settings.stall(),
-        weight: member.weight.load(Relaxed),
-        rewrite: u32::from(settings.rewrite()),
-        adopt: member.group.adoption.time(),
-    })
+    let mut fields = Fields::default();
+    let [size, set, numbers @ ..] = &mut fields;
+    *size = settings::LEN as u32;
+    *set = settings::SET_ALL;
+    for (number, setting) in numbers.iter_mut().zip(Setting::ALL) {
+        *number = match setting {
+            Setting::Weight => member.weight.load(Relaxed),
+            of_group => member.group.setting(of_group),
+        };
+    }
+    Ok(fields)
 }
 
 /// `group-set`. `EINVAL` without an id or without anything to change, `EPERM` for a stall time that the
@@ -254,16 +227,8 @@ pub(super) fn get(sock: &Sock) -> Result<uapi::service_group_settings, Refusal> 
 pub(crate) fn set_group(request: &Request) -> Result {
     let registry = request.net().registry();
     let id = request.u32(uapi::SERVICE_GROUP_A_GROUP_ID).ok_or(EINVAL)?;
-    let changes = Numbers {
-        policy: request.optional_u32(uapi::SERVICE_GROUP_A_GROUP_POLICY),
-        when_full: request.optional_u32(uapi::SERVICE_GROUP_A_GROUP_WHEN_FULL),
-        stall: request.optional_u32(uapi::SERVICE_GROUP_A_GROUP_STALL),
-        rewrite: request.optional_u32(uapi::SERVICE_GROUP_A_GROUP_REWRITE),
-        weight: None,
-        adopt: request.optional_u32(uapi::SERVICE_GROUP_A_GROUP_ADOPT),
-    }
-    .check()
-    .map_err(Refusal::from)?;
+    let changes = Changes::of(|setting| request.optional_u32(setting.group_attribute()?))
+        .map_err(Refusal::from)?;
     if changes == Changes::default() {
         return Err(EINVAL);
     }
@@ -288,11 +253,8 @@ pub(crate) fn set_member(request: &Request) -> Result {
     let weight = request
         .u32(uapi::SERVICE_GROUP_A_MEMBER_WEIGHT)
         .ok_or(EINVAL)?;
-    let weight = Numbers {
-        weight: Some(weight),
-        ..Numbers::default()
-    };
-    let changes = weight.check().map_err(Refusal::from)?;
+    let changes = Changes::of(|setting| (setting == Setting::Weight).then_some(weight))
+        .map_err(Refusal::from)?;
     let group = registry.get(id).ok_or(ENOENT)?;
     let guard = rcu::read_lock();
     let member = group
@@ -300,7 +262,7 @@ pub(crate) fn set_member(request: &Request) -> Result {
         .iter(&guard)
         .find(|member| member.sock(&guard).identity().cookie == cookie)
         .ok_or(ENOENT)?;
-    if let Some(weight) = changes.weight {
+    if let Some(weight) = changes.get(Setting::Weight) {
         member.change(weight, member.sock(&guard));
     }
     Ok(())

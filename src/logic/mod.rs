@@ -27,5 +27,6 @@ pub mod request;
 pub mod rescue;
 pub mod room;
 pub mod select;
+pub mod setting_gen;
 pub mod settings;
 pub mod stall;

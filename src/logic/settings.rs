@@ -2,12 +2,15 @@
 
 //! The bytes of `setsockopt(SO_SERVICE_GROUP_SETTINGS)`, read and checked.
 //!
-//! The wire form is `struct service_group_settings` in `include/uapi/linux/service_group.h`: eight
-//! numbers of 32 bits in the byte order of the machine. The second says which of the last six are
-//! to be changed; the others must be zero. Programs of the first version know seven.
+//! The wire form is `struct service_group_settings` in `include/uapi/linux/service_group.h`: numbers
+//! of 32 bits in the byte order of the machine, of which the second says which settings are to be
+//! changed; the others must be zero. Programs of the first version know five settings.
+//!
+//! Which settings there are, and their bounds, is in the netlink specification.
 
 #![forbid(unsafe_code)]
 
+pub use super::setting_gen::Setting;
 use super::{
     request::{Fields, RequestError, MAX_HEADER_LEN},
     select::Policy,
@@ -15,29 +18,14 @@ use super::{
 
 /// Length of the first version's `struct service_group_settings`.
 pub const FIRST_LEN: usize = 28;
-/// Length of this version's.
-pub const LEN: usize = 32;
+/// Length of this version's: the size and the flags stand before the settings.
+pub const LEN: usize = (2 + Setting::COUNT) * size_of::<u32>();
 /// Longest option that is taken, as `copy_struct_from_user()` has it: one page.
 pub const MAX_LEN: usize = MAX_HEADER_LEN;
-/// `SERVICE_GROUP_DEFAULT_STALL`, in milliseconds.
-pub const DEFAULT_STALL: u32 = 100;
 /// `SERVICE_GROUP_MIN_STALL`, in milliseconds: a shorter stall time needs privilege.
 pub const MIN_STALL: u32 = 10;
-/// `SERVICE_GROUP_MAX_STALL`, in milliseconds.
-pub const MAX_STALL: u32 = 60_000;
-/// `SERVICE_GROUP_MAX_WEIGHT`.
-pub const MAX_WEIGHT: u32 = 65_535;
-/// `SERVICE_GROUP_MAX_ADOPT`, in milliseconds.
-pub const MAX_ADOPT: u32 = 86_400_000;
-
-/// `enum service_group_set`.
-const SET_POLICY: u32 = 1;
-const SET_WHEN_FULL: u32 = 2;
-const SET_STALL: u32 = 4;
-const SET_WEIGHT: u32 = 8;
-const SET_REWRITE: u32 = 16;
-const SET_ADOPT: u32 = 32;
-const SET_ALL: u32 = 63;
+/// All flags of `enum service_group_set`.
+pub const SET_ALL: u32 = (1 << Setting::COUNT) - 1;
 
 /// What becomes of a SYN when no member has room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,14 +45,6 @@ impl Policy {
             _ => None,
         }
     }
-
-    /// As `enum service_group_policy`.
-    pub fn number(self) -> u32 {
-        match self {
-            Self::Overflow => 0,
-            Self::Balance => 1,
-        }
-    }
 }
 
 impl WhenFull {
@@ -76,39 +56,42 @@ impl WhenFull {
             _ => None,
         }
     }
-
-    /// As `enum service_group_when_full`.
-    pub fn number(self) -> u32 {
-        match self {
-            Self::Drop => 0,
-            Self::Reset => 1,
-        }
-    }
 }
 
-/// What is to be changed; what is `None` stays.
+/// What is to be changed, each in its bounds; what is not given stays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// Which member a connection is given to.
-    pub policy: Option<Policy>,
-    /// What becomes of a SYN when no member has room.
-    pub when_full: Option<WhenFull>,
-    /// The stall time in milliseconds, at most [`MAX_STALL`]; 0 for never.
-    pub stall: Option<u32>,
-    /// The member's weight, from 1 to [`MAX_WEIGHT`].
-    pub weight: Option<u32>,
-    /// Whether programs are shown the address that their listener is bound to.
-    pub rewrite: Option<bool>,
-    /// For how many milliseconds the places of members that have ended are kept for successors, at
-    /// most [`MAX_ADOPT`]; 0 for no adoption at all.
-    pub adopt: Option<u32>,
-}
+pub struct Changes([Option<u32>; Setting::COUNT]);
 
 impl Changes {
+    /// Those for which `number` has one, if all of these are in their bounds.
+    pub fn of(mut number: impl FnMut(Setting) -> Option<u32>) -> Result<Self, RequestError> {
+        let mut changes = Self::default();
+        for (place, setting) in changes.0.iter_mut().zip(Setting::ALL) {
+            let (least, most) = setting.bounds();
+            *place = number(setting);
+            if place.is_some_and(|number| !(least..=most).contains(&number)) {
+                return Err(RequestError::OutOfRange);
+            }
+        }
+        Ok(changes)
+    }
+
+    /// The number that a setting is to have, if it is to be changed.
+    pub fn get(&self, setting: Setting) -> Option<u32> {
+        self.0.get(setting as usize).copied().flatten()
+    }
+
+    /// Whether a setting of the group is to be changed, and not of the member alone.
+    pub fn are_of_group(&self) -> bool {
+        Setting::ALL
+            .iter()
+            .any(|setting| setting.group_attribute().is_some() && self.get(*setting).is_some())
+    }
+
     /// Whether only who is privileged on the whole machine may make them: how often its timers run
     /// follows from the stall time.
     pub fn need_privilege(&self) -> bool {
-        self.stall
+        self.get(Setting::Stall)
             .is_some_and(|stall| (1..MIN_STALL).contains(&stall))
     }
 
@@ -130,78 +113,20 @@ impl Changes {
         if set & !SET_ALL != 0 {
             return Err(RequestError::UnknownFlag);
         }
-        let mut field = |flag: u32| match fields.u32()? {
-            value if set & flag != 0 => Ok(Some(value)),
-            0 => Ok(None),
-            _ => Err(RequestError::ReservedNotZero),
-        };
-        let first = Numbers {
-            policy: field(SET_POLICY)?,
-            when_full: field(SET_WHEN_FULL)?,
-            stall: field(SET_STALL)?,
-            weight: field(SET_WEIGHT)?,
-            rewrite: field(SET_REWRITE)?,
-            adopt: None,
-        };
-        let adopt = match known.len() {
-            // What it says is to be set must be there.
-            FIRST_LEN if set & SET_ADOPT == 0 => None,
-            _ => field(SET_ADOPT)?,
-        };
-        Numbers { adopt, ..first }.check()
-    }
-}
-
-/// [`Changes`] as the numbers that users give.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Numbers {
-    /// `enum service_group_policy`.
-    pub policy: Option<u32>,
-    /// `enum service_group_when_full`.
-    pub when_full: Option<u32>,
-    /// Milliseconds.
-    pub stall: Option<u32>,
-    /// A member's.
-    pub weight: Option<u32>,
-    /// 0 or 1.
-    pub rewrite: Option<u32>,
-    /// Milliseconds.
-    pub adopt: Option<u32>,
-}
-
-impl Numbers {
-    /// Checks that each is in its range.
-    pub fn check(self) -> Result<Changes, RequestError> {
-        let Self {
-            policy,
-            when_full,
-            stall,
-            weight,
-            rewrite,
-            adopt,
-        } = self;
-        let out_of_range = RequestError::OutOfRange;
-        let policy = policy
-            .map(|number| Policy::from_number(number).ok_or(out_of_range))
-            .transpose()?;
-        let when_full = when_full
-            .map(|number| WhenFull::from_number(number).ok_or(out_of_range))
-            .transpose()?;
-        if stall.is_some_and(|stall| stall > MAX_STALL)
-            || weight.is_some_and(|weight| !(1..=MAX_WEIGHT).contains(&weight))
-            || rewrite.is_some_and(|rewrite| rewrite > 1)
-            || adopt.is_some_and(|adopt| adopt > MAX_ADOPT)
-        {
-            return Err(out_of_range);
+        let mut numbers = [None; Setting::COUNT];
+        for (number, setting) in numbers.iter_mut().zip(Setting::ALL) {
+            let is_set = set & setting.flag() != 0;
+            // An older program's struct ends before; what it says is to be set must be there.
+            if fields.0.is_empty() && !is_set {
+                break;
+            }
+            *number = match fields.u32()? {
+                value if is_set => Some(value),
+                0 => None,
+                _ => return Err(RequestError::ReservedNotZero),
+            };
         }
-        Ok(Changes {
-            policy,
-            when_full,
-            stall,
-            weight,
-            rewrite: rewrite.map(|rewrite| rewrite == 1),
-            adopt,
-        })
+        Self::of(|setting| numbers.get(setting as usize).copied().flatten())
     }
 }
 
@@ -222,40 +147,44 @@ mod tests {
         bytes
     }
 
+    fn only(setting: Setting, number: u32) -> Changes {
+        let mut changes = Changes::default();
+        if let Some(place) = changes.0.get_mut(setting as usize) {
+            *place = Some(number);
+        }
+        changes
+    }
+
+    #[test]
+    fn flags_are_in_the_order_of_the_fields() {
+        let flags = Setting::ALL.map(Setting::flag);
+        for (place, flag) in flags.iter().enumerate() {
+            assert_eq!(*flag, 1 << place);
+        }
+    }
+
+    #[test]
+    fn new_groups_are_within_the_bounds() {
+        let new = Changes::of(|setting| Some(setting.initial()));
+        assert_eq!(new, Ok(Changes([0, 0, 100, 1, 0, 0].map(Some))));
+    }
+
+    #[test]
+    fn a_weight_is_not_the_groups() {
+        assert!(!Changes::default().are_of_group());
+        assert!(!only(Setting::Weight, 1).are_of_group());
+        assert!(only(Setting::Adopt, 0).are_of_group());
+    }
+
     #[test]
     fn each_field_is_read() {
-        let all = Changes {
-            policy: Some(Policy::Balance),
-            when_full: Some(WhenFull::Reset),
-            stall: Some(60_000),
-            weight: Some(65_535),
-            rewrite: Some(true),
-            adopt: Some(86_400_000),
-        };
+        let all = Changes([1, 1, 60_000, 65_535, 1, 86_400_000].map(Some));
         let table = [
             ([32, 0, 0, 0, 0, 0, 0, 0], Changes::default()),
             ([32, 63, 1, 1, 60_000, 65_535, 1, 86_400_000], all),
-            (
-                [32, 4, 0, 0, 0, 0, 0, 0],
-                Changes {
-                    stall: Some(0),
-                    ..Changes::default()
-                },
-            ),
-            (
-                [32, 8, 0, 0, 0, 1, 0, 0],
-                Changes {
-                    weight: Some(1),
-                    ..Changes::default()
-                },
-            ),
-            (
-                [32, 32, 0, 0, 0, 0, 0, 0],
-                Changes {
-                    adopt: Some(0),
-                    ..Changes::default()
-                },
-            ),
+            ([32, 4, 0, 0, 0, 0, 0, 0], only(Setting::Stall, 0)),
+            ([32, 8, 0, 0, 0, 1, 0, 0], only(Setting::Weight, 1)),
+            ([32, 32, 0, 0, 0, 0, 0, 0], only(Setting::Adopt, 0)),
         ];
         for (fields, changes) in table {
             assert_eq!(Changes::parse(&bytes(fields)), Ok(changes));
@@ -270,12 +199,9 @@ mod tests {
             (1, true),
             (9, true),
             (10, false),
-            (MAX_STALL, false),
+            (60_000, false),
         ] {
-            let changes = Changes {
-                stall: Some(stall),
-                ..Changes::default()
-            };
+            let changes = only(Setting::Stall, stall);
             assert_eq!(changes.need_privilege(), needed);
         }
     }
@@ -309,10 +235,7 @@ mod tests {
 
     #[test]
     fn older_ones_know_less() {
-        let weight = Changes {
-            weight: Some(7),
-            ..Changes::default()
-        };
+        let weight = only(Setting::Weight, 7);
         let table = [
             ([28, 8, 0, 0, 0, 7, 0, 0], Ok(weight)),
             ([28, 32, 0, 0, 0, 0, 0, 0], Err(RequestError::BadSize)),
@@ -333,10 +256,7 @@ mod tests {
         for (to, from) in newer.iter_mut().zip(bytes([36, 8, 0, 0, 0, 7, 0, 0])) {
             *to = from;
         }
-        let weight = Changes {
-            weight: Some(7),
-            ..Changes::default()
-        };
+        let weight = only(Setting::Weight, 7);
         assert_eq!(Changes::parse(&newer), Ok(weight));
         if let Some(last) = newer.last_mut() {
             *last = 1;

@@ -326,3 +326,5 @@ void sg_nest_end(struct sk_buff *skb, struct nlattr *nest)
 }
 
 MODULE_ALIAS_GENL_FAMILY(SERVICE_GROUP_FAMILY_NAME);
+
+MODULE_VERSION(SERVICE_GROUP_VERSION);

@@ -69,20 +69,17 @@ impl Value<'_> {
 
 // The request is read from its bytes, see `logic::request`.
 const _: () = {
-    assert!(request::HEADER_LEN == size_of::<bindings::service_group_request>());
-    assert!(request::ENTRY_LEN == size_of::<bindings::service_group_entry>());
-    assert!(request::MAX_ENTRIES == bindings::SERVICE_GROUP_MAX_MEMBERS as usize);
+    assert!(request::HEADER_LEN == size_of::<uapi::service_group_request>());
+    assert!(request::ENTRY_LEN == size_of::<uapi::service_group_entry>());
+    assert!(request::MAX_ENTRIES == uapi::SERVICE_GROUP_MAX_MEMBERS as usize);
     assert!(
         request::MAX_LEN == request::MAX_HEADER_LEN + request::MAX_ENTRIES * request::ENTRY_LEN
     );
-    assert!(settings::LEN == size_of::<bindings::service_group_settings>());
+    assert!(settings::LEN == size_of::<uapi::service_group_settings>());
 };
 
 // SAFETY: The structure has no padding: the C definition orders its fields by size.
 unsafe impl AsBytes for uapi::service_group_info {}
-
-// SAFETY: All fields are of one size.
-unsafe impl AsBytes for uapi::service_group_settings {}
 
 /// The registration of the options.
 pub(crate) struct OptionRegistration {

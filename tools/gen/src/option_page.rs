@@ -7,7 +7,8 @@ use service_group::{Calls, Error, DEFAULT_STALL, MAX_ADOPT, MAX_STALL, MAX_WEIGH
 /// The page.
 pub fn text() -> String {
     let mut page = Roff::new();
-    page.control("TH", ["service_group", "7", "", "service_group"]);
+    let source = concat!("service_group ", env!("CARGO_PKG_VERSION"));
+    page.control("TH", ["service_group", "7", "", source]);
     name_and_synopsis(&mut page);
     description(&mut page);
     errors(&mut page);

@@ -33,6 +33,7 @@ mod error;
 pub mod netlink;
 mod option;
 mod request;
+mod setting_table;
 mod settings;
 mod sys;
 
@@ -40,8 +41,8 @@ pub use error::{Calls, Error, Row};
 pub use option::{form, form_at, info, join, leave, Info, MemberState};
 pub use request::{Entry, Options};
 pub use settings::{
-    configure, settings, Policy, Settings, WhenFull, DEFAULT_STALL, MAX_ADOPT, MAX_STALL,
-    MAX_WEIGHT, MIN_STALL,
+    configure, settings, GroupSettings, Policy, Setting, Settings, Value, WhenFull, DEFAULT_STALL,
+    MAX_ADOPT, MAX_STALL, MAX_WEIGHT, MIN_STALL,
 };
 
 /// Most members of one group, and most entries of one request.

@@ -13,12 +13,14 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::option::{array, refine};
+use crate::setting_table::COUNT;
+pub use crate::setting_table::{GroupSettings, Setting, Settings, Value};
 use crate::sys;
 
-/// Size of the struct, which the kernel knows as its version.
-const SIZE: usize = 32;
-/// Where its fields begin, behind `size` and `set`.
+/// Where the fields begin, behind `size` and `set`.
 const FIELDS_AT: usize = 8;
+/// Size of the struct, which the kernel knows as its version.
+const SIZE: usize = FIELDS_AT + 4 * COUNT;
 
 /// Shortest stall time that can be set without `CAP_NET_ADMIN` in the initial user
 /// namespace.
@@ -129,76 +131,10 @@ impl fmt::Display for WhenFull {
     }
 }
 
-/// What a group does, and the weight of one member of it.
-///
-/// Only the fields that are given are changed. All but the weight are the
-/// group's, whichever member's socket they are set through.
-///
-/// ```no_run
-/// use service_group::{configure, settings, Policy, Settings};
-/// use std::time::Duration;
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let listener = std::net::TcpListener::bind("127.0.0.1:8080")?;
-/// let wanted = Settings::new()
-///     .policy(Policy::Balance)
-///     .stall(Duration::from_millis(250))
-///     .weight(3);
-/// configure(&listener, &wanted)?;
-/// println!("this member has weight {:?}", settings(&listener)?.weight);
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Settings {
-    /// Which member a connection is given to.
-    pub policy: Option<Policy>,
-    /// What becomes of a SYN when no member has room.
-    pub when_full: Option<WhenFull>,
-    /// After how long without `accept` a member whose queue is not empty is
-    /// stalled: at most [`MAX_STALL`]; zero is never.
-    pub stall: Option<Duration>,
-    /// How many connections this member is to have waiting, compared with the
-    /// others: from 1 to [`MAX_WEIGHT`].
-    pub weight: Option<u32>,
-    /// Whether `getsockname` of a connection that came for a sibling at another
-    /// address tells the address that the accepting member is bound to, in
-    /// place of the one that the client asked for.
-    pub rewrite: Option<bool>,
-    /// For how long the place of a member whose socket has ended is kept: at most
-    /// [`MAX_ADOPT`]. A socket of the same user that begins to listen there, or
-    /// in the place of a member that is still there, becomes a member. Zero: no
-    /// socket does.
-    pub adopt: Option<Duration>,
-}
-
 impl Settings {
     /// Settings that change nothing.
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// Gives connections by this policy.
-    #[must_use]
-    pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = Some(policy);
-        self
-    }
-
-    /// Does this with a SYN when no member has room.
-    #[must_use]
-    pub fn when_full(mut self, when_full: WhenFull) -> Self {
-        self.when_full = Some(when_full);
-        self
-    }
-
-    /// Takes a member for stalled after this time, which counts in whole
-    /// milliseconds, rounded up; zero is never.
-    #[must_use]
-    pub fn stall(mut self, stall: Duration) -> Self {
-        self.stall = Some(stall);
-        self
     }
 
     /// Gives the member this weight.
@@ -208,39 +144,9 @@ impl Settings {
         self
     }
 
-    /// Shows programs the address that their listener is bound to, or the one
-    /// that the client asked for.
-    #[must_use]
-    pub fn rewrite(mut self, rewrite: bool) -> Self {
-        self.rewrite = Some(rewrite);
-        self
-    }
-
-    /// Keeps the places of members that have ended for this time, which counts
-    /// in whole milliseconds, rounded up, and has who listens there become a
-    /// member; zero is never.
-    #[must_use]
-    pub fn adopt(mut self, adopt: Duration) -> Self {
-        self.adopt = Some(adopt);
-        self
-    }
-
     /// Whether they change nothing.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
-    }
-
-    /// The kernel's numbers: policy, when full, stall in milliseconds, weight,
-    /// rewrite, adopt in milliseconds.
-    pub(crate) fn numbers(&self) -> [Option<u32>; 6] {
-        [
-            self.policy.map(Policy::number),
-            self.when_full.map(WhenFull::number),
-            self.stall.map(milliseconds),
-            self.weight,
-            self.rewrite.map(u32::from),
-            self.adopt.map(milliseconds),
-        ]
     }
 
     fn encode(&self) -> [u8; SIZE] {
@@ -265,26 +171,12 @@ impl Settings {
     fn decode(bytes: &[u8; SIZE]) -> Self {
         let word = |at: usize| u32::from_ne_bytes(array(&bytes[at..]));
         let set = word(4);
-        let field = |place: usize| {
+        let number = |place: usize| {
             let given = set & (1 << place) != 0;
             given.then(|| word(FIELDS_AT + 4 * place))
         };
-        let time = |place: usize| field(place).map(|time| Duration::from_millis(time.into()));
-        Self {
-            policy: field(0).map(Policy::from_number),
-            when_full: field(1).map(WhenFull::from_number),
-            stall: time(2),
-            weight: field(3),
-            rewrite: field(4).map(|rewrite| rewrite != 0),
-            adopt: time(5),
-        }
+        Self::of_numbers(std::array::from_fn(number))
     }
-}
-
-/// Whole milliseconds, rounded up, as zero has a meaning of its own. A time too
-/// long for the field is too long for the kernel as well.
-fn milliseconds(time: Duration) -> u32 {
-    u32::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX)
 }
 
 /// Changes what the group of this socket does, and this member's weight.
@@ -317,6 +209,7 @@ pub fn settings(socket: &impl AsFd) -> Result<Settings, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::setting_table::milliseconds;
 
     fn words(settings: &Settings) -> Vec<u32> {
         let bytes = settings.encode();
@@ -342,6 +235,23 @@ mod tests {
         for settings in [Settings::new(), all, never, Settings::new().weight(1)] {
             assert_eq!(Settings::decode(&settings.encode()), settings);
         }
+    }
+
+    #[test]
+    fn the_list_has_the_settings_of_the_group_that_are_given() {
+        let some = Settings::new()
+            .adopt(Duration::ZERO)
+            .weight(7)
+            .rewrite(true);
+        let list = some.list();
+        let told: Vec<_> = list.iter().map(|it| (it.name, it.value)).collect();
+        let expected = [
+            ("rewrite", Value::Switch(true)),
+            ("adopt", Value::Time(Duration::ZERO)),
+        ];
+        assert_eq!(told, expected);
+        let all = Settings::from(GroupSettings::default());
+        assert_eq!((all.list().len(), all.weight), (COUNT - 1, None));
     }
 
     #[test]

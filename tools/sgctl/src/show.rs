@@ -133,7 +133,7 @@ fn numbers(counters: &Counters) -> [String; 6] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use service_group::MemberState;
+    use service_group::{GroupSettings, MemberState};
     use std::time::Duration;
 
     #[test]
@@ -156,7 +156,10 @@ mod tests {
         };
         let group = Group {
             id: 3,
-            stall: Duration::from_millis(100),
+            settings: GroupSettings {
+                stall: Duration::from_millis(100),
+                ..GroupSettings::default()
+            },
             counters,
             ..Group::default()
         };

@@ -6,9 +6,10 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use service_group::netlink::{Counters, Group, Member};
-use service_group::{Error, Settings};
+use service_group::{Error, Setting, Settings, Value};
 
 /// What became of connections.
 #[derive(Debug)]
@@ -34,11 +35,8 @@ impl From<&Counters> for CountersView {
 pub struct GroupView {
     id: u32,
     uid: u32,
-    policy: &'static str,
-    when_full: &'static str,
-    stall_ms: u64,
-    rewrite: bool,
-    adopt_ms: u64,
+    #[serde(flatten)]
+    settings: SettingsView,
     adopted: u64,
     not_adopted: u64,
     not_adopted_reason: Option<String>,
@@ -50,11 +48,7 @@ impl From<&Group> for GroupView {
         Self {
             id: group.id,
             uid: group.uid,
-            policy: group.policy.name(),
-            when_full: group.when_full.name(),
-            stall_ms: milliseconds(group.stall),
-            rewrite: group.rewrite,
-            adopt_ms: milliseconds(group.adopt),
+            settings: (&settings(group)).into(),
             adopted: group.adopted,
             not_adopted: group.not_adopted,
             not_adopted_reason: not_adopted_error(group).map(|error| error.to_string()),
@@ -130,29 +124,29 @@ impl From<&Member> for MemberView {
 }
 
 /// Those settings of a group that are given.
-#[derive(Debug, Serialize)]
-pub struct SettingsView {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    policy: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    when_full: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stall_ms: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rewrite: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    adopt_ms: Option<u64>,
-}
+#[derive(Debug)]
+pub struct SettingsView(Vec<Setting>);
 
 impl From<&Settings> for SettingsView {
     fn from(settings: &Settings) -> Self {
-        Self {
-            policy: settings.policy.map(|policy| policy.name()),
-            when_full: settings.when_full.map(|when_full| when_full.name()),
-            stall_ms: settings.stall.map(milliseconds),
-            rewrite: settings.rewrite,
-            adopt_ms: settings.adopt.map(milliseconds),
+        Self(settings.list())
+    }
+}
+
+impl Serialize for SettingsView {
+    /// Each setting by its name; the name of a time tells its unit.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for Setting { name, value, .. } in &self.0 {
+            match value {
+                Value::Time(time) => {
+                    map.serialize_entry(&format!("{name}_ms"), &milliseconds(*time))?
+                }
+                Value::Switch(on) => map.serialize_entry(name, on)?,
+                _ => map.serialize_entry(name, &value_text(value))?,
+            }
         }
+        map.end()
     }
 }
 
@@ -161,34 +155,30 @@ pub fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// The value of a setting as the command line takes it.
+fn value_text(value: &Value) -> String {
+    match *value {
+        Value::Time(time) => time_or_off(time),
+        Value::Switch(true) => "on".to_owned(),
+        Value::Switch(false) => "off".to_owned(),
+        Value::Name(name) => name.to_owned(),
+        _ => "unknown".to_owned(),
+    }
+}
+
 /// What a group is to do, in words; nothing where nothing is given.
 pub fn words(settings: &Settings) -> String {
-    let parts = [
-        settings.policy.map(|policy| format!("policy {policy}")),
-        settings
-            .when_full
-            .map(|action| format!("when full {action}")),
-        settings
-            .stall
-            .map(|stall| format!("stall {}", time_or_off(stall))),
-        settings
-            .rewrite
-            .map(|on| format!("rewrite {}", if on { "on" } else { "off" })),
-        settings
-            .adopt
-            .map(|adopt| format!("adopt {}", time_or_off(adopt))),
-    ];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    let list = settings.list();
+    let parts = list.iter().map(|Setting { name, value, .. }| {
+        let name = name.replace('_', " ");
+        format!("{name} {}", value_text(value))
+    });
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 /// What a group does.
 pub fn settings(group: &Group) -> Settings {
-    Settings::new()
-        .policy(group.policy)
-        .when_full(group.when_full)
-        .stall(group.stall)
-        .rewrite(group.rewrite)
-        .adopt(group.adopt)
+    group.settings.into()
 }
 
 /// Why the last socket was not adopted, if one was not.
@@ -227,7 +217,7 @@ pub fn endpoint(member: &Member) -> String {
 mod tests {
     use super::*;
     use serde_json::{json, to_value};
-    use service_group::{MemberState, Policy, WhenFull};
+    use service_group::{GroupSettings, MemberState, Policy, WhenFull};
 
     #[test]
     fn the_shape_is_the_documented_one() {
@@ -248,11 +238,13 @@ mod tests {
             id: 3,
             uid: 33,
             members: 1,
-            policy: Policy::Balance,
-            when_full: WhenFull::Reset,
-            stall: Duration::from_millis(1500),
-            rewrite: true,
-            adopt: Duration::from_secs(60),
+            settings: GroupSettings {
+                policy: Policy::Balance,
+                when_full: WhenFull::Reset,
+                stall: Duration::from_millis(1500),
+                rewrite: true,
+                adopt: Duration::from_secs(60),
+            },
             adopted: 4,
             not_adopted: 5,
             not_adopted_errno: Error::NoMemory.errno(),
@@ -298,7 +290,10 @@ mod tests {
         let view = to_value(SettingsView::from(&some)).expect("it is JSON");
         assert_eq!(view, json!({"stall_ms": 0}));
         let group = Group {
-            stall: Duration::from_millis(1500),
+            settings: GroupSettings {
+                stall: Duration::from_millis(1500),
+                ..GroupSettings::default()
+            },
             ..Group::default()
         };
         let all = settings(&group);

@@ -77,6 +77,6 @@ pub(super) fn check(kind: &str, names: impl ExactSizeIterator<Item = &'static st
     );
     for (place, name) in (0..).zip(names) {
         let name = format!("{kind}_{}", name.to_uppercase().replace('-', "_"));
-        assert_eq!(super::numbers::of_header(&name), Some(place), "{name}");
+        assert_eq!(super::header::of_header(&name), Some(place), "{name}");
     }
 }

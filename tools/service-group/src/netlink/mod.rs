@@ -25,11 +25,16 @@ mod cluster;
 mod cluster_wire;
 mod clusters;
 mod counters;
+mod counters_gen;
 mod decision;
 mod error;
 mod events;
 mod family;
+#[cfg(test)]
+mod header;
 mod kernel_enum;
+// All numbers of the specification, used or not.
+#[allow(dead_code)]
 mod numbers;
 mod records;
 mod wire;
@@ -233,17 +238,10 @@ impl Connection {
 /// The attributes that change a group.
 fn group_change(id: u32, settings: &Settings) -> Vec<u8> {
     let mut change = wire::attribute(group::ID, &id.to_ne_bytes());
-    let [policy, when_full, stall, _weight, rewrite, adopt] = settings.numbers();
-    let changes = [
-        (group::POLICY, policy),
-        (group::WHEN_FULL, when_full),
-        (group::STALL, stall),
-        (group::REWRITE, rewrite),
-        (group::ADOPT, adopt),
-    ];
-    for (kind, number) in changes {
-        let attribute = number.map(|number| wire::attribute(kind, &number.to_ne_bytes()));
-        change.extend(attribute.unwrap_or_default());
+    for (kind, number) in numbers::SETTINGS.into_iter().zip(settings.numbers()) {
+        if let (Some(kind), Some(number)) = (kind, number) {
+            change.extend(wire::attribute(kind, &number.to_ne_bytes()));
+        }
     }
     change
 }

@@ -2,11 +2,10 @@
 //! What there is to read: groups, members, totals and events.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use super::{Cluster, Counters};
 use crate::option::MemberState;
-use crate::settings::{Policy, WhenFull};
+use crate::settings::GroupSettings;
 
 /// A group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,19 +16,9 @@ pub struct Group {
     pub uid: u32,
     /// Number of members.
     pub members: u32,
-    /// Which member a connection is given to.
-    pub policy: Policy,
-    /// What becomes of a SYN when no member has room.
-    pub when_full: WhenFull,
-    /// After how long without `accept` a member whose queue is not empty is
-    /// stalled; zero is never.
-    pub stall: Duration,
-    /// Whether programs are shown the address that their listener is bound to.
-    pub rewrite: bool,
-    /// For how long the place of a member that has ended is kept for a socket that
-    /// begins to listen there, and becomes a member; zero if none does.
-    pub adopt: Duration,
-    /// Sockets that became members so.
+    /// What it does.
+    pub settings: GroupSettings,
+    /// Sockets that became members by listening in a member's place.
     pub adopted: u64,
     /// Sockets that began to listen in a member's place, and were refused.
     pub not_adopted: u64,

@@ -5,13 +5,11 @@
 //! works with an older and with a newer module.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::time::Duration;
 
 use netlink_packet_core::NlasIterator;
 
 use super::{numbers, Counters, Error, Group, Member, Stats};
 use crate::option::{array, MemberState};
-use crate::settings::{Policy, WhenFull};
 
 /// Length of the generic netlink header.
 pub(super) const GENL_HEADER: usize = 4;
@@ -86,16 +84,16 @@ pub(super) fn group(bytes: &[u8]) -> Result<Group, Error> {
         group::ID => record.id = word(value),
         group::UID => record.uid = word(value),
         group::MEMBERS => record.members = word(value),
-        group::POLICY => record.policy = Policy::from_number(word(value)),
-        group::WHEN_FULL => record.when_full = WhenFull::from_number(word(value)),
-        group::STALL => record.stall = Duration::from_millis(word(value).into()),
-        group::REWRITE => record.rewrite = word(value) != 0,
-        group::ADOPT => record.adopt = Duration::from_millis(word(value).into()),
         group::ADOPTED => record.adopted = wide(value),
         group::NOT_ADOPTED => record.not_adopted = wide(value),
         group::NOT_ADOPTED_ERRNO => record.not_adopted_errno = errno(value),
         group::COUNTERS => nest = counters(value),
-        _ => {}
+        setting => {
+            let place = numbers::SETTINGS.iter().position(|it| *it == Some(setting));
+            if let Some(place) = place {
+                record.settings.set(place, word(value));
+            }
+        }
     })?;
     record.counters = nest?;
     Ok(record)
@@ -145,6 +143,8 @@ pub(super) fn stats(bytes: &[u8]) -> Result<Stats, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::{GroupSettings, Policy, WhenFull};
+    use std::time::Duration;
 
     #[test]
     fn a_member_is_read_with_its_counters() {
@@ -194,11 +194,13 @@ mod tests {
             id: 3,
             uid: 33,
             members: 2,
-            policy: Policy::Balance,
-            when_full: WhenFull::Reset,
-            stall: Duration::from_millis(250),
-            rewrite: true,
-            adopt: Duration::from_secs(60),
+            settings: GroupSettings {
+                policy: Policy::Balance,
+                when_full: WhenFull::Reset,
+                stall: Duration::from_millis(250),
+                rewrite: true,
+                adopt: Duration::from_secs(60),
+            },
             adopted: 4,
             not_adopted: 5,
             not_adopted_errno: libc::EPERM,

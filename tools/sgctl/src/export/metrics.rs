@@ -5,17 +5,16 @@
 //! `member_` before and `_total` behind.
 
 use std::fmt;
-use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{text, DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::MetricType;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Registry;
 use service_group::netlink::{Cluster, Counter, Counters, Group, Member, Stats};
 
-use super::clusters;
+use super::{clusters, settings};
 use crate::snapshot::Snapshot;
 use crate::Failure;
 
@@ -121,7 +120,7 @@ impl Collector for Figures {
             })
             .collect();
         self.totals(&mut encoder)?;
-        settings(&mut encoder, &groups)?;
+        settings::encode(&mut encoder, &groups)?;
         gauges(&mut encoder, &GROUP_GAUGES, &groups)?;
         adoptions(&mut encoder, &groups)?;
         let names = Counters::default().list();
@@ -173,50 +172,6 @@ impl Figures {
         }
         Ok(())
     }
-}
-
-/// What each group is told to do.
-fn settings(encoder: &mut DescriptorEncoder, groups: &[Labelled<Group, 1>]) -> fmt::Result {
-    let text = "What the group does";
-    let mut family = encoder.encode_descriptor("group", text, None, MetricType::Info)?;
-    for group in groups {
-        family.encode_family(&group.labels)?.encode_info(&[
-            ("uid", group.of.uid.to_string()),
-            ("policy", group.of.policy.to_string()),
-            ("when_full", group.of.when_full.to_string()),
-            ("rewrite", group.of.rewrite.to_string()),
-        ])?;
-    }
-    times(
-        encoder,
-        "group_stall",
-        "After how long without accept() a member is stalled; 0 is never",
-        groups,
-        |group| group.stall,
-    )?;
-    times(
-        encoder,
-        "group_adopt",
-        "For how long a place of a member that has ended is kept; 0 if nobody is adopted",
-        groups,
-        |group| group.adopt,
-    )
-}
-
-fn times(
-    encoder: &mut DescriptorEncoder,
-    name: &str,
-    text: &str,
-    groups: &[Labelled<Group, 1>],
-    time: fn(&Group) -> Duration,
-) -> fmt::Result {
-    let unit = Some(&Unit::Seconds);
-    let mut family = encoder.encode_descriptor(name, text, unit, MetricType::Gauge)?;
-    for group in groups {
-        let time = ConstGauge::new(time(group.of).as_secs_f64());
-        time.encode(family.encode_family(&group.labels)?)?;
-    }
-    Ok(())
 }
 
 /// Who has come in members' places.
@@ -282,7 +237,7 @@ pub(super) fn counters<Of, const N: usize, const C: usize>(
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use service_group::{MemberState, Policy};
+    use service_group::{GroupSettings, MemberState, Policy};
     use std::collections::BTreeSet;
     use std::time::Duration;
 
@@ -296,8 +251,11 @@ pub mod tests {
             id,
             uid: 33,
             members: 2,
-            policy: Policy::Balance,
-            stall: Duration::from_millis(100),
+            settings: GroupSettings {
+                policy: Policy::Balance,
+                stall: Duration::from_millis(100),
+                ..GroupSettings::default()
+            },
             counters,
             ..Group::default()
         };

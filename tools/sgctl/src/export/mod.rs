@@ -9,6 +9,7 @@ mod clusters;
 mod dashboard;
 mod http;
 mod metrics;
+mod settings;
 
 use std::net::TcpListener;
 

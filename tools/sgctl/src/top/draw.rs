@@ -176,12 +176,13 @@ fn heading(group: &Group, members: &[(Member, Option<Rates>)]) -> String {
         .map(|(member, _)| member.port)
         .find(|&port| port != 0);
     let port = port.map_or_else(String::new, |port| format!(" port {port}"));
-    let stall = view::time_or_off(group.stall);
-    let (id, policy, when_full) = (group.id, group.policy, group.when_full);
-    let rewrite = if group.rewrite { ", rewrite" } else { "" };
-    let adopt = match group.adopt.is_zero() {
+    let (id, does) = (group.id, &group.settings);
+    let (policy, when_full) = (does.policy, does.when_full);
+    let stall = view::time_or_off(does.stall);
+    let rewrite = if does.rewrite { ", rewrite" } else { "" };
+    let adopt = match does.adopt.is_zero() {
         true => String::new(),
-        false => format!(", adopt {}", view::time_or_off(group.adopt)),
+        false => format!(", adopt {}", view::time_or_off(does.adopt)),
     };
     format!("group {id}{port}: {policy}, {when_full}, stall {stall}{rewrite}{adopt}")
 }
@@ -257,7 +258,7 @@ mod tests {
     use ratatui::backend::TestBackend;
     use ratatui::Terminal;
     use service_group::netlink::Counters;
-    use service_group::{MemberState, Policy};
+    use service_group::{GroupSettings, MemberState, Policy};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -289,8 +290,11 @@ mod tests {
         let group = Group {
             id: 3,
             members: 3,
-            policy: Policy::Balance,
-            stall: Duration::from_millis(100),
+            settings: GroupSettings {
+                policy: Policy::Balance,
+                stall: Duration::from_millis(100),
+                ..GroupSettings::default()
+            },
             counters: Counters::default(),
             ..Group::default()
         };

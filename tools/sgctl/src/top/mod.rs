@@ -259,6 +259,7 @@ mod tests {
     use super::*;
     use serde_json::{json, to_value};
     use service_group::netlink::{Group, Member};
+    use service_group::GroupSettings;
 
     fn groups() -> Vec<GroupRates> {
         let rates = Rates {
@@ -271,8 +272,11 @@ mod tests {
         vec![GroupRates {
             group: Group {
                 id: 3,
-                rewrite: true,
-                adopt: Duration::from_secs(60),
+                settings: GroupSettings {
+                    rewrite: true,
+                    adopt: Duration::from_secs(60),
+                    ..GroupSettings::default()
+                },
                 ..Group::default()
             },
             rates: Some(rates),
