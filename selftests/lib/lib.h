@@ -88,6 +88,7 @@ struct address {
 
 /* Hosts 1 to 9 exist in each namespace; 0 is the wildcard. */
 void enter_namespace(void);
+void add_hosts(int from, int to);
 void bring_up(const char *device);
 void write_file(const char *path, const char *text);
 void read_text(const char *path, char *text, size_t size);
@@ -177,6 +178,10 @@ int group_counters(uint32_t id, uint64_t counters[COUNTERS]);
 int member_counters(int member, uint64_t counters[COUNTERS]);
 uint64_t group_counter(uint32_t id, int counter);
 uint64_t member_counter(int member, int counter);
+
+/* --- decision.c */
+
+int moves_of(const struct address *local, const struct address *peer);
 
 /* --- handshake.c: a handshake whose packets are sent by hand. */
 
