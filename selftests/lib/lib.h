@@ -199,12 +199,21 @@ void send_last_ack(const struct handshake *handshake);
 
 /* --- cgroup.c: a cgroup with a program that sees packets and lets them pass. */
 
+#define CGROUP_PROGRAMS 3
+
+extern const int cgroup_programs[CGROUP_PROGRAMS];
+
 int enter_cgroup(char *path, size_t size);
 void leave_cgroup(void);
-int attach_program(int cgroup);
+int attach_program(int cgroup, int kind);
 int cut_options(int cgroup, unsigned int len);
 int count_memory(void);
-void detach_program(int cgroup);
+void detach_program(int cgroup, int kind);
+
+/* --- checks.c: what a listener checks that others do not. */
+
+int set_ao(int fd, enum family family);
+int set_ipsec(int fd, enum family family);
 
 /* --- hold.c: the module's delay points. */
 
