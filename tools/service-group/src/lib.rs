@@ -25,7 +25,7 @@
 //! [`Settings`].
 //!
 //! Every call does all that it was asked for, or fails and has changed nothing; but see [`form`] for
-//! sockets that it was given to bind. What can go wrong is listed in [`Error`].
+//! what may come between when it was given sockets to bind. What can go wrong is listed in [`Error`].
 
 mod bind;
 mod error;
@@ -35,6 +35,7 @@ mod option;
 mod request;
 mod settings;
 mod sys;
+mod trial;
 
 pub use error::{Calls, Error, Row};
 pub use option::{form, form_at, info, join, leave, Info, MemberState};
