@@ -152,13 +152,13 @@ static int compare(const void *one, const void *other)
 
 static void tell_times(struct times *times, const char *when)
 {
-	int count = times->count;
+	int last = times->count - 1;
 
-	qsort(times->of, count, sizeof(times->of[0]), compare);
-	if (count)
+	qsort(times->of, times->count, sizeof(times->of[0]), compare);
+	if (last >= 0)
 		ksft_print_msg("%s: half took up to %.1f ms, 99 %% up to %.1f ms, all up to %.1f ms\n",
-			       when, 1e3 * times->of[count / 2], 1e3 * times->of[count * 99 / 100],
-			       1e3 * times->of[count - 1]);
+			       when, 1e3 * times->of[last / 2], 1e3 * times->of[last * 99 / 100],
+			       1e3 * times->of[last]);
 }
 
 static bool is_served_in_time(int host, struct times *times)
