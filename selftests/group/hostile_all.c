@@ -7,7 +7,8 @@
  * honest service does not notice: each of its connections is served, and its own changes
  * succeed. Nothing is left afterwards.
  *
- * How long anything takes is not tested. SG_HOSTILE_CONNECTIONS says how many there are
+ * How long anything takes is not tested, but told: how long a connection of the honest
+ * service took, alone and beside the others. SG_HOSTILE_CONNECTIONS says how many there are
  * at least.
  */
 
@@ -23,6 +24,8 @@
 #define HONEST_PORT 9090
 #define WORKERS 3
 #define CONNECTIONS 100
+/* Times that are kept. */
+#define TIMES 4096
 /* Each nuisance is made so often at least. */
 #define ROUNDS 5
 
@@ -134,6 +137,40 @@ static bool can_change(const FIXTURE_DATA(hostile) *self)
 	return !close(fd) && can;
 }
 
+/* How long connections took, in seconds; of many, the first ones. */
+struct times {
+	double of[TIMES];
+	int count;
+};
+
+static int compare(const void *one, const void *other)
+{
+	double difference = *(const double *)one - *(const double *)other;
+
+	return (difference > 0) - (difference < 0);
+}
+
+static void tell_times(struct times *times, const char *when)
+{
+	int last = times->count - 1;
+
+	qsort(times->of, times->count, sizeof(times->of[0]), compare);
+	if (last >= 0)
+		ksft_print_msg("%s: half took up to %.1f ms, 99 %% up to %.1f ms, all up to %.1f ms\n",
+			       when, 1e3 * times->of[last / 2], 1e3 * times->of[last * 99 / 100],
+			       1e3 * times->of[last]);
+}
+
+static bool is_served_in_time(int host, struct times *times)
+{
+	double begin = seconds();
+	bool is = is_served(host);
+
+	if (times->count < TIMES)
+		times->of[times->count++] = seconds() - begin;
+	return is;
+}
+
 static bool all_have_begun(const FIXTURE_DATA(hostile) *self)
 {
 	for (size_t i = 0; i < NUISANCES; i++)
@@ -143,7 +180,7 @@ static bool all_have_begun(const FIXTURE_DATA(hostile) *self)
 }
 
 /* Serves until there were enough of all; how many were not served. */
-static int serve(const FIXTURE_DATA(hostile) *self, int *served)
+static int serve(const FIXTURE_DATA(hostile) *self, int *served, struct times *times)
 {
 	const char *wanted = getenv("SG_HOSTILE_CONNECTIONS");
 	int least = wanted ? atoi(wanted) : CONNECTIONS, unserved = 0;
@@ -152,7 +189,7 @@ static int serve(const FIXTURE_DATA(hostile) *self, int *served)
 	while (*served < least || (!all_have_begun(self) && seconds() < deadline)) {
 		int host = 1 + *served % WORKERS;
 
-		if (!is_served(host) || (host == 1 && !can_change(self)))
+		if (!is_served_in_time(host, times) || (host == 1 && !can_change(self)))
 			unserved++;
 		++*served;
 	}
@@ -170,12 +207,20 @@ static void tell(const FIXTURE_DATA(hostile) *self, int served)
 
 TEST_F_TIMEOUT(hostile, an_honest_service_does_not_notice, 3600)
 {
+	static struct times times;
 	int served = 0;
 
 	start_service(self);
+	/* Nobody is there yet who has to begin. */
+	EXPECT_EQ(0, serve(self, &served, &times));
+	tell_times(&times, "alone");
+	served = times.count = 0;
 	start_users(self, variant->own_network);
-	EXPECT_EQ(0, serve(self, &served));
+	EXPECT_EQ(0, serve(self, &served, &times));
+	tell_times(&times, "beside the others");
 	tell(self, served);
+	/* What it is about was done. */
+	EXPECT_TRUE(!variant->own_network || atomic_load(&self->shared->clusters) > 0);
 	EXPECT_TRUE(all_have_begun(self));
 	/* None has ended by itself. */
 	for (size_t i = 0; i < NUISANCES; i++)

@@ -101,6 +101,35 @@ TEST_F(fit, md5_at_home)
 	expect_unfit();
 }
 
+/* A key for somebody else, and a policy that allows all, are a check all the same. */
+TEST_F(fit, ao_at_sibling)
+{
+	if (set_ao(self->fds[1], variant->family))
+		SKIP(return, "TCP_AO_ADD_KEY: %s", strerror(errno));
+	expect_unfit();
+}
+
+TEST_F(fit, ao_at_home)
+{
+	if (set_ao(self->fds[0], variant->family))
+		SKIP(return, "TCP_AO_ADD_KEY: %s", strerror(errno));
+	expect_unfit();
+}
+
+TEST_F(fit, ipsec_at_sibling)
+{
+	if (set_ipsec(self->fds[1], variant->family))
+		SKIP(return, "setting an IPsec policy: %s", strerror(errno));
+	expect_unfit();
+}
+
+TEST_F(fit, ipsec_at_home)
+{
+	if (set_ipsec(self->fds[0], variant->family))
+		SKIP(return, "setting an IPsec policy: %s", strerror(errno));
+	expect_unfit();
+}
+
 TEST_F(fit, device_of_sibling)
 {
 	ASSERT_EQ(0, setsockopt(self->fds[1], SOL_SOCKET, SO_BINDTODEVICE, "lo", 3));
@@ -167,7 +196,8 @@ TEST_F(fit, sticky_options)
 	expect_fit();
 }
 
-TEST_F(fit, program_of_its_cgroup)
+static void be_unfit_by_program(struct __test_metadata *_metadata, FIXTURE_DATA(fit) *self,
+				enum family family, int kind)
 {
 	char path[64];
 	int cgroup = enter_cgroup(path, sizeof(path));
@@ -175,19 +205,34 @@ TEST_F(fit, program_of_its_cgroup)
 
 	if (cgroup < 0)
 		SKIP(return, "entering a cgroup: %s", strerror(-cgroup));
-	fd = listener(variant->family, 3, PORT, 0);
+	fd = listener(family, 3, PORT, 0);
 	leave_cgroup();
 	ASSERT_EQ(0, join(fd, group_of(self->fds[0])));
 	close(self->fds[1]);
 	self->fds[1] = fd;
-	errno = -attach_program(cgroup);
+	errno = -attach_program(cgroup, kind);
 	if (errno)
 		SKIP(return, "attaching a program: %s", strerror(errno));
 	expect_unfit();
-	detach_program(cgroup);
+	detach_program(cgroup, kind);
 	expect_fit();
 	close(cgroup);
 	rmdir(path);
+}
+
+TEST_F(fit, program_of_its_cgroup_that_sees_what_comes)
+{
+	be_unfit_by_program(_metadata, self, variant->family, cgroup_programs[0]);
+}
+
+TEST_F(fit, program_of_its_cgroup_that_sees_what_goes)
+{
+	be_unfit_by_program(_metadata, self, variant->family, cgroup_programs[1]);
+}
+
+TEST_F(fit, program_of_its_cgroup_that_sees_connections)
+{
+	be_unfit_by_program(_metadata, self, variant->family, cgroup_programs[2]);
 }
 
 /* A socket that joined before it had a port may have another one later. */

@@ -9,8 +9,6 @@
 
 #include <linux/bpf.h>
 #include <linux/filter.h>
-#include <linux/in6.h>
-#include <linux/xfrm.h>
 #include <sys/syscall.h>
 
 #include "test.h"
@@ -86,14 +84,8 @@ TEST_F(checks, ekeyrejected_md5)
 TEST_F(checks, ekeyrejected_ao)
 {
 	int fd = tcp_socket(variant->family);
-	struct address peer = listener_address(variant->family, 5, 0);
-	struct tcp_ao_add key = {
-		.alg_name = "hmac(sha1)", .keylen = 3, .key = "key", .sndid = 1, .rcvid = 1,
-		.prefix = variant->family == IPV6 ? 128 : 32,
-	};
 
-	memcpy(&key.addr, &peer.any, peer.len);
-	if (setsockopt(fd, IPPROTO_TCP, TCP_AO_ADD_KEY, &key, sizeof(key)))
+	if (set_ao(fd, variant->family))
 		SKIP(return, "TCP_AO_ADD_KEY: %s", strerror(errno));
 	expect_refused(-EKEYREJECTED, fd);
 }
@@ -101,19 +93,8 @@ TEST_F(checks, ekeyrejected_ao)
 TEST_F(checks, ekeyrejected_ipsec)
 {
 	int fd = tcp_socket(variant->family);
-	struct xfrm_userpolicy_info policy = {
-		.lft = { XFRM_INF, XFRM_INF, XFRM_INF, XFRM_INF },
-		.sel.family = variant->family == IPV4 ? AF_INET : AF_INET6,
-		.dir = XFRM_POLICY_IN,
-		.action = XFRM_POLICY_ALLOW,
-	};
-	int level = variant->family == IPV4 ? SOL_IP : SOL_IPV6;
-	int option = variant->family == IPV4 ? IP_XFRM_POLICY : IPV6_XFRM_POLICY;
 
-	/* It is this module that reads the policy, where it is one. */
-	if (system("modprobe -q xfrm_user 2>/dev/null"))
-		fprintf(stderr, "# xfrm_user is built in or missing\n");
-	if (setsockopt(fd, level, option, &policy, sizeof(policy)))
+	if (set_ipsec(fd, variant->family))
 		SKIP(return, "setting an IPsec policy: %s", strerror(errno));
 	expect_refused(-EKEYREJECTED, fd);
 }
@@ -146,11 +127,13 @@ TEST_F(checks, ekeyrejected_program)
 		SKIP(return, "entering a cgroup: %s", strerror(-cgroup));
 	fd = tcp_socket(variant->family);
 	leave_cgroup();
-	errno = -attach_program(cgroup);
-	if (errno)
-		SKIP(return, "attaching a program: %s", strerror(errno));
-	expect_refused(-EKEYREJECTED, fd);
-	detach_program(cgroup);
+	for (int i = 0; i < CGROUP_PROGRAMS; i++) {
+		errno = -attach_program(cgroup, cgroup_programs[i]);
+		if (errno)
+			SKIP(return, "attaching a program: %s", strerror(errno));
+		expect_refused(-EKEYREJECTED, fd);
+		detach_program(cgroup, cgroup_programs[i]);
+	}
 	EXPECT_EQ(0, form(&fd, 1));
 	close(cgroup);
 	rmdir(path);

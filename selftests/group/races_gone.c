@@ -22,6 +22,9 @@ FIXTURE_VARIANT_ADD(gone, MOVE) { MOVE };
 FIXTURE_VARIANT_ADD(gone, HAND_OVER) { HAND_OVER };
 FIXTURE_VARIANT_ADD(gone, ACCEPT) { ACCEPT };
 FIXTURE_VARIANT_ADD(gone, POLL) { POLL };
+FIXTURE_VARIANT_ADD(gone, TAKE) { TAKE };
+FIXTURE_VARIANT_ADD(gone, SLEEP) { SLEEP };
+FIXTURE_VARIANT_ADD(gone, OFFER) { OFFER };
 
 FIXTURE_SETUP(gone)
 {
@@ -43,7 +46,7 @@ FIXTURE_TEARDOWN(gone)
 static bool start_reader(FIXTURE_DATA(gone) *self, enum reader reader)
 {
 	memset(self, 0, sizeof(*self));
-	set_scene(&self->scene);
+	set_scene(&self->scene, IPV4);
 	prepare(&self->scene, reader);
 	run_on(1);
 	hold(points[reader], "go");
@@ -75,9 +78,7 @@ static bool unload_meanwhile(struct __test_metadata *_metadata, FIXTURE_DATA(gon
 	if (!result)
 		EXPECT_EQ(0, load_module());
 	pass_hold("go");
-	errno = pthread_join(self->actor, NULL);
-	if (errno)
-		die("waiting for the reader's end");
+	join_actor(&self->scene, self->actor);
 	EXPECT_TRUE(can_unload());
 	close_all(self->scene.clients, self->scene.count);
 	return held;

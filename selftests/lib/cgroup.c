@@ -58,16 +58,21 @@ static int attach(int cgroup, int type, int kind, const struct bpf_insn *insns, 
 	return result;
 }
 
-/* attach_program - to what comes in; 0 or -errno. */
-int attach_program(int cgroup)
+/* What the kernel has see packets, or connections, of a cgroup's listeners. */
+const int cgroup_programs[CGROUP_PROGRAMS] = {
+	BPF_CGROUP_INET_INGRESS, BPF_CGROUP_INET_EGRESS, BPF_CGROUP_SOCK_OPS,
+};
+
+/* attach_program - one of these, which lets all pass; 0 or -errno. */
+int attach_program(int cgroup, int kind)
 {
+	int type = kind == BPF_CGROUP_SOCK_OPS ? BPF_PROG_TYPE_SOCK_OPS : BPF_PROG_TYPE_CGROUP_SKB;
 	const struct bpf_insn pass[] = {
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1 },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
 
-	return attach(cgroup, BPF_PROG_TYPE_CGROUP_SKB, BPF_CGROUP_INET_INGRESS, pass,
-		      sizeof(pass) / sizeof(pass[0]));
+	return attach(cgroup, type, kind, pass, sizeof(pass) / sizeof(pass[0]));
 }
 
 /* cut_options - has a program make all that is set so long; 0 or -errno. */
@@ -101,11 +106,9 @@ int count_memory(void)
 	return result;
 }
 
-void detach_program(int cgroup)
+void detach_program(int cgroup, int kind)
 {
-	union bpf_attr detach = {
-		.attach_type = BPF_CGROUP_INET_INGRESS,
-	};
+	union bpf_attr detach = { .attach_type = kind };
 
 	detach.target_fd = cgroup;
 	if (syscall(__NR_bpf, BPF_PROG_DETACH, &detach, sizeof(detach)))

@@ -93,6 +93,7 @@ struct address {
 
 /* Hosts 1 to 9 exist in each namespace; 0 is the wildcard. */
 void enter_namespace(void);
+void add_hosts(int from, int to);
 void bring_up(const char *device);
 void write_file(const char *path, const char *text);
 void read_text(const char *path, char *text, size_t size);
@@ -186,6 +187,10 @@ int member_counters(int member, uint64_t counters[COUNTERS]);
 uint64_t group_counter(uint32_t id, int counter);
 uint64_t member_counter(int member, int counter);
 
+/* --- decision.c */
+
+int moves_of(const struct address *local, const struct address *peer);
+
 /* --- handshake.c: a handshake whose packets are sent by hand. */
 
 struct handshake {
@@ -202,12 +207,21 @@ void send_last_ack(const struct handshake *handshake);
 
 /* --- cgroup.c: a cgroup with a program that sees packets and lets them pass. */
 
+#define CGROUP_PROGRAMS 3
+
+extern const int cgroup_programs[CGROUP_PROGRAMS];
+
 int enter_cgroup(char *path, size_t size);
 void leave_cgroup(void);
-int attach_program(int cgroup);
+int attach_program(int cgroup, int kind);
 int cut_options(int cgroup, unsigned int len);
 int count_memory(void);
-void detach_program(int cgroup);
+void detach_program(int cgroup, int kind);
+
+/* --- checks.c: what a listener checks that others do not. */
+
+int set_ao(int fd, enum family family);
+int set_ipsec(int fd, enum family family);
 
 /* --- hold.c: the module's delay points. */
 

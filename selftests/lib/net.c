@@ -101,23 +101,23 @@ static bool can_bind(int host)
 	return can;
 }
 
-static void add_ipv6_addresses(void)
+/* add_hosts - of IPv6; those of IPv4 are there, all of 127.0.0.0/8. */
+void add_hosts(int from, int to)
 {
 	struct in6_ifreq request = { .prefix_length = 128 };
 	int fd = socket(AF_INET6, SOCK_DGRAM, 0);
 
 	request.index = if_nametoindex("lo");
-	/* ::1 is there; ::2 and so on are not, unlike 127.0.0.2. */
-	for (int host = 2; host <= HOSTS; host++) {
+	for (int host = from; host <= to; host++) {
 		request.addr.s6_addr[15] = host;
 		if (fd < 0 || ioctl(fd, SIOCSIFADDR, &request))
-			die("adding ::%d", host);
+			die("adding ::%x", host);
 	}
 	close(fd);
 	/* The kernel lets an address be used a moment later. */
-	for (int host = 2; host <= HOSTS; host++)
+	for (int host = from; host <= to; host++)
 		if (!wait_for(can_bind(host)))
-			die("waiting for ::%d", host);
+			die("waiting for ::%x", host);
 }
 
 void enter_namespace(void)
@@ -125,7 +125,8 @@ void enter_namespace(void)
 	if (unshare(CLONE_NEWNET))
 		die("entering a network namespace");
 	bring_up("lo");
-	add_ipv6_addresses();
+	/* ::1 is there. */
+	add_hosts(2, HOSTS);
 }
 
 struct address client_address(enum family family, unsigned int host, uint16_t port)

@@ -220,6 +220,7 @@ const struct nuisance nuisances[NUISANCES] = {
 	{ "killed processes", be_killed },
 	{ "destroyed sockets", destroy_members, .in_own_network = true },
 	{ "netlink", ask_netlink },
+	{ "cluster IPs", change_cluster, .in_own_network = true },
 };
 
 /* annoy - one of them for ever, by a process of the user's own. */

@@ -5,12 +5,14 @@
 
 #include "storm.h"
 
-#define NUISANCES 7
+#define NUISANCES 8
 
 /* Shared by all processes. */
 struct shared {
 	struct storm_shared storm;
 	atomic_long rounds[NUISANCES];
+	/* Changes of a cluster IP that were made. */
+	atomic_long clusters;
 };
 
 struct nuisance {
@@ -22,6 +24,9 @@ struct nuisance {
 };
 
 extern const struct nuisance nuisances[NUISANCES];
+
+/* nuisance_cluster.c */
+void change_cluster(struct shared *shared);
 
 void annoy(struct shared *shared, int which, bool own_network);
 

@@ -14,26 +14,12 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "storm.h"
+#include "storm_thread.h"
 
 #define PORT 8080
 #define SLOTS 16
 #define HOSTS 3
 #define THREADS 3
-#define CLIENTS 48
-
-struct thread {
-	struct storm *storm;
-	pthread_t id;
-	unsigned int state;
-	int netlink;
-	int netlink_id;
-	int diag;
-	int clients[CLIENTS];
-	int next_client;
-	int next_server;
-	int servers[8];
-};
 
 /* Shared by the threads; an entry may be closed while another uses it. */
 static _Atomic int slots[SLOTS];
@@ -43,7 +29,7 @@ static enum family random_family(struct thread *me)
 	return random_below(&me->state, 3);
 }
 
-static int pick(struct thread *me)
+int pick(struct thread *me)
 {
 	return atomic_load(&slots[random_below(&me->state, SLOTS)]);
 }
@@ -161,10 +147,15 @@ static int do_leave(struct thread *me)
 	return leave(pick(me), random_below(&me->state, 2) ? SERVICE_GROUP_LEAVE_DRAIN : 0);
 }
 
-/* Short stall times, so that members are found stalled all the time. */
+/*
+ * Short stall times, so that members are found stalled all the time; and short adopt
+ * times, so that groups wait for members and end.
+ */
 static int do_settings(struct thread *me)
 {
-	switch (random_below(&me->state, 5)) {
+	switch (random_below(&me->state, 6)) {
+	case 4:
+		return set_one(pick(me), SERVICE_GROUP_SET_ADOPT, random_below(&me->state, 300));
 	case 3:
 		return set_one(pick(me), SERVICE_GROUP_SET_REWRITE, random_below(&me->state, 2));
 	case 0:
@@ -230,23 +221,6 @@ static int do_finish(struct thread *me)
 				    SO_DETACH_FILTER, &zero, sizeof(zero)));
 }
 
-static int do_accept(struct thread *me)
-{
-	int *place = &me->servers[me->next_server++ % 8];
-	int fd = accept4(pick(me), NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	atomic_fetch_add(&me->storm->shared->served, 1);
-	send(fd, "x", 1, MSG_NOSIGNAL);
-	if (!random_below(&me->state, 4))
-		setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", 3);
-	if (*place > 0)
-		close(*place);
-	*place = fd;
-	return 0;
-}
-
 /* What makes a member unfit, and fit again. */
 static int do_filter(struct thread *me)
 {
@@ -300,7 +274,10 @@ static const struct kind {
 	int (*operate)(struct thread *me);
 	unsigned int share;
 } kinds[STORM_KINDS] = {
-	{ "accept", do_accept, 150 },
+	{ "accept", storm_accept, 90 },
+	{ "poll and accept", storm_poll, 20 },
+	{ "epoll and accept", storm_epoll, 20 },
+	{ "accept by a ring", storm_uring, 20 },
 	{ "client", do_client, 150 },
 	{ "join", do_join, 120 },
 	{ "form", do_form, 90 },
@@ -348,11 +325,13 @@ static void *run_thread(void *argument)
 {
 	struct thread *me = argument;
 
+	begin_looks(me);
 	for (long i = 0; i < me->storm->limit / THREADS && storm_goes_on(me->storm); i++)
 		one_operation(me);
 	for (int i = 0; i < CLIENTS; i++)
 		if (me->clients[i] > 0 && !me->storm->abrupt)
 			close(me->clients[i]);
+	end_looks(me);
 	return NULL;
 }
 

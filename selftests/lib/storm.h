@@ -7,7 +7,7 @@
 
 #include "lib.h"
 
-#define STORM_KINDS 18
+#define STORM_KINDS 21
 
 struct storm_shared {
 	atomic_bool stop;

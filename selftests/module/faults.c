@@ -5,7 +5,7 @@
  *
  * That nothing has leaked is found by kmemleak after all tests, and by `stress` and
  * the module's unloading, which want every reference back. Allocations in
- * softirqs are not among what fails.
+ * softirqs are the matter of faults_packets.py.
  */
 
 #include "walk.h"

@@ -40,10 +40,10 @@ def group_set():
     """All settings."""
     walks = GroupFailures()
     before = walks.ynl.do("group-get", {"id": walks.group})
-    names = ("id", "policy", "when-full", "stall", "rewrite")
+    names = ("id", "policy", "when-full", "stall", "rewrite", "adopt")
     walks.walk(lambda: walks.ynl.do("group-set", {name: before[name] for name in names}),
                "group-set", {"id": walks.group, "policy": "balance", "when-full": "reset",
-                             "stall": 777, "rewrite": 1})
+                             "stall": 777, "rewrite": 1, "adopt": 5})
 
 
 def member_set():

@@ -17,6 +17,7 @@ use crate::{
         ticker::Deadline, //
     },
 };
+use kernel::prelude::*;
 
 /// A socket of a request on its way into a group.
 pub(super) struct Candidate {
@@ -26,10 +27,17 @@ pub(super) struct Candidate {
     pub(super) bound: Option<Before>,
 }
 
-impl Drop for Candidate {
+/// The sockets of a request. What was done to them is undone when this is dropped, as far as nobody
+/// has them locked: for all of them together no longer than a call waits.
+pub(super) struct Candidates(pub(super) KVVec<Candidate>);
+
+impl Drop for Candidates {
     fn drop(&mut self) {
-        if let Some(before) = self.bound.take() {
-            self.socket.unbind(&before);
+        let deadline = Deadline::soon();
+        for candidate in &mut self.0 {
+            if let Some(before) = candidate.bound.take() {
+                candidate.socket.unbind(&before, &deadline);
+            }
         }
     }
 }
@@ -103,10 +111,9 @@ pub(super) fn bind(
         if caller_is_confined() {
             return Err(Refusal::Confined);
         }
-        // The kernel's bind() waits for the lock itself.
-        drop(candidate.sock().lock_until(deadline).ok_or(Refusal::Busy)?);
         let address = candidate.address.as_ref();
-        candidate.bound = Some(candidate.socket.bind(address, port, reuseport)?);
+        let before = candidate.socket.bind(address, port, reuseport, deadline)?;
+        candidate.bound = Some(before);
         if port == 0 {
             port = candidate.port().unwrap_or(0);
         }

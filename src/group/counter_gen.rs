@@ -34,7 +34,9 @@ pub(crate) enum Counter {
     /// SYNs dropped because no member had room.
     DroppedFull,
     /// SYNs dropped because the members with room could not serve them. Those
-    /// have another address family, port or device, or checks of their own.
+    /// have another address family, port or device, checks of their own, or
+    /// another minimum TTL, mark, TOS, IP_TRANSPARENT, SO_DONTROUTE or BPF
+    /// programs of their cgroup.
     DroppedUnfit,
     /// SYNs answered with a reset because no member had room.
     Reset,

@@ -2,7 +2,7 @@
 
 //! Forming, joining and leaving a group.
 //!
-//! Forming is all or nothing. Each [`Candidate`] undoes what was done to its socket when it is
+//! Forming is all or nothing. [`Candidates`] undo what was done to their sockets when they are
 //! dropped, up to the point where nothing can fail any more: [`publish`].
 //!
 //! Whose socket it is may have it locked for as long as he likes. So all that needs a socket's lock is
@@ -13,7 +13,7 @@
 #![forbid(unsafe_code)]
 
 use super::{
-    candidate::{bind, check_address, check_binding, Candidate},
+    candidate::{bind, check_address, check_binding, Candidate, Candidates},
     error::Refusal,
     option::refuse_kind,
     registry::{Entry, Registry},
@@ -49,26 +49,27 @@ pub(super) fn form(net: Net<'_>, request: &Request<'_>) -> Result<(), Refusal> {
     let registry = net.registry();
     let deadline = Deadline::soon();
 
-    let mut candidates = find(net, request)?;
-    let uid = check(net, &candidates, request, &deadline)?;
+    let mut found = find(net, request)?;
+    let candidates = &mut found.0;
+    let uid = check(net, candidates, request, &deadline)?;
     registry.check_limit(uid)?;
     if request.bind {
-        bind(&mut candidates, request.port, &deadline)?;
+        bind(candidates, request.port, &deadline)?;
     }
-    let common = in_common(&candidates)?;
-    check_devices(&candidates, &common)?;
+    let common = in_common(candidates)?;
+    check_devices(candidates, &common)?;
 
     let ticker = registry.tickers().of(caller_account(net))?;
     let group = Group::new(registry.free_id(), common, registry.into(), ticker)?;
     let entry = Entry::new(&group)?;
     group.members.reserve(candidates.len())?;
     let mut members = KVec::with_capacity(candidates.len(), GFP_KERNEL_ACCOUNT)?;
-    for candidate in &candidates {
+    for candidate in candidates.iter() {
         let member = Member::new(group.clone(), candidate.sock())?;
         members.push(member, GFP_KERNEL_ACCOUNT)?;
     }
     let mut hooks = KVec::with_capacity(candidates.len(), GFP_KERNEL_ACCOUNT)?;
-    for _ in &candidates {
+    for _ in candidates.iter() {
         hooks.push(Hook::new()?, GFP_KERNEL_ACCOUNT)?;
     }
     let result = arm(
@@ -76,7 +77,7 @@ pub(super) fn form(net: Net<'_>, request: &Request<'_>) -> Result<(), Refusal> {
         &mut hooks,
         &deadline,
     )
-    .and_then(|()| publish(net, &group, entry, &mut candidates, members));
+    .and_then(|()| publish(net, &group, entry, candidates, members));
     if result.is_err() {
         disarm(registry, candidates.iter().map(Candidate::sock));
     }
@@ -84,7 +85,7 @@ pub(super) fn form(net: Net<'_>, request: &Request<'_>) -> Result<(), Refusal> {
 }
 
 /// Looks the sockets up, and checks what each is by itself.
-fn find(net: Net<'_>, request: &Request<'_>) -> Result<KVVec<Candidate>, Refusal> {
+fn find(net: Net<'_>, request: &Request<'_>) -> Result<Candidates, Refusal> {
     let mut candidates = KVVec::with_capacity(request.count(), GFP_KERNEL_ACCOUNT)?;
     for entry in request.entries() {
         let socket = Descriptor::from_fd(entry.fd)?.tcp().map_err(refuse_kind)?;
@@ -98,7 +99,7 @@ fn find(net: Net<'_>, request: &Request<'_>) -> Result<KVVec<Candidate>, Refusal
             GFP_KERNEL_ACCOUNT,
         )?;
     }
-    Ok(candidates)
+    Ok(Candidates(candidates))
 }
 
 fn check_net(net: Net<'_>, sock: &Sock) -> Result<(), Refusal> {

@@ -24,6 +24,7 @@
 #include <net/net_namespace.h>
 #include <net/sock.h>
 
+#include "hold.h"
 #include "shim.h"
 
 /* What bind() sets in sk_userlocks. */
@@ -122,13 +123,21 @@ static int sg_bind(struct socket *sock, const struct sg_address *address)
 	return kernel_bind(sock, (struct sockaddr_unsized *)&in, sizeof(in));
 }
 
+/*
+ * kernel_bind() takes the lock itself, and waits for as long as it takes: that of
+ * one which its owner has locked since it was ours. Only the caller waits then, who
+ * holds nothing that others wait for.
+ */
 int sg_socket_bind(struct socket *sock, const struct sg_address *address,
-		   _Bool reuseport, struct sg_unbound *before)
+		   _Bool reuseport, unsigned long long until,
+		   struct sg_unbound *before)
 {
 	struct sock *sk = sock->sk;
 	int err;
 
-	lock_sock(sk);
+	sg_point("bind");
+	if (!sg_sock_lock_until(sk, until))
+		return -EBUSY;
 	before->device = sk->sk_bound_dev_if;
 	before->userlocks = sk->sk_userlocks;
 	before->reuseport = sk->sk_reuseport;
@@ -138,8 +147,7 @@ int sg_socket_bind(struct socket *sock, const struct sg_address *address,
 	release_sock(sk);
 
 	err = sg_bind(sock, address);
-	if (err) {
-		lock_sock(sk);
+	if (err && sg_sock_lock_until(sk, until)) {
 		sk->sk_reuseport = before->reuseport;
 		sk->sk_bound_dev_if = before->device;
 		release_sock(sk);
@@ -147,11 +155,13 @@ int sg_socket_bind(struct socket *sock, const struct sg_address *address,
 	return err;
 }
 
-void sg_socket_unbind(struct socket *sock, const struct sg_unbound *before)
+void sg_socket_unbind(struct socket *sock, const struct sg_unbound *before,
+		      unsigned long long until)
 {
 	struct sock *sk = sock->sk;
 
-	lock_sock(sk);
+	if (!sg_sock_lock_until(sk, until))
+		return;
 	if (sk->sk_state == TCP_CLOSE && inet_sk(sk)->inet_num &&
 	    sk->sk_prot->put_port) {
 		/* The port first: its bucket is found by the address. */

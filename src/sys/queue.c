@@ -194,6 +194,7 @@ unsigned long long sg_queue_since(struct sock *sk, unsigned int families,
 	unsigned int left = allowed;
 	unsigned long long since;
 
+	sg_point("seen");
 	spin_lock_bh(&queue->rskq_lock);
 	req = sg_queue_oldest(queue, families, home, &left, &before);
 	since = req ? tcp_rsk(req)->snt_synack : ULLONG_MAX;

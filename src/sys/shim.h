@@ -436,11 +436,19 @@ struct sg_unbound {
 };
 
 unsigned short sg_sock_family(const struct sock *sk);
-/* Takes the socket lock itself. On an error nothing has changed. */
+/*
+ * Takes the socket lock itself, if it can until then: else -EBUSY. On an error
+ * nothing has changed, but for SO_REUSEPORT of a socket that somebody has locked since.
+ */
 int sg_socket_bind(struct socket *sock, const struct sg_address *address,
-		   _Bool reuseport, struct sg_unbound *before);
-/* Takes the socket lock itself. A socket that listens by now stays bound. */
-void sg_socket_unbind(struct socket *sock, const struct sg_unbound *before);
+		   _Bool reuseport, unsigned long long until,
+		   struct sg_unbound *before);
+/*
+ * Takes the socket lock itself. A socket that listens by now stays bound, and so does
+ * one that somebody has locked.
+ */
+void sg_socket_unbind(struct socket *sock, const struct sg_unbound *before,
+		      unsigned long long until);
 
 _Bool sg_caller_in_net(const struct net *net);
 _Bool sg_caller_is_admin(const struct net *net);

@@ -5,7 +5,8 @@
 use super::{
     bindings,
     listener::{AnySock, Kind, Sock},
-    netns::Net, //
+    netns::Net,
+    ticker::Deadline, //
 };
 use crate::logic::request::Address;
 use core::ptr::NonNull;
@@ -97,12 +98,14 @@ impl Socket {
     }
 
     /// Binds it to the port, 0 for one that the kernel chooses, at the address, or else the
-    /// wildcard. The errors are those of `bind()`; on an error nothing has changed.
+    /// wildcard. The errors are those of `bind()`, and `EBUSY` if somebody has it locked until the
+    /// deadline; on an error nothing has changed.
     pub(crate) fn bind(
         &self,
         address: Option<&Address>,
         port: u16,
         reuseport: bool,
+        deadline: &Deadline,
     ) -> Result<Before> {
         let mut raw = bindings::sg_address {
             family: self.family(),
@@ -124,15 +127,15 @@ impl Socket {
         let mut before = bindings::sg_unbound::default();
         // SAFETY: The socket is open, and both structures are there.
         to_result(unsafe {
-            bindings::sg_socket_bind(self.as_ptr(), &raw, reuseport, &mut before)
+            bindings::sg_socket_bind(self.as_ptr(), &raw, reuseport, deadline.ns(), &mut before)
         })?;
         Ok(Before(before))
     }
 
-    /// Undoes [`Socket::bind`].
-    pub(crate) fn unbind(&self, before: &Before) {
+    /// Undoes [`Socket::bind`], unless somebody has it locked until the deadline.
+    pub(crate) fn unbind(&self, before: &Before, deadline: &Deadline) {
         // SAFETY: The socket is open.
-        unsafe { bindings::sg_socket_unbind(self.as_ptr(), &before.0) };
+        unsafe { bindings::sg_socket_unbind(self.as_ptr(), &before.0, deadline.ns()) };
     }
 }
 

@@ -271,12 +271,17 @@ struct service_group_info {
  *			BPF sockmap, or has operations that are not TCP's own
  *   EISCONN (J)	it is neither closed nor listening
  *   EBUSY (JL)		another call has had it locked for a second; nothing has
- *			changed
+ *			changed, unless one that the request has bound is locked
+ *			now: that stays bound
  *   EKEYREJECTED (J)	it has TCP-MD5 or TCP-AO keys, a socket filter, an IPsec
  *			policy, a PSP association or sticky options of IPv6; or
  *			another minimum TTL, mark, TOS, IP_TRANSPARENT,
  *			SO_DONTROUTE, or other BPF programs of its cgroup than the
- *			others: a redirected connection would pass that by
+ *			others: a redirected connection would pass that by. What
+ *			a security module thinks of a socket (labels of SELinux,
+ *			Smack), and what a BPF program keeps for each cgroup,
+ *			cannot be compared from a module: do not group sockets
+ *			that differ in that
  *   ENODEV (J)		the sockets are bound to different devices
  *   ERANGE (J)		it is bound to another port than the group's, or to
  *			another address than its entry names

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::{
@@ -13,6 +13,7 @@ use rustix::net::{
 
 use crate::error::Error;
 use crate::request::{Entry, Options};
+use crate::trial;
 
 /// A socket as the kernel tells it.
 struct Socket {
@@ -28,8 +29,8 @@ const MOST: usize = 1024;
 
 /// Binds the sockets that are not bound, all to one port.
 ///
-/// Whatever is wrong with the entries is found before a socket is bound. If `bind()` itself fails,
-/// the sockets before that one stay bound.
+/// Whatever is wrong with the entries, and what `bind()` has against one of them, is found before a
+/// socket is bound. If it fails all the same, the sockets before that one stay bound.
 pub(crate) fn bind_all(entries: &[Entry<'_>], options: Options) -> Result<(), Error> {
     if entries.len() > MOST {
         return Err(Error::TooManyEntries);
@@ -47,6 +48,7 @@ pub(crate) fn bind_all(entries: &[Entry<'_>], options: Options) -> Result<(), Er
         return Ok(());
     }
     let shared = addresses_are_shared(entries);
+    port = try_all(entries, &sockets, port, shared).map_err(refusal)?;
     for (entry, socket) in entries.iter().zip(&sockets) {
         if socket.bound.port() == 0 {
             let address = address_of(entry, socket.family, port);
@@ -124,6 +126,33 @@ fn addresses_are_shared(entries: &[Entry<'_>]) -> bool {
         })
     };
     entries.len() > 1 && !entries.iter().enumerate().all(alone)
+}
+
+/// Tries whether all that are to be bound can be; tells the port, which is the one that the kernel has
+/// chosen if none was given.
+fn try_all(
+    entries: &[Entry<'_>],
+    sockets: &[Socket],
+    mut port: u16,
+    shared: bool,
+) -> Result<u16, Errno> {
+    // All are kept until the last one: they may be in each other's way.
+    let mut bound = Vec::new();
+    for (entry, socket) in entries.iter().zip(sockets) {
+        if socket.bound.port() != 0 {
+            continue;
+        }
+        let Some(like) = trial::like(entry.fd(), socket.family) else {
+            continue;
+        };
+        let address = address_of(entry, socket.family, port);
+        bind_one(like.as_fd(), address, shared)?;
+        if let Ok(address) = SocketAddr::try_from(getsockname(&like)?) {
+            port = address.port();
+        }
+        bound.push(like);
+    }
+    Ok(port)
 }
 
 /// What an entry's socket is to be bound to.
@@ -279,8 +308,15 @@ mod tests {
         assert!(!shares(&sockets[0]));
     }
 
+    /// None of these has changed.
+    fn are_unbound(sockets: &[OwnedFd]) -> bool {
+        sockets
+            .iter()
+            .all(|socket| bound(socket).port() == 0 && !shares(socket))
+    }
+
     #[test]
-    fn a_port_in_use_leaves_the_sockets_before_it() {
+    fn a_port_in_use_leaves_all_as_they_are() {
         let taken = TcpListener::bind((OTHER, 0)).expect("a listener");
         let port = taken.local_addr().expect("it is bound").port();
         let addresses = [ONE, OTHER, ONE];
@@ -288,11 +324,25 @@ mod tests {
         let entries = at(&sockets, &addresses);
         let refused = bind_all(&entries, Options::port(port));
         assert_eq!(refused, Err(Error::AddressInUse));
-        let ports = sockets.iter().map(|fd| bound(fd).port());
-        assert_eq!(ports.collect::<Vec<_>>(), [port, 0, 0]);
+        assert!(are_unbound(&sockets));
+        // Nor is anything left of what was tried: no SO_REUSEPORT here.
+        assert!(TcpListener::bind((ONE, port)).is_ok());
+    }
+
+    #[test]
+    fn so_does_an_address_of_another_machine() {
+        let addresses = [ONE, IpAddr::from([192, 0, 2, 77])];
+        let sockets = made(&addresses);
+        for port in [0, 8099] {
+            let refused = bind_all(&at(&sockets, &addresses), Options::port(port));
+            assert_eq!(refused, Err(Error::AddressNotAvailable));
+            assert!(are_unbound(&sockets));
+        }
+        // But not if the socket may have any.
+        sockopt::set_ip_freebind(&sockets[1], true).expect("it is open");
         assert_eq!(
-            sockets.iter().map(shares).collect::<Vec<_>>(),
-            [true, false, false]
+            bind_all(&at(&sockets, &addresses), Options::port(0)),
+            Ok(())
         );
     }
 

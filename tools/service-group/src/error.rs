@@ -157,7 +157,7 @@ errors! {
         "try again when that call has ended";
     OwnChecks EKEYREJECTED [F J]
         "the socket has TCP-MD5 or TCP-AO keys, a socket filter, an IPsec policy, a PSP association or IPv6 options, or another minimum TTL, mark, TOS, IP_TRANSPARENT, SO_DONTROUTE or other BPF programs of its cgroup than the others, which a redirected connection would pass by",
-        "make it as the others, or leave this socket out";
+        "make it as the others, or leave this socket out; labels of security modules, and what a program keeps for each cgroup, cannot be compared";
     OtherDevice ENODEV [F J]
         "the sockets are bound to different devices",
         "group the sockets of each device for themselves";

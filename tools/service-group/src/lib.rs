@@ -25,7 +25,7 @@
 //! [`Settings`].
 //!
 //! Every call does all that it was asked for, or fails and has changed nothing; but see [`form`] for
-//! sockets that it was given to bind. What can go wrong is listed in [`Error`].
+//! what may come between when it was given sockets to bind. What can go wrong is listed in [`Error`].
 
 mod bind;
 mod error;
@@ -36,6 +36,7 @@ mod request;
 mod setting_table;
 mod settings;
 mod sys;
+mod trial;
 
 pub use error::{Calls, Error, Row};
 pub use option::{form, form_at, info, join, leave, Info, MemberState};

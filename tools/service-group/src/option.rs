@@ -43,11 +43,13 @@ const IPPROTO_MPTCP: u32 = 262;
 /// # Errors
 ///
 /// On any [`Error`] there is no group. That a socket is no TCP socket or is in a group,
-/// and what is wrong with the entries, is found before a socket is bound. What is found
-/// later – the port is in use, or is not for this program, the kernel refuses the
-/// group – may leave sockets bound that were not, with `SO_REUSEPORT`, as nothing
-/// unbinds a socket but closing it: drop them all then, or leave the sockets to
-/// [`form_at`].
+/// what is wrong with the entries, and what `bind()` would say to each of them – the port
+/// is in use, or is not for this program – is found before a socket is bound: it is tried
+/// with sockets like them, which are closed again. Nothing unbinds a socket but closing it.
+/// So some may be bound that were not, with `SO_REUSEPORT`, when somebody else takes the
+/// port in that moment, when the kernel then refuses the group, or when that could not be
+/// tried: a socket was made by another user, or has options that this program may not set.
+/// Drop them all then, or leave the sockets to [`form_at`].
 pub fn form(entries: &[Entry<'_>], options: Options) -> Result<u32, Error> {
     let Some(first) = entries.first() else {
         return Err(Error::Empty);

@@ -22,15 +22,43 @@ fn last_errno() -> i32 {
         .unwrap_or(libc::EIO)
 }
 
-/// Sets the option `name` to `value`, or tells the errno.
+/// Sets the option `name` of the module to `value`, or tells the errno.
 pub(crate) fn set(fd: BorrowedFd<'_>, name: libc::c_int, value: &[u8]) -> Result<(), i32> {
+    set_at(fd, LEVEL, name, value)
+}
+
+/// Reads the option `name` of the module into `value`, and tells how many bytes of it the kernel
+/// wrote, or the errno.
+pub(crate) fn get(fd: BorrowedFd<'_>, name: libc::c_int, value: &mut [u8]) -> Result<usize, i32> {
+    get_at(fd, LEVEL, name, value)
+}
+
+/// Gives a socket another one's option, or tells the errno.
+pub(crate) fn copy(
+    from: BorrowedFd<'_>,
+    to: BorrowedFd<'_>,
+    level: libc::c_int,
+    name: libc::c_int,
+) -> Result<(), i32> {
+    // The longest is the name of a device.
+    let mut value = [0u8; 16];
+    let length = get_at(from, level, name, &mut value)?;
+    set_at(to, level, name, &value[..length])
+}
+
+fn set_at(
+    fd: BorrowedFd<'_>,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: &[u8],
+) -> Result<(), i32> {
     let Ok(length) = libc::socklen_t::try_from(value.len()) else {
         return Err(libc::EINVAL);
     };
     // SAFETY: `value` is readable for `length` bytes during the call, which
     // keeps no pointer to it.
     let status =
-        unsafe { libc::setsockopt(fd.as_raw_fd(), LEVEL, name, value.as_ptr().cast(), length) };
+        unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, value.as_ptr().cast(), length) };
     if status == 0 {
         Ok(())
     } else {
@@ -38,9 +66,12 @@ pub(crate) fn set(fd: BorrowedFd<'_>, name: libc::c_int, value: &[u8]) -> Result
     }
 }
 
-/// Reads the option `name` into `value`, and tells how many bytes of it the
-/// kernel wrote, or the errno.
-pub(crate) fn get(fd: BorrowedFd<'_>, name: libc::c_int, value: &mut [u8]) -> Result<usize, i32> {
+fn get_at(
+    fd: BorrowedFd<'_>,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: &mut [u8],
+) -> Result<usize, i32> {
     let Ok(mut length) = libc::socklen_t::try_from(value.len()) else {
         return Err(libc::EINVAL);
     };
@@ -49,7 +80,7 @@ pub(crate) fn get(fd: BorrowedFd<'_>, name: libc::c_int, value: &mut [u8]) -> Re
     let status = unsafe {
         libc::getsockopt(
             fd.as_raw_fd(),
-            LEVEL,
+            level,
             name,
             value.as_mut_ptr().cast(),
             &mut length,
