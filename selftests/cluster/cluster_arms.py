@@ -9,8 +9,9 @@ import sys
 
 from clusters import (LENGTH, PORT, UDP, VRF, Cluster, Directed, config, exchange,
                       outlives, ready, takes_connections)
-from machines import FAMILIES, LENGTHS, Machine, ip_commands, lay_cable, snmp
-from service_group import PATIENCE, equal, expect, run_tests, wait_until
+from documented import found
+from machines import FAMILIES, LENGTHS, Machine, ip_commands, lay_cable, nft, snmp
+from service_group import PATIENCE, Skip, equal, expect, run_tests, wait_until
 
 
 def machine_index(machine, name):
@@ -193,9 +194,46 @@ def other_device_strict():
     equal(0, cluster.counters(director)["forwarded"], "forwarded")
 
 
+def other_device_documented():
+    """The same with IPv6, by the rule that the documentation has for it."""
+    cluster = crossed(6)
+    director, client = cluster.directors[0], cluster.client
+
+    def forwarded():
+        """Of a packet whose source is elsewhere, and of one behind it whose source is not."""
+        before = cluster.counters(director)["forwarded"]
+        for source in (client.address(6), "fd10::2"):
+            with client, socket.socket(FAMILIES[6], UDP) as sock:
+                sock.bind((source, 0))
+                sock.sendto(b"x", (cluster.address, PORT))
+        introduce_by_cross(cluster)
+        return cluster.counters(director)["forwarded"] - before
+
+    equal(2, forwarded(), "what is given without a rule")
+    rule = found(r"`(fib saddr \. iif oif missing drop)`")
+    nft(director, f"table inet f {{ chain c {{ type filter hook prerouting priority raw; {rule}; }}; }}",
+        needed=False)
+    with director:
+        told = subprocess.run(["nft", "list", "ruleset"], check=True, capture_output=True, text=True)
+    if "fib saddr" not in told.stdout:
+        raise Skip("this kernel's nft looks up no routes")
+    equal(1, forwarded(), "what is given")
+
+
+def introduce_by_cross(cluster):
+    """What was sent before by the client's other way has come."""
+    with cluster.directors[0], socket.socket(FAMILIES[6], UDP) as service:
+        service.bind(("fd10::1", PORT + 1))
+        service.settimeout(PATIENCE)
+        with cluster.client, socket.socket(FAMILIES[6], UDP) as sock:
+            sock.sendto(b"x", ("fd10::1", PORT + 1))
+        service.recv(10)
+
+
 if __name__ == "__main__":
     sys.exit(run_tests("cluster_arms", [
         other_device_ipv4, other_device_ipv6, other_device_tunnelled, other_device_strict,
+        other_device_documented,
         other_vrf_ipv4, other_vrf_ipv6, two_arms_ipv4, two_arms_ipv6, beside_a_node_ipv4,
         beside_a_node_ipv6,
     ]))

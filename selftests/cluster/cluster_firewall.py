@@ -3,14 +3,15 @@
 """Packets for cluster IPs, and the tunnels that they come in, meet the firewall and the validation of
 sources."""
 
+import socket
 import subprocess
 import sys
 
-from clusters import (PORT, UDP, Cluster, Directed, accepted, exchange,
-                      ready)
-from forged import CLIENT, Forger, datagram, packed
-from machines import ip_commands, nft, snmp
-from rubbish import UDP as UDP_HEADER, plain
+from clusters import PORT, UDP, Cluster, Directed, accepted, exchange, introduce, ready
+from documented import replaced, rules
+from forged import CLIENT, NOBODY, Forger, datagram, packed
+from machines import FAMILIES, ip_commands, nft, snmp
+from rubbish import GRE, TYPES, UDP as UDP_HEADER, plain
 from service_group import equal, expect, run_tests, wait_until
 
 WAN = "02:00:00:00:00:77"
@@ -67,6 +68,92 @@ def firewall_ipv4():
 def firewall_ipv6():
     """IPv6 in IPv6."""
     firewall(6)
+
+
+def documented_at_a_director(version):
+    """The rule of the documentation: a director gives nothing from one client to its nodes."""
+    cluster = Directed(version)
+    director, node = cluster.directors[0], cluster.nodes[0]
+    forger = Forger(cluster, director, node)
+    outside = cluster.client.address(version)
+
+    def counted():
+        """For a packet of either client."""
+        before = cluster.counters(director)["forwarded"]
+        for client in (CLIENT[version], outside):
+            packet = plain(version, packed(client), packed(cluster.address), UDP_HEADER, datagram())
+            forger.sock.send(forger.mac + NOBODY + TYPES[version].to_bytes(2, "big") + packet)
+            introduce(cluster.client, director, version)
+        return cluster.counters(director)["forwarded"] - before
+
+    equal(2, counted(), "what is given without a rule")
+    family = {4: "ip", 6: "ip6"}[version]
+    nft(director, replaced(rules("chain early"), ("ip saddr 192.0.2.66", f"{family} saddr {outside}"),
+                           ("ip daddr 198.51.100.7", f"{family} daddr {cluster.address}")))
+    equal(1, counted(), "what is given")
+
+
+def documented_at_a_director_ipv4():
+    """IPv4."""
+    documented_at_a_director(4)
+
+
+def documented_at_a_director_ipv6():
+    """IPv6."""
+    documented_at_a_director(6)
+
+
+def documented_at_a_node(version, outer):
+    """The rules of the documentation: a node lets in tunnels of those that they name, and no others."""
+    cluster = Directed(version, "tunnel", outer)
+    director, node, other = cluster.directors[0], cluster.nodes[0], cluster.nodes[1]
+    packet = plain(version, packed(CLIENT[version]), packed(cluster.address), UDP_HEADER,
+                   datagram())
+    named = (director, node, other)
+    with node:
+        seen = socket.socket(FAMILIES[outer], socket.SOCK_RAW, GRE)
+    seen.setblocking(False)
+
+    def sees_strangers():
+        """Whether a tunnel of somebody who is none of the cluster's gets to the node's programs."""
+        Forger(cluster, node, cluster.client, outer).send(True, packet)
+        introduce(cluster.client, node, version)
+        return has_come(seen)
+
+    expect(sees_strangers(), "without a rule nothing is seen")
+    nft(node, replaced(rules("meta l4proto"), *(
+        pair for number, machine in enumerate(named, 10)
+        for pair in ((f"192.0.2.{number}", machine.address(4)),
+                     (f"2001:db8::{number}", machine.address(6))))))
+    for origin, is_let_in in ((director, True), (other, True), (cluster.nodes[2], False)):
+        forger = Forger(cluster, node, origin, outer)
+        for gre in (False, True):
+            equal(is_let_in, bool(forger.counts(gre, [packet])),
+                  f"whether what comes from {origin.number} is let in, GRE: {gre}")
+    expect(not sees_strangers(), "a stranger's tunnel is let in")
+
+
+def has_come(sock):
+    """Whether there is anything to receive."""
+    try:
+        return bool(sock.recv(4000))
+    except BlockingIOError:
+        return False
+
+
+def documented_at_a_node_ipv4():
+    """IPv4 in IPv4."""
+    documented_at_a_node(4, 4)
+
+
+def documented_at_a_node_ipv6():
+    """IPv6 in IPv6."""
+    documented_at_a_node(6, 6)
+
+
+def documented_at_a_node_crosswise():
+    """IPv4 in IPv6."""
+    documented_at_a_node(4, 6)
 
 
 def stateful():
@@ -205,7 +292,8 @@ def still_serves_ipv6():
 
 if __name__ == "__main__":
     sys.exit(run_tests("cluster_firewall", [
-        firewall_ipv4, firewall_ipv6, stateful, raw_at_a_director, raw_at_a_director_ipv6,
+        firewall_ipv4, firewall_ipv6, documented_at_a_director_ipv4, documented_at_a_director_ipv6,
+        documented_at_a_node_ipv4, documented_at_a_node_ipv6, documented_at_a_node_crosswise, stateful, raw_at_a_director, raw_at_a_director_ipv6,
         raw_at_a_node, other_device_ipv4, other_device_ipv6, reverse_path_within,
         still_serves_ipv4, still_serves_ipv6,
     ]))

@@ -11,12 +11,14 @@ simple as it can be, and told.
 import collections
 import dataclasses
 import ipaddress
+import itertools
 import os
+import random
 import sys
 
 from clusters import PORT, Cluster, Directed
 from kinds import Case, Kinds
-from rubbish import GRE, TUNNELS, plain
+from rubbish import GRE, TUNNELS
 from scenes import NETWORKS, Scene, first_table
 from service_group import equal, expect, run_tests, seed
 
@@ -48,6 +50,7 @@ class Comparison:
                            scene.cluster.address, scene.flow and scene.flow[1])
         # How often the model has told of each counter; and what machines have counted up to now.
         self.expected = collections.Counter()
+        self.identifiers = itertools.cycle(range(1 << 16))
         self.before = scene.counted()
 
     def alone(self):
@@ -59,7 +62,8 @@ class Comparison:
             expected = collections.Counter()
             for packet in case.seen:
                 expected += self.scene.told(packet, machines, case.is_gathered)
-            return f"{case.kind} to {number}", (case.frames, mac, self.scene.version), expected
+            frames = case.frames, self.scene.sock, mac, self.scene.version
+            return f"{case.kind} to {number}", frames, expected
 
         return Sending(self.kinds.case(), how)
 
@@ -67,22 +71,39 @@ class Comparison:
         """The same in a packet that seems to come from a machine to another one."""
         outer = self.scene.outer()
         target, origin = self.rng.sample(self.scene.machines, 2)
-        ends = [ipaddress.ip_address(one.address(outer)).packed for one in (origin, target)]
-        mac = bytes.fromhex(target.mac().replace(":", ""))
+        origin_address = ipaddress.ip_address(origin.address(outer)).packed
         is_gre = self.kinds.chance(0.6)
         protocol = GRE if is_gre else TUNNELS[self.scene.version]
         header = self.kinds.gre(b"", flawed=0.1) if is_gre else b""
         # Of shared ones nothing else is taken out.
         upper = self.kinds.syn if self.kinds.chance(0.3) else self.kinds.upper
+        way = "beside" if self.kinds.chance(0.1) else "near"
+        chosen = self.rng.random()
 
         def how(case):
-            payload = header + case.frames[0]
-            packet = plain(outer, *ends, protocol, payload)
-            expected = self.scene.oracle.ask("tunnel", target.number, protocol, payload.hex())
-            text = f"{case.kind} in {protocol} from {origin.number} to {target.number}"
-            return text, ([packet], mac, outer), expected
+            outers = Kinds(random.Random(chosen), outer, NETWORKS[outer], target.address(outer))
+            # No fragment is to meet one of another packet.
+            outers.identifier = next(self.identifiers)
+            around = outers.around(origin_address, protocol, header + case.frames[0])
+            frames = ",".join(frame.hex() for frame in around.frames)
+            expected = self.scene.oracle.ask("tunnel", target.number, way, frames)
+            text = f"{case.kind} {around.kind} from {origin.number} to {target.number}, {way}"
+            return text, (around.frames, *self.scene.way(target, way), outer), expected
 
         return Sending(self.kinds.case(upper), how)
+
+    def beside(self):
+        """Any packet by another device of a node, which serves it, whose ever it is."""
+        target = self.rng.choice(self.scene.cluster.nodes)
+
+        def how(case):
+            expected = collections.Counter()
+            for packet in case.seen:
+                expected += self.scene.oracle.ask("packet", target.number, "beside", packet.hex())
+            text = f"{case.kind} beside {target.number}"
+            return text, (case.frames, *self.scene.way(target, "beside"), self.scene.version), expected
+
+        return Sending(self.kinds.case(), how)
 
     def compare(self, sendings, tell=False):
         """Sends some; whether machines count what the model says."""
@@ -159,7 +180,7 @@ DIRECTED = ("owned forwarded second-chance second-chance-in dropped-no-owner dro
 def shared(version, age, expected="", spill=0):
     """Each node does with each packet what it should."""
     comparison = Comparison(Scene(Cluster(version), SEED, age, spill))
-    makers = [comparison.alone] * 3 + [comparison.tunnel]
+    makers = [comparison.alone] * 5 + [comparison.tunnel] * 2 + [comparison.beside]
     comparison.run(makers, SHARED + expected)
 
 
@@ -168,7 +189,8 @@ def directed(version, age, way, expected, spill=0, outer=None, directs_only=Fals
     cluster = Directed(version, way, outer, table=first_table(age), spill=spill)
     scene = Scene(cluster, SEED, age, spill, directs_only)
     comparison = Comparison(scene)
-    comparison.run([comparison.alone] * 2 + [comparison.tunnel], DIRECTED + expected)
+    makers = [comparison.alone] * 4 + [comparison.tunnel] * 3 + [comparison.beside]
+    comparison.run(makers, DIRECTED + expected)
 
 
 def shared_first_ipv4():

@@ -26,7 +26,8 @@ SEND_QUEUE, REPAIR_OFF_NO_WP = 2, -1
 ACK = 16
 CONNTRACK = "/sys/module/nf_conntrack"
 # What asks conntrack, and what that needs.
-USERS = ("nft_chain_nat", "nft_nat", "nft_redir", "nft_masq", "nft_ct", "nf_nat", "nf_conntrack")
+USERS = ("nft_flow_offload", "nf_flow_table_inet", "nf_flow_table", "ip_vs_rr", "ip_vs",
+         "nft_chain_nat", "nft_nat", "nft_redir", "nft_masq", "nft_ct", "nf_nat", "nf_conntrack")
 
 
 def pod(machine, version):

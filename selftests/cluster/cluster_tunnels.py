@@ -3,7 +3,6 @@
 """What seems to come from another node in a tunnel: only what nodes send is taken out. And how long
 what is in a tunnel may be."""
 
-import re
 import socket
 import struct
 import subprocess
@@ -11,11 +10,11 @@ import sys
 
 from clusters import (Cluster, Directed, accepted, config, exchange, introduce,
                       name_of, node, table)
-from forged import (ACK, CLIENT, NOBODY, SYN, Forger, at_times, never, packed,
-                    segment_of)
+from documented import replaced, rules
+from forged import ACK, CLIENT, NOBODY, SYN, Forger, at_times, never, packed, segment_of
 from machines import SEGMENT, ip_commands, nft, snmp
 from rubbish import TCP, TYPES, checksum, plain
-from service_group import checkout, equal, expect, run_tests, wait_until
+from service_group import equal, expect, run_tests, wait_until
 
 
 def learnt_nothing(machine):
@@ -127,16 +126,12 @@ def of_another_ipv6():
 
 def clamp(cluster, outer):
     """What the documentation has nodes ask clients for."""
-    with open(f"{checkout()}/docs/cluster.md", encoding="utf-8") as file:
-        rules, = re.findall(r"^```text\n(table [^`]*maxseg[^`]*)```", file.read(), re.MULTILINE)
     longer = 20 * [cluster.version, outer].count(6)
     family = {4: "ip", 6: "ip6"}[cluster.version]
-    for old, new in ("ip saddr 198.51.100.7", f"{family} saddr {cluster.address}"), \
-                    ("size set 1436", f"size set {1436 - longer}"):
-        expect(old in rules, f"no {old}: {rules}")
-        rules = rules.replace(old, new)
+    text = replaced(rules("maxseg"), ("ip saddr 198.51.100.7", f"{family} saddr {cluster.address}"),
+                    ("size set 1436", f"size set {1436 - longer}"))
     for machine in cluster.nodes:
-        nft(machine, rules)
+        nft(machine, text)
 
 
 def black_hole(version, outer):

@@ -17,7 +17,8 @@ FAIL_PAGE_ALLOC = "/sys/kernel/debug/fail_page_alloc"
 # All that is set here, or counted down by each failure.
 SET = [*(f"{FAILSLAB}/{name}" for name in ("ignore-gfp-wait", "interval", "space", "probability",
                                            "times")),
-       *(f"{FAIL_PAGE_ALLOC}/{name}" for name in ("ignore-gfp-wait", "min-order", "times")),
+       *(f"{FAIL_PAGE_ALLOC}/{name}" for name in ("ignore-gfp-wait", "min-order", "task-filter",
+                                                  "interval", "space", "probability", "times")),
        "/sys/kernel/debug/fail_usercopy/times"]
 NLMSG_ERROR, NLMSG_DONE, NLM_F_DUMP = 2, 3, 0x300
 # No operation allocates as often; the walk does not end by itself.
@@ -71,6 +72,27 @@ class Sometimes:
         """Whether all have been met."""
         with open(f"{FAILSLAB}/times", encoding="ascii") as file:
             return int(file.read()) == 0
+
+
+class OnlyPages:
+    """While it is so, processes that meet failures get no memory of more than one page at a time."""
+
+    SETTINGS = {"task-filter": "Y", "ignore-gfp-wait": "N", "min-order": 1, "interval": 1, "space": 0,
+                "times": -1, "probability": 100}
+
+    def __enter__(self):
+        needs_injection()
+        for name, value in self.SETTINGS.items():
+            write(f"{FAIL_PAGE_ALLOC}/{name}", value)
+
+    def __exit__(self, *_):
+        for name, value in (("probability", 0), ("task-filter", "N"), ("times", 1), ("min-order", 0)):
+            write(f"{FAIL_PAGE_ALLOC}/{name}", value)
+
+
+def meets_failures(pid):
+    """From now on this process does."""
+    write(f"/proc/{pid}/make-it-fail", 1)
 
 
 class NthForPackets:

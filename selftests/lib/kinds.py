@@ -230,6 +230,24 @@ class Kinds:
         kind = "/".join(part for part in (flaw, chain, parts.name) if part)
         return Case(kind, [packet], [packet], parts)
 
+    def around(self, source, protocol, upper):
+        """A packet with another one in it, now and then with options, extension headers, another length
+        than it says, without its end, or in fragments."""
+        self.header()
+        plain = Parts(f"in-{protocol}", source, (), protocol, upper, HOPS[0], b"")
+        choice = self.rng.random()
+        if choice < 0.5:
+            return self.whole(plain)
+        if choice < 0.6:
+            return self.whole(replace(plain, hops=self.hops, options=b"\1" * self.rng.choice((4, 40))))
+        if choice < 0.75:
+            return self.fragments(plain)
+        if choice < 0.85:
+            return self.whole(replace(plain, chain=self.chain()))
+        if choice < 0.95:
+            return self.whole(replace(plain, more=self.rng.choice((1, 26, -1, -8))))
+        return self.whole(replace(plain, upper=upper[:self.rng.randrange(len(upper) + 1)]))
+
     def simpler(self, case):
         """Cases that are a step simpler, the simplest first."""
         parts = case.parts

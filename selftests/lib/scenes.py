@@ -12,12 +12,12 @@ import struct
 import subprocess
 
 from clusters import (MAC, PORT, TCP, UDP, Directed, introduce, name_of, slot_of, table)
-from machines import pin
+from machines import ip_commands, pin
 from rubbish import TYPES, UDP as UDP_HEADER, plain
 from service_group import checkout, expect, start
 
 NETWORKS = {4: "10.9.0.0/24", 6: "fd09::/64"}
-NOBODY = bytes.fromhex("020000000099")
+NOBODY, WAN = bytes.fromhex("020000000099"), bytes.fromhex("020000000077")
 # Who owns which slot, and who did before; slot 3 is nobody's.
 OWNERS = (2, 2, 3, 0, 1, 3, 3)
 FORMER = (1, 2, 3, 3, 1, 2, 3)
@@ -71,6 +71,8 @@ class Scene:
         self.rng = random.Random(f"{seed} {self.version} {age} {spill} {directs_only} {protocol}")
         self.meet()
         self.flow = None
+        # Sockets of machines' other devices.
+        self.beside = {}
         if age != "first":
             self.configure(FORMER, 2)
             self.flow = self.connection()
@@ -171,10 +173,27 @@ class Scene:
         machine = self.rng.choice([director] * 6 + [standby] + self.cluster.nodes)
         return bytes.fromhex(machine.mac().replace(":", "")), [machine]
 
-    def send(self, frames, mac, version):
+    def way(self, machine, way):
+        """A socket by which frames get to a machine, and to which MAC address: near, from the segment;
+        beside, by another device of its own, behind which nobody is."""
+        if way == "near":
+            return self.sock, bytes.fromhex(machine.mac().replace(":", ""))
+        if machine not in self.beside:
+            with machine:
+                ip_commands(f"link add wan address {WAN.hex(':')} type veth peer name wanpeer",
+                            "link set wan up", "link set wanpeer up")
+                sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+            sock.bind(("wanpeer", 0))
+            for device in "all", "wan":
+                machine.set(f"ipv4/conf/{device}/rp_filter", 0)
+            self.beside[machine] = sock
+        return self.beside[machine], WAN
+
+    @staticmethod
+    def send(frames, sock, mac, version):
         """Sends frames."""
         for packet in frames:
-            self.sock.send(mac + NOBODY + TYPES[version].to_bytes(2, "big") + packet)
+            sock.send(mac + NOBODY + TYPES[version].to_bytes(2, "big") + packet)
 
     def arrive(self):
         """Waits until all that was sent has come, and what was sent of it to others; what is counted

@@ -11,7 +11,18 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 PTRACE_TRACEME, PTRACE_SYSCALL, PTRACE_SETOPTIONS, PTRACE_GET_SYSCALL_INFO = 0, 24, 0x4200, 0x420e
 PTRACE_O_TRACESYSGOOD, PTRACE_O_EXITKILL = 1, 1 << 20
 SYSCALL_STOP = signal.SIGTRAP | 0x80
-SYSCALL_ENTRY, SENDTO = 1, 44
+SYSCALL_ENTRY, SENDTO, RECVFROM = 1, 44, 45
+
+
+class Call:
+    """A system call, as it begins or has ended."""
+
+    def __init__(self, info):
+        self.is_entry = info[0] == SYSCALL_ENTRY
+        if self.is_entry:
+            self.number, *self.arguments = struct.unpack_from("=7Q", info, 24)
+        else:
+            self.number, self.result = None, struct.unpack_from("=q", info, 24)[0]
 
 
 class Traced:
@@ -33,22 +44,28 @@ class Traced:
         if LIBC.ptrace(request, self.process.pid, *arguments) < 0:
             raise OSError(ctypes.get_errno(), "ptrace")
 
-    def sends(self):
-        """Goes on; whether it is about to send, or has ended."""
+    def call(self):
+        """Goes on to where a system call begins or ends; which, or None at the program's end."""
         while True:
             self.ptrace(PTRACE_SYSCALL, 0, self.signal)
             _, status = os.waitpid(self.process.pid, 0)
             if not os.WIFSTOPPED(status):
                 self.status = os.waitstatus_to_exitcode(status)
-                return False
+                return None
             self.signal = os.WSTOPSIG(status)
             if self.signal != SYSCALL_STOP:
                 continue
             self.signal = 0
             info = ctypes.create_string_buffer(88)
             self.ptrace(PTRACE_GET_SYSCALL_INFO, len(info), info)
-            if info.raw[0] == SYSCALL_ENTRY and struct.unpack_from("=Q", info.raw, 24)[0] == SENDTO:
+            return Call(info.raw)
+
+    def sends(self):
+        """Goes on; whether it is about to send, or has ended."""
+        while (call := self.call()) is not None:
+            if call.is_entry and call.number == SENDTO:
                 return True
+        return False
 
     def end(self):
         """Goes on to its end; what it has said."""

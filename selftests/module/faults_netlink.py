@@ -8,14 +8,22 @@ WALKS is compared with the spec: an operation without a walk fails. Options are 
 faults_end, in C; packets by cluster_unload.py. It needs a kernel with fault injection.
 """
 
+import ipaddress
+import os
 import socket
 import sys
 
 import outcomes
 from clusters import PORT, config, name_of, node, table
-from failures import ClusterFailures, GroupFailures, kept
+from failures import ClusterFailures, GroupFailures, OnlyPages, kept, meets_failures
 from family import READ
-from service_group import PORT as SERVICE, cookie_of, equal, run_tests
+from service_group import (PORT as SERVICE, checkout, cookie_of, equal,
+                           expect, run_tests)
+from traced import Traced
+
+SGCTL = os.environ.get("SG_BIN", f"{checkout()}/build/bin") + "/sgctl"
+# The most that there may be.
+MOST_CLUSTERS, MOST_NODES, MOST_SLOTS = 256, 256, 4096
 
 
 def nothing():
@@ -133,6 +141,61 @@ def clusters_directed():
     walks.end()
 
 
+class ManyClusters(ClusterFailures):
+    """As many cluster IPs as there may be, whose tables are as large as they may be, and of which one
+    has as many nodes as it may have. A machine stands by for them, so that it need not tell neighbours
+    of any."""
+
+    def __init__(self):
+        super().__init__()
+        # All of it is there: a page that is not could be what fails.
+        self.buffer = bytearray(b"\1" * (1 << 20))
+        self.view = memoryview(self.buffer)
+        owners = [1 + slot % 3 for slot in range(MOST_SLOTS)]
+        for number in range(MOST_CLUSTERS):
+            nodes = MOST_NODES if number == 7 else 3
+            self.ynl.do("cluster-set", config(
+                6, self.device, None, address=self.address(number), role="standby", mac=None,
+                table=table(*owners), nodes=[node(one, 6) for one in range(1, nodes + 1)]))
+
+    @staticmethod
+    def address(number):
+        """Of the one with this number."""
+        return ipaddress.ip_address(f"fd09::1:{number:x}").packed
+
+    def state(self):
+        """All there is, without what a look at a few is enough for."""
+        return self.ynl.dump("cluster-get", {"brief": 1})
+
+
+def all_clusters():
+    """All of as many and as large ones as may be, in full and in brief; and the largest one."""
+    walks = ManyClusters()
+    equal(MOST_CLUSTERS, len(walks.state()), "cluster IPs")
+    walks.walk(nothing, "cluster-get", {}, "dump")
+    walks.walk(nothing, "cluster-get", {"brief": 1}, "dump")
+    walks.walk(nothing, "cluster-get", {**name_of(6), "address": walks.address(7)})
+
+
+def ready_without_large_memory():
+    """Whether a machine may direct is answered while there is no memory but single pages."""
+    walks = ManyClusters()
+    address = str(ipaddress.ip_address(walks.address(7)))
+
+    def sgctl(*words):
+        traced = Traced([SGCTL, "cluster", *words])
+        # Not before it is there: a program needs more to begin.
+        meets_failures(traced.process.pid)
+        said = traced.end()
+        return traced.status, said
+
+    equal(0, sgctl("show")[0], "status of show with memory")
+    with OnlyPages():
+        # It needs more.
+        expect(sgctl("show")[0] != 0, "show has had memory")
+        equal((0, f"{address}: standby\n"), sgctl("ready", address), "what ready says")
+
+
 # Of each operation and way to use it: a test with its walk.
 WALKS = {
     ("group-get", "do"): group_get, ("group-get", "dump"): group_get,
@@ -153,5 +216,6 @@ def every_operation_is_walked():
 if __name__ == "__main__":
     with kept():
         sys.exit(run_tests("faults_netlink", [
-            every_operation_is_walked, *dict.fromkeys(WALKS.values()), clusters_ipv6,
+            every_operation_is_walked, *dict.fromkeys(WALKS.values()), clusters_ipv6, all_clusters,
+            ready_without_large_memory,
         ]))

@@ -154,9 +154,9 @@ class Run:
         seconds = self.progress.summarise(last)
         if self.options.target == "repeat":
             counted = repeat.table(self.progress.results)
-            repeat.write(self.logs / "repeat.json", counted, seconds,
-                         self.options.load == "yes", self.seed)
-            print("\n".join(repeat.lines(counted)))
+            content = repeat.add(self.logs / "repeat.json", counted, seconds,
+                                 self.options.load == "yes", self.seed)
+            print("\n".join(repeat.tables(counted, content)))
         self.durations.write(None if self.interrupted else self.whole(), seconds)
         shutil.rmtree(self.logs / "queue", ignore_errors=True)
         return self.end(self.progress.total())

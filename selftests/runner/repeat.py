@@ -36,7 +36,7 @@ class Load:
 
 
 def table(results):
-    """How often each suite ran and failed: {name: {"ran", "failed", "skipped", "seeds"}}; the
+    """How often each suite ran and failed: {name: {"ran", "failed", "seconds", "seeds"}}; the
     seeds are those of the rounds that failed."""
     found = {}
     for result in results:
@@ -49,9 +49,51 @@ def table(results):
     return dict(sorted(found.items()))
 
 
-def write(path, counted, seconds, load, seed):
-    content = {"total_s": round(seconds, 1), "load": load, "seed": seed, "suites": counted}
+def kind_of(load):
+    """Under which name a call is counted."""
+    return "with load" if load else "without load"
+
+
+def read(path):
+    """What the calls before have counted, by their kind."""
+    try:
+        content = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return {kind: content[kind] for kind in map(kind_of, (False, True)) if kind in content}
+
+
+def merge(before, counted):
+    """The tables of two calls in one."""
+    found = {name: {**entry, "seeds": list(entry["seeds"])} for name, entry in before.items()}
+    for name, entry in counted.items():
+        sum_of = found.setdefault(name, {"ran": 0, "failed": 0, "seconds": 0.0, "seeds": []})
+        for number in ("ran", "failed", "seconds"):
+            sum_of[number] = round(sum_of[number] + entry[number], 1)
+        sum_of["seeds"] += entry["seeds"]
+    return dict(sorted(found.items()))
+
+
+def add(path, counted, seconds, load, seed):
+    """Adds a call to those before, which stay until somebody removes the file; returns all."""
+    content = read(path)
+    entry = content.setdefault(kind_of(load), {"calls": 0, "total_s": 0.0, "suites": {}})
+    entry["calls"] += 1
+    entry["total_s"] = round(entry["total_s"] + seconds, 1)
+    entry["seed"] = seed
+    entry["suites"] = merge(entry["suites"], counted)
     path.write_text(json.dumps(content, indent=1) + "\n")
+    return content
+
+
+def tables(counted, content):
+    """For people: this call, and all up to now where there were more."""
+    yield "# this call:"
+    yield from lines(counted)
+    if sum(entry["calls"] for entry in content.values()) > 1:
+        for kind, entry in content.items():
+            yield f"# all {entry['calls']} {kind}:"
+            yield from lines(entry["suites"])
 
 
 def lines(counted):

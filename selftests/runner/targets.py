@@ -11,7 +11,7 @@ import os
 ON_KERNEL = {
     ("SG_STRESS_OPS", "SG_STRESS"): {
         "stock": {"test": 20_000, "long": 1_000_000, "repeat": 5_000},
-        "debug": {"test": 100_000, "long": 1_000_000, "repeat": 20_000},
+        "debug": {"test": 100_000, "long": 1_000_000},
         "debug-qemu": {"test": 2_000},
     },
     ("SG_MODEL_STEPS", "SG_MODEL"): {

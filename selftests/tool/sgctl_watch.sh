@@ -32,7 +32,7 @@ show_columns() {
 	expect_true 'set(it[0]) == {"id", "uid", "policy", "when_full", "stall_ms", "rewrite",
 		"adopt_ms", "adopted", "not_adopted", "not_adopted_reason", "counters", "members"}'
 	expect_true '[set(m) for m in it[0]["members"]] == 2 * [{"inode", "cookie", "family",
-		"address", "port", "state", "queued", "half_open", "backlog", "weight", "adopted", "counters"}]'
+		"address", "port", "device", "state", "queued", "half_open", "backlog", "weight", "adopted", "counters"}]'
 	expect_true '[(m["family"], m["address"], m["port"], m["counters"]["redirected_in"],
 		m["counters"]["redirected_queue_full"]) for m in it[0]["members"]] ==
 		[("ipv4", "127.0.0.1", 8080, 0, 1), ("ipv4", "127.0.0.2", 8080, 1, 0)]'

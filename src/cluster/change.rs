@@ -33,7 +33,7 @@ use crate::{
 use kernel::{
     prelude::*,
     sync::{
-        atomic::{Atomic, Relaxed},
+        atomic::{Atomic, Relaxed, Release},
         Arc, //
     },
 };
@@ -279,10 +279,16 @@ impl Clusters {
         Err(EAGAIN)
     }
 
-    /// Under the lock of changes.
-    pub(super) fn changed(&self) {
-        self.generation.add(1, Relaxed);
+    /// Under the lock of changes, behind the change. Addresses are looked at as well.
+    fn changed(&self) {
+        self.numbered();
         self.addresses_changed();
+    }
+
+    /// The same, of a change that was told with where the addresses are.
+    pub(super) fn numbered(&self) {
+        // Pairs with the acquire in `generation()`.
+        self.generation.fetch_add(1, Release);
     }
 }
 

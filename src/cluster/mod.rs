@@ -60,7 +60,7 @@ use kernel::{
     new_mutex,
     prelude::*,
     sync::{
-        atomic::{Atomic, Relaxed},
+        atomic::{Acquire, Atomic, Relaxed},
         rcu::Guard,
         Arc,
         Mutex, //
@@ -179,7 +179,7 @@ pub(crate) struct Clusters {
     /// Serialises changes, and protects what they change.
     #[pin]
     changes: Mutex<Book>,
-    /// Goes up with each change, under the lock, for readers to notice.
+    /// Goes up with each change, under the lock and behind all that it changes, for readers to notice.
     generation: Atomic<u64>,
 }
 
@@ -214,8 +214,8 @@ impl Clusters {
 
     /// Number of the last change. What is read behind it is of this change, or of a later one.
     pub(crate) fn generation(&self) -> u64 {
-        let _book = self.changes.lock();
-        self.generation.load(Relaxed)
+        // Pairs with the release in `numbered()`.
+        self.generation.load(Acquire)
     }
 
     /// The one with this name.
@@ -265,8 +265,8 @@ impl Clusters {
             served.device = None;
             served.lost = Some(name);
             served.cluster.device.store(0, Relaxed);
-            (served.local, _) = served.cluster.local(self.net());
-            self.changed();
+            self.look_at(served);
+            self.numbered();
             if tell {
                 report::event(Change::Changed, &served.cluster, self.net());
             }
@@ -288,8 +288,8 @@ impl Clusters {
             served.device = Some(device);
             served.lost = None;
             served.cluster.device.store(index, Relaxed);
-            (served.local, _) = served.cluster.local(self.net());
-            self.changed();
+            self.look_at(served);
+            self.numbered();
             served.announce();
             report::event(Change::Changed, &served.cluster, self.net());
         }
@@ -304,6 +304,16 @@ impl Clusters {
                 device.rejoin();
             }
             served.announce();
+        }
+    }
+
+    /// Where a cluster IP's address is now, which the caller tells. All addresses are looked at again
+    /// only if this one may come or go without anybody being told.
+    fn look_at(&self, served: &mut Served) {
+        let (local, is_unsettled) = served.cluster.local(self.net());
+        served.local = local;
+        if is_unsettled {
+            self.addresses_changed();
         }
     }
 

@@ -156,10 +156,19 @@ pub(crate) fn one(request: &Request) -> Result {
     })
 }
 
-/// Before `cluster-get` of all: a message has room for any of them.
+/// Before `cluster-get` of all: a message has room for any of them. In brief each has room in the
+/// shortest one, for which there is memory when there is none for long ones.
 pub(crate) fn before_all(dump: &mut DumpStart) {
+    if is_brief(dump.u32(uapi::SERVICE_GROUP_A_CLUSTER_BRIEF)) {
+        return;
+    }
     let nodes = dump.net().clusters().most_nodes();
     dump.need(size(nodes, 0));
+}
+
+/// Whether neither nodes nor counters are asked for.
+fn is_brief(asked: Option<u32>) -> bool {
+    asked == Some(1)
 }
 
 /// `cluster-get` of all.
@@ -167,7 +176,7 @@ pub(crate) fn all(dump: &mut Dump) -> Result {
     let also = Also {
         key: dump.may_change(),
         table: false,
-        is_brief: dump.u32(uapi::SERVICE_GROUP_A_CLUSTER_BRIEF) == Some(1),
+        is_brief: is_brief(dump.u32(uapi::SERVICE_GROUP_A_CLUSTER_BRIEF)),
     };
     loop {
         let [index, _] = *dump.position();
@@ -178,8 +187,10 @@ pub(crate) fn all(dump: &mut Dump) -> Result {
         let Some(cluster) = dump.net().clusters().nth(index) else {
             return Ok(());
         };
-        // It may have more nodes than any had before.
-        dump.need(size(cluster.config.nodes.len(), 0));
+        if !also.is_brief {
+            // It may have more nodes than any had before.
+            dump.need(size(cluster.config.nodes.len(), 0));
+        }
         let (local, _) = cluster.local(dump.net());
         dump.add(uapi::SERVICE_GROUP_CMD_CLUSTER_GET, |message| {
             put_cluster(message, &cluster, local, also)

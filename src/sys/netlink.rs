@@ -262,6 +262,15 @@ impl DumpStart {
         // SAFETY: The dump is there.
         unsafe { bindings::sg_dump_need(self.cb, size) };
     }
+
+    /// The attribute of the request, which the policy has checked.
+    pub(crate) fn u32(&self, attribute: u32) -> Option<u32> {
+        let mut value = 0;
+        // SAFETY: The dump is there, and its attributes were read before it was begun; the attribute is
+        // one of the command's policy.
+        unsafe { bindings::sg_dump_u32(self.cb, number(attribute).ok()?, &mut value) }
+            .then_some(value)
+    }
 }
 
 impl Dump {
@@ -283,10 +292,7 @@ impl Dump {
 
     /// The attribute of the request, which the policy has checked.
     pub(crate) fn u32(&self, attribute: u32) -> Option<u32> {
-        let mut value = 0;
-        // SAFETY: The dump is there; the attribute is one of the command's policy.
-        unsafe { bindings::sg_dump_u32(self.cb, number(attribute).ok()?, &mut value) }
-            .then_some(value)
+        DumpStart { cb: self.cb }.u32(attribute)
     }
 
     /// Two numbers that are zero at first and are kept from one message to the next.

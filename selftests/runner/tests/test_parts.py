@@ -6,6 +6,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from .. import targets
 from ..durations import Durations
 from ..queue import Queue
 from ..results import Counts, count, excerpt, judge, reported_suites
@@ -219,6 +220,13 @@ class Queueing(unittest.TestCase):
             begun = sorted(line.split()[2] for line in lines if line.startswith("#@ begins "))
             self.assertEqual(begun, sorted(queue.jobs))
             self.assertEqual(queue.left(), [])
+
+
+class Asking(unittest.TestCase):
+    def test_a_repeated_stress_is_as_hard_where_it_is_checked(self):
+        once, again = (targets.kernel_settings(target, {})["debug"] for target in ("test", "repeat"))
+        self.assertEqual(once["SG_STRESS_OPS"], 100_000)
+        self.assertEqual(again, once)
 
 
 class Remembering(unittest.TestCase):

@@ -200,9 +200,34 @@ class Interrupted(Run):
 
 
 class Repeating(Run):
+    def counted(self):
+        return json.loads((self.logs / "test/repeat.json").read_text())
+
+    def shown(self, title):
+        """How often each suite ran and failed, in the table of that title."""
+        text = self.output.split(f"# {title}:\n")[1].split(":\n")[0]
+        return {name: [int(ran), int(failed)] for name, ran, failed in
+                re.findall(r"^# (\S+) +(\d+) +(\d+) ", text, re.MULTILINE)}
+
+    def test_calls_are_added_up(self):
+        for rounds, load in (("2", ""), ("1", "yes"), ("3", "")):
+            self.run_all(BUILDS + guest("pass") + guest("fail"), "--kernel", "debug",
+                         "--rounds", rounds, "--load", load, target="repeat")
+        counted = self.counted()
+        self.assertEqual({kind: entry["calls"] for kind, entry in counted.items()},
+                         {"without load": 2, "with load": 1})
+        for kind, rounds in (("without load", 5), ("with load", 1)):
+            suites = counted[kind]["suites"]
+            self.assertEqual([suites[name][number] for name in ("debug/pass", "debug/fail")
+                              for number in ("ran", "failed")], [rounds, 0, rounds, rounds])
+            self.assertEqual(len(suites["debug/fail"]["seeds"]), rounds)
+            title = f"all {counted[kind]['calls']} {kind}"
+            self.assertEqual(self.shown(title)["debug/fail"], [rounds, rounds])
+        self.assertEqual(self.shown("this call")["debug/fail"], [3, 3])
+
     def test_rounds_have_seeds_and_are_counted(self):
         self.run_all(BUILDS + guest("pass") + guest("fail"), "--rounds", "3", target="repeat")
-        counted = json.loads((self.logs / "test/repeat.json").read_text())["suites"]
+        counted = self.counted()["without load"]["suites"]
         self.assertEqual(counted["debug/pass"]["ran"], 3)
         self.assertEqual(counted["debug/pass"]["failed"], 0)
         self.assertEqual(counted["stock/fail"]["failed"], 3)
@@ -218,5 +243,5 @@ class Repeating(Run):
 
     def test_a_load_ends_with_the_run(self):
         self.run_all(BUILDS + guest("pass"), "--rounds", "1", "--load", "yes", target="repeat")
-        self.assertTrue(json.loads((self.logs / "test/repeat.json").read_text())["load"])
+        self.assertEqual(list(self.counted()), ["with load"])
         self.assert_nothing_left()

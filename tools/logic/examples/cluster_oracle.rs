@@ -10,8 +10,8 @@
 //! former OWNER,…
 //! machine NUMBER shared|directed|director|standby node|none
 //! known NUMBER SOURCE PORT PORT
-//! packet NUMBER whole|gathered BYTES
-//! tunnel NUMBER PROTOCOL BYTES
+//! packet NUMBER whole|gathered|beside BYTES
+//! tunnel NUMBER near|beside BYTES,…
 //! ```
 
 #[path = "../model/cluster.rs"]
@@ -120,11 +120,13 @@ fn main() {
                 let machine = cluster.machines.get_mut(&number(at));
                 machine.expect("a machine").known.push(flow);
             }
+            ["packet", at, "beside", _] => answer(&cluster.beside(number(at))),
             ["packet", at, how, packet] => {
                 answer(&cluster.packet(number(at), &bytes(packet), how == "gathered"));
             }
-            ["tunnel", at, protocol, packet] => {
-                answer(&cluster.tunnel(number(at), number(protocol), &bytes(packet)));
+            ["tunnel", at, way, frames] => {
+                let frames: Vec<Vec<u8>> = frames.split(',').map(bytes).collect();
+                answer(&cluster.tunnel(number(at), way == "beside", &frames));
             }
             _ => panic!("{line}"),
         }

@@ -8,6 +8,7 @@
 //! each other's MAC addresses, and whose packets fit everywhere.
 
 mod headers;
+mod outer;
 
 use std::collections::BTreeMap;
 
@@ -120,10 +121,21 @@ impl Cluster {
         run.counts
     }
 
-    /// What they count for what comes to one of them in a packet of this protocol, from a node.
-    pub fn tunnel(&self, at: u32, protocol: u8, bytes: &[u8]) -> Vec<Count> {
+    /// What they count for a packet that comes to one of them by another device than the cluster
+    /// IP's: that one serves it like any packet of its own, unless it only directs.
+    pub fn beside(&self, at: u32) -> Vec<Count> {
+        let directs = [Role::Director, Role::Standby].contains(&self.machines[&at].role);
+        assert!(!directs, "what directors do then is not modelled");
+        Vec::new()
+    }
+
+    /// What they count for frames that come to one of them from a node's address, and make a packet
+    /// with another one in it. `beside` tells that they come by a device that does not lead there.
+    pub fn tunnel(&self, at: u32, beside: bool, frames: &[Vec<u8>]) -> Vec<Count> {
         let mut run = self.run();
-        run.open(at, protocol, bytes);
+        if let Some((protocol, bytes)) = outer::received(frames) {
+            run.open(at, beside, protocol, &bytes);
+        }
         run.counts
     }
 
@@ -275,7 +287,7 @@ impl Run<'_> {
             Decision::SecondChance(others) => {
                 for node in others.iter() {
                     self.count(at, "second-chance");
-                    self.open(node.get(), GRE, &[gre_header(bytes), bytes].concat());
+                    self.open(node.get(), false, GRE, &[gre_header(bytes), bytes].concat());
                 }
             }
         }
@@ -289,13 +301,13 @@ impl Run<'_> {
         let bytes = &a_hop_later(bytes);
         match (self.cluster.way, is_ipv6(bytes)) {
             (Way::Neighbour, _) => self.arrive(node.get(), Came::Directed, bytes, false),
-            (Way::Tunnel, true) => self.open(node.get(), IPV6, bytes),
-            (Way::Tunnel, false) => self.open(node.get(), IPIP, bytes),
+            (Way::Tunnel, true) => self.open(node.get(), false, IPV6, bytes),
+            (Way::Tunnel, false) => self.open(node.get(), false, IPIP, bytes),
         }
     }
 
     /// What is in a packet from one node to another one.
-    fn open(&mut self, at: u32, protocol: u8, bytes: &[u8]) {
+    fn open(&mut self, at: u32, beside: bool, protocol: u8, bytes: &[u8]) {
         let has_tunnels = !self.cluster.is_shared || self.cluster.spill;
         if !has_tunnels || !self.cluster.machines[&at].is_node {
             return;
@@ -310,6 +322,9 @@ impl Run<'_> {
         // For somebody else's tunnel, perhaps.
         if destination_of(inner, ipv6) != Some(self.cluster.address) {
             return;
+        }
+        if beside {
+            return self.count(at, "dropped-tunnel");
         }
         // What is in it the kernel has not seen to.
         match seen_by_kernel(inner).filter(|seen| is_ipv6(seen) == ipv6 && !has_hop_by_hop(seen)) {

@@ -82,7 +82,7 @@ fn role(facts: &Facts, address: IpAddr) -> Result<String, Failure> {
             describe(&lost.name)
         )));
     }
-    let lacking = |cluster: &&&Cluster| cluster.lacks_address() == Some(true);
+    let lacking = |cluster: &&&Cluster| cluster.role == ClusterRole::Director && !has(cluster);
     if let Some(lacking) = served.iter().find(lacking) {
         return Err(lacks(lacking, facts));
     }
@@ -234,6 +234,7 @@ mod tests {
             (&[(80, Director)], None, 8, "no director"),
             (&[(80, Shared)], None, 7, "no director"),
             (&[(80, Standby)], Some(DEVICE), 7, "role director"),
+            (&[(80, Director)], None, 7, "does not have the address"),
             (
                 &[(80, Director), (443, Standby)],
                 Some(DEVICE),

@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""sgctl cluster apply: two at once, a cluster IP that gets another device, and a module that is older
+than the tool."""
+
+import os
+import subprocess
+import sys
+
+from cluster_updates import decide, outcome
+from family import open_family
+from machines import ip_commands
+from older import OlderModule
+from service_group import (CLONE_NEWNET, PATIENCE, enter_namespace, equal, expect,
+                           run_tests, start)
+from tool_clusters import ADDRESS, SGCTL, sgctl
+from tool_file import File, holders, one_machine, shown
+
+WAITS = "another sgctl changes /run/sgctl/network-namespace-{}: waiting until it is done\n"
+
+
+def applies(file):
+    """Another apply, which the caller does not wait for."""
+    return start([SGCTL, "cluster", "apply", file.path, "--node", "lb1"], stdout=subprocess.PIPE,
+                 stderr=subprocess.PIPE, text=True)
+
+
+def one_after_the_other():
+    """Of two at once the second one waits, and says so, whatever the first one has done by then;
+    another network namespace is nobody's concern."""
+    one_machine()
+    first, second = File(), File()
+    first.write(("lb1",), settle=61)
+    second.write(("lb1",), settle=62)
+    inode = os.stat("/proc/self/ns/net").st_ino
+    traced = first.traced()
+    expect(traced.sends(), "it is about to begin")
+    waiting = applies(second)
+    equal(f"sgctl: {WAITS.format(inode)}", waiting.stderr.readline(), "what the second one says")
+    there = os.open("/proc/self/ns/net", os.O_RDONLY)
+    enter_namespace()
+    one_machine()
+    second.apply()
+    equal(("director", 62), shown(), "in another namespace")
+    os.setns(there, CLONE_NEWNET)
+    seen = set()
+    while traced.sends():
+        equal(None, waiting.poll(), "whether the second one has ended")
+        seen.add(shown())
+    equal(0, traced.status, f"status of the first one: {traced.end()}")
+    expect(seen <= {None, ("director", 61)}, f"what is served meanwhile: {seen}")
+    said, wrong = waiting.communicate(timeout=PATIENCE)
+    equal((0, ""), (waiting.returncode, wrong), f"the second one: {said}")
+    equal((("director", 62), ["eth0"]), (shown(), holders()), "what is served")
+
+
+def another_device(*names):
+    """A director whose cluster IP gets another device by apply has its address at each moment, on one
+    of them; who directs and has the address then. Of several keepalived has made it the director."""
+    one_machine()
+    ip_commands("link add eth1 type dummy", "link set eth1 up")
+    file = File()
+    file.write(names)
+    file.apply()
+    if len(names) > 1:
+        decide(True)
+    equal(outcome(True), (shown()[0], holders()), "at first")
+    file.write(names, device="eth1")
+    traced, moments = file.traced(), 0
+    while traced.sends():
+        moments += 1
+        expect(holders(), f"the address is gone before message {moments}")
+    equal(0, traced.status, f"status: {traced.end()}")
+    expect(moments > 9, f"messages: {moments}")
+    return shown()[0], holders()
+
+
+def another_device_of_the_only_one():
+    """It moves."""
+    equal(("director", ["eth1"]), another_device("lb1"), "what is left")
+
+
+def another_device_of_one_of_two():
+    """What keepalived has given stays until keepalived is told of the other device."""
+    role, devices = another_device("lb1", "lb2")
+    expect(role == "director" and "eth0" in devices, f"what is left: {role}, {devices}")
+
+
+def older(*words):
+    """What the tool says of a module without generations, places of addresses and the operation for
+    the role alone, and its status."""
+    with open_family() as ynl:
+        traced = OlderModule([SGCTL, "cluster", *words], ynl.nlproto.family_id)
+    return traced.end(), traced.status
+
+
+def older_module():
+    """An older module is changed as a whole; a machine is ready only if it can be made the director."""
+    one_machine()
+    file = File()
+    file.write(("lb1", "lb2"))
+    said, status = older("apply", file.path, "--node", "lb1")
+    equal((0, outcome(False)), (status, (shown()[0], holders())), f"apply: {said}")
+    said, status = older("ready", ADDRESS)
+    equal((0, f"{ADDRESS}: standby\n"), (status, said), "ready of a standby")
+    for directs in (True, False, True):
+        role = "director" if directs else "standby"
+        if directs != bool(holders()):
+            ip_commands(f"addr {'add' if directs else 'del'} {ADDRESS}/32 dev eth0")
+        if directs:
+            # The address comes first: until then it would draw what it does not direct.
+            equal(1, older("ready", ADDRESS)[1], "ready of a standby with the address")
+        said, status = older("role", role)
+        equal((0, f"{ADDRESS}: {role}\n"), (status, said), f"role {role}")
+        equal(outcome(directs), (shown()[0], holders()), f"what a {role} has")
+        equal(0, older("ready", ADDRESS)[1], f"ready of a {role}")
+    ip_commands(f"addr del {ADDRESS}/32 dev eth0")
+    said, status = older("ready", ADDRESS)
+    expect(status == 1 and said.count("\n") == 1 and "does not have the address" in said,
+           f"ready of a director without its address: {status}, {said}")
+    file.settle(60, 61)
+    said, status = older("apply", file.path, "--node", "lb1")
+    equal((0, ("director", 61)), (status, shown()), f"apply: {said}")
+    # Now it is the only one.
+    file.write(("lb1",), settle=62)
+    said, status = older("apply", file.path, "--node", "lb1")
+    equal((0, ("director", 62), ["eth0"]), (status, shown(), holders()), f"apply: {said}")
+    sgctl("role", "standby")
+    equal(("standby", []), (shown()[0], holders()), "with the module as it is")
+
+
+if __name__ == "__main__":
+    sys.exit(run_tests("cluster_applied", [
+        one_after_the_other, another_device_of_the_only_one, another_device_of_one_of_two,
+        older_module,
+    ]))
