@@ -90,15 +90,21 @@ mod sys;
 
 use kernel::prelude::*;
 use sys::{
-    address::AddressWatch,
-    adopt::ListenProbe,
-    conntrack::ConntrackWatch,
-    device::DeviceWatch,
-    listener::FlagRegistration,
-    netlink::NetlinkRegistration,
-    netns::NetnsRegistration,
-    option::OptionRegistration,
-    queue::WorkQueue, //
+    core::{
+        netlink::NetlinkRegistration,
+        netns::NetnsRegistration, //
+    },
+    packet::{
+        address::AddressWatch,
+        conntrack::ConntrackWatch,
+        device::DeviceWatch, //
+    },
+    socket::{
+        adopt::ListenProbe,
+        listener::FlagRegistration,
+        option::OptionRegistration,
+        queue::WorkQueue, //
+    },
 };
 
 module! {

@@ -21,12 +21,19 @@ use super::{
     MOST_COPIED_YOUNG, //
 };
 use crate::{
-    logic::cluster::{flow::Address, slots::Slot},
+    logic::cluster::{
+        flow::Address,
+        slots::Slot, //
+    },
     sys::{
-        device::{Device, Rtnl},
-        hooks::{Gatherer, Hooks},
-        netlink::Request,
-        rcu::RcuBox,
+        core::{
+            netlink::Request,
+            rcu::RcuBox, //
+        },
+        packet::{
+            device::{Device, Rtnl},
+            hooks::{Gatherer, Hooks}, //
+        },
         uapi, //
     },
 };

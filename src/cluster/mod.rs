@@ -37,15 +37,22 @@ mod tunnel;
 mod view;
 
 use crate::{
-    logic::cluster::{others::Others, slots::NodeId},
+    logic::cluster::{
+        others::Others,
+        slots::NodeId, //
+    },
     sys::{
-        address::{local, look_soon, Local},
-        device::{Device, DeviceName, Rtnl},
-        hooks::{Gatherer, Hooks},
-        netns::{Net, OwnNet},
-        packet::Packet,
-        queue::yield_now,
-        rcu::RcuCell, //
+        core::{
+            netns::{Net, OwnNet},
+            rcu::RcuCell, //
+        },
+        packet::{
+            address::{local, look_soon, Local},
+            device::{Device, DeviceName, Rtnl},
+            hooks::{Gatherer, Hooks},
+            skb::Packet, //
+        },
+        socket::queue::yield_now, //
     },
 };
 use allowance::Allowance;

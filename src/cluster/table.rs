@@ -11,7 +11,7 @@ use crate::{
         others::Others,
         slots::{remember, spill, NodeId, Slot}, //
     },
-    sys::ticker::{now, NS_OF_S}, //
+    sys::core::ticker::{now, NS_OF_S}, //
 };
 use kernel::{
     alloc::AllocError,

@@ -19,7 +19,7 @@ use crate::{
         stall, //
     },
     sys::{
-        ticker::{now, NS_OF_S},
+        core::ticker::{now, NS_OF_S},
         uapi, //
     },
 };

@@ -11,10 +11,14 @@ use super::error::Refusal;
 use crate::{
     logic::request::{Address, Request, RequestError},
     sys::{
-        listener::Sock,
-        netns::Net,
-        socket::{caller_is_confined, Before, Socket},
-        ticker::Deadline, //
+        core::{
+            netns::Net,
+            ticker::Deadline, //
+        },
+        socket::{
+            descriptor::{caller_is_confined, Before, Socket},
+            listener::Sock, //
+        },
     },
 };
 

@@ -26,7 +26,7 @@ use crate::{
         facts::Family,
         select::Reason, //
     },
-    sys::{
+    sys::socket::{
         listener::{Locked, Sock},
         queue::readers_end,
         requests::{Moved, Request, Requests},

@@ -30,7 +30,7 @@ use crate::{
         look::{choose_source, Found, Sibling, Source},
         select::{Policy, Reason, ENOUGH}, //
     },
-    sys::{
+    sys::socket::{
         listener::{Locked, Sock, SockRef},
         queue::{breathe, yield_now},
         trail::Families, //

@@ -29,13 +29,17 @@ use crate::{
         request::{Request, RequestError}, //
     },
     sys::{
-        listener::{Hook, Sock},
-        netlink::Context,
-        netns::Net,
-        queue::readers_end,
-        rcu::RcuArc,
-        socket::{caller_account, caller_uid, Descriptor},
-        ticker::Deadline,
+        core::{
+            netlink::Context,
+            netns::Net,
+            rcu::RcuArc,
+            ticker::Deadline, //
+        },
+        socket::{
+            descriptor::{caller_account, caller_uid, Descriptor},
+            listener::{Hook, Sock},
+            queue::readers_end, //
+        },
         uapi, //
     },
 };

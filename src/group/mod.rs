@@ -44,13 +44,17 @@ use crate::{
         select::Reason, //
     },
     sys::{
-        listener::{Sock, SockRef},
-        netlink::Context,
-        netns::Net,
-        rcu::{DropsAnywhere, RcuArc},
-        slots::{RcuSlots, Refused, Removed},
-        ticker::Ticker,
-        trail::Trail, //
+        core::{
+            netlink::Context,
+            netns::Net,
+            rcu::{DropsAnywhere, RcuArc},
+            slots::{RcuSlots, Refused, Removed},
+            ticker::Ticker, //
+        },
+        socket::{
+            listener::{Sock, SockRef},
+            trail::Trail, //
+        },
     },
 };
 use adopt::Adoption;

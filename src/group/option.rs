@@ -20,8 +20,10 @@ use crate::{
         settings::MAX_LEN as SETTINGS_MAX_LEN, //
     },
     sys::{
-        listener::{AnySock, Kind, Sock},
-        option::Value,
+        socket::{
+            listener::{AnySock, Kind, Sock},
+            option::Value, //
+        },
         uapi, //
     },
 };

@@ -10,9 +10,11 @@ use super::{
     Member, //
 };
 use crate::sys::{
-    listener::{Sock, State},
-    netlink::{notify, Context, Dump, Message, Request},
-    netns::Net,
+    core::{
+        netlink::{notify, Context, Dump, Message, Request},
+        netns::Net, //
+    },
+    socket::listener::{Sock, State},
     uapi, //
 };
 use kernel::{

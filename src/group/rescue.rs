@@ -29,10 +29,12 @@ use crate::{
         stall::retry, //
     },
     sys::{
-        listener::{Locked, SockRef},
-        queue::{yield_now, Readers},
-        ticker::NS_OF_MS,
-        trail::{Families, Flow, Packet}, //
+        core::ticker::NS_OF_MS,
+        socket::{
+            listener::{Locked, SockRef},
+            queue::{yield_now, Readers},
+            trail::{Families, Flow, Packet}, //
+        },
     },
 };
 use kernel::sync::{

@@ -22,11 +22,15 @@ use crate::{
         settings::{self, Changes, Numbers, WhenFull}, //
     },
     sys::{
-        listener::Sock,
-        netlink::{Context, Request},
-        netns::Net,
-        socket::{caller_is_privileged, caller_uid},
-        ticker::NS_OF_MS,
+        core::{
+            netlink::{Context, Request},
+            netns::Net,
+            ticker::NS_OF_MS, //
+        },
+        socket::{
+            descriptor::{caller_is_privileged, caller_uid},
+            listener::Sock, //
+        },
         uapi, //
     },
 };

@@ -25,12 +25,16 @@ use super::{
 use crate::{
     logic::stall::{self, Verdict},
     sys::{
-        listener::Sock,
-        netlink::Context,
-        queue::yield_now,
-        socket::caller_process,
-        ticker,
-        trail::trace_stall, //
+        core::{
+            netlink::Context,
+            ticker, //
+        },
+        socket::{
+            descriptor::caller_process,
+            listener::Sock,
+            queue::yield_now,
+            trail::trace_stall, //
+        },
     },
 };
 use kernel::sync::{

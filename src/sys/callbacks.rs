@@ -4,17 +4,21 @@
 //!
 //! The callbacks of the option, of netlink and of the namespaces stand beside their wrappers.
 
-use super::{
-    bindings,
-    listener::Sock,
-    rcu::{callers_section, RcuArc},
-    trail::Packet, //
-};
-use crate::group::{
-    redirect::{self, Outcome},
-    rescue,
-    stall,
-    Member, //
+use crate::{
+    group::{
+        redirect::{self, Outcome},
+        rescue,
+        stall,
+        Member, //
+    },
+    sys::{
+        bindings,
+        core::rcu::{callers_section, RcuArc},
+        socket::{
+            listener::Sock,
+            trail::Packet, //
+        },
+    },
 };
 use kernel::prelude::*;
 

@@ -2,17 +2,13 @@
 
 //! What generic netlink calls for each command.
 
-use super::{
-    bindings,
-    errno,
-    netlink::{Dump, DumpStart, Request}, //
-};
 use crate::{
     cluster,
-    group::{
-        insight,
-        report,
-        settings, //
+    group::{insight, report, settings},
+    sys::{
+        bindings,
+        core::netlink::{Dump, DumpStart, Request},
+        errno, //
     },
 };
 use kernel::prelude::*;

@@ -2,12 +2,14 @@
 
 //! ARP and neighbour discovery: what is asked of the packet's device.
 
-use super::{
-    bindings,
-    netns::Net,
-    packet::Packet, //
+use crate::{
+    logic::cluster::flow::Address,
+    sys::{
+        bindings,
+        core::netns::Net,
+        packet::skb::Packet, //
+    },
 };
-use crate::logic::cluster::flow::Address;
 use core::ptr;
 
 impl Packet<'_> {

@@ -2,18 +2,20 @@
 
 //! Sockets, and the hook that makes one a member.
 
-use super::{
-    bindings,
-    device::DeviceWatch,
-    netns::Net,
-    rcu::{Barrier, RcuArc},
-    ticker::Deadline, //
-};
 use crate::{
     group::Member,
     logic::{
         facts::Facts,
         room::Load, //
+    },
+    sys::{
+        bindings,
+        core::{
+            netns::Net,
+            rcu::{Barrier, RcuArc},
+            ticker::Deadline, //
+        },
+        packet::device::DeviceWatch, //
     },
 };
 use core::{
@@ -74,7 +76,7 @@ impl AnySock {
     /// # Safety
     ///
     /// `ptr` is a full socket whose memory is there for `'a`.
-    pub(super) unsafe fn from_ptr<'a>(ptr: *mut bindings::sock) -> &'a Self {
+    pub(in crate::sys) unsafe fn from_ptr<'a>(ptr: *mut bindings::sock) -> &'a Self {
         // SAFETY: By the requirement; the type is transparent.
         unsafe { &*ptr.cast() }
     }
@@ -116,12 +118,12 @@ impl Sock {
     /// # Safety
     ///
     /// `ptr` is a full TCP socket whose memory is there for `'a`.
-    pub(super) unsafe fn from_ptr<'a>(ptr: *mut bindings::sock) -> &'a Self {
+    pub(in crate::sys) unsafe fn from_ptr<'a>(ptr: *mut bindings::sock) -> &'a Self {
         // SAFETY: By the requirement; the type is transparent.
         unsafe { &*ptr.cast() }
     }
 
-    pub(super) fn as_ptr(&self) -> *mut bindings::sock {
+    pub(in crate::sys) fn as_ptr(&self) -> *mut bindings::sock {
         self.0.get()
     }
 
@@ -375,7 +377,7 @@ impl<'a> Locked<'a> {
     /// # Safety
     ///
     /// The lock is held for `'a`.
-    pub(super) unsafe fn callers(sock: &'a Sock) -> Self {
+    pub(in crate::sys) unsafe fn callers(sock: &'a Sock) -> Self {
         // INVARIANT: By the requirement.
         Self(sock, NotThreadSafe)
     }

@@ -16,7 +16,7 @@
 #include <net/inet_hashtables.h>
 #include <net/tcp.h>
 
-#include "hold.h"
+#include "core/hold.h"
 #include "shim.h"
 #include "sys.h"
 

@@ -2,12 +2,14 @@
 
 //! Sockets by their descriptors, and binding them. All of it process context.
 
-use super::{
-    bindings,
-    listener::{AnySock, Kind, Sock},
-    netns::Net, //
+use crate::{
+    logic::request::Address,
+    sys::{
+        bindings,
+        core::netns::Net,
+        socket::listener::{AnySock, Kind, Sock}, //
+    },
 };
-use crate::logic::request::Address;
 use core::ptr::NonNull;
 use kernel::{
     error::{from_err_ptr, to_result},
@@ -68,7 +70,7 @@ impl Socket {
     /// # Safety
     ///
     /// Else it is a TCP socket, and comes with a reference to its file.
-    pub(super) unsafe fn from_ptr(ptr: *mut bindings::socket) -> Option<Self> {
+    pub(in crate::sys) unsafe fn from_ptr(ptr: *mut bindings::socket) -> Option<Self> {
         // INVARIANT: By the requirement.
         NonNull::new(ptr).map(Descriptor).map(Self)
     }

@@ -21,7 +21,7 @@
 #include <linux/workqueue.h>
 #include <net/tcp.h>
 
-#include "hold.h"
+#include "core/hold.h"
 #include "shim.h"
 
 /*

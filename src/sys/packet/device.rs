@@ -2,12 +2,14 @@
 
 //! Devices that packets for cluster IPs come by.
 
-use super::{
-    address::AddressWatch,
-    bindings,
-    netns::Net, //
+use crate::{
+    logic::cluster::flow::Address,
+    sys::{
+        bindings,
+        core::netns::Net,
+        packet::address::AddressWatch, //
+    },
 };
-use crate::logic::cluster::flow::Address;
 use core::{
     mem::ManuallyDrop,
     ptr::NonNull, //

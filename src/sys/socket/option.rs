@@ -2,17 +2,14 @@
 
 //! The socket options' way into the module.
 
-use super::{
-    bindings::{self, uapi},
-    errno,
-    listener::AnySock,
-    netlink::NetlinkRegistration, //
-};
 use crate::{
     group::option,
-    logic::{
-        request,
-        settings, //
+    logic::{request, settings},
+    sys::{
+        bindings::{self, uapi},
+        core::netlink::NetlinkRegistration,
+        errno,
+        socket::listener::AnySock, //
     },
 };
 use core::{

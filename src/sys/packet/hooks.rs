@@ -2,17 +2,19 @@
 
 //! The packets of a namespace, as netfilter shows them.
 
-use super::{
-    bindings,
-    conntrack::Conntrack,
-    netns::Net,
-    packet::{Packet, Verdict},
-    rcu::callers_section, //
-};
-use crate::cluster::{
-    neighbour,
-    packet,
-    Clusters, //
+use crate::{
+    cluster::{neighbour, packet, Clusters},
+    sys::{
+        bindings,
+        core::{
+            netns::Net,
+            rcu::callers_section, //
+        },
+        packet::{
+            conntrack::Conntrack,
+            skb::{Packet, Verdict}, //
+        },
+    },
 };
 use core::ptr::NonNull;
 use kernel::prelude::*;

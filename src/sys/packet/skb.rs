@@ -2,13 +2,10 @@
 
 //! A packet that netfilter shows.
 
-use super::{
+use crate::sys::{
     bindings,
-    netns::Net,
-    trail::{
-        self,
-        Flow, //
-    },
+    core::netns::Net,
+    socket::trail::{self, Flow}, //
 };
 use core::{
     marker::PhantomData,
@@ -59,24 +56,24 @@ impl Packet<'_> {
     /// # Safety
     ///
     /// The packet is given away until it is accepted, and this is a read section, for `'a`.
-    pub(super) unsafe fn from_ptr(skb: *mut bindings::sk_buff) -> Self {
+    pub(in crate::sys) unsafe fn from_ptr(skb: *mut bindings::sk_buff) -> Self {
         // INVARIANT: By the requirement.
         Self(skb, PhantomData)
     }
 
-    pub(super) fn as_ptr(&self) -> *mut bindings::sk_buff {
+    pub(in crate::sys) fn as_ptr(&self) -> *mut bindings::sk_buff {
         self.0
     }
 
     /// Gives up ownership.
-    pub(super) fn into_raw(self) -> *mut bindings::sk_buff {
+    pub(in crate::sys) fn into_raw(self) -> *mut bindings::sk_buff {
         let skb = self.0;
         core::mem::forget(self);
         skb
     }
 
     /// The verdict for a packet that something else has taken.
-    pub(super) fn stolen() -> Verdict {
+    pub(in crate::sys) fn stolen() -> Verdict {
         Verdict(bindings::sg_verdict_SG_VERDICT_STOLEN)
     }
 

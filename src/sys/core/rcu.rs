@@ -65,7 +65,7 @@ impl<T: DropsAnywhere> RcuBox<T> {
     }
 
     /// Gives up ownership; see [`RcuBox::from_raw`].
-    pub(super) fn into_raw(self) -> *mut T {
+    pub(in crate::sys) fn into_raw(self) -> *mut T {
         let ptr = self.as_ptr().cast_mut();
         core::mem::forget(self);
         ptr
@@ -74,7 +74,7 @@ impl<T: DropsAnywhere> RcuBox<T> {
     /// # Safety
     ///
     /// `ptr` comes from [`RcuBox::into_raw`], and has not been passed to this function since.
-    pub(super) unsafe fn from_raw(ptr: *mut T) -> Self {
+    pub(in crate::sys) unsafe fn from_raw(ptr: *mut T) -> Self {
         // SAFETY: By the requirement, the pointer is to the `value` of an `Inner`.
         let inner = unsafe { ptr.byte_sub(offset_of!(Inner<T>, value)) }.cast();
         // INVARIANT: Ownership comes back from `into_raw()`.
@@ -135,7 +135,7 @@ impl<T: DropsAnywhere> RcuArc<T> {
 
     /// Gives up this ownership; see [`RcuArc::from_raw`]. Whoever has the pointer may look at the
     /// value until then, and until a grace period after that if he is an RCU reader.
-    pub(super) fn into_raw(self) -> *mut T {
+    pub(in crate::sys) fn into_raw(self) -> *mut T {
         let ptr = (&raw const self.0.value).cast_mut();
         core::mem::forget(self);
         ptr
@@ -144,7 +144,7 @@ impl<T: DropsAnywhere> RcuArc<T> {
     /// # Safety
     ///
     /// `ptr` comes from [`RcuArc::into_raw`], and has not been passed to this function since.
-    pub(super) unsafe fn from_raw(ptr: *mut T) -> Self {
+    pub(in crate::sys) unsafe fn from_raw(ptr: *mut T) -> Self {
         // SAFETY: By the requirement, the pointer is to the `value` of a `Counted`, which is that of
         // an `RcuBox`.
         let inner = unsafe { RcuBox::from_raw(ptr.byte_sub(offset_of!(Counted<T>, value)).cast()) };
@@ -228,7 +228,7 @@ impl<T: DropsAnywhere> Drop for RcuCell<T> {
 /// # Safety
 ///
 /// The calling context is in an RCU read section for `'a`.
-pub(super) unsafe fn callers_section<'a>() -> &'a Guard {
+pub(in crate::sys) unsafe fn callers_section<'a>() -> &'a Guard {
     const { assert!(size_of::<Guard>() == 0) };
     // SAFETY: There is nothing to be read of a value without a size, so an aligned pointer will do.
     // What it is evidence of holds by the requirement, and as it is not owned it is not dropped.

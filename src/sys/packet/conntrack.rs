@@ -2,15 +2,14 @@
 
 //! What conntrack knows of flows.
 
-use super::{
-    bindings,
-    netns::{Net, NetnsRegistration},
-    packet::Packet,
-    trail::Flow, //
-};
-use crate::logic::cluster::tracked::{
-    End,
-    Tracked, //
+use crate::{
+    logic::cluster::tracked::{End, Tracked},
+    sys::{
+        bindings,
+        core::netns::{Net, NetnsRegistration},
+        packet::skb::Packet,
+        socket::trail::Flow, //
+    },
 };
 use kernel::{
     error::to_result,
@@ -18,11 +17,11 @@ use kernel::{
 };
 
 /// Has conntrack stay, if it is there or as soon as it is, so that it can be asked.
-pub(super) struct Conntrack(());
+pub(in crate::sys) struct Conntrack(());
 
 impl Conntrack {
     /// Process context.
-    pub(super) fn new() -> Self {
+    pub(in crate::sys) fn new() -> Self {
         // SAFETY: Process context.
         unsafe { bindings::sg_conntrack_get() };
         Self(())

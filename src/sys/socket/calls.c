@@ -22,7 +22,7 @@
 #include <net/ipv6.h>
 #include <net/sock.h>
 
-#include "hold.h"
+#include "core/hold.h"
 #include "shim.h"
 #include "sys.h"
 

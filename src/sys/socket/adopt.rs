@@ -2,14 +2,16 @@
 
 //! Sockets that begin to listen, and are told of while any group adopts.
 
-use super::{
-    bindings,
-    listener::{FlagRegistration, Locked, Sock},
-    socket::Socket, //
-};
 use crate::{
     group::{adopt, Group},
-    logic::adopt::Place, //
+    logic::adopt::Place,
+    sys::{
+        bindings,
+        socket::{
+            descriptor::Socket,
+            listener::{FlagRegistration, Locked, Sock}, //
+        },
+    },
 };
 use core::mem::ManuallyDrop;
 use kernel::{

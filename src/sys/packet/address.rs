@@ -2,14 +2,14 @@
 
 //! Addresses that come to this machine, and go.
 
-use super::{
-    bindings,
-    conntrack::ConntrackWatch,
-    netns::Net, //
-};
 use crate::{
     cluster::Clusters,
-    logic::cluster::flow::Address, //
+    logic::cluster::flow::Address,
+    sys::{
+        bindings,
+        core::netns::Net,
+        packet::conntrack::ConntrackWatch, //
+    },
 };
 use kernel::{
     error::to_result,

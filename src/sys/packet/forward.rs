@@ -2,12 +2,14 @@
 
 //! Packets to other nodes, and from them.
 
-use super::{
-    bindings,
-    netns::Net,
-    packet::{Packet, Verdict}, //
+use crate::{
+    logic::cluster::flow::Address,
+    sys::{
+        bindings,
+        core::netns::Net,
+        packet::skb::{Packet, Verdict}, //
+    },
 };
-use crate::logic::cluster::flow::Address;
 use core::ptr::NonNull;
 use kernel::prelude::*;
 

@@ -3,11 +3,7 @@
 //! A growing array of RCU-protected values: looked through without a lock, changed under one.
 //! Values that are of no use at the moment may be marked, to be passed by.
 
-use super::rcu::{
-    DropsAnywhere,
-    RcuArc,
-    RcuBox, //
-};
+use crate::sys::core::rcu::{DropsAnywhere, RcuArc, RcuBox};
 use core::ptr;
 use kernel::{
     alloc::AllocError,

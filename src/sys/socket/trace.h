@@ -153,7 +153,7 @@ DEFINE_EVENT(service_group_stall, service_group_stall_end,
 #endif /* _SERVICE_GROUP_TRACE_H */
 
 #undef TRACE_INCLUDE_PATH
-#define TRACE_INCLUDE_PATH .
+#define TRACE_INCLUDE_PATH socket
 #undef TRACE_INCLUDE_FILE
 #define TRACE_INCLUDE_FILE trace
 #include <trace/define_trace.h>

@@ -2,10 +2,10 @@
 
 //! Messages of the generic netlink family.
 
-use super::{
-    adopt::ListenProbe,
+use crate::sys::{
     bindings,
-    netns::Net, //
+    core::netns::Net,
+    socket::adopt::ListenProbe, //
 };
 use core::ptr;
 use kernel::{
@@ -89,8 +89,8 @@ pub(crate) type NodeNumbers = bindings::sg_node;
 
 /// A request for one object.
 pub(crate) struct Request {
-    pub(super) skb: *const bindings::sk_buff,
-    pub(super) info: *const bindings::genl_info,
+    pub(in crate::sys) skb: *const bindings::sk_buff,
+    pub(in crate::sys) info: *const bindings::genl_info,
 }
 
 impl Request {
@@ -241,13 +241,13 @@ impl Request {
 
 /// A dump that goes on from where the last message ended.
 pub(crate) struct Dump {
-    pub(super) cb: *mut bindings::netlink_callback,
-    pub(super) skb: *mut bindings::sk_buff,
+    pub(in crate::sys) cb: *mut bindings::netlink_callback,
+    pub(in crate::sys) skb: *mut bindings::sk_buff,
 }
 
 /// A dump before its first message, or between two.
 pub(crate) struct DumpStart {
-    pub(super) cb: *mut bindings::netlink_callback,
+    pub(in crate::sys) cb: *mut bindings::netlink_callback,
 }
 
 impl DumpStart {

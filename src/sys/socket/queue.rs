@@ -2,11 +2,13 @@
 
 //! Accept queues, and the queue of work that is too much for a packet's context.
 
-use super::{
+use crate::sys::{
     bindings,
-    listener::{Locked, Sock},
-    rcu::Barrier,
-    trail::{Families, Flow}, //
+    core::rcu::Barrier,
+    socket::{
+        listener::{Locked, Sock},
+        trail::{Families, Flow}, //
+    },
 };
 use kernel::{
     error::to_result,

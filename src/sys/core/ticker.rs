@@ -2,10 +2,12 @@
 
 //! A clock, and the timers of a network namespace.
 
-use super::bindings;
-use crate::group::{
-    registry::Registry,
-    stall, //
+use crate::{
+    group::{
+        registry::Registry,
+        stall, //
+    },
+    sys::bindings, //
 };
 use core::ptr::NonNull;
 use kernel::{
@@ -51,7 +53,7 @@ impl Deadline {
     }
 
     /// On the clock of `sg_clock()`.
-    pub(super) fn ns(&self) -> u64 {
+    pub(in crate::sys) fn ns(&self) -> u64 {
         self.0
     }
 }
@@ -144,7 +146,7 @@ impl Tickers {
     /// # Safety
     ///
     /// `registry` is what owns this, and is there until [`Tickers::stop`] has returned.
-    pub(super) unsafe fn start(&self, registry: *const Registry) {
+    pub(in crate::sys) unsafe fn start(&self, registry: *const Registry) {
         self.list.lock().registry = NonNull::new(registry.cast_mut());
     }
 
@@ -166,7 +168,7 @@ impl Tickers {
     }
 
     /// Waits until nothing runs, and lets nothing tick or be made any more. Process context.
-    pub(super) fn stop(&self) {
+    pub(in crate::sys) fn stop(&self) {
         let mut list = self.list.lock();
         list.registry = None;
         for ticker in &list.tickers {

@@ -29,7 +29,7 @@
 #include <net/netlink.h>
 #include <net/tcp.h>
 
-#include "hold.h"
+#include "core/hold.h"
 #include "shim.h"
 #include "sys.h"
 

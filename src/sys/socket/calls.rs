@@ -2,16 +2,13 @@
 
 //! What programs call on a member, as far as it matters to its group.
 
-use super::{
-    bindings,
-    listener::Sock,
-    rcu::callers_section, //
-};
-use crate::group::{
-    leave,
-    look,
-    stall,
-    Member, //
+use crate::{
+    group::{leave, look, stall, Member},
+    sys::{
+        bindings,
+        core::rcu::callers_section,
+        socket::listener::Sock, //
+    },
 };
 use kernel::{
     prelude::*,

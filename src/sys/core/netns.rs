@@ -2,13 +2,13 @@
 
 //! Network namespaces, and what the module keeps for each.
 
-use super::{
-    bindings,
-    queue::WorkQueue, //
-};
 use crate::{
     cluster::Clusters,
-    group::registry::Registry, //
+    group::registry::Registry,
+    sys::{
+        bindings,
+        socket::queue::WorkQueue, //
+    },
 };
 use core::marker::PhantomData;
 use kernel::{
@@ -25,11 +25,11 @@ impl<'a> Net<'a> {
     /// # Safety
     ///
     /// `ptr` is a namespace that is there for `'a`.
-    pub(super) unsafe fn from_ptr(ptr: *mut bindings::net) -> Self {
+    pub(in crate::sys) unsafe fn from_ptr(ptr: *mut bindings::net) -> Self {
         Self(ptr, PhantomData)
     }
 
-    pub(super) fn as_ptr(self) -> *mut bindings::net {
+    pub(in crate::sys) fn as_ptr(self) -> *mut bindings::net {
         self.0
     }
 

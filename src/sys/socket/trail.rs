@@ -2,11 +2,13 @@
 
 //! Connections by their addresses, what became of them, and tracepoints that tell it.
 
-use super::{
-    bindings,
-    listener::{Locked, Sock}, //
+use crate::{
+    logic::facts::Family,
+    sys::{
+        bindings,
+        socket::listener::{Locked, Sock}, //
+    },
 };
-use crate::logic::facts::Family;
 use core::{
     marker::PhantomData,
     ptr::NonNull, //
@@ -44,7 +46,7 @@ impl Families {
     }
 
     /// As C takes them.
-    pub(super) fn bits(self) -> c_uint {
+    pub(in crate::sys) fn bits(self) -> c_uint {
         self.0
     }
 }
@@ -94,12 +96,12 @@ impl Packet<'_> {
     /// # Safety
     ///
     /// As the invariant.
-    pub(super) unsafe fn from_ptr(skb: *mut bindings::sk_buff) -> Self {
+    pub(in crate::sys) unsafe fn from_ptr(skb: *mut bindings::sk_buff) -> Self {
         // INVARIANT: By the requirement.
         Self(skb, PhantomData)
     }
 
-    pub(super) fn as_ptr(&self) -> *mut bindings::sk_buff {
+    pub(in crate::sys) fn as_ptr(&self) -> *mut bindings::sk_buff {
         self.0
     }
 

@@ -9,7 +9,7 @@
 #include <linux/timer.h>
 #include <linux/workqueue.h>
 
-#include "hold.h"
+#include "core/hold.h"
 #include "shim.h"
 
 /**

@@ -2,10 +2,12 @@
 
 //! Half-open requests of a listener.
 
-use super::{
+use crate::sys::{
     bindings,
-    listener::Sock,
-    trail::{Families, Flow}, //
+    socket::{
+        listener::Sock,
+        trail::{Families, Flow}, //
+    },
 };
 use core::ptr::NonNull;
 use kernel::{
