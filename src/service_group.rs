@@ -92,7 +92,8 @@ use kernel::prelude::*;
 use sys::{
     core::{
         netlink::NetlinkRegistration,
-        netns::NetnsRegistration, //
+        netns::NetnsRegistration,
+        work::WorkQueue, //
     },
     packet::{
         address::AddressWatch,
@@ -102,8 +103,7 @@ use sys::{
     socket::{
         adopt::ListenProbe,
         listener::FlagRegistration,
-        option::OptionRegistration,
-        queue::WorkQueue, //
+        option::OptionRegistration, //
     },
 };
 
@@ -115,26 +115,44 @@ module! {
     license: "GPL",
 }
 
-/// What the module registers. Each registration owns the one that it stands on, so there is no other
-/// order in which they can come, or go: first nobody can ask for anything new, then nothing is found
-/// any more, then what is under way ends. Freeing members frees groups, and that their tables, so there
-/// are two barriers: with the flag, and with the work queue.
+/// What the module registers, in the order in which it goes: fields are dropped in the order of their
+/// declaration. First nobody can ask for anything new, then nothing is found any more, then what is
+/// under way ends. Freeing members frees groups, and that their tables, so there are two barriers:
+/// with the flag, and with the work queue.
 struct ServiceGroup {
     _option: OptionRegistration,
+    _netlink: NetlinkRegistration,
+    _listen: ListenProbe,
+    _flag: FlagRegistration,
+    _devices: DeviceWatch,
+    _addresses: AddressWatch,
+    _conntrack: ConntrackWatch,
+    _netns: NetnsRegistration,
+    _queue: WorkQueue,
 }
 
 impl kernel::Module for ServiceGroup {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        // What was registered goes again when a later one fails.
+        // What was registered goes again when a later one fails, the last one first.
         let queue = WorkQueue::new()?;
-        let netns = NetnsRegistration::new(queue)?;
-        let conntrack = ConntrackWatch::new(netns)?;
-        let addresses = AddressWatch::new(conntrack)?;
-        let devices = DeviceWatch::new(addresses)?;
-        let flag = FlagRegistration::new(devices)?;
-        let listen = ListenProbe::new(flag);
-        let netlink = NetlinkRegistration::new(listen)?;
-        let option = OptionRegistration::new(netlink)?;
-        Ok(Self { _option: option })
+        let netns = NetnsRegistration::new()?;
+        let conntrack = ConntrackWatch::new()?;
+        let addresses = AddressWatch::new()?;
+        let devices = DeviceWatch::new()?;
+        let flag = FlagRegistration::new()?;
+        let listen = ListenProbe::new();
+        let netlink = NetlinkRegistration::new()?;
+        let option = OptionRegistration::new()?;
+        Ok(Self {
+            _option: option,
+            _netlink: netlink,
+            _listen: listen,
+            _flag: flag,
+            _devices: devices,
+            _addresses: addresses,
+            _conntrack: conntrack,
+            _netns: netns,
+            _queue: queue,
+        })
     }
 }

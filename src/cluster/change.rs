@@ -144,7 +144,7 @@ fn serve(
     let view = view_with(book, place, &cluster)?;
     book.served.reserve(1, GFP_KERNEL_ACCOUNT)?;
     if book.hooks.is_none() {
-        book.hooks = Some(Hooks::of(clusters)?);
+        book.hooks = Some(Hooks::of(clusters.net())?);
     }
     // Nothing fails from here on.
     clusters.view.replace(Some(view));

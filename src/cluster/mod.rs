@@ -44,7 +44,9 @@ use crate::{
     sys::{
         core::{
             netns::{Net, OwnNet},
-            rcu::RcuCell, //
+            parts::{ClusterPart, Parts},
+            rcu::RcuCell,
+            work::yield_now, //
         },
         packet::{
             address::{local, look_soon, Local},
@@ -52,7 +54,6 @@ use crate::{
             hooks::{Gatherer, Hooks},
             skb::Packet, //
         },
-        socket::queue::yield_now, //
     },
 };
 use allowance::Allowance;
@@ -334,6 +335,10 @@ impl Clusters {
         }
         is_unsettled
     }
+}
+
+impl ClusterPart for Parts {
+    type Clusters = Clusters;
 }
 
 impl Served {

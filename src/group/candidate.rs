@@ -12,11 +12,12 @@ use crate::{
     logic::request::{Address, Request, RequestError},
     sys::{
         core::{
+            caller::caller_is_confined,
             netns::Net,
             ticker::Deadline, //
         },
         socket::{
-            descriptor::{caller_is_confined, Before, Socket},
+            descriptor::{Before, Socket},
             listener::Sock, //
         },
     },

@@ -26,11 +26,13 @@ use crate::{
         facts::Family,
         select::Reason, //
     },
-    sys::socket::{
-        listener::{Locked, Sock},
-        queue::readers_end,
-        requests::{Moved, Request, Requests},
-        trail::Families, //
+    sys::{
+        core::work::readers_end,
+        socket::{
+            listener::{Locked, Sock},
+            requests::{Moved, Request, Requests},
+            trail::Families, //
+        },
     },
 };
 use kernel::sync::{

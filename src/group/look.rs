@@ -30,10 +30,12 @@ use crate::{
         look::{choose_source, Found, Sibling, Source},
         select::{Policy, Reason, ENOUGH}, //
     },
-    sys::socket::{
-        listener::{Locked, Sock, SockRef},
-        queue::{breathe, yield_now},
-        trail::Families, //
+    sys::{
+        core::work::{breathe, yield_now},
+        socket::{
+            listener::{Locked, Sock, SockRef},
+            trail::Families, //
+        },
     },
 };
 use core::ptr;

@@ -30,15 +30,16 @@ use crate::{
     },
     sys::{
         core::{
+            caller::{caller_account, caller_uid},
             netlink::Context,
             netns::Net,
             rcu::RcuArc,
-            ticker::Deadline, //
+            ticker::Deadline,
+            work::readers_end, //
         },
         socket::{
-            descriptor::{caller_account, caller_uid, Descriptor},
-            listener::{Hook, Sock},
-            queue::readers_end, //
+            descriptor::Descriptor,
+            listener::{Hook, Sock}, //
         },
         uapi, //
     },

@@ -47,6 +47,7 @@ use crate::{
         core::{
             netlink::Context,
             netns::Net,
+            parts::{GroupPart, Parts},
             rcu::{DropsAnywhere, RcuArc},
             slots::{RcuSlots, Refused, Removed},
             ticker::Ticker, //
@@ -277,6 +278,12 @@ impl Member {
         let group = self.group.clone();
         group.remove(self, sock, true, Context::Atomic);
     }
+}
+
+impl GroupPart for Parts {
+    type Member = Member;
+    type Group = Group;
+    type Registry = Registry;
 }
 
 // Its socket's memory, and its group's.

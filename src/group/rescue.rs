@@ -29,10 +29,12 @@ use crate::{
         stall::retry, //
     },
     sys::{
-        core::ticker::NS_OF_MS,
+        core::{
+            ticker::NS_OF_MS,
+            work::{yield_now, Readers}, //
+        },
         socket::{
             listener::{Locked, SockRef},
-            queue::{yield_now, Readers},
             trail::{Families, Flow, Packet}, //
         },
     },

@@ -23,14 +23,12 @@ use crate::{
     },
     sys::{
         core::{
+            caller::{caller_is_privileged, caller_uid},
             netlink::{Context, Request},
             netns::Net,
             ticker::NS_OF_MS, //
         },
-        socket::{
-            descriptor::{caller_is_privileged, caller_uid},
-            listener::Sock, //
-        },
+        socket::listener::Sock,
         uapi, //
     },
 };

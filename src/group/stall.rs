@@ -26,13 +26,13 @@ use crate::{
     logic::stall::{self, Verdict},
     sys::{
         core::{
+            caller::caller_process,
             netlink::Context,
-            ticker, //
+            ticker,
+            work::yield_now, //
         },
         socket::{
-            descriptor::caller_process,
             listener::Sock,
-            queue::yield_now,
             trail::trace_stall, //
         },
     },

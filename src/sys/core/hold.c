@@ -19,7 +19,7 @@
 #include <linux/moduleparam.h>
 #include <linux/string.h>
 
-#include "core/hold.h"
+#include "hold.h"
 
 #define SG_HOLD_NS	NSEC_PER_SEC
 

@@ -7,8 +7,8 @@
 #include <net/genetlink.h>
 #include <net/sock.h>
 
+#include "core.h"
 #include "netlink_gen.h"
-#include "shim.h"
 
 int sg_netlink_register(void)
 {

@@ -4,8 +4,7 @@
 
 use crate::sys::{
     bindings,
-    core::netns::Net,
-    socket::adopt::ListenProbe, //
+    core::netns::Net, //
 };
 use core::ptr;
 use kernel::{
@@ -382,15 +381,13 @@ pub(crate) fn notify_long(
 }
 
 /// The registration of the family.
-pub(crate) struct NetlinkRegistration {
-    _listen: ListenProbe,
-}
+pub(crate) struct NetlinkRegistration(());
 
 impl NetlinkRegistration {
-    pub(crate) fn new(listen: ListenProbe) -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         // SAFETY: Called once, when the module is loaded.
         to_result(unsafe { bindings::sg_netlink_register() })?;
-        Ok(Self { _listen: listen })
+        Ok(Self(()))
     }
 }
 

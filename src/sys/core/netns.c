@@ -10,7 +10,10 @@
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
 
-#include "shim.h"
+#include "callbacks/cluster.h"
+#include "callbacks/group.h"
+#include "packet/packet.h"
+#include "core.h"
 
 static unsigned int sg_netns_id __read_mostly;
 

@@ -2,19 +2,15 @@
 
 //! Network namespaces, and what the module keeps for each.
 
-use crate::{
-    cluster::Clusters,
-    group::registry::Registry,
-    sys::{
-        bindings,
-        socket::queue::WorkQueue, //
-    },
+use crate::sys::{
+    bindings,
+    core::parts::{Clusters, Registry}, //
 };
 use core::marker::PhantomData;
 use kernel::{
     error::to_result,
     prelude::*,
-    sync::{Arc, ArcBorrow}, //
+    sync::ArcBorrow, //
 };
 
 /// A network namespace that is there for `'a`.
@@ -67,15 +63,13 @@ impl PartialEq for Net<'_> {
 }
 
 /// Has each namespace get a [`Registry`], and [`Clusters`].
-pub(crate) struct NetnsRegistration {
-    _queue: WorkQueue,
-}
+pub(crate) struct NetnsRegistration(());
 
 impl NetnsRegistration {
-    pub(crate) fn new(queue: WorkQueue) -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         // SAFETY: Called once, when the module is loaded.
         to_result(unsafe { bindings::sg_netns_register() })?;
-        Ok(Self { _queue: queue })
+        Ok(Self(()))
     }
 }
 
@@ -84,35 +78,6 @@ impl Drop for NetnsRegistration {
         // SAFETY: It was registered.
         unsafe { bindings::sg_netns_unregister() };
     }
-}
-
-/// # Safety
-///
-/// Called by `netns.c`.
-#[no_mangle]
-unsafe extern "C" fn sg_netns_new(net: *mut bindings::net) -> *mut c_void {
-    // INVARIANT: The namespace has what is made here freed when it ends.
-    match Registry::new(OwnNet(net)) {
-        Ok(registry) => {
-            let registry = Arc::into_raw(registry);
-            // SAFETY: The registry is there until `sg_netns_free()`, which stops the timers.
-            unsafe { (*registry).tickers().start(registry) };
-            registry.cast_mut().cast()
-        }
-        Err(_) => core::ptr::null_mut(),
-    }
-}
-
-/// # Safety
-///
-/// Called by `netns.c`, once for each state that [`sg_netns_new`] made.
-#[no_mangle]
-unsafe extern "C" fn sg_netns_free(state: *mut c_void) {
-    // SAFETY: By the requirement.
-    let registry = unsafe { Arc::<Registry>::from_raw(state.cast()) };
-    registry.tickers().stop();
-    // They hold the registry, and wait for members that cannot come any more.
-    registry.forget_all();
 }
 
 /// A namespace whose state this is part of: it is there as long as that, and takes no reference.
@@ -128,39 +93,16 @@ unsafe impl Send for OwnNet {}
 unsafe impl Sync for OwnNet {}
 
 impl OwnNet {
+    /// # Safety
+    ///
+    /// As the invariant.
+    pub(in crate::sys) unsafe fn new(net: *mut bindings::net) -> Self {
+        // INVARIANT: By the requirement.
+        Self(net)
+    }
+
     pub(crate) fn get(&self) -> Net<'_> {
         // SAFETY: By the invariant.
         unsafe { Net::from_ptr(self.0) }
     }
-}
-
-/// # Safety
-///
-/// Called by `netns.c`.
-#[no_mangle]
-unsafe extern "C" fn sg_clusters_new(net: *mut bindings::net) -> *mut c_void {
-    // INVARIANT: The namespace has what is made here freed when it ends.
-    match Clusters::new(OwnNet(net)) {
-        // SAFETY: It is not moved until `sg_clusters_free()`.
-        Ok(clusters) => KBox::into_raw(unsafe { Pin::into_inner_unchecked(clusters) }).cast(),
-        Err(_) => core::ptr::null_mut(),
-    }
-}
-
-/// # Safety
-///
-/// Called by `netns.c`, with what [`sg_clusters_new`] made.
-#[no_mangle]
-unsafe extern "C" fn sg_clusters_stop(clusters: *mut c_void) {
-    // SAFETY: By the requirement.
-    unsafe { &*clusters.cast::<Clusters>() }.stop();
-}
-
-/// # Safety
-///
-/// Called by `netns.c`, once for each that [`sg_clusters_new`] made.
-#[no_mangle]
-unsafe extern "C" fn sg_clusters_free(clusters: *mut c_void) {
-    // SAFETY: By the requirement; a grace period has passed since nothing shows it packets.
-    drop(unsafe { Pin::new_unchecked(KBox::from_raw(clusters.cast::<Clusters>())) });
 }

@@ -9,8 +9,9 @@
 #include <linux/timer.h>
 #include <linux/workqueue.h>
 
-#include "core/hold.h"
-#include "shim.h"
+#include "callbacks/group.h"
+#include "core.h"
+#include "hold.h"
 
 /**
  * struct sg_ticker - a timer and its work

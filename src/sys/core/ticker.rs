@@ -2,18 +2,15 @@
 
 //! A clock, and the timers of a network namespace.
 
-use crate::{
-    group::{
-        registry::Registry,
-        stall, //
-    },
-    sys::bindings, //
+use crate::sys::{
+    bindings,
+    core::parts::Registry, //
 };
 use core::ptr::NonNull;
 use kernel::{
     new_mutex,
     prelude::*,
-    sync::{Arc, ArcBorrow, Mutex}, //
+    sync::{Arc, Mutex}, //
 };
 
 /// Nanoseconds of a tick, by which [`now`] goes on.
@@ -58,7 +55,7 @@ impl Deadline {
     }
 }
 
-/// A timer that has [`stall::tick`] called, in process context, for the groups of one account in one
+/// A timer that has `sg_tick()` called, in process context, for the groups of one account in one
 /// network namespace: what somebody's groups take is not what others wait for.
 ///
 /// # Invariants
@@ -174,20 +171,5 @@ impl Tickers {
         for ticker in &list.tickers {
             ticker.stop();
         }
-    }
-}
-
-/// # Safety
-///
-/// Called by `ticker.c`, with what [`Ticker::new`] was given.
-#[no_mangle]
-unsafe extern "C" fn sg_tick(state: *const c_void, account: u64, tick: *mut bindings::sg_tick) {
-    // SAFETY: By the requirement, it is the registry of an `Arc`, and there for the call.
-    let registry = unsafe { ArcBorrow::from_raw(state.cast::<Registry>()) };
-    let (rest, next) = stall::tick(registry, account);
-    // SAFETY: It is the caller's own.
-    unsafe {
-        (*tick).rest = rest;
-        (*tick).next = next.unwrap_or(u64::MAX);
     }
 }

@@ -14,7 +14,8 @@
 #include <net/ip6_fib.h>
 #include <net/ip6_route.h>
 
-#include "shim.h"
+#include "callbacks/cluster.h"
+#include "packet.h"
 
 static _Bool sg_device_has_ipv4(const struct net_device *dev, __be32 address)
 {

@@ -3,12 +3,10 @@
 //! Addresses that come to this machine, and go.
 
 use crate::{
-    cluster::Clusters,
     logic::cluster::flow::Address,
     sys::{
         bindings,
-        core::netns::Net,
-        packet::conntrack::ConntrackWatch, //
+        core::netns::Net, //
     },
 };
 use kernel::{
@@ -45,24 +43,20 @@ pub(crate) fn local(net: Net<'_>, index: u32, address: &Address) -> (Local, bool
     (Local(local), unsettled)
 }
 
-/// Has [`Clusters::look`] called soon, or no more when the namespace ends. Any context.
+/// Has `sg_addresses_look()` called soon, or no more when the namespace ends. Any context.
 pub(crate) fn look_soon(net: Net<'_>) {
     // SAFETY: The namespace is there.
     unsafe { bindings::sg_addresses_look_soon(net.as_ptr()) };
 }
 
 /// Has cluster IPs be told of addresses that come and go.
-pub(crate) struct AddressWatch {
-    _conntrack: ConntrackWatch,
-}
+pub(crate) struct AddressWatch(());
 
 impl AddressWatch {
-    pub(crate) fn new(conntrack: ConntrackWatch) -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         // SAFETY: Called once, when the module is loaded, after namespaces have their state.
         to_result(unsafe { bindings::sg_addresses_watch() })?;
-        Ok(Self {
-            _conntrack: conntrack,
-        })
+        Ok(Self(()))
     }
 }
 
@@ -71,23 +65,4 @@ impl Drop for AddressWatch {
         // SAFETY: It was registered.
         unsafe { bindings::sg_addresses_unwatch() };
     }
-}
-
-/// # Safety
-///
-/// Called by `address.c`, with a namespace that is there.
-#[no_mangle]
-unsafe extern "C" fn sg_address_changed(net: *const bindings::net) {
-    // SAFETY: By the requirement.
-    let net = unsafe { Net::from_ptr(net.cast_mut()) };
-    net.clusters().addresses_changed();
-}
-
-/// # Safety
-///
-/// Called by `netns.c` in process context, with what `sg_clusters_new()` made.
-#[no_mangle]
-unsafe extern "C" fn sg_addresses_look(clusters: *const c_void) -> bool {
-    // SAFETY: By the requirement; the namespace waits for the call before it frees it.
-    unsafe { &*clusters.cast::<Clusters>() }.look()
 }

@@ -18,7 +18,8 @@
 #include <net/netfilter/nf_conntrack_tuple.h>
 #include <net/netfilter/nf_conntrack_zones.h>
 
-#include "shim.h"
+#include "socket/socket.h"
+#include "packet.h"
 
 #if IS_ENABLED(CONFIG_NF_CONNTRACK)
 

@@ -6,7 +6,7 @@ use crate::{
     logic::cluster::tracked::{End, Tracked},
     sys::{
         bindings,
-        core::netns::{Net, NetnsRegistration},
+        core::netns::Net,
         packet::skb::Packet,
         socket::trail::Flow, //
     },
@@ -36,15 +36,13 @@ impl Drop for Conntrack {
 }
 
 /// Has conntrack be found that is loaded after this module.
-pub(crate) struct ConntrackWatch {
-    _netns: NetnsRegistration,
-}
+pub(crate) struct ConntrackWatch(());
 
 impl ConntrackWatch {
-    pub(crate) fn new(netns: NetnsRegistration) -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         // SAFETY: Called once, when the module is loaded.
         to_result(unsafe { bindings::sg_conntrack_watch() })?;
-        Ok(Self { _netns: netns })
+        Ok(Self(()))
     }
 }
 

@@ -12,7 +12,8 @@
 #include <net/if_inet6.h>
 #include <net/ndisc.h>
 
-#include "shim.h"
+#include "callbacks/cluster.h"
+#include "packet.h"
 
 /**
  * struct sg_device - what a device does for one cluster IP

@@ -6,8 +6,7 @@ use crate::{
     logic::cluster::flow::Address,
     sys::{
         bindings,
-        core::netns::Net,
-        packet::address::AddressWatch, //
+        core::netns::Net, //
     },
 };
 use core::{
@@ -26,6 +25,15 @@ pub(crate) type DeviceName = [u8; 16];
 pub(crate) struct Rtnl(());
 
 impl Rtnl {
+    /// That of a caller who has the lock, and gives it back.
+    ///
+    /// # Safety
+    ///
+    /// The lock is held as long as this is there.
+    pub(in crate::sys) unsafe fn callers() -> ManuallyDrop<Self> {
+        ManuallyDrop::new(Self(()))
+    }
+
     /// Waits until nobody else has it. Process context.
     pub(crate) fn lock() -> Self {
         // SAFETY: Process context, and whoever has the evidence does not ask for it again.
@@ -113,17 +121,13 @@ impl Drop for Device {
 }
 
 /// Has cluster IPs be told of devices that go, or come up.
-pub(crate) struct DeviceWatch {
-    _addresses: AddressWatch,
-}
+pub(crate) struct DeviceWatch(());
 
 impl DeviceWatch {
-    pub(crate) fn new(addresses: AddressWatch) -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         // SAFETY: Called once, when the module is loaded, after namespaces have their state.
         to_result(unsafe { bindings::sg_devices_watch() })?;
-        Ok(Self {
-            _addresses: addresses,
-        })
+        Ok(Self(()))
     }
 }
 
@@ -132,55 +136,4 @@ impl Drop for DeviceWatch {
         // SAFETY: It was registered.
         unsafe { bindings::sg_devices_unwatch() };
     }
-}
-
-/// # Safety
-///
-/// Called by `device.c`, under RTNL.
-#[no_mangle]
-unsafe extern "C" fn sg_device_gone(
-    net: *const bindings::net,
-    index: c_uint,
-    name: *const DeviceName,
-    tell: bool,
-) {
-    // SAFETY: A device's namespace is there, and so is its name.
-    let (net, name) = unsafe { (Net::from_ptr(net.cast_mut()), *name) };
-    net.clusters().device_gone(index, name, tell);
-}
-
-/// # Safety
-///
-/// Called by `device.c`, under RTNL.
-#[no_mangle]
-unsafe extern "C" fn sg_device_came(
-    net: *const bindings::net,
-    index: c_uint,
-    name: *const DeviceName,
-) {
-    // SAFETY: A device's namespace is there, and so is its name.
-    let (net, name) = unsafe { (Net::from_ptr(net.cast_mut()), &*name) };
-    // It is the caller's, who unlocks it.
-    let rtnl = ManuallyDrop::new(Rtnl(()));
-    net.clusters().device_came(index, name, &rtnl);
-}
-
-/// # Safety
-///
-/// Called by `device.c`, under RTNL.
-#[no_mangle]
-unsafe extern "C" fn sg_device_turned(net: *const bindings::net) {
-    // SAFETY: A device's namespace is there.
-    let net = unsafe { Net::from_ptr(net.cast_mut()) };
-    net.clusters().addresses_changed();
-}
-
-/// # Safety
-///
-/// Called by `device.c`, under RTNL.
-#[no_mangle]
-unsafe extern "C" fn sg_device_moved(net: *const bindings::net, index: c_uint) {
-    // SAFETY: A device's namespace is there.
-    let net = unsafe { Net::from_ptr(net.cast_mut()) };
-    net.clusters().device_moved(index);
 }

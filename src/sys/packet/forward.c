@@ -20,7 +20,7 @@
 #include <net/route.h>
 #include <net/xfrm.h>
 
-#include "shim.h"
+#include "packet.h"
 
 /**
  * struct sg_route - the way to a node

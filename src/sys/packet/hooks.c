@@ -20,8 +20,9 @@
 #include <net/ip.h>
 #include <net/ipv6.h>
 
-#include "shim.h"
-#include "sys.h"
+#include "callbacks/cluster.h"
+#include "internal.h"
+#include "packet.h"
 
 /* Behind the raw tables, before NF_IP_PRI_CONNTRACK; the same for IPv6. */
 #define SG_PRIORITY	(NF_IP_PRI_RAW + 1)

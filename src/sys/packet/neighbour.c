@@ -19,7 +19,7 @@
 #include <net/neighbour.h>
 #include <net/route.h>
 
-#include "shim.h"
+#include "packet.h"
 
 /* The peer is about to be answered to, and then sent to. */
 static void sg_learn(struct neigh_table *table, struct net_device *dev,

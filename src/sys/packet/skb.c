@@ -16,8 +16,9 @@
 #include <net/route.h>
 #include <net/tcp.h>
 
-#include "shim.h"
-#include "sys.h"
+#include "socket/socket.h"
+#include "internal.h"
+#include "packet.h"
 
 /* Whose fragments they are: told apart from those of conntrack and others. */
 #define SG_DEFRAG_USER	0x53470000

@@ -20,8 +20,8 @@
 #include <net/route.h>
 #include <net/xfrm.h>
 
-#include "shim.h"
-#include "sys.h"
+#include "internal.h"
+#include "packet.h"
 
 /*
  * What ip_rcv() sees to. What was merged of more than a length can say (BIG

@@ -21,8 +21,10 @@
 #include <linux/workqueue.h>
 #include <net/tcp.h>
 
+#include "callbacks/group.h"
+#include "core/core.h"
 #include "core/hold.h"
-#include "shim.h"
+#include "socket.h"
 
 /*
  * The probe stays for so long when nobody wants to know any more: to put it in, and

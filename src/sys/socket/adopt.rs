@@ -3,17 +3,13 @@
 //! Sockets that begin to listen, and are told of while any group adopts.
 
 use crate::{
-    group::{adopt, Group},
     logic::adopt::Place,
     sys::{
         bindings,
-        socket::{
-            descriptor::Socket,
-            listener::{FlagRegistration, Locked, Sock}, //
-        },
+        core::parts::Group,
+        socket::listener::{Locked, Sock}, //
     },
 };
-use core::mem::ManuallyDrop;
 use kernel::{
     error::to_result,
     prelude::*,
@@ -43,7 +39,7 @@ impl Locked<'_> {
         unsafe { bindings::sg_has_left(self.as_ptr()) }
     }
 
-    /// Has [`adopt::begun`] called for the group, by the calling task before it returns to its program,
+    /// Has `sg_listen_begun()` called for the group, by the calling task before it returns to its program,
     /// unless the socket was closed by then.
     /// `ENOMEM`, or `ESRCH` if it does not return. Process context.
     pub(crate) fn adopt_later(&self, group: Arc<Group>) -> Result {
@@ -90,15 +86,13 @@ impl Drop for Watching {
 }
 
 /// The probe, which is there if any group adopts. When it is dropped nothing is told any more.
-pub(crate) struct ListenProbe {
-    _flag: FlagRegistration,
-}
+pub(crate) struct ListenProbe(());
 
 impl ListenProbe {
-    pub(crate) fn new(flag: FlagRegistration) -> Self {
+    pub(crate) fn new() -> Self {
         // SAFETY: Called once, when the module is loaded.
         unsafe { bindings::sg_listen_init() };
-        Self { _flag: flag }
+        Self(())
     }
 }
 
@@ -106,33 +100,5 @@ impl Drop for ListenProbe {
     fn drop(&mut self) {
         // SAFETY: Called once, when the module goes, and before what its callbacks need.
         unsafe { bindings::sg_listen_exit() };
-    }
-}
-
-/// # Safety
-///
-/// Called by `adopt.c` in process context with a full TCP socket, whose lock the caller holds.
-#[no_mangle]
-unsafe extern "C" fn sg_listen_begins(sk: *mut bindings::sock) {
-    // SAFETY: By the requirement, for the duration of the call.
-    let sock = unsafe { Sock::from_ptr(sk) };
-    // The lock is the caller's, and stays so.
-    // SAFETY: By the requirement.
-    let mut locked = ManuallyDrop::new(unsafe { Locked::callers(sock) });
-    adopt::begins(&mut locked);
-}
-
-/// # Safety
-///
-/// Called by `adopt.c` in process context, once for each group that [`Locked::adopt_later`] has given;
-/// `sock` is NULL, or a TCP socket that a descriptor stands for, which is not locked by the caller, with
-/// a reference to its file.
-#[no_mangle]
-unsafe extern "C" fn sg_listen_begun(sock: *mut bindings::socket, group: *mut c_void) {
-    // SAFETY: By the requirement.
-    let (socket, group) = unsafe { (Socket::from_ptr(sock), Arc::from_raw(group.cast::<Group>())) };
-    // What is closed by now is nobody's successor, and gives back itself what it was given.
-    if let Some(socket) = socket {
-        adopt::begun(socket.sock(), &group);
     }
 }

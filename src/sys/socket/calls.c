@@ -22,21 +22,12 @@
 #include <net/ipv6.h>
 #include <net/sock.h>
 
+#include "callbacks/group.h"
 #include "core/hold.h"
-#include "shim.h"
-#include "sys.h"
+#include "internal.h"
 
 /* What the sockets use, by family: IPv4, IPv6. */
 static struct proto_ops sg_calls[2];
-
-const struct proto_ops *sg_ops_of(const struct sock *sk)
-{
-#if IS_ENABLED(CONFIG_IPV6)
-	if (sk->sk_family == AF_INET6)
-		return &inet6_stream_ops;
-#endif
-	return &inet_stream_ops;
-}
 
 static const struct proto_ops *sg_calls_of(const struct sock *sk)
 {
@@ -192,25 +183,6 @@ static int sg_release(struct socket *sock)
 	if (member)
 		module_put(orig->owner);
 	return err;
-}
-
-_Bool sg_replaces_ops(int level, int name)
-{
-	return (level == SOL_TCP && name == TCP_ULP) ||
-	       (level == SOL_IPV6 && name == IPV6_ADDRFORM);
-}
-
-void sg_ops_give_back(struct socket *sock, const struct proto_ops *orig)
-{
-	struct sock *sk = sock->sk;
-
-	lock_sock(sk);
-	if (sock->ops->owner == THIS_MODULE) {
-		__module_get(orig->owner);
-		WRITE_ONCE(sock->ops, orig);
-		module_put(THIS_MODULE);
-	}
-	release_sock(sk);
 }
 
 _Bool sg_calls_fit(const struct sock *sk)

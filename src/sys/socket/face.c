@@ -25,8 +25,7 @@
 #include <net/ipv6.h>
 #include <net/sock.h>
 
-#include "shim.h"
-#include "sys.h"
+#include "internal.h"
 
 /**
  * struct sg_face - what one socket tells

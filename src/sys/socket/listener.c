@@ -29,9 +29,10 @@
 #include <net/netlink.h>
 #include <net/tcp.h>
 
+#include "callbacks/group.h"
 #include "core/hold.h"
-#include "shim.h"
-#include "sys.h"
+#include "internal.h"
+#include "socket.h"
 
 /**
  * struct sg_ops - operations of members
@@ -105,14 +106,6 @@ const void *sg_hooked_member(const struct sock *sk, struct sg_load *load)
 const void *sg_flagged_member(const struct sock *sk)
 {
 	return sg_member_of(sk);
-}
-
-struct sg_hook *sg_attached_hook(const struct sock *sk)
-{
-	if (!sg_flagged(sk))
-		return NULL;
-	return rcu_dereference_protected(inet_csk(sk)->icsk_ulp_data,
-					 lockdep_sock_is_held(sk));
 }
 
 const void *sg_attached_member(const struct sock *sk)

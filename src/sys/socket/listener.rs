@@ -3,7 +3,6 @@
 //! Sockets, and the hook that makes one a member.
 
 use crate::{
-    group::Member,
     logic::{
         facts::Facts,
         room::Load, //
@@ -12,10 +11,10 @@ use crate::{
         bindings,
         core::{
             netns::Net,
+            parts::Member,
             rcu::{Barrier, RcuArc},
             ticker::Deadline, //
         },
-        packet::device::DeviceWatch, //
     },
 };
 use core::{
@@ -448,21 +447,16 @@ impl Drop for Locked<'_> {
     }
 }
 
-/// The registration of the flag, the upper layer protocol. What is flagged has no other way to the
-/// groups than what this stands on.
+/// The registration of the flag, the upper layer protocol. Dropping it waits for members to be freed.
 pub(crate) struct FlagRegistration {
     _members: Barrier,
-    _devices: DeviceWatch,
 }
 
 impl FlagRegistration {
-    pub(crate) fn new(devices: DeviceWatch) -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         // SAFETY: Called once, when the module is loaded.
         to_result(unsafe { bindings::sg_ulp_register() })?;
-        Ok(Self {
-            _members: Barrier,
-            _devices: devices,
-        })
+        Ok(Self { _members: Barrier })
     }
 }
 

@@ -3,7 +3,6 @@
 //! Listening sockets: what each is, its hook, its accept queue and requests, and the socket options.
 
 pub(crate) mod adopt;
-mod calls;
 pub(crate) mod descriptor;
 pub(crate) mod listener;
 pub(crate) mod option;

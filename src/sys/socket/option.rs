@@ -3,14 +3,8 @@
 //! The socket options' way into the module.
 
 use crate::{
-    group::option,
     logic::{request, settings},
-    sys::{
-        bindings::{self, uapi},
-        core::netlink::NetlinkRegistration,
-        errno,
-        socket::listener::AnySock, //
-    },
+    sys::bindings::{self, uapi}, //
 };
 use core::{
     marker::PhantomData,
@@ -34,6 +28,18 @@ pub(crate) struct Value<'a> {
 }
 
 impl Value<'_> {
+    /// # Safety
+    ///
+    /// As the invariant.
+    pub(in crate::sys) unsafe fn from_raw(from: *const c_void, len: u32) -> Self {
+        // INVARIANT: By the requirement.
+        Self {
+            from,
+            len,
+            _call: PhantomData,
+        }
+    }
+
     /// Its length, in bytes.
     pub(crate) fn len(&self) -> usize {
         // A `u32` fits on every machine that there is a kernel for.
@@ -82,15 +88,13 @@ unsafe impl AsBytes for uapi::service_group_info {}
 unsafe impl AsBytes for uapi::service_group_settings {}
 
 /// The registration of the options.
-pub(crate) struct OptionRegistration {
-    _netlink: NetlinkRegistration,
-}
+pub(crate) struct OptionRegistration(());
 
 impl OptionRegistration {
-    pub(crate) fn new(netlink: NetlinkRegistration) -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         // SAFETY: Called once, when the module is loaded.
         to_result(unsafe { bindings::sg_option_register() })?;
-        Ok(Self { _netlink: netlink })
+        Ok(Self(()))
     }
 }
 
@@ -101,54 +105,12 @@ impl Drop for OptionRegistration {
     }
 }
 
-/// # Safety
-///
-/// Called by `option.c`: `sk` is a socket of the caller's, `value` its sockptr_t.
-#[no_mangle]
-unsafe extern "C" fn sg_option_set(
-    sk: *mut bindings::sock,
-    name: c_int,
-    value: *const c_void,
-    len: c_uint,
-) -> c_int {
-    // SAFETY: By the requirement, for the duration of the call.
-    let sock = unsafe { AnySock::from_ptr(sk) };
-    // INVARIANT: By the requirement, for the duration of the call.
-    let value = Value {
-        from: value,
-        len,
-        _call: PhantomData,
-    };
-    errno(match u32::try_from(name) {
-        Ok(uapi::SO_SERVICE_GROUP) => option::set(sock, value),
-        Ok(uapi::SO_SERVICE_GROUP_LEAVE) => option::leave(sock, value),
-        Ok(uapi::SO_SERVICE_GROUP_SETTINGS) => option::set_settings(sock, value),
-        _ => Err(ENOPROTOOPT),
-    })
-}
-
-/// # Safety
-///
-/// Called by `option.c`: `sk` is a socket of the caller's, `to` the user's pointer, `len` the
-/// length there.
-#[no_mangle]
-unsafe extern "C" fn sg_option_get(
-    sk: *mut bindings::sock,
-    name: c_int,
+/// Writes a structure to the user's memory, or as much of it as there is room for.
+pub(in crate::sys) fn tell<T: AsBytes>(
+    structure: Result<T>,
     to: *mut c_void,
-    len: *mut c_int,
-) -> c_int {
-    // SAFETY: By the requirement, for the duration of the call.
-    let (sock, len) = unsafe { (AnySock::from_ptr(sk), &mut *len) };
-    errno(match u32::try_from(name) {
-        Ok(uapi::SO_SERVICE_GROUP) => tell(option::get(sock), to, len),
-        Ok(uapi::SO_SERVICE_GROUP_SETTINGS) => tell(option::get_settings(sock), to, len),
-        _ => Err(ENOPROTOOPT),
-    })
-}
-
-/// Writes a structure, or as much of it as there is room for.
-fn tell<T: AsBytes>(structure: Result<T>, to: *mut c_void, len: &mut c_int) -> Result {
+    len: &mut c_int,
+) -> Result {
     let structure = structure?;
     let room = usize::try_from(*len).map_err(|_| EINVAL)?;
     let cut = structure

@@ -11,18 +11,15 @@
  * reads it for an accepted or forgotten connection, except for TCP Fast Open
  * ones whose handshake is not complete, and those are left where they are.
  */
-#include <linux/delay.h>
 #include <linux/rcupdate.h>
-#include <linux/sched.h>
-#include <linux/workqueue.h>
 #include <net/inet6_hashtables.h>
 #include <net/inet_connection_sock.h>
 #include <net/inet_hashtables.h>
 #include <net/tcp.h>
 
 #include "core/hold.h"
-#include "shim.h"
-#include "sys.h"
+#include "internal.h"
+#include "socket.h"
 
 /* So many of a queue are looked at for one of a certain home listener. */
 #define SG_DEPTH 64U
@@ -190,53 +187,4 @@ unsigned long long sg_queue_since(struct sock *sk, unsigned int families,
 	if (lookups)
 		*lookups -= allowed - left;
 	return since;
-}
-
-static struct workqueue_struct *sg_queue;
-
-int sg_workqueue_register(void)
-{
-	sg_queue = alloc_workqueue("service_group", WQ_UNBOUND, 0);
-	return sg_queue ? 0 : -ENOMEM;
-}
-
-void sg_workqueue_unregister(void)
-{
-	destroy_workqueue(sg_queue);
-}
-
-struct workqueue_struct *sg_workqueue(void)
-{
-	return sg_queue;
-}
-
-void sg_readers_end(_Bool hurry)
-{
-	if (hurry) {
-		sg_point("hurry");
-		synchronize_rcu_expedited();
-	} else {
-		synchronize_rcu();
-	}
-}
-
-unsigned long sg_readers_now(void)
-{
-	return start_poll_synchronize_rcu();
-}
-
-_Bool sg_readers_ended(unsigned long readers)
-{
-	return poll_state_synchronize_rcu(readers);
-}
-
-void sg_yield(void)
-{
-	sg_point("yield");
-	cond_resched();
-}
-
-void sg_breathe(void)
-{
-	usleep_range(50, 200);
 }

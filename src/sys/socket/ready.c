@@ -16,8 +16,9 @@
 #include <net/net_namespace.h>
 #include <net/sock.h>
 
-#include "shim.h"
-#include "sys.h"
+#include "callbacks/group.h"
+#include "internal.h"
+#include "socket.h"
 
 /* What a socket is made with; it is not exported. Set when the module is loaded. */
 static void (*sg_default_ready)(struct sock *sk) __ro_after_init;

@@ -17,8 +17,8 @@
 #include <net/tcp.h>
 
 #include "core/hold.h"
-#include "shim.h"
-#include "sys.h"
+#include "internal.h"
+#include "socket.h"
 
 /* Buckets that are looked at without asking whether somebody else may run. */
 #define SG_BUCKETS_AT_ONCE 1024

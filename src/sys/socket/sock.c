@@ -18,8 +18,8 @@
 #include <net/mptcp.h>
 #include <net/tcp.h>
 
-#include "shim.h"
-#include "sys.h"
+#include "internal.h"
+#include "socket.h"
 
 /*
  * Whether a descriptor stands for this very socket: SMC passes options on to a

@@ -6,7 +6,7 @@
 #include <net/request_sock.h>
 #include <net/tcp.h>
 
-#include "shim.h"
+#include "socket.h"
 
 /*
  * The listener that answers with a SYN cookie remembers that it did; the ACK

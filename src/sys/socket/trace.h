@@ -13,7 +13,7 @@
 #include <linux/tracepoint.h>
 #include <net/sock.h>
 
-#include "shim.h"
+#include "socket.h"
 
 #ifndef _SERVICE_GROUP_TRACE_ONCE
 #define _SERVICE_GROUP_TRACE_ONCE

@@ -10,8 +10,7 @@
 #include <net/ipv6.h>
 #include <net/tcp.h>
 
-#include "shim.h"
-#include "sys.h"
+#include "socket.h"
 
 /**
  * struct sg_trail - records by slot

@@ -1,23 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the files of the shim have from each other; Rust does not see it. */
-#ifndef _SERVICE_GROUP_SYS_H
-#define _SERVICE_GROUP_SYS_H
+/* What the files of this folder have from each other; Rust does not see it. */
+#ifndef _SERVICE_GROUP_SOCKET_INTERNAL_H
+#define _SERVICE_GROUP_SOCKET_INTERNAL_H
 
 #include <linux/rcupdate.h>
 #include <net/inet_connection_sock.h>
 
 struct proto_ops;
 struct tcp_ulp_ops;
-
-/* ---- packet.c ---- */
-
-/*
- * In the flags of the control block of IPv4 and IPv6: this module has decided
- * about the packet; and no other machine is to have it. The kernel's own flags
- * are below, and it clears all of them when a packet comes.
- */
-#define SG_SKB_DECIDED	BIT(15)
-#define SG_SKB_LAST	BIT(14)
 
 /* ---- listener.c ---- */
 
@@ -53,9 +43,6 @@ static inline u32 sg_backlog(const struct sock *sk)
 	return READ_ONCE(sk->sk_max_ack_backlog) & ~SG_LIFTED;
 }
 
-/* The hook that the socket carries, or NULL. Socket lock. */
-struct sg_hook *sg_attached_hook(const struct sock *sk);
-
 /* The flag. */
 extern struct tcp_ulp_ops sg_ulp;
 
@@ -73,6 +60,15 @@ static inline bool sg_can_replace(const struct sock *to, const struct sock *from
 static inline bool sg_flagged(const struct sock *sk)
 {
 	return READ_ONCE(inet_csk(sk)->icsk_ulp_ops) == &sg_ulp;
+}
+
+/* The hook that the socket carries, or NULL. Socket lock. */
+static inline struct sg_hook *sg_attached_hook(const struct sock *sk)
+{
+	if (!sg_flagged(sk))
+		return NULL;
+	return rcu_dereference_protected(inet_csk(sk)->icsk_ulp_data,
+					 lockdep_sock_is_held(sk));
 }
 
 /* The member that the socket is, or NULL. RCU read section. */
@@ -99,6 +95,8 @@ void sg_calls_install(struct sock *sk);
 void sg_calls_uninstall(struct sock *sk);
 /* When the module is loaded. */
 void sg_calls_init(void);
+/* ---- ops.c ---- */
+
 /* TCP's own operations of a socket of its family. */
 const struct proto_ops *sg_ops_of(const struct sock *sk);
 
@@ -140,4 +138,4 @@ void sg_face_free(struct sg_face *face);
 _Bool sg_face_give(struct sg_face *face, const struct sock *listener,
 		   struct socket *sock);
 
-#endif /* _SERVICE_GROUP_SYS_H */
+#endif /* _SERVICE_GROUP_SOCKET_INTERNAL_H */

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * The part of the shim that cluster IPs need; shim.h includes it, and says what
- * holds for all of it.
- */
-#ifndef _SERVICE_GROUP_CLUSTER_H
-#define _SERVICE_GROUP_CLUSTER_H
+/* The part of the shim about packets; shim.h says what holds for it. */
+#ifndef _SERVICE_GROUP_PACKET_H
+#define _SERVICE_GROUP_PACKET_H
+
+#include <linux/service_group_netlink.h>
 
 struct net;
 struct net_device;
 struct sg_device;
+struct sg_flow;
 struct sg_hooks;
 struct sk_buff;
 
@@ -25,24 +25,7 @@ void sg_hooks_unregister(struct sg_hooks *hooks);
 /* What netfilter does with a packet: it goes on, or it is gone. */
 enum sg_verdict { SG_VERDICT_ACCEPT, SG_VERDICT_STOLEN };
 
-/*
- * Callbacks in Rust; RCU read section, bottom halves off in sg_packet_in()
- * and sg_packet_received(). The packet begins with its IP header or its ARP header, which is in its linear
- * part.
- *
- * Whether a packet may be one for sg_packet_in(), to an address of which @tail is
- * the last word, host byte order.
- */
-_Bool sg_packet_concerns(const void *state, unsigned int tail);
-enum sg_verdict sg_packet_in(void *state, struct sk_buff *skb);
-/* The same for one that this machine is about to receive. */
-enum sg_verdict sg_packet_received(void *state, struct sk_buff *skb);
-enum sg_verdict sg_arp_in(void *state, struct sk_buff *skb);
-enum sg_verdict sg_arp_out(void *state, struct sk_buff *skb);
-/* An ICMPv6 packet that leaves this machine. */
-enum sg_verdict sg_icmpv6_out(void *state, struct sk_buff *skb);
-
-/* ---- packet.c: what is done with the packets; RCU read section ---- */
+/* ---- skb.c: what is done with the packets; RCU read section ---- */
 
 /*
  * The first bytes of a packet, how many there are in one piece, and how many in
@@ -89,8 +72,6 @@ int sg_gather_get(void);
 void sg_gather_put(void);
 /* Bottom halves off, in one of these two. */
 enum sg_gathered sg_gather(struct net *net, struct sk_buff *skb, _Bool ipv6);
-
-struct sg_flow;
 
 /* What there is of a TCP connection: */
 enum sg_connection {
@@ -187,23 +168,6 @@ int sg_devices_watch(void);
 /* Tells that all devices go, before it returns. */
 void sg_devices_unwatch(void);
 
-/* Callbacks in Rust; RTNL. */
-
-/* As many bytes as a device's name may have. */
-#define SG_DEVICE_NAME	16
-
-/* The device is about to be gone from the namespace; whether to @tell it. */
-void sg_device_gone(const struct net *net, unsigned int index,
-		    const unsigned char (*name)[SG_DEVICE_NAME], _Bool tell);
-/* There is a device of this name: a new one, or it is up or called so now. */
-void sg_device_came(const struct net *net, unsigned int index,
-		    const unsigned char (*name)[SG_DEVICE_NAME]);
-/* The device is up, has another MAC address, or is to say again who it is. */
-void sg_device_moved(const struct net *net, unsigned int index);
-
-/* Something of its devices has changed that addresses may have gone with. */
-void sg_device_turned(const struct net *net);
-
 /* ---- address.c: addresses of this machine ---- */
 
 /*
@@ -220,16 +184,6 @@ int sg_addresses_watch(void);
 void sg_addresses_unwatch(void);
 /* Has sg_addresses_look() called, in process context. Any context. */
 void sg_addresses_look_soon(const struct net *net);
-
-/* Callbacks in Rust. */
-
-/* An address came, or has gone. Any context. */
-void sg_address_changed(const struct net *net);
-/*
- * Tells where cluster IPs are on this machine, of those for which that has changed;
- * whether that may go on. Process context, without RTNL.
- */
-_Bool sg_addresses_look(const void *clusters);
 
 /* ---- neighbour.c: ARP and neighbour discovery; RCU read section ---- */
 
@@ -384,17 +338,4 @@ void sg_skb_receive(struct net *net, struct sk_buff *skb, _Bool last);
 void sg_path_shrinks(struct net *net, struct sk_buff *skb, unsigned int at,
 		     _Bool ipv6, unsigned int mtu);
 
-/* ---- netns.c ---- */
-
-/* What sg_clusters_new() made. */
-const void *sg_netns_clusters(const struct net *net);
-
-/*
- * Callbacks in Rust; process context. A grace period passes between stopping
- * and freeing.
- */
-void *sg_clusters_new(struct net *net);
-void sg_clusters_stop(void *clusters);
-void sg_clusters_free(void *clusters);
-
-#endif /* _SERVICE_GROUP_CLUSTER_H */
+#endif /* _SERVICE_GROUP_PACKET_H */
