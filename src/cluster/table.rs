@@ -8,8 +8,8 @@ use crate::{
     logic::cluster::{
         flow::Flow,
         hash::{Hash, SlotCount},
-        others::Others,
-        slots::{remember, spill, NodeId, Slot}, //
+        others::{remember, Others},
+        slots::{spill, NodeId, Slot}, //
     },
     sys::core::ticker::{now, NS_OF_S}, //
 };

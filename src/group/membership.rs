@@ -14,8 +14,7 @@
 
 use super::{
     candidate::{bind, check_address, check_binding, Candidate},
-    error::Refusal,
-    option::refuse_kind,
+    error::{refuse_kind, Refusal},
     registry::{Entry, Registry},
     report::{self, Change},
     stall,

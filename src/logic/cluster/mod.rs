@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod cursor;
+mod error;
 pub mod flow;
 pub mod hash;
 mod header;
