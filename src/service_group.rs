@@ -8,16 +8,8 @@
 //! nothing. And it lets several machines serve one address, each its part, without remembering
 //! anything between packets.
 //!
-//! ```text
-//!   socket option, netlink, packets         the kernel calls
-//!        │
-//!   sys/       every `unsafe`: callbacks from C, safe wrappers of the C shim
-//!        │
-//!   group/     collect facts, have them decided, carry the decision out:
-//!   cluster/   for the sockets of this machine, for the packets of several ones
-//!        │
-//!   logic/     decisions: pure functions, built and tested on the host as well
-//! ```
+//! The layers, and the ways of a SYN, a packet and a socket through the files, are in
+//! `docs/architecture.md`.
 //!
 //! # Lifetimes
 //!

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Checks that the source's parts name each other in one direction.
 
-The first names of a path decide of which layer a file is; a
+docs/architecture.md says which, and why. The first names of a path decide of which layer a file is; a
 layer that may name another one stands in the table.
 """
 
