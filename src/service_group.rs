@@ -8,16 +8,8 @@
 //! nothing. And it lets several machines serve one address, each its part, without remembering
 //! anything between packets.
 //!
-//! ```text
-//!   socket option, netlink, packets         the kernel calls
-//!        │
-//!   sys/       every `unsafe`: callbacks from C, safe wrappers of the C shim
-//!        │
-//!   group/     collect facts, have them decided, carry the decision out:
-//!   cluster/   for the sockets of this machine, for the packets of several ones
-//!        │
-//!   logic/     decisions: pure functions, built and tested on the host as well
-//! ```
+//! The layers, and the ways of a SYN, a packet and a socket through the files, are in
+//! `docs/architecture.md`.
 //!
 //! # Lifetimes
 //!
@@ -90,15 +82,21 @@ mod sys;
 
 use kernel::prelude::*;
 use sys::{
-    address::AddressWatch,
-    adopt::ListenProbe,
-    conntrack::ConntrackWatch,
-    device::DeviceWatch,
-    listener::FlagRegistration,
-    netlink::NetlinkRegistration,
-    netns::NetnsRegistration,
-    option::OptionRegistration,
-    queue::WorkQueue, //
+    core::{
+        netlink::NetlinkRegistration,
+        netns::NetnsRegistration,
+        work::WorkQueue, //
+    },
+    packet::{
+        address::AddressWatch,
+        conntrack::ConntrackWatch,
+        device::DeviceWatch, //
+    },
+    socket::{
+        adopt::ListenProbe,
+        listener::FlagRegistration,
+        option::OptionRegistration, //
+    },
 };
 
 module! {
@@ -109,26 +107,44 @@ module! {
     license: "GPL",
 }
 
-/// What the module registers. Each registration owns the one that it stands on, so there is no other
-/// order in which they can come, or go: first nobody can ask for anything new, then nothing is found
-/// any more, then what is under way ends. Freeing members frees groups, and that their tables, so there
-/// are two barriers: with the flag, and with the work queue.
+/// What the module registers, in the order in which it goes: fields are dropped in the order of their
+/// declaration. First nobody can ask for anything new, then nothing is found any more, then what is
+/// under way ends. Freeing members frees groups, and that their tables, so there are two barriers:
+/// with the flag, and with the work queue.
 struct ServiceGroup {
     _option: OptionRegistration,
+    _netlink: NetlinkRegistration,
+    _listen: ListenProbe,
+    _flag: FlagRegistration,
+    _devices: DeviceWatch,
+    _addresses: AddressWatch,
+    _conntrack: ConntrackWatch,
+    _netns: NetnsRegistration,
+    _queue: WorkQueue,
 }
 
 impl kernel::Module for ServiceGroup {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        // What was registered goes again when a later one fails.
+        // What was registered goes again when a later one fails, the last one first.
         let queue = WorkQueue::new()?;
-        let netns = NetnsRegistration::new(queue)?;
-        let conntrack = ConntrackWatch::new(netns)?;
-        let addresses = AddressWatch::new(conntrack)?;
-        let devices = DeviceWatch::new(addresses)?;
-        let flag = FlagRegistration::new(devices)?;
-        let listen = ListenProbe::new(flag);
-        let netlink = NetlinkRegistration::new(listen)?;
-        let option = OptionRegistration::new(netlink)?;
-        Ok(Self { _option: option })
+        let netns = NetnsRegistration::new()?;
+        let conntrack = ConntrackWatch::new()?;
+        let addresses = AddressWatch::new()?;
+        let devices = DeviceWatch::new()?;
+        let flag = FlagRegistration::new()?;
+        let listen = ListenProbe::new();
+        let netlink = NetlinkRegistration::new()?;
+        let option = OptionRegistration::new()?;
+        Ok(Self {
+            _option: option,
+            _netlink: netlink,
+            _listen: listen,
+            _flag: flag,
+            _devices: devices,
+            _addresses: addresses,
+            _conntrack: conntrack,
+            _netns: netns,
+            _queue: queue,
+        })
     }
 }

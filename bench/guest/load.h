@@ -27,9 +27,6 @@ static inline uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-/* Memory that children share with their parent. */
-void *shared_memory(size_t size);
-
 /* --- steer.c: a BPF program that picks a socket. */
 
 /* Two descriptors that workers inherit. */
@@ -42,6 +39,9 @@ struct steering steering_load(void);
 void steering_add(const struct steering *steering, uint32_t index, int listener);
 
 /* --- workers.c: who accepts. */
+
+/* Memory that children share with their parent. */
+void *shared_memory(size_t size);
 
 /* How the workers' listeners are tied together. */
 enum variant {

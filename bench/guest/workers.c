@@ -9,10 +9,12 @@
 #include "load.h"
 
 #include <arpa/inet.h>
+#include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -58,6 +60,15 @@ static void set_migrate_req(void)
 	if (fd < 0 || write(fd, "1", 1) != 1)
 		err(1, "net.ipv4.tcp_migrate_req");
 	close(fd);
+}
+
+void *shared_memory(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		err(1, "mmap");
+	return memory;
 }
 
 void workers_prepare(enum variant which)

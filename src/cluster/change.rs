@@ -21,12 +21,19 @@ use super::{
     MOST_COPIED_YOUNG, //
 };
 use crate::{
-    logic::cluster::{flow::Address, slots::Slot},
+    logic::cluster::{
+        flow::Address,
+        slots::Slot, //
+    },
     sys::{
-        device::{Device, Rtnl},
-        hooks::{Gatherer, Hooks},
-        netlink::Request,
-        rcu::RcuBox,
+        core::{
+            netlink::Request,
+            rcu::RcuBox, //
+        },
+        packet::{
+            device::{Device, Rtnl},
+            hooks::{Gatherer, Hooks}, //
+        },
         uapi, //
     },
 };
@@ -137,7 +144,7 @@ fn serve(
     let view = view_with(book, place, &cluster)?;
     book.served.reserve(1, GFP_KERNEL_ACCOUNT)?;
     if book.hooks.is_none() {
-        book.hooks = Some(Hooks::of(clusters)?);
+        book.hooks = Some(Hooks::of(clusters.net())?);
     }
     // Nothing fails from here on.
     clusters.view.replace(Some(view));

@@ -14,7 +14,7 @@ use crate::{
         tunnel::Mode, //
     },
     sys::{
-        netlink::{NodeNumbers, Request},
+        core::netlink::{NodeNumbers, Request},
         uapi, //
     },
 };

@@ -11,7 +11,10 @@ use crate::{
         packet::{find, Found, Kind, Packet as Contents, PacketError},
         tracked::{Segment, Tracked}, //
     },
-    sys::{packet::Packet, trail}, //
+    sys::{
+        packet::skb::Packet,
+        socket::trail, //
+    },
 };
 
 /// A flag of a TCP header.

@@ -32,12 +32,20 @@ use super::{
     Cluster, //
 };
 use crate::{
-    logic::cluster::{flow::Address, others::Others, slots::NodeId},
+    logic::cluster::{
+        flow::Address,
+        others::Others,
+        slots::NodeId, //
+    },
     sys::{
-        forward::{Hop, Path, Route, Wrapping},
-        netns::Net,
-        packet::{Packet, Verdict},
-        ticker::{now, NS_OF_MS}, //
+        core::{
+            netns::Net,
+            ticker::{now, NS_OF_MS}, //
+        },
+        packet::{
+            forward::{Hop, Path, Route, Wrapping},
+            skb::{Packet, Verdict}, //
+        },
     },
 };
 use kernel::{

@@ -41,15 +41,23 @@ mod tunnel;
 mod view;
 
 use crate::{
-    logic::cluster::{others::Others, slots::NodeId},
+    logic::cluster::{
+        others::Others,
+        slots::NodeId, //
+    },
     sys::{
-        address::{local, look_soon, Local},
-        device::{Device, DeviceName, Rtnl},
-        hooks::{Gatherer, Hooks},
-        netns::{Net, OwnNet},
-        packet::Packet,
-        queue::yield_now,
-        rcu::RcuCell, //
+        core::{
+            netns::{Net, OwnNet},
+            parts::{ClusterPart, Parts},
+            rcu::RcuCell,
+            work::yield_now, //
+        },
+        packet::{
+            address::{local, look_soon, Local},
+            device::{Device, DeviceName, Rtnl},
+            hooks::{Gatherer, Hooks},
+            skb::Packet, //
+        },
     },
 };
 use allowance::Allowance;
@@ -341,6 +349,10 @@ impl Clusters {
         }
         is_unsettled
     }
+}
+
+impl ClusterPart for Parts {
+    type Clusters = Clusters;
 }
 
 impl Served {

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     logic::cluster::flow::Address,
-    sys::packet::{Packet, Verdict}, //
+    sys::packet::skb::{Packet, Verdict}, //
 };
 use kernel::{
     prelude::*,

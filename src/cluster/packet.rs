@@ -29,7 +29,7 @@ use crate::{
         packet::{Found, Kind, Packet as Contents, PacketError},
         tunnel::{may_bring, Wrapping}, //
     },
-    sys::packet::{Connection, Gathered, Packet, Verdict}, //
+    sys::packet::skb::{Connection, Gathered, Packet, Verdict}, //
 };
 use kernel::{
     prelude::*,

@@ -10,8 +10,8 @@
 
 use super::config::{Config, Way};
 use crate::sys::{
-    packet::Packet,
-    ticker::{now, NS_OF_MS}, //
+    core::ticker::{now, NS_OF_MS},
+    packet::skb::Packet, //
 };
 use kernel::{
     alloc::AllocError,

@@ -10,11 +10,16 @@ use super::{
     Cluster, //
 };
 use crate::{
-    logic::cluster::{flow::Address, hash::Hash},
+    logic::cluster::{
+        flow::Address,
+        hash::Hash, //
+    },
     sys::{
-        address::Local,
-        netlink::{notify_long, Context, Dump, DumpStart, Message, Request},
-        netns::Net,
+        core::{
+            netlink::{notify_long, Context, Dump, DumpStart, Message, Request},
+            netns::Net, //
+        },
+        packet::address::Local,
         uapi, //
     },
 };

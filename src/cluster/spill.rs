@@ -27,7 +27,10 @@ use crate::{
         flow::{Address, Flow},
         slots::NodeId, //
     },
-    sys::{packet::Packet, trail}, //
+    sys::{
+        packet::skb::Packet,
+        socket::trail, //
+    },
 };
 use kernel::sync::rcu::Guard;
 

@@ -8,10 +8,10 @@ use crate::{
     logic::cluster::{
         flow::Flow,
         hash::{Hash, SlotCount},
-        others::Others,
-        slots::{remember, spill, NodeId, Slot}, //
+        others::{remember, Others},
+        slots::{spill, NodeId, Slot}, //
     },
-    sys::ticker::{now, NS_OF_S}, //
+    sys::core::ticker::{now, NS_OF_S}, //
 };
 use kernel::{
     alloc::AllocError,

@@ -22,10 +22,13 @@ use super::{
     Cluster, //
 };
 use crate::{
-    logic::cluster::{flow::Address, tunnel::Wrapping},
+    logic::cluster::{
+        flow::Address,
+        tunnel::Wrapping, //
+    },
     sys::{
-        netns::Net,
-        packet::{Gathered, Packet, Verdict}, //
+        core::netns::Net,
+        packet::skb::{Gathered, Packet, Verdict}, //
     },
 };
 use kernel::sync::Arc;

@@ -10,7 +10,10 @@ use crate::{
         flow::{Address, Flow},
         places::Places, //
     },
-    sys::{rcu::DropsAnywhere, uapi}, //
+    sys::{
+        core::rcu::DropsAnywhere,
+        uapi, //
+    },
 };
 use kernel::{
     prelude::*,

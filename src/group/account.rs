@@ -8,7 +8,7 @@
 //! many hurries as the largest group needs when its program ends, and after that a steady rate; and
 //! rests between ticks that are ten times as long. Who wants more waits, and nobody else does.
 //!
-//! Accounts have the names that [`caller_account`](crate::sys::socket::caller_account) gives them. Two
+//! Accounts have the names that [`caller_account`](crate::sys::core::caller::caller_account) gives them. Two
 //! of them may share what is allowed, if chance has it.
 
 #![forbid(unsafe_code)]
@@ -19,7 +19,7 @@ use crate::{
         stall, //
     },
     sys::{
-        ticker::{now, NS_OF_S},
+        core::ticker::{now, NS_OF_S},
         uapi, //
     },
 };

@@ -31,10 +31,14 @@ use super::{
 use crate::{
     logic::adopt::{self, Holder, Place, Vacancy, MAX_PLACES},
     sys::{
-        adopt::Watching,
-        listener::{Hook, Locked, Sock},
-        netlink::Context,
-        ticker::{self, NS_OF_MS}, //
+        core::{
+            netlink::Context,
+            ticker::{self, NS_OF_MS}, //
+        },
+        socket::{
+            adopt::Watching,
+            listener::{Hook, Locked, Sock}, //
+        },
     },
 };
 use kernel::{

@@ -11,10 +11,15 @@ use super::error::Refusal;
 use crate::{
     logic::request::{Address, Request, RequestError},
     sys::{
-        listener::Sock,
-        netns::Net,
-        socket::{caller_is_confined, Before, Socket},
-        ticker::Deadline, //
+        core::{
+            caller::caller_is_confined,
+            netns::Net,
+            ticker::Deadline, //
+        },
+        socket::{
+            descriptor::{Before, Socket},
+            listener::Sock, //
+        },
     },
 };
 use kernel::prelude::*;

@@ -6,7 +6,10 @@
 
 #![forbid(unsafe_code)]
 
-use crate::logic::request::RequestError;
+use crate::{
+    logic::request::RequestError,
+    sys::socket::listener::Kind, //
+};
 use kernel::{
     alloc::AllocError,
     bindings as errno,
@@ -53,6 +56,13 @@ pub(crate) enum Refusal {
     Confined,
     /// What a function of the kernel says: a descriptor, an upper layer protocol, `bind()`.
     Kernel(Error),
+}
+
+pub(super) fn refuse_kind(kind: Kind) -> Refusal {
+    match kind {
+        Kind::Mptcp => Refusal::Mptcp,
+        Kind::Other => Refusal::NotTcp,
+    }
 }
 
 impl Refusal {

@@ -9,10 +9,14 @@ use super::Group;
 use crate::{
     logic::select::Reason,
     sys::{
-        listener::Sock,
-        netlink::Request,
-        ticker::{now, NS_OF_MS},
-        trail::{trace_decision, Flow, Record},
+        core::{
+            netlink::Request,
+            ticker::{now, NS_OF_MS}, //
+        },
+        socket::{
+            listener::Sock,
+            trail::{trace_decision, Flow, Record}, //
+        },
         uapi, //
     },
 };

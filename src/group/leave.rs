@@ -27,10 +27,12 @@ use crate::{
         select::Reason, //
     },
     sys::{
-        listener::{Locked, Sock},
-        queue::readers_end,
-        requests::{Moved, Request, Requests},
-        trail::Families, //
+        core::work::readers_end,
+        socket::{
+            listener::{Locked, Sock},
+            requests::{Moved, Request, Requests},
+            trail::Families, //
+        },
     },
 };
 use kernel::sync::{

@@ -31,9 +31,11 @@ use crate::{
         select::{Policy, Reason, ENOUGH}, //
     },
     sys::{
-        listener::{Locked, Sock, SockRef},
-        queue::{breathe, yield_now},
-        trail::Families, //
+        core::work::{breathe, yield_now},
+        socket::{
+            listener::{Locked, Sock, SockRef},
+            trail::Families, //
+        },
     },
 };
 use core::ptr;

@@ -14,8 +14,7 @@
 
 use super::{
     candidate::{bind, check_address, check_binding, Candidate, Candidates},
-    error::Refusal,
-    option::refuse_kind,
+    error::{refuse_kind, Refusal},
     registry::{Entry, Registry},
     report::{self, Change},
     stall,
@@ -29,13 +28,18 @@ use crate::{
         request::{Request, RequestError}, //
     },
     sys::{
-        listener::{Hook, Sock},
-        netlink::Context,
-        netns::Net,
-        queue::readers_end,
-        rcu::RcuArc,
-        socket::{caller_account, caller_uid, Descriptor},
-        ticker::Deadline,
+        core::{
+            caller::{caller_account, caller_uid},
+            netlink::Context,
+            netns::Net,
+            rcu::RcuArc,
+            ticker::Deadline,
+            work::readers_end, //
+        },
+        socket::{
+            descriptor::Descriptor,
+            listener::{Hook, Sock}, //
+        },
         uapi, //
     },
 };

@@ -45,13 +45,18 @@ use crate::{
         select::Reason, //
     },
     sys::{
-        listener::{Sock, SockRef},
-        netlink::Context,
-        netns::Net,
-        rcu::{DropsAnywhere, RcuArc},
-        slots::{RcuSlots, Refused, Removed},
-        ticker::Ticker,
-        trail::Trail, //
+        core::{
+            netlink::Context,
+            netns::Net,
+            parts::{GroupPart, Parts},
+            rcu::{DropsAnywhere, RcuArc},
+            slots::{RcuSlots, Refused, Removed},
+            ticker::Ticker, //
+        },
+        socket::{
+            listener::{Sock, SockRef},
+            trail::Trail, //
+        },
     },
 };
 use adopt::Adoption;
@@ -274,6 +279,12 @@ impl Member {
         let group = self.group.clone();
         group.remove(self, sock, true, Context::Atomic);
     }
+}
+
+impl GroupPart for Parts {
+    type Member = Member;
+    type Group = Group;
+    type Registry = Registry;
 }
 
 // Its socket's memory, and its group's.

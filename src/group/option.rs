@@ -9,7 +9,7 @@
 
 use super::{
     counters::Counter,
-    error::Refusal,
+    error::{refuse_kind, Refusal},
     membership,
     report,
     settings, //
@@ -20,8 +20,10 @@ use crate::{
         settings::MAX_LEN as SETTINGS_MAX_LEN, //
     },
     sys::{
-        listener::{AnySock, Kind, Sock},
-        option::Value,
+        socket::{
+            listener::{AnySock, Sock},
+            option::Value, //
+        },
         uapi, //
     },
 };
@@ -127,13 +129,6 @@ pub(crate) fn get(sock: &AnySock) -> Result<uapi::service_group_info> {
 /// The socket, if it is one that can be a member at all.
 fn check_kind(sock: &AnySock) -> Result<&Sock, Refusal> {
     sock.tcp().map_err(refuse_kind)
-}
-
-pub(super) fn refuse_kind(kind: Kind) -> Refusal {
-    match kind {
-        Kind::Mptcp => Refusal::Mptcp,
-        Kind::Other => Refusal::NotTcp,
-    }
 }
 
 fn counted(sock: &AnySock, result: Result<(), Refusal>) -> Result {

@@ -16,7 +16,7 @@ use crate::{
         select::{self, Decision, Reason},
         settings::WhenFull, //
     },
-    sys::{
+    sys::socket::{
         listener::Sock,
         trail::Packet, //
     },

@@ -9,8 +9,10 @@ use super::{
     Group, //
 };
 use crate::sys::{
-    netns::{Net, OwnNet},
-    ticker::Tickers,
+    core::{
+        netns::{Net, OwnNet},
+        ticker::Tickers, //
+    },
     uapi, //
 };
 use kernel::{

@@ -11,9 +11,11 @@ use super::{
 };
 use crate::logic::settings::Setting;
 use crate::sys::{
-    listener::{Sock, State},
-    netlink::{notify, Context, Dump, Message, Request},
-    netns::Net,
+    core::{
+        netlink::{notify, Context, Dump, Message, Request},
+        netns::Net, //
+    },
+    socket::listener::{Sock, State},
     uapi, //
 };
 use kernel::{

@@ -29,10 +29,14 @@ use crate::{
         stall::retry, //
     },
     sys::{
-        listener::{Locked, SockRef},
-        queue::{yield_now, Readers},
-        ticker::NS_OF_MS,
-        trail::{Families, Flow, Packet}, //
+        core::{
+            ticker::NS_OF_MS,
+            work::{yield_now, Readers}, //
+        },
+        socket::{
+            listener::{Locked, SockRef},
+            trail::{Families, Flow, Packet}, //
+        },
     },
 };
 use kernel::sync::{

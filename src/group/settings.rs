@@ -22,11 +22,13 @@ use crate::{
         settings::{self, Changes, Setting, WhenFull}, //
     },
     sys::{
-        listener::Sock,
-        netlink::{Context, Request},
-        netns::Net,
-        socket::{caller_is_privileged, caller_uid},
-        ticker::NS_OF_MS,
+        core::{
+            caller::{caller_is_privileged, caller_uid},
+            netlink::{Context, Request},
+            netns::Net,
+            ticker::NS_OF_MS, //
+        },
+        socket::listener::Sock,
         uapi, //
     },
 };

@@ -25,12 +25,16 @@ use super::{
 use crate::{
     logic::stall::{self, Verdict},
     sys::{
-        listener::Sock,
-        netlink::Context,
-        queue::yield_now,
-        socket::caller_process,
-        ticker,
-        trail::trace_stall, //
+        core::{
+            caller::caller_process,
+            netlink::Context,
+            ticker,
+            work::yield_now, //
+        },
+        socket::{
+            listener::Sock,
+            trail::trace_stall, //
+        },
     },
 };
 use kernel::sync::{

@@ -12,8 +12,8 @@ use super::{
     Member, //
 };
 use crate::sys::{
-    listener::{Hook, Sock},
-    ticker::Deadline, //
+    core::ticker::Deadline,
+    socket::listener::{Hook, Sock}, //
 };
 use kernel::sync::{rcu, Arc};
 

@@ -131,7 +131,7 @@ impl Facts {
     }
 
     /// What a connection of the one would pass by at the other. Which kernel function asks for what is
-    /// told in `sys/sock.c`.
+    /// told in `sys/socket/sock.c`.
     pub fn difference(&self, other: &Facts) -> Option<Difference> {
         [
             (self.guarded || other.guarded, Difference::OwnChecks),

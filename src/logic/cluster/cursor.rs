@@ -4,7 +4,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::packet::PacketError;
+use super::error::PacketError;
 
 /// Where to read next. It is never behind the packet's end.
 #[derive(Clone, Copy)]

@@ -9,8 +9,8 @@
 
 use super::{
     cursor::Cursor,
-    flow::Address,
-    packet::{PacketError, MAX_EXTENSIONS}, //
+    error::{PacketError, MAX_EXTENSIONS},
+    flow::Address, //
 };
 
 const HOP_BY_HOP: u8 = 0;

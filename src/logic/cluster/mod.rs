@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod cursor;
+pub mod error;
 pub mod flow;
 pub mod hash;
 mod header;

@@ -66,6 +66,13 @@ impl Others {
     }
 }
 
+/// Who may have connections of a slot behind a change, but for its new owner: the one before, whom
+/// it spilled to, and all who could have any before that, as far as they fit in.
+pub fn remember(history: Others, old: Slot, old_spill: Slot, new: Slot) -> Others {
+    let history = history.behind(old_spill).behind(old);
+    history.filter(|node| Some(node) != new)
+}
+
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 #[cfg_attr(
     CONFIG_KUNIT = "y",
@@ -115,5 +122,32 @@ mod tests {
         assert_eq!(of([1, 2, 0, 0, 0]).behind(None), of([1, 2, 0, 0, 0]));
         assert_eq!(Others::only(None), Others::default());
         assert_eq!(Others::only(NodeId::new(7)), of([7, 0, 0, 0, 0]));
+    }
+
+    #[test]
+    fn previous_owners() {
+        // Who could have any, the old owner and whom it spilled to, the new owner; who can now.
+        let cases = [
+            ([0, 0], [1, 0, 1], [0, 0, 0]),
+            ([0, 0], [1, 0, 2], [1, 0, 0]),
+            ([0, 0], [0, 0, 2], [0, 0, 0]),
+            ([0, 0], [1, 0, 0], [1, 0, 0]),
+            ([1, 0], [2, 0, 3], [2, 1, 0]),
+            ([1, 0], [2, 0, 1], [2, 0, 0]),
+            ([1, 0], [0, 0, 2], [1, 0, 0]),
+            ([1, 0], [2, 4, 3], [2, 4, 1]),
+            ([4, 1], [2, 4, 2], [4, 1, 0]),
+        ];
+        for (history, [old, old_spill, new], expected) in cases {
+            let of = |numbers: &[u32]| {
+                let mut others = Others::default();
+                for &number in numbers {
+                    others.add(NodeId::new(number));
+                }
+                others
+            };
+            let [old, old_spill, new] = [old, old_spill, new].map(NodeId::new);
+            assert_eq!(remember(of(&history), old, old_spill, new), of(&expected));
+        }
     }
 }

@@ -23,57 +23,10 @@ use super::{
     upper::{self, Message, ICMP_HEADER_LEN, TCP, UDP}, //
 };
 
-/// A packet with more extension headers than this is refused. Five kinds may stand before the upper
-/// layer, one of them twice.
-pub const MAX_EXTENSIONS: usize = 8;
-
-/// Why no flow can be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PacketError {
-    /// The packet is longer than the bytes that were given: ask again with at least so many. It is
-    /// more than were given, and not more than the packet has.
-    More(usize),
-    /// Neither IPv4 nor IPv6, or quoted by an error of the other one.
-    NotIp,
-    /// The length of an IPv4, TCP or UDP header is impossible.
-    HeaderLength,
-    /// The length in the IP header, or in the UDP header, is not that of the packet.
-    Length,
-    /// It ends within a header.
-    Truncated,
-    /// More than [`MAX_EXTENSIONS`] extension headers.
-    TooManyHeaders,
-    /// An ICMP error that quotes an ICMP error.
-    ErrorInError,
-    /// An ICMP error that quotes a fragment without ports.
-    QuotedFragment,
-    /// An ICMP error that quotes a packet which was not sent by whom it was sent to.
-    QuotedOther,
-}
-
-/// What a packet is, as far as it matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// TCP.
-    Tcp {
-        /// Whether it is a SYN without ACK.
-        begins: bool,
-    },
-    /// Any other protocol than TCP and ICMP.
-    Datagram,
-    /// An ICMP echo request or reply.
-    Echo,
-    /// An ICMP error; the flow is the one of the packet that it is about, turned round.
-    Error,
-    /// The same of a redirect of IPv4: advice of a router on the segment to who sent the packet.
-    Redirect,
-    /// Neighbour discovery: it is for whoever has the address on its segment, and so for each node
-    /// if they share it.
-    Discovery,
-    /// Any other ICMP message: routers, multicast listeners, timestamps. Most are for a machine, not
-    /// for a service.
-    Other,
-}
+pub use super::{
+    error::PacketError,
+    upper::Kind, //
+};
 
 /// A whole packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,6 @@
 
 #![forbid(unsafe_code)]
 
-use super::others::Others;
 use core::num::{NonZeroU16, NonZeroU32};
 
 /// A node's id, not 0.
@@ -51,13 +50,6 @@ pub struct Node {
     pub weight: NonZeroU16,
     /// Whether it is there.
     pub state: State,
-}
-
-/// Who may have connections of a slot behind a change, but for its new owner: the one before, whom
-/// it spilled to, and all who could have any before that, as far as they fit in.
-pub fn remember(history: Others, old: Slot, old_spill: Slot, new: Slot) -> Others {
-    let history = history.behind(old_spill).behind(old);
-    history.filter(|node| Some(node) != new)
 }
 
 /// To whom the owner of each slot passes what it has no room for: to the owner of the next slot that
@@ -107,33 +99,6 @@ mod tests {
             let mut found = [None; 4];
             spill(&owners.map(NodeId::new), |node| node.get() != 9, &mut found);
             assert_eq!(found, expected.map(NodeId::new));
-        }
-    }
-
-    #[test]
-    fn previous_owners() {
-        // Who could have any, the old owner and whom it spilled to, the new owner; who can now.
-        let cases = [
-            ([0, 0], [1, 0, 1], [0, 0, 0]),
-            ([0, 0], [1, 0, 2], [1, 0, 0]),
-            ([0, 0], [0, 0, 2], [0, 0, 0]),
-            ([0, 0], [1, 0, 0], [1, 0, 0]),
-            ([1, 0], [2, 0, 3], [2, 1, 0]),
-            ([1, 0], [2, 0, 1], [2, 0, 0]),
-            ([1, 0], [0, 0, 2], [1, 0, 0]),
-            ([1, 0], [2, 4, 3], [2, 4, 1]),
-            ([4, 1], [2, 4, 2], [4, 1, 0]),
-        ];
-        for (history, [old, old_spill, new], expected) in cases {
-            let of = |numbers: &[u32]| {
-                let mut others = Others::default();
-                for &number in numbers {
-                    others.add(NodeId::new(number));
-                }
-                others
-            };
-            let [old, old_spill, new] = [old, old_spill, new].map(NodeId::new);
-            assert_eq!(remember(of(&history), old, old_spill, new), of(&expected));
         }
     }
 }

@@ -6,8 +6,8 @@
 
 use super::{
     cursor::Cursor,
-    header::Header,
-    packet::{Kind, PacketError}, //
+    error::PacketError,
+    header::Header, //
 };
 
 pub(super) const ICMP: u8 = 1;
@@ -23,6 +23,30 @@ const TCP_ACK: u8 = 16;
 
 /// Length of the part of an ICMP error that stands before what it quotes.
 pub(super) const ICMP_HEADER_LEN: usize = 8;
+
+/// What a packet is, as far as it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// TCP.
+    Tcp {
+        /// Whether it is a SYN without ACK.
+        begins: bool,
+    },
+    /// Any other protocol than TCP and ICMP.
+    Datagram,
+    /// An ICMP echo request or reply.
+    Echo,
+    /// An ICMP error; the flow is the one of the packet that it is about, turned round.
+    Error,
+    /// The same of a redirect of IPv4: advice of a router on the segment to who sent the packet.
+    Redirect,
+    /// Neighbour discovery: it is for whoever has the address on its segment, and so for each node
+    /// if they share it.
+    Discovery,
+    /// Any other ICMP message: routers, multicast listeners, timestamps. Most are for a machine, not
+    /// for a service.
+    Other,
+}
 
 /// What an ICMP message is.
 pub(super) enum Message {

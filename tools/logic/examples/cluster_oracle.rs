@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Tells what the machines of a cluster count for packets, for selftests/cluster_kinds.py.
+//! Tells what the machines of a cluster count for packets, for selftests/cluster/cluster_kinds.py.
 //!
 //! It reads lines, and answers those that are packets with a line of what is counted, as
 //! `3:owned 4:forwarded`:

@@ -15,10 +15,10 @@ use std::collections::BTreeMap;
 use service_group_logic::logic::cluster::{
     flow::{Address, Flow},
     hash::{Hash, SlotCount},
-    others::Others,
+    others::{remember, Others},
     owner::{decide, Decision, DropReason, Facts, Role as Received},
     packet::{find, Found, Kind, Packet},
-    slots::{remember, spill, NodeId, Slot},
+    slots::{spill, NodeId, Slot},
     tunnel::{may_bring, Mode, Wrapping},
 };
 

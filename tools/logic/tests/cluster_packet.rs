@@ -3,10 +3,9 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use service_group_logic::logic::cluster::error::MAX_EXTENSIONS;
 use service_group_logic::logic::cluster::flow::{Address, Flow};
-use service_group_logic::logic::cluster::packet::{
-    find, Found, Kind, Packet, PacketError, MAX_EXTENSIONS,
-};
+use service_group_logic::logic::cluster::packet::{find, Found, Kind, Packet, PacketError};
 
 /// With ports: TCP, UDP, UDP-Lite, SCTP, DCCP.
 const WITH_PORTS: [u8; 5] = [6, 17, 136, 132, 33];

@@ -4,9 +4,9 @@
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use service_group_logic::logic::cluster::hash::MAX_SLOTS;
-use service_group_logic::logic::cluster::others::Others;
+use service_group_logic::logic::cluster::others::{remember, Others};
 use service_group_logic::logic::cluster::place::{place, Share, MAX_NODES};
-use service_group_logic::logic::cluster::slots::{remember, Node, NodeId, Slot, State};
+use service_group_logic::logic::cluster::slots::{Node, NodeId, Slot, State};
 use std::num::NonZeroU16;
 
 fn id(number: u32) -> NodeId {

@@ -80,7 +80,7 @@ fn sockets(states: &[u8], port: u16) -> Result<Vec<Listener>, Error> {
 /// Asks for the sockets of a family in these states.
 fn request(family: u8, states: &[u8], port: u16) -> [u8; REQUEST] {
     let mut bytes = [0; REQUEST];
-    let states = states.iter().fold(0u32, |all, state| all | 1 << state);
+    let states = states.iter().fold(0u32, |all, state| all | (1 << state));
     bytes[0] = family;
     bytes[1] = IPPROTO_TCP;
     bytes[4..8].copy_from_slice(&states.to_ne_bytes());

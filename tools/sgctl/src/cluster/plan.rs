@@ -12,9 +12,9 @@ use std::time::SystemTime;
 use serde::Serialize;
 use service_group::netlink::ClusterKey;
 use service_group_logic::logic::cluster::hash::Hash;
-use service_group_logic::logic::cluster::others::Others;
+use service_group_logic::logic::cluster::others::{remember, Others};
 use service_group_logic::logic::cluster::place::{place, Share};
-use service_group_logic::logic::cluster::slots::{remember, Slot};
+use service_group_logic::logic::cluster::slots::Slot;
 
 use super::file::edit::{self, Edit, Kind};
 use super::file::lock::Lock;

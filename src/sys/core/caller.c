@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Whose call it is that the kernel is in: what he may, and who he is. */
+#include <linux/cred.h>
+#include <linux/random.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <linux/siphash.h>
+#include <linux/user_namespace.h>
+#include <net/net_namespace.h>
+
+#include "core.h"
+
+/* Of sg_caller_account(). */
+static siphash_key_t sg_account_key __ro_after_init;
+
+void sg_caller_init(void)
+{
+	get_random_bytes(&sg_account_key, sizeof(sg_account_key));
+}
+
+_Bool sg_caller_in_net(const struct net *net)
+{
+	return net_eq(net, current->nsproxy->net_ns);
+}
+
+_Bool sg_caller_is_admin(const struct net *net)
+{
+	return ns_capable(net->user_ns, CAP_NET_ADMIN);
+}
+
+_Bool sg_caller_is_privileged(void)
+{
+	return capable(CAP_NET_ADMIN);
+}
+
+/*
+ * What confines a caller's bind() hangs on the system call (Landlock, seccomp)
+ * and cannot be asked from here; without privilege it needs no_new_privs.
+ */
+_Bool sg_caller_is_confined(void)
+{
+	return task_no_new_privs(current) || seccomp_mode(&current->seccomp);
+}
+
+unsigned int sg_caller_uid(void)
+{
+	return __kuid_val(current_euid());
+}
+
+/*
+ * Who has a user namespace makes as many of them, and network namespaces and
+ * users there, as he likes: all count to who made the outermost one. What root
+ * makes, containers for one, is apart. Nobody can choose whose account has the
+ * same bits as his.
+ */
+unsigned long long sg_caller_account(const struct net *net)
+{
+	const struct user_namespace *ns = current_user_ns();
+	unsigned int uid = __kuid_val(current_euid());
+	unsigned int place = net->ns.inum;
+
+	if (ns != &init_user_ns) {
+		while (ns->parent != &init_user_ns)
+			ns = ns->parent;
+		uid = __kuid_val(ns->owner);
+		place = uid ? 0 : ns->ns.inum;
+	}
+	return siphash_2u32(uid, place, &sg_account_key);
+}
+
+unsigned int sg_caller_process(void)
+{
+	return task_tgid_nr(current);
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Hangs the Rust side's state on each network namespace.
+ *
+ * Every member's socket holds a reference to its namespace, so when the state
+ * is freed there are no groups in it. Cluster IPs hold none: they are stopped
+ * first, and a grace period passes before they are freed.
+ *
+ * A namespace that has cluster IPs holds the module, from the first one to when
+ * the last one goes, or the namespace ends. Both happen in code of the module, which
+ * goes on behind module_put(), and the module may be unloaded from then on. That
+ * code is not pulled from under its feet, as the module's exit waits for it before
+ * anything is freed:
+ *
+ * - A handler of netlink runs in genl_rcv(), which holds genetlink's cb_lock for
+ *   reading until the handler has returned; genl_unregister_family() takes it for
+ *   writing. A handler that begins before that and after unloading has begun gets
+ *   no reference, and is refused. (A dump leaves cb_lock, and holds the module, but
+ *   no dump changes anything.)
+ * - A namespace ends in cleanup_net(), which holds pernet_ops_rwsem for reading
+ *   until all of @pre_exit and @exit have returned, of all namespaces that end;
+ *   unregister_pernet_subsys() takes it for writing.
+ *
+ * So there are no cluster IPs when unregister_pernet_subsys() ends the state of the
+ * namespaces that go on, unless the module could not be loaded to the end; then what
+ * was served meanwhile goes there, and so does the reference.
+ */
+#include <linux/workqueue.h>
+#include <net/net_namespace.h>
+#include <net/netns/generic.h>
+
+#include "callbacks/cluster.h"
+#include "callbacks/group.h"
+#include "packet/packet.h"
+#include "core.h"
+
+static unsigned int sg_netns_id __read_mostly;
+
+/**
+ * struct sg_netns - what is kept for a namespace
+ * @state: the groups
+ * @clusters: the cluster IPs
+ * @addresses: asks which of their addresses this machine has
+ * @asked: how often it has asked again, since somebody told of a change
+ */
+struct sg_netns {
+	void *state;
+	void *clusters;
+	struct delayed_work addresses;
+	unsigned int asked;
+};
+
+/*
+ * How soon is asked again what nobody tells, at first, later, and how often: a
+ * user may have a device look for duplicates for ever.
+ */
+#define SG_ASK_FIRST	(HZ / 20)
+#define SG_ASK_LATER	(HZ / 2)
+#define SG_ASK_TIMES	64
+
+static void sg_netns_look(struct work_struct *work)
+{
+	struct sg_netns *netns = container_of(to_delayed_work(work),
+					      struct sg_netns, addresses);
+	unsigned int asked = READ_ONCE(netns->asked);
+	unsigned long later;
+
+	if (!sg_addresses_look(netns->clusters) || asked == SG_ASK_TIMES)
+		return;
+	/* One that is told of meanwhile is asked for at once. */
+	cmpxchg(&netns->asked, asked, asked + 1);
+	later = min_t(unsigned long, SG_ASK_FIRST * (asked + 1), SG_ASK_LATER);
+	queue_delayed_work(system_dfl_wq, &netns->addresses, later);
+}
+
+void sg_addresses_look_soon(const struct net *net)
+{
+	struct sg_netns *netns = net_generic(net, sg_netns_id);
+
+	WRITE_ONCE(netns->asked, 0);
+	/* It waits for RTNL, which is not what ticks of groups are to wait for. */
+	mod_delayed_work(system_dfl_wq, &netns->addresses, 0);
+}
+
+static int __net_init sg_netns_init(struct net *net)
+{
+	struct sg_netns *netns = net_generic(net, sg_netns_id);
+
+	netns->state = sg_netns_new(net);
+	if (!netns->state)
+		return -ENOMEM;
+	netns->clusters = sg_clusters_new(net);
+	if (!netns->clusters) {
+		sg_netns_free(netns->state);
+		return -ENOMEM;
+	}
+	INIT_DELAYED_WORK(&netns->addresses, sg_netns_look);
+	return 0;
+}
+
+static void __net_exit sg_netns_pre_exit(struct net *net)
+{
+	struct sg_netns *netns = net_generic(net, sg_netns_id);
+
+	/* Before, as it takes the same locks. */
+	disable_delayed_work_sync(&netns->addresses);
+	sg_clusters_stop(netns->clusters);
+}
+
+static void __net_exit sg_netns_exit(struct net *net)
+{
+	struct sg_netns *netns = net_generic(net, sg_netns_id);
+
+	sg_clusters_free(netns->clusters);
+	sg_netns_free(netns->state);
+}
+
+static struct pernet_operations sg_netns_ops = {
+	.init		= sg_netns_init,
+	.pre_exit	= sg_netns_pre_exit,
+	.exit		= sg_netns_exit,
+	.id		= &sg_netns_id,
+	.size		= sizeof(struct sg_netns),
+};
+
+int sg_netns_register(void)
+{
+	return register_pernet_subsys(&sg_netns_ops);
+}
+
+void sg_netns_unregister(void)
+{
+	unregister_pernet_subsys(&sg_netns_ops);
+}
+
+const void *sg_netns_state(const struct net *net)
+{
+	const struct sg_netns *netns = net_generic(net, sg_netns_id);
+
+	return netns->state;
+}
+
+const void *sg_netns_clusters(const struct net *net)
+{
+	const struct sg_netns *netns = net_generic(net, sg_netns_id);
+
+	return netns->clusters;
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The queue of work that is too much for a packet's context, the end of RCU read sections, and letting
+//! others run.
+
+use crate::sys::{
+    bindings,
+    core::rcu::Barrier, //
+};
+use kernel::{
+    error::to_result,
+    prelude::*,
+    sync::atomic::{Atomic, Relaxed}, //
+};
+
+/// Waits until every RCU read section that there is has ended; in a hurry, which is a burden for
+/// all CPUs. Process context.
+pub(crate) fn readers_end(hurry: bool) {
+    // SAFETY: No read section is open: guards are values, and the callers have none.
+    unsafe { bindings::sg_readers_end(hurry) };
+}
+
+/// The RCU read sections of a moment, whose end is asked for and not waited for.
+pub(crate) struct Readers(Atomic<usize>);
+
+impl Readers {
+    /// None.
+    pub(crate) fn new() -> Self {
+        Self(Atomic::new(0))
+    }
+
+    /// Those that there are now. Any context.
+    pub(crate) fn restart(&self) {
+        // SAFETY: It has no requirements. A `unsigned long` is a `usize`.
+        self.0.store(unsafe { bindings::sg_readers_now() }, Relaxed);
+    }
+
+    /// Whether all have ended that there were at [`Readers::restart`]. Any context.
+    pub(crate) fn have_ended(&self) -> bool {
+        // SAFETY: It has no requirements: any number is one that may have been told.
+        unsafe { bindings::sg_readers_ended(self.0.load(Relaxed)) }
+    }
+}
+
+/// Lets others run, in long work. Process context.
+pub(crate) fn yield_now() {
+    // SAFETY: It has no requirements.
+    unsafe { bindings::sg_yield() };
+}
+
+/// Lets who has a lock be done with it, for a fifth of a millisecond at most. Process context.
+pub(crate) fn breathe() {
+    // SAFETY: It has no requirements.
+    unsafe { bindings::sg_breathe() };
+}
+
+/// The module's work queue; dropping it waits for the work that is queued, and for what that has left
+/// to be freed.
+pub(crate) struct WorkQueue {
+    _groups: Barrier,
+}
+
+impl WorkQueue {
+    pub(crate) fn new() -> Result<Self> {
+        // SAFETY: Called once, when the module is loaded.
+        to_result(unsafe { bindings::sg_workqueue_register() })?;
+        Ok(Self { _groups: Barrier })
+    }
+}
+
+impl Drop for WorkQueue {
+    fn drop(&mut self) {
+        // SAFETY: It was registered.
+        unsafe { bindings::sg_workqueue_unregister() };
+    }
+}

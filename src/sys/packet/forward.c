@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Packets on their way to another node: to its MAC address, or in a tunnel.
+ */
+#include <linux/if_ether.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/slab.h>
+#include <net/addrconf.h>
+#include <net/dst_cache.h>
+#include <net/gre.h>
+#include <net/gso.h>
+#include <net/icmp.h>
+#include <net/inet_ecn.h>
+#include <net/ip.h>
+#include <net/ip6_route.h>
+#include <net/ip_tunnels.h>
+#include <net/ipv6.h>
+#include <net/l3mdev.h>
+#include <net/route.h>
+#include <net/xfrm.h>
+
+#include "packet.h"
+
+/**
+ * struct sg_route - the way to a node
+ * @cache: of each CPU, as long as the routing tables do not change
+ */
+struct sg_route {
+	struct dst_cache cache;
+};
+
+struct sg_route *sg_route_new(void)
+{
+	struct sg_route *route = kzalloc(sizeof(*route), GFP_KERNEL_ACCOUNT);
+
+	if (route && dst_cache_init(&route->cache, GFP_KERNEL_ACCOUNT)) {
+		kfree(route);
+		return NULL;
+	}
+	return route;
+}
+
+void sg_route_free(struct sg_route *route)
+{
+	dst_cache_destroy(&route->cache);
+	kfree(route);
+}
+
+static struct dst_entry *sg_look_up_ipv4(struct net *net, struct flowi4 *fl4)
+{
+	struct rtable *rt = ip_route_output_key(net, fl4);
+
+	if (IS_ERR(rt))
+		return NULL;
+	if (!(rt->rt_flags & RTCF_LOCAL))
+		return &rt->dst;
+	ip_rt_put(rt);
+	return NULL;
+}
+
+static struct dst_entry *sg_look_up_ipv6(struct net *net, struct flowi6 *fl6)
+{
+	struct dst_entry *dst = ip6_route_output(net, NULL, fl6);
+
+	if (dst->error || dst_rt6_info(dst)->rt6i_flags & RTF_LOCAL ||
+	    (ipv6_addr_any(&fl6->saddr) &&
+	     ipv6_dev_get_saddr(net, dst->dev, &fl6->daddr, 0, &fl6->saddr))) {
+		dst_release(dst);
+		return NULL;
+	}
+	/* IPsec's policies hold; those of IPv4 were asked with the route. */
+	if (fl6->flowi6_proto)
+		dst = xfrm_lookup(net, dst, flowi6_to_flowi(fl6), NULL, 0);
+	return IS_ERR(dst) ? NULL : dst;
+}
+
+static struct dst_entry *sg_route_ipv4(struct sg_route *route, struct net *net,
+				       const struct sg_hop *hop,
+				       unsigned char *source)
+{
+	struct flowi4 fl4 = { .flowi4_proto = hop->protocol };
+	struct rtable *rt = dst_cache_get_ip4(&route->cache, &fl4.saddr);
+	struct dst_entry *dst = rt ? &rt->dst : NULL;
+
+	if (!dst) {
+		memcpy(&fl4.daddr, hop->to, sizeof(fl4.daddr));
+		memcpy(&fl4.saddr, hop->from, sizeof(fl4.saddr));
+		fl4.flowi4_oif = l3mdev_master_ifindex_by_index(net,
+								hop->device);
+		dst = sg_look_up_ipv4(net, &fl4);
+		if (!dst)
+			return NULL;
+		dst_cache_set_ip4(&route->cache, dst, fl4.saddr);
+	}
+	memcpy(source, &fl4.saddr, sizeof(fl4.saddr));
+	return dst;
+}
+
+static struct dst_entry *sg_route_ipv6(struct sg_route *route, struct net *net,
+				       const struct sg_hop *hop,
+				       unsigned char *source)
+{
+	struct flowi6 fl6 = { .flowi6_proto = hop->protocol };
+	struct dst_entry *dst = dst_cache_get_ip6(&route->cache, &fl6.saddr);
+
+	if (!dst) {
+		memcpy(&fl6.daddr, hop->to, sizeof(fl6.daddr));
+		memcpy(&fl6.saddr, hop->from, sizeof(fl6.saddr));
+		fl6.flowi6_oif = l3mdev_master_ifindex_by_index(net,
+								hop->device);
+		dst = sg_look_up_ipv6(net, &fl6);
+		if (!dst)
+			return NULL;
+		dst_cache_set_ip6(&route->cache, dst, &fl6.saddr);
+	}
+	memcpy(source, &fl6.saddr, sizeof(fl6.saddr));
+	return dst;
+}
+
+struct dst_entry *sg_route_find(struct sg_route *route, struct net *net,
+				const struct sg_hop *hop, unsigned char *source)
+{
+	return hop->ipv6 ? sg_route_ipv6(route, net, hop, source) :
+			   sg_route_ipv4(route, net, hop, source);
+}
+
+unsigned int sg_path_mtu(const struct dst_entry *dst)
+{
+	return dst_mtu(dst);
+}
+
+void sg_path_put(struct dst_entry *dst)
+{
+	dst_release(dst);
+}
+
+_Bool sg_skb_is_merged(const struct sk_buff *skb)
+{
+	return skb_warn_if_lro(skb);
+}
+
+_Bool sg_skb_may_be_cut(const struct sk_buff *skb, _Bool ipv6)
+{
+	return !ipv6 && !(ip_hdr(skb)->frag_off & htons(IP_DF));
+}
+
+_Bool sg_skb_may_be_wrapped(const struct sk_buff *skb)
+{
+	unsigned int headers = sizeof(struct ipv6hdr) +
+			       sizeof(struct gre_base_hdr);
+
+	return skb_is_gso(skb) || skb->len + headers <= IP_MAX_MTU;
+}
+
+/* Of the longest fragment that it was put together of; 0 if it was not. */
+static unsigned int sg_frag_max(const struct sk_buff *skb, _Bool ipv6)
+{
+	return ipv6 ? IP6CB(skb)->frag_max_size : IPCB(skb)->frag_max_size;
+}
+
+_Bool sg_skb_was_cut(const struct sk_buff *skb, _Bool ipv6)
+{
+	return sg_frag_max(skb, ipv6) != 0;
+}
+
+_Bool sg_skb_exceeds(const struct sk_buff *skb, _Bool ipv6, unsigned int mtu)
+{
+	unsigned int max = sg_frag_max(skb, ipv6);
+
+	if (max)
+		return max > mtu;
+	if (skb_is_gso(skb))
+		return !skb_gso_validate_network_len(skb, mtu);
+	return skb->len > mtu;
+}
+
+static struct net_device *sg_out_device(struct net *net,
+					const struct sk_buff *skb,
+					unsigned int index)
+{
+	if (likely(skb->dev->ifindex == index))
+		return skb->dev;
+	return dev_get_by_index_rcu(net, index);
+}
+
+unsigned int sg_skb_device_mtu(struct net *net, const struct sk_buff *skb,
+			       unsigned int index)
+{
+	const struct net_device *dev = sg_out_device(net, skb, index);
+
+	return READ_ONCE((dev ?: skb->dev)->mtu);
+}
+
+/* Whether it leaves by its device as it is. */
+static _Bool sg_is_one_frame(const struct sk_buff *skb, _Bool ipv6)
+{
+	return !sg_skb_was_cut(skb, ipv6) &&
+	       !sg_skb_exceeds(skb, ipv6, READ_ONCE(skb->dev->mtu));
+}
+
+/* An error is sent from where the packet would have gone. */
+static _Bool sg_can_tell(struct sk_buff *skb)
+{
+	const struct iphdr *iph = ip_hdr(skb);
+
+	return skb_dst(skb) ||
+	       !ip_route_input_noref(skb, iph->daddr, iph->saddr,
+				     ip4h_dscp(iph), skb->dev);
+}
+
+void sg_tell_too_big(struct sk_buff *skb, _Bool ipv6, unsigned int mtu)
+{
+	if (ipv6)
+		icmpv6_send(skb, ICMPV6_PKT_TOOBIG, 0, mtu);
+	else if (sg_can_tell(skb))
+		icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, htonl(mtu));
+}
+
+void sg_tell_exceeded(struct sk_buff *skb, _Bool ipv6)
+{
+	if (ipv6)
+		icmpv6_send(skb, ICMPV6_TIME_EXCEED, ICMPV6_EXC_HOPLIMIT, 0);
+	else if (sg_can_tell(skb))
+		icmp_send(skb, ICMP_TIME_EXCEEDED, ICMP_EXC_TTL, 0);
+}
+
+/* As a packet that is sent, and was not received. Consumes it without memory. */
+static _Bool sg_prepare(struct sk_buff *skb, unsigned int headers)
+{
+	skb_orphan(skb);
+	nf_reset_ct(skb);
+	skb_forward_csum(skb);
+	skb_clear_tstamp(skb);
+	if (!skb_cow_head(skb, headers))
+		return true;
+	kfree_skb_reason(skb, SKB_DROP_REASON_NOMEM);
+	return false;
+}
+
+/* The packet is this machine's own, see sg_prepare(). */
+static void sg_spend_hop(struct sk_buff *skb, _Bool ipv6)
+{
+	if (ipv6)
+		ipv6_hdr(skb)->hop_limit--;
+	else
+		ip_decrease_ttl(ip_hdr(skb));
+}
+
+/* It was put together, or may be cut: like a packet that is sent from here. */
+static void sg_send_near_cut(struct net *net, struct sk_buff *skb, _Bool ipv6,
+			     const unsigned char *to)
+{
+	/* A route of this kind holds its device: it is not kept. */
+	struct flowi4 fl4 = {
+		.flowi4_oif = skb->dev->ifindex,
+		.flowi4_flags = FLOWI_FLAG_KNOWN_NH,
+	};
+	struct flowi6 fl6 = {
+		.flowi6_oif = skb->dev->ifindex,
+		.flowi6_flags = FLOWI_FLAG_KNOWN_NH,
+	};
+	struct dst_entry *dst;
+
+	if (ipv6) {
+		memcpy(&fl6.daddr, to, sizeof(fl6.daddr));
+		dst = sg_look_up_ipv6(net, &fl6);
+	} else {
+		memcpy(&fl4.daddr, to, sizeof(fl4.daddr));
+		dst = sg_look_up_ipv4(net, &fl4);
+	}
+	if (!dst) {
+		kfree_skb_reason(skb, SKB_DROP_REASON_IP_OUTNOROUTES);
+		return;
+	}
+	skb_dst_drop(skb);
+	skb_dst_set(skb, dst);
+	/* Its sender was told if it is too big. */
+	skb->ignore_df = 1;
+	dst_output(net, NULL, skb);
+}
+
+void sg_send_near(struct net *net, struct sk_buff *skb, _Bool ipv6,
+		  unsigned int device, const unsigned char *to)
+{
+	struct net_device *dev = sg_out_device(net, skb, device);
+	struct in6_addr ip6;
+	_Bool one_frame;
+	__be32 ip;
+
+	if (!dev) {
+		kfree_skb_reason(skb, SKB_DROP_REASON_DEV_READY);
+		return;
+	}
+	skb->dev = dev;
+	one_frame = sg_is_one_frame(skb, ipv6);
+	if (!sg_prepare(skb, LL_RESERVED_SPACE(skb->dev)))
+		return;
+	sg_spend_hop(skb, ipv6);
+	if (!one_frame) {
+		sg_send_near_cut(net, skb, ipv6, to);
+		return;
+	}
+	skb_dst_drop(skb);
+	if (ipv6) {
+		memcpy(&ip6, to, sizeof(ip6));
+		neigh_xmit(NEIGH_ND_TABLE, skb->dev, &ip6, skb);
+	} else {
+		memcpy(&ip, to, sizeof(ip));
+		neigh_xmit(NEIGH_ARP_TABLE, skb->dev, &ip, skb);
+	}
+}
+
+static void sg_push_ipv6(struct sk_buff *skb, const struct sg_tunnel *tunnel,
+			 u8 protocol, u8 dsfield)
+{
+	struct ipv6hdr *iph;
+
+	memset(IP6CB(skb), 0, sizeof(*IP6CB(skb)));
+	skb_push(skb, sizeof(*iph));
+	skb_reset_network_header(skb);
+	iph = ipv6_hdr(skb);
+	ip6_flow_hdr(iph, dsfield, 0);
+	iph->nexthdr = protocol;
+	iph->hop_limit = tunnel->hops;
+	memcpy(&iph->saddr, tunnel->from, sizeof(iph->saddr));
+	memcpy(&iph->daddr, tunnel->to, sizeof(iph->daddr));
+}
+
+/* Without a key, a checksum or a sequence number. */
+static_assert(sizeof(struct gre_base_hdr) == 4);
+
+static void sg_push_gre(struct sk_buff *skb)
+{
+	struct gre_base_hdr *gre = skb_push(skb, sizeof(*gre));
+
+	gre->flags = 0;
+	gre->protocol = skb->protocol;
+	skb_set_inner_protocol(skb, skb->protocol);
+}
+
+static int sg_gso_type(const struct sg_tunnel *tunnel)
+{
+	if (tunnel->marked)
+		return SKB_GSO_GRE;
+	return tunnel->ipv6 ? SKB_GSO_IPXIP6 : SKB_GSO_IPXIP4;
+}
+
+static void sg_tunnel_out(struct net *net, struct sk_buff *skb,
+			  struct dst_entry *dst, const struct sg_tunnel *tunnel,
+			  u8 protocol, u8 dsfield)
+{
+	__be32 from, to;
+
+	/* Nobody counts it as a tunnel device's. */
+	skb->dev = NULL;
+	if (!tunnel->ipv6) {
+		memcpy(&from, tunnel->from, sizeof(from));
+		memcpy(&to, tunnel->to, sizeof(to));
+		iptunnel_xmit(NULL, dst_rtable(dst), skb, from, to, protocol,
+			      dsfield, tunnel->hops,
+			      tunnel->whole ? htons(IP_DF) : 0, false, 0);
+		return;
+	}
+	skb_scrub_packet(skb, false);
+	skb_clear_hash_if_not_l4(skb);
+	skb_dst_set(skb, dst);
+	sg_push_ipv6(skb, tunnel, protocol, dsfield);
+	skb->ignore_df = 1;
+	ip6_local_out(net, NULL, skb);
+}
+
+void sg_send_far(struct net *net, struct sk_buff *skb, struct dst_entry *dst,
+		 const struct sg_tunnel *tunnel)
+{
+	_Bool inner6 = skb->protocol == htons(ETH_P_IPV6);
+	u8 protocol = inner6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
+	u8 dsfield;
+
+	dsfield = inner6 ? ipv6_get_dsfield(ipv6_hdr(skb)) :
+			   ipv4_get_dsfield(ip_hdr(skb));
+	if (!sg_prepare(skb, LL_RESERVED_SPACE(dst->dev) + dst->header_len +
+				     sizeof(struct ipv6hdr) +
+				     sizeof(struct gre_base_hdr))) {
+		dst_release(dst);
+		return;
+	}
+	if (!tunnel->marked)
+		sg_spend_hop(skb, inner6);
+	if (iptunnel_handle_offloads(skb, sg_gso_type(tunnel))) {
+		dst_release(dst);
+		kfree_skb_reason(skb, SKB_DROP_REASON_NOMEM);
+		return;
+	}
+	skb_set_inner_ipproto(skb, protocol);
+	skb_set_inner_mac_header(skb, skb_inner_network_offset(skb));
+	if (tunnel->marked) {
+		protocol = IPPROTO_GRE;
+		sg_push_gre(skb);
+	}
+	skb_reset_transport_header(skb);
+	sg_tunnel_out(net, skb, dst, tunnel, protocol,
+		      INET_ECN_encapsulate(dsfield, dsfield));
+}

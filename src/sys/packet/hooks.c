@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Packets that netfilter shows, in namespaces that serve cluster IPs.
+ *
+ * They are shown behind conntrack's defragmentation and the raw tables, where a
+ * firewall can drop what is for any machine, and before anything that remembers
+ * flows, so that a packet of another machine leaves no trace here. Tunnels are
+ * shown where the kernel's own end: behind routing, which validates the source,
+ * and the firewall's input.
+ */
+#include <linux/icmpv6.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/module.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter_arp.h>
+#include <linux/netfilter_bridge.h>
+#include <linux/netfilter_ipv4.h>
+#include <linux/netfilter_ipv6.h>
+#include <linux/slab.h>
+#include <net/ip.h>
+#include <net/ipv6.h>
+
+#include "callbacks/cluster.h"
+#include "internal.h"
+#include "packet.h"
+
+/* Behind the raw tables, before NF_IP_PRI_CONNTRACK; the same for IPv6. */
+#define SG_PRIORITY	(NF_IP_PRI_RAW + 1)
+/* Before NF_IP_PRI_CONNTRACK_CONFIRM, see sg_confirm(). */
+#define SG_PRIORITY_RECEIVED	(NF_IP_PRI_LAST - 1)
+static_assert(NF_IP_PRI_CONNTRACK_DEFRAG < SG_PRIORITY &&
+	      NF_IP_PRI_RAW < SG_PRIORITY && SG_PRIORITY < NF_IP_PRI_CONNTRACK);
+static_assert(NF_IP6_PRI_CONNTRACK_DEFRAG < SG_PRIORITY &&
+	      NF_IP6_PRI_RAW < SG_PRIORITY && SG_PRIORITY < NF_IP6_PRI_CONNTRACK);
+/* conntrack confirms IPv6 with this one as well. */
+static_assert(SG_PRIORITY_RECEIVED < NF_IP_PRI_CONNTRACK_CONFIRM);
+
+static unsigned int sg_verdict(enum sg_verdict verdict)
+{
+	return verdict == SG_VERDICT_ACCEPT ? NF_ACCEPT : NF_STOLEN;
+}
+
+/*
+ * Bottom halves are off where packets come in, but for those that user space
+ * has looked at, see nf_reinject().
+ */
+static unsigned int sg_come_in(void *state, struct sk_buff *skb, __be32 tail,
+			       enum sg_verdict (*show)(void *state,
+						       struct sk_buff *skb))
+{
+	enum sg_verdict verdict;
+	_Bool on;
+
+	/* Most packets are none of ours. */
+	if (likely(!sg_packet_concerns(state, ntohl(tail))))
+		return NF_ACCEPT;
+	on = !in_softirq();
+	if (unlikely(on))
+		local_bh_disable();
+	verdict = show(state, skb);
+	if (unlikely(on))
+		local_bh_enable();
+	return sg_verdict(verdict);
+}
+
+/*
+ * br_netfilter shows frames here that are at a bridge, as if they had come by
+ * the bridge and for this machine. Most are for others, to whom the bridge
+ * passes them on.
+ */
+static _Bool sg_is_at_bridge(const struct sk_buff *skb)
+{
+	return nf_bridge_in_prerouting(skb);
+}
+
+/*
+ * Whether a frame is one of those that the bridge then gave to this machine,
+ * and that came to PRE_ROUTING no more, see ip_sabotage_in(). (They do where the
+ * bridge is one of a VRF's devices.)
+ */
+static _Bool sg_was_at_bridge(const struct sk_buff *skb)
+{
+#if IS_ENABLED(CONFIG_BRIDGE_NETFILTER)
+	const struct nf_bridge_info *nf_bridge = nf_bridge_info_get(skb);
+
+	return nf_bridge && nf_bridge->sabotage_in_done;
+#else
+	return false;
+#endif
+}
+
+/*
+ * Whether it is decided about elsewhere: what is at a bridge, when this machine
+ * is given it; and what a VRF shows once more, when the VRF's device showed it.
+ */
+static _Bool sg_is_shown_twice(const struct sk_buff *skb)
+{
+	return sg_is_at_bridge(skb) || netif_is_l3_master(skb->dev);
+}
+
+static unsigned int sg_hook_ipv4(void *priv, struct sk_buff *skb,
+				 const struct nf_hook_state *state)
+{
+	if (unlikely(sg_is_shown_twice(skb)))
+		return NF_ACCEPT;
+	if (unlikely(IPCB(skb)->flags & SG_SKB_DECIDED)) {
+		IPCB(skb)->flags &= ~SG_SKB_DECIDED;
+		return NF_ACCEPT;
+	}
+	return sg_come_in(priv, skb, ip_hdr(skb)->daddr, sg_packet_in);
+}
+
+static unsigned int sg_hook_ipv6(void *priv, struct sk_buff *skb,
+				 const struct nf_hook_state *state)
+{
+	if (unlikely(sg_is_shown_twice(skb)))
+		return NF_ACCEPT;
+	if (unlikely(IP6CB(skb)->flags & SG_SKB_DECIDED)) {
+		IP6CB(skb)->flags &= ~SG_SKB_DECIDED;
+		return NF_ACCEPT;
+	}
+	return sg_come_in(priv, skb, ipv6_hdr(skb)->daddr.s6_addr32[3],
+			  sg_packet_in);
+}
+
+static unsigned int sg_hook_ipv4_local(void *priv, struct sk_buff *skb,
+				       const struct nf_hook_state *state)
+{
+	if (likely(!sg_was_at_bridge(skb)))
+		return NF_ACCEPT;
+	return sg_come_in(priv, skb, ip_hdr(skb)->daddr, sg_packet_in);
+}
+
+static unsigned int sg_hook_ipv6_local(void *priv, struct sk_buff *skb,
+				       const struct nf_hook_state *state)
+{
+	if (likely(!sg_was_at_bridge(skb)))
+		return NF_ACCEPT;
+	return sg_come_in(priv, skb, ipv6_hdr(skb)->daddr.s6_addr32[3],
+			  sg_packet_in);
+}
+
+/* Whether there may be a tunnel, or an error about one. */
+static _Bool sg_may_be_tunnel(u8 protocol)
+{
+	switch (protocol) {
+	case IPPROTO_IPIP:
+	case IPPROTO_IPV6:
+	case IPPROTO_GRE:
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+	case NEXTHDR_FRAGMENT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static unsigned int sg_hook_ipv4_received(void *priv, struct sk_buff *skb,
+					  const struct nf_hook_state *state)
+{
+	if (likely(!sg_may_be_tunnel(ip_hdr(skb)->protocol)))
+		return NF_ACCEPT;
+	return sg_come_in(priv, skb, ip_hdr(skb)->daddr, sg_packet_received);
+}
+
+static unsigned int sg_hook_ipv6_received(void *priv, struct sk_buff *skb,
+					  const struct nf_hook_state *state)
+{
+	if (likely(!sg_may_be_tunnel(ipv6_hdr(skb)->nexthdr)))
+		return NF_ACCEPT;
+	return sg_come_in(priv, skb, ipv6_hdr(skb)->daddr.s6_addr32[3],
+			  sg_packet_received);
+}
+
+static unsigned int sg_hook_icmpv6_out(void *priv, struct sk_buff *skb,
+				       const struct nf_hook_state *state)
+{
+	struct net_device *dev = skb->dev;
+	enum sg_verdict verdict;
+
+	/* What mends an announcement needs to see nothing else. */
+	if (ipv6_hdr(skb)->nexthdr != IPPROTO_ICMPV6)
+		return NF_ACCEPT;
+	/* Not known before ip6_output(), unless the sender has told it. */
+	skb->dev = state->out;
+	verdict = sg_icmpv6_out(priv, skb);
+	if (verdict == SG_VERDICT_ACCEPT)
+		skb->dev = dev;
+	return sg_verdict(verdict);
+}
+
+#ifdef CONFIG_NETFILTER_FAMILY_ARP
+static unsigned int sg_hook_arp_in(void *priv, struct sk_buff *skb,
+				   const struct nf_hook_state *state)
+{
+	return sg_verdict(sg_arp_in(priv, skb));
+}
+
+static unsigned int sg_hook_arp_out(void *priv, struct sk_buff *skb,
+				    const struct nf_hook_state *state)
+{
+	return sg_verdict(sg_arp_out(priv, skb));
+}
+#endif
+
+static const struct nf_hook_ops sg_hook_ops[] = {
+	{
+		.hook		= sg_hook_ipv4,
+		.pf		= NFPROTO_IPV4,
+		.hooknum	= NF_INET_PRE_ROUTING,
+		.priority	= SG_PRIORITY,
+	},
+	{
+		.hook		= sg_hook_ipv6,
+		.pf		= NFPROTO_IPV6,
+		.hooknum	= NF_INET_PRE_ROUTING,
+		.priority	= SG_PRIORITY,
+	},
+	{
+		.hook		= sg_hook_ipv4_local,
+		.pf		= NFPROTO_IPV4,
+		.hooknum	= NF_INET_LOCAL_IN,
+		.priority	= NF_IP_PRI_FIRST,
+	},
+	{
+		.hook		= sg_hook_ipv6_local,
+		.pf		= NFPROTO_IPV6,
+		.hooknum	= NF_INET_LOCAL_IN,
+		.priority	= NF_IP6_PRI_FIRST,
+	},
+	{
+		.hook		= sg_hook_ipv4_received,
+		.pf		= NFPROTO_IPV4,
+		.hooknum	= NF_INET_LOCAL_IN,
+		.priority	= SG_PRIORITY_RECEIVED,
+	},
+	{
+		.hook		= sg_hook_ipv6_received,
+		.pf		= NFPROTO_IPV6,
+		.hooknum	= NF_INET_LOCAL_IN,
+		.priority	= SG_PRIORITY_RECEIVED,
+	},
+	{
+		.hook		= sg_hook_icmpv6_out,
+		.pf		= NFPROTO_IPV6,
+		.hooknum	= NF_INET_LOCAL_OUT,
+		.priority	= NF_IP6_PRI_LAST,
+	},
+#ifdef CONFIG_NETFILTER_FAMILY_ARP
+	{
+		.hook		= sg_hook_arp_in,
+		.pf		= NFPROTO_ARP,
+		.hooknum	= NF_ARP_IN,
+	},
+	{
+		.hook		= sg_hook_arp_out,
+		.pf		= NFPROTO_ARP,
+		.hooknum	= NF_ARP_OUT,
+	},
+#endif
+};
+
+/**
+ * struct sg_hooks - the hooks of a namespace
+ * @net: the namespace
+ * @rcu: netfilter shows its hooks to readers
+ * @ops: what was registered
+ */
+struct sg_hooks {
+	struct net *net;
+	struct rcu_head rcu;
+	struct nf_hook_ops ops[ARRAY_SIZE(sg_hook_ops)];
+};
+
+struct sg_hooks *sg_hooks_register(struct net *net, void *state)
+{
+	struct sg_hooks *hooks = kzalloc(sizeof(*hooks), GFP_KERNEL_ACCOUNT);
+	unsigned int i;
+
+	if (!hooks)
+		return NULL;
+	hooks->net = net;
+	memcpy(hooks->ops, sg_hook_ops, sizeof(sg_hook_ops));
+	for (i = 0; i < ARRAY_SIZE(hooks->ops); i++)
+		hooks->ops[i].priv = state;
+	if (nf_register_net_hooks(net, hooks->ops, ARRAY_SIZE(hooks->ops))) {
+		kfree_rcu(hooks, rcu);
+		return NULL;
+	}
+	return hooks;
+}
+
+void sg_hooks_unregister(struct sg_hooks *hooks)
+{
+	nf_unregister_net_hooks(hooks->net, hooks->ops, ARRAY_SIZE(hooks->ops));
+	kfree_rcu(hooks, rcu);
+}
+
+_Bool sg_module_get(void)
+{
+	return try_module_get(THIS_MODULE);
+}
+
+void sg_module_put(void)
+{
+	module_put(THIS_MODULE);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the files of this folder have from each other; Rust does not see it. */
+#ifndef _SERVICE_GROUP_PACKET_INTERNAL_H
+#define _SERVICE_GROUP_PACKET_INTERNAL_H
+
+#include <linux/bits.h>
+
+/* ---- skb.c ---- */
+
+/*
+ * In the flags of the control block of IPv4 and IPv6: this module has decided
+ * about the packet; and no other machine is to have it. The kernel's own flags
+ * are below, and it clears all of them when a packet comes.
+ */
+#define SG_SKB_DECIDED	BIT(15)
+#define SG_SKB_LAST	BIT(14)
+
+#endif /* _SERVICE_GROUP_PACKET_INTERNAL_H */

@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Sockets, and the hook that makes one a member.
+
+use crate::{
+    logic::{
+        facts::Facts,
+        room::Load, //
+    },
+    sys::{
+        bindings,
+        core::{
+            netns::Net,
+            parts::Member,
+            rcu::{Barrier, RcuArc},
+            ticker::Deadline, //
+        },
+    },
+};
+use core::{
+    mem::MaybeUninit,
+    ops::Deref,
+    ptr::NonNull, //
+};
+use kernel::{
+    error::to_result,
+    prelude::*,
+    sync::rcu::Guard,
+    types::{NotThreadSafe, Opaque}, //
+};
+
+/// What kind of socket it is, if not TCP.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Mptcp,
+    Other,
+}
+
+/// What a socket is and does at one moment.
+pub(crate) struct State {
+    /// What decisions ask for, but for what its group knows of it.
+    pub(crate) facts: Facts,
+    /// Whether it is neither listening nor connected.
+    pub(crate) closed: bool,
+    /// Whether its operations are those of a hook.
+    pub(crate) hooked: bool,
+}
+
+/// Which socket it is.
+pub(crate) struct Identity {
+    pub(crate) cookie: u64,
+    pub(crate) inode: u64,
+    pub(crate) family: u16,
+    /// Host byte order.
+    pub(crate) port: u16,
+    /// Network byte order; an IPv4 address has four bytes.
+    pub(crate) address: [u8; 16],
+}
+
+impl From<bindings::sg_load> for Load {
+    fn from(raw: bindings::sg_load) -> Self {
+        Self {
+            queued: raw.queued,
+            half_open: raw.half_open,
+            backlog: raw.backlog,
+        }
+    }
+}
+
+/// A `struct sock` of whatever kind; its memory is there as that of a [`Sock`].
+#[repr(transparent)]
+pub(crate) struct AnySock(Opaque<bindings::sock>);
+
+impl AnySock {
+    /// # Safety
+    ///
+    /// `ptr` is a full socket whose memory is there for `'a`.
+    pub(in crate::sys) unsafe fn from_ptr<'a>(ptr: *mut bindings::sock) -> &'a Self {
+        // SAFETY: By the requirement; the type is transparent.
+        unsafe { &*ptr.cast() }
+    }
+
+    /// It as a TCP socket that a descriptor stands for, or what else it is.
+    pub(crate) fn tcp(&self) -> Result<&Sock, Kind> {
+        // SAFETY: `self` is a full socket.
+        match unsafe { bindings::sg_sock_kind(self.0.get()) } {
+            // SAFETY: It is a full one of that kind, and there as long as `self`.
+            bindings::sg_kind_SG_KIND_TCP => Ok(unsafe { Sock::from_ptr(self.0.get()) }),
+            bindings::sg_kind_SG_KIND_MPTCP => Err(Kind::Mptcp),
+            _ => Err(Kind::Other),
+        }
+    }
+
+    pub(crate) fn net(&self) -> Net<'_> {
+        // SAFETY: A socket has a namespace as long as its memory is there.
+        unsafe { Net::from_ptr(bindings::sg_sock_net(self.0.get())) }
+    }
+}
+
+/// A `struct sock` of a TCP socket. A reference says that the memory is there, as somebody has a
+/// reference count or an RCU read section; it does not say that the count is not zero.
+#[repr(transparent)]
+pub(crate) struct Sock(Opaque<bindings::sock>);
+
+// SAFETY: The kernel's sockets are shared between CPUs.
+unsafe impl Sync for Sock {}
+
+/// Who waits for a socket's connections.
+pub(crate) struct Waiters {
+    /// How many do: with `accept()`, `poll()`, or an epoll instance.
+    pub(crate) count: u32,
+    /// Whether one of them sleeps in `accept()`.
+    pub(crate) accepts: bool,
+}
+
+impl Sock {
+    /// # Safety
+    ///
+    /// `ptr` is a full TCP socket whose memory is there for `'a`.
+    pub(in crate::sys) unsafe fn from_ptr<'a>(ptr: *mut bindings::sock) -> &'a Self {
+        // SAFETY: By the requirement; the type is transparent.
+        unsafe { &*ptr.cast() }
+    }
+
+    pub(in crate::sys) fn as_ptr(&self) -> *mut bindings::sock {
+        self.0.get()
+    }
+
+    pub(crate) fn net(&self) -> Net<'_> {
+        // SAFETY: A socket has a namespace as long as its memory is there.
+        unsafe { Net::from_ptr(bindings::sg_sock_net(self.as_ptr())) }
+    }
+
+    /// The owner's user id, as the initial user namespace has it.
+    pub(crate) fn uid(&self) -> u32 {
+        // SAFETY: `self` is a full socket.
+        unsafe { bindings::sg_sock_uid(self.as_ptr()) }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        let mut raw = bindings::sg_facts::default();
+        // SAFETY: `self` is a full TCP socket, and `raw` is writable.
+        unsafe { bindings::sg_sock_facts(self.as_ptr(), &mut raw) };
+        State {
+            facts: Facts {
+                listening: raw.listening,
+                load: Load {
+                    queued: raw.queued,
+                    half_open: raw.half_open,
+                    backlog: raw.backlog,
+                },
+                port: raw.port,
+                device: raw.device,
+                min_ttl: raw.min_ttl,
+                mark: raw.mark,
+                tos: raw.tos,
+                route: raw.route,
+                programs: raw.programs,
+                guarded: raw.guarded,
+                ipv6_socket: raw.ipv6_socket,
+                serves_ipv4: raw.serves_ipv4,
+                serves_ipv6: raw.serves_ipv6,
+                ..Facts::default()
+            },
+            closed: raw.closed,
+            hooked: raw.hooked,
+        }
+    }
+
+    pub(crate) fn facts(&self) -> Facts {
+        self.state().facts
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        let mut raw = bindings::sg_identity::default();
+        // SAFETY: `self` is a full TCP socket, and `raw` is writable.
+        unsafe { bindings::sg_sock_identity(self.as_ptr(), &mut raw) };
+        Identity {
+            cookie: raw.cookie,
+            inode: raw.inode,
+            family: raw.family,
+            port: raw.port,
+            address: raw.address,
+        }
+    }
+
+    /// Takes a reference, unless the last one is gone.
+    pub(crate) fn try_ref(&self, _guard: &Guard) -> Option<SockRef> {
+        // SAFETY: The memory is there.
+        if !unsafe { bindings::sg_sock_get_unless_zero(self.as_ptr()) } {
+            return None;
+        }
+        // INVARIANT: The reference was just taken.
+        NonNull::new(self.as_ptr()).map(SockRef)
+    }
+
+    /// Locks the socket, and waits for that for as long as its owner likes. In calls of the
+    /// socket's own program only, which wait for it anyway; and with nothing held that others wait
+    /// for. Process context.
+    pub(crate) fn lock(&self) -> Locked<'_> {
+        // SAFETY: `self` is a full socket.
+        unsafe { bindings::sg_sock_lock(self.as_ptr()) };
+        // INVARIANT: The lock was just taken.
+        Locked(self, NotThreadSafe)
+    }
+
+    /// Connections in its accept queue.
+    pub(crate) fn queued(&self) -> u32 {
+        // SAFETY: `self` is a full socket.
+        unsafe { bindings::sg_sock_queued(self.as_ptr()) }
+    }
+
+    /// Whether its accept queue takes another one.
+    pub(crate) fn has_queue_room(&self) -> bool {
+        // SAFETY: `self` is a full socket.
+        unsafe { bindings::sg_sock_has_room(self.as_ptr()) }
+    }
+
+    /// Locks the socket, unless somebody else has it. Process context.
+    pub(crate) fn try_lock(&self) -> Option<Locked<'_>> {
+        // SAFETY: `self` is a full socket.
+        if !unsafe { bindings::sg_sock_try_lock(self.as_ptr()) } {
+            return None;
+        }
+        // INVARIANT: The lock was just taken.
+        Some(Locked(self, NotThreadSafe))
+    }
+
+    /// Locks the socket, or gives up when somebody else has it until then. Process context.
+    pub(crate) fn lock_until(&self, deadline: &Deadline) -> Option<Locked<'_>> {
+        // SAFETY: `self` is a full socket.
+        if !unsafe { bindings::sg_sock_lock_until(self.as_ptr(), deadline.ns()) } {
+            return None;
+        }
+        // INVARIANT: The lock was just taken.
+        Some(Locked(self, NotThreadSafe))
+    }
+
+    /// Whether it was armed: `EALREADY` if it is a member, `EBUSY` if not. It stays so as long as
+    /// nobody else changes memberships.
+    pub(crate) fn check_armed(&self, _guard: &Guard) -> Result {
+        // SAFETY: `self` is a full TCP socket, and the guard shows that this is a read section.
+        to_result(unsafe { bindings::sg_arm_check(self.as_ptr()) })
+    }
+
+    /// Makes the socket, which is open and armed, the member, and has it be one of the member's owners,
+    /// until [`Locked::detach`] or its end. Nothing comes of it if it is a member, or was not flagged.
+    pub(crate) fn attach(&self, member: RcuArc<Member>, _guard: &Guard) {
+        let member = member.into_raw();
+        // SAFETY: `self` is a full TCP socket, and the guard shows that this is a read section. The
+        // ownership goes with the pointer.
+        if !unsafe { bindings::sg_attach(self.as_ptr(), member.cast()) } {
+            // SAFETY: The socket has not taken it.
+            drop(unsafe { RcuArc::from_raw(member) });
+        }
+    }
+
+    /// Whether what its program calls is seen: that it accepts, for one.
+    pub(crate) fn has_calls(&self, _guard: &Guard) -> bool {
+        // SAFETY: `self` is a full TCP socket, and the guard shows that this is a read section.
+        unsafe { bindings::sg_has_calls(self.as_ptr()) }
+    }
+
+    /// Who waits for its connections.
+    pub(crate) fn waiters(&self, _guard: &Guard) -> Waiters {
+        let mut accepts = false;
+        // SAFETY: `self` is a full socket, the place for the answer is there, and the guard shows that
+        // this is a read section.
+        let count = unsafe { bindings::sg_sock_waiters(self.as_ptr(), &mut accepts) };
+        Waiters { count, accepts }
+    }
+
+    /// Whether some task has it locked at the moment.
+    pub(crate) fn is_owned(&self) -> bool {
+        // SAFETY: `self` is a full socket.
+        unsafe { bindings::sg_sock_is_owned(self.as_ptr()) }
+    }
+
+    /// Has whoever waits for connections look again.
+    pub(crate) fn wake(&self, _guard: &Guard) {
+        // SAFETY: `self` is a full socket, and the guard shows that this is a read section.
+        unsafe { bindings::sg_sock_wake(self.as_ptr()) };
+    }
+
+    /// The member whose hook is in the socket's operations, and how full the socket is.
+    pub(crate) fn hooked_member<'g>(&'g self, _guard: &'g Guard) -> Option<(&'g Member, Load)> {
+        let mut raw = MaybeUninit::uninit();
+        // SAFETY: `self` is a full TCP socket, `raw` is writable, and the guard shows that this is
+        // a read section. The socket is an owner of its member, which outlives that by a grace
+        // period.
+        let member = unsafe {
+            bindings::sg_hooked_member(self.as_ptr(), raw.as_mut_ptr())
+                .cast::<Member>()
+                .as_ref()
+        };
+        // SAFETY: It is written whenever there is a member.
+        member.map(|member| (member, unsafe { raw.assume_init() }.into()))
+    }
+
+    /// The member that the socket is, whatever its operations are.
+    pub(crate) fn flagged_member<'g>(&'g self, _guard: &'g Guard) -> Option<&'g Member> {
+        // SAFETY: As above.
+        unsafe {
+            bindings::sg_flagged_member(self.as_ptr())
+                .cast::<Member>()
+                .as_ref()
+        }
+    }
+}
+
+/// A counted reference to a socket.
+///
+/// # Invariants
+///
+/// It owns one reference.
+pub(crate) struct SockRef(NonNull<bindings::sock>);
+
+// SAFETY: The kernel's sockets are shared between CPUs.
+unsafe impl Send for SockRef {}
+// SAFETY: As above.
+unsafe impl Sync for SockRef {}
+
+impl Deref for SockRef {
+    type Target = Sock;
+
+    fn deref(&self) -> &Sock {
+        // SAFETY: By the invariant, the memory is there.
+        unsafe { Sock::from_ptr(self.0.as_ptr()) }
+    }
+}
+
+impl Drop for SockRef {
+    fn drop(&mut self) {
+        // SAFETY: By the invariant.
+        unsafe { bindings::sg_sock_put(self.0.as_ptr()) };
+    }
+}
+
+/// A socket whose lock this context holds, which is to give it back.
+///
+/// # Invariants
+///
+/// The lock is held as long as the value is there.
+pub(crate) struct Locked<'a>(&'a Sock, NotThreadSafe);
+
+/// What a socket carries once it is flagged, made before anything is changed.
+///
+/// # Invariants
+///
+/// It is ours, or NULL once a socket has taken it.
+pub(crate) struct Hook(*mut bindings::sg_hook);
+
+impl Hook {
+    /// Makes one. Process context, may sleep.
+    pub(crate) fn new() -> Result<Self> {
+        // SAFETY: It asks for memory only.
+        let hook = unsafe { bindings::sg_hook_new() };
+        if hook.is_null() {
+            return Err(ENOMEM);
+        }
+        // INVARIANT: Nobody else knows it.
+        Ok(Self(hook))
+    }
+}
+
+impl Drop for Hook {
+    fn drop(&mut self) {
+        // SAFETY: By the invariant, it is ours or NULL.
+        unsafe { bindings::sg_hook_free(self.0) };
+    }
+}
+
+impl<'a> Locked<'a> {
+    /// A socket whose lock the caller's caller holds, and unlocks: this must not be dropped.
+    ///
+    /// # Safety
+    ///
+    /// The lock is held for `'a`.
+    pub(in crate::sys) unsafe fn callers(sock: &'a Sock) -> Self {
+        // INVARIANT: By the requirement.
+        Self(sock, NotThreadSafe)
+    }
+}
+
+impl Locked<'_> {
+    /// The member that the socket is.
+    pub(crate) fn attached_member(&self) -> Option<&Member> {
+        // SAFETY: The lock is held, and `detach()` needs `self` alone, so the socket stays an owner of
+        // the member.
+        unsafe {
+            bindings::sg_attached_member(self.0.as_ptr())
+                .cast::<Member>()
+                .as_ref()
+        }
+    }
+
+    /// Whether it can be flagged. `EALREADY` if it is a member, `EEXIST` if it has another upper
+    /// layer protocol, or something else that stands in the way.
+    pub(crate) fn check(&self) -> Result {
+        // SAFETY: The lock is held.
+        to_result(unsafe { bindings::sg_flag_check(self.0.as_ptr()) })
+    }
+
+    /// Flags the socket, for the rest of its life, with a hook that nobody has taken yet; it takes
+    /// it unless it has one. True if a grace period is to pass before [`Locked::arm`]. Errors as
+    /// [`Locked::check`].
+    pub(crate) fn flag(&self, hook: &mut Hook) -> Result<bool> {
+        // SAFETY: The lock is held, and the hook is ours.
+        let result = unsafe { bindings::sg_flag(self.0.as_ptr(), &mut hook.0) };
+        to_result(result).map(|()| result > 0)
+    }
+
+    /// Has the socket ready to be a member. `EBUSY` if it was not flagged, or a grace period is still
+    /// to pass.
+    pub(crate) fn arm(&self) -> Result {
+        // SAFETY: The lock is held.
+        to_result(unsafe { bindings::sg_arm(self.0.as_ptr()) })
+    }
+
+    /// Has packets find the listener no more; it goes on listening.
+    pub(crate) fn hide(&self) {
+        // SAFETY: The lock is held.
+        unsafe { bindings::sg_sock_hide(self.0.as_ptr()) };
+    }
+
+    /// Undoes [`Locked::arm`] and [`Sock::attach`], and tells which member it was.
+    pub(crate) fn detach(&mut self) -> Option<RcuArc<Member>> {
+        // SAFETY: The lock is held.
+        let member = unsafe { bindings::sg_detach(self.0.as_ptr()) };
+        // SAFETY: It comes from `attach()`, and the socket has given it up.
+        (!member.is_null()).then(|| unsafe { RcuArc::from_raw(member.cast_mut().cast()) })
+    }
+}
+
+impl Deref for Locked<'_> {
+    type Target = Sock;
+
+    fn deref(&self) -> &Sock {
+        self.0
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        // SAFETY: By the invariant.
+        unsafe { bindings::sg_sock_unlock(self.0.as_ptr()) };
+    }
+}
+
+/// The registration of the flag, the upper layer protocol. Dropping it waits for members to be freed.
+pub(crate) struct FlagRegistration {
+    _members: Barrier,
+}
+
+impl FlagRegistration {
+    pub(crate) fn new() -> Result<Self> {
+        // SAFETY: Called once, when the module is loaded.
+        to_result(unsafe { bindings::sg_ulp_register() })?;
+        Ok(Self { _members: Barrier })
+    }
+}
+
+impl Drop for FlagRegistration {
+    fn drop(&mut self) {
+        // SAFETY: It was registered.
+        unsafe { bindings::sg_ulp_unregister() };
+    }
+}

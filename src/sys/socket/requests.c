@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Moves half-open requests from one listener to another.
+ *
+ * As reqsk_timer_handler() does for SO_REUSEPORT, the request is not changed,
+ * since others may be looking at it, but replaced by a copy that names the other
+ * listener. Nothing of that is exported, and so it is done once more here:
+ * inet_reqsk_clone(), reqsk_queue_migrated() and reqsk_migrate_reset() of
+ * net/ipv4/inet_connection_sock.c.
+ *
+ * The bucket's lock decides who has the request. A handshake that completes while
+ * it is replaced finds it gone, and is looked up anew.
+ */
+#include <linux/slab.h>
+#include <net/inet_connection_sock.h>
+#include <net/inet_hashtables.h>
+#include <net/tcp.h>
+
+#include "core/hold.h"
+#include "internal.h"
+#include "socket.h"
+
+/* Buckets that are looked at without asking whether somebody else may run. */
+#define SG_BUCKETS_AT_ONCE 1024
+
+_Bool sg_request_is_of(const struct request_sock *req, unsigned int families)
+{
+	struct sg_flow flow;
+
+	sg_flow_of_request(req, &flow);
+	return families & (flow.family == AF_INET6 ? SG_IPV6 : SG_IPV4);
+}
+
+static struct request_sock *sg_request_in(struct inet_hashinfo *hashinfo,
+					  unsigned int bucket,
+					  const struct sock *from,
+					  unsigned int families)
+{
+	struct hlist_nulls_head *chain = &hashinfo->ehash[bucket].chain;
+	spinlock_t *lock = inet_ehash_lockp(hashinfo, bucket);
+	struct request_sock *found = NULL;
+	struct hlist_nulls_node *node;
+	struct sock *sk;
+
+	if (hlist_nulls_empty(chain))
+		return NULL;
+	spin_lock_bh(lock);
+	sk_nulls_for_each(sk, node, chain) {
+		if (sk->sk_state == TCP_NEW_SYN_RECV &&
+		    inet_reqsk(sk)->rsk_listener == from &&
+		    sg_request_is_of(inet_reqsk(sk), families) &&
+		    refcount_inc_not_zero(&sk->sk_refcnt)) {
+			found = inet_reqsk(sk);
+			break;
+		}
+	}
+	spin_unlock_bh(lock);
+	return found;
+}
+
+struct request_sock *sg_request_next(const struct sock *from,
+				     unsigned int families,
+				     unsigned int *bucket)
+{
+	struct inet_hashinfo *hashinfo = tcp_get_hashinfo(from);
+	struct request_sock *req;
+
+	for (; *bucket <= hashinfo->ehash_mask; ++*bucket) {
+		if (!inet_csk_reqsk_queue_len(from))
+			return NULL;
+		req = sg_request_in(hashinfo, *bucket, from, families);
+		if (req)
+			return req;
+		if (!(*bucket % SG_BUCKETS_AT_ONCE))
+			cond_resched();
+	}
+	return NULL;
+}
+
+/*
+ * Not with timer_setup(): its lock class would be this module's, which the
+ * request may outlive.
+ */
+static void sg_request_timer_init(struct request_sock *copy,
+				  const struct request_sock *req)
+{
+	struct lock_class_key *key = NULL;
+	const char *name = NULL;
+
+#ifdef CONFIG_LOCKDEP
+	key = req->rsk_timer.lockdep_map.key;
+	name = req->rsk_timer.lockdep_map.name;
+#endif
+	timer_init_key(&copy->rsk_timer, req->rsk_timer.function, TIMER_PINNED,
+		       name, key);
+}
+
+/* A request begins as a sock does, and what is not copied as it is is in that part. */
+static_assert(!offsetof(struct request_sock, __req_common) &&
+	      !offsetof(struct inet_request_sock, req) &&
+	      !offsetof(struct tcp_request_sock, req));
+static_assert(offsetof(struct sock, sk_dontcopy_begin) <
+	      offsetof(struct sock, sk_dontcopy_end));
+static_assert(offsetof(struct sock, sk_dontcopy_end) <= sizeof(struct sock_common));
+
+/* A copy that is in no table, for another listener, which it holds. */
+static struct request_sock *sg_request_copy(struct request_sock *req,
+					    struct sock *listener)
+{
+	const struct sock *from = req_to_sk(req);
+	struct request_sock *copy;
+	struct sock *to;
+
+	if (!refcount_inc_not_zero(&listener->sk_refcnt))
+		return NULL;
+	copy = kmem_cache_alloc(req->rsk_ops->slab, GFP_ATOMIC | __GFP_NOWARN);
+	if (!copy) {
+		sock_put(listener);
+		return NULL;
+	}
+	to = req_to_sk(copy);
+	memcpy(to, from, offsetof(struct sock, sk_dontcopy_begin));
+	unsafe_memcpy(&to->sk_dontcopy_end, &from->sk_dontcopy_end,
+		      req->rsk_ops->obj_size -
+			      offsetof(struct sock, sk_dontcopy_end),
+		      /* a request is larger than the sock in it */);
+	sk_node_init(&to->sk_node);
+	to->sk_tx_queue_mapping = from->sk_tx_queue_mapping;
+#ifdef CONFIG_SOCK_RX_QUEUE_MAPPING
+	to->sk_rx_queue_mapping = from->sk_rx_queue_mapping;
+#endif
+	to->sk_incoming_cpu = from->sk_incoming_cpu;
+	copy->rsk_listener = listener;
+	/* One of the table, one of the timer, and one of ours. */
+	refcount_set(&copy->rsk_refcnt, 3);
+	sg_request_timer_init(copy, req);
+	return copy;
+}
+
+/* What both have belongs to one of them; the other one forgets it. */
+static void sg_request_forget(struct request_sock *req)
+{
+	req->saved_syn = NULL;
+#if IS_ENABLED(CONFIG_IPV6)
+	inet_rsk(req)->ipv6_opt = NULL;
+	inet_rsk(req)->pktopts = NULL;
+#else
+	inet_rsk(req)->ireq_opt = NULL;
+#endif
+}
+
+static_assert(__same_type(((struct request_sock_queue *)0)->young, atomic_t));
+static_assert(__same_type(((struct request_sock_queue *)0)->qlen, atomic_t));
+
+static void sg_request_added(struct sock *sk, const struct request_sock *req)
+{
+	struct request_sock_queue *queue = &inet_csk(sk)->icsk_accept_queue;
+
+	if (!req->num_timeout)
+		atomic_inc(&queue->young);
+	atomic_inc(&queue->qlen);
+}
+
+static void sg_request_removed(struct sock *sk, const struct request_sock *req)
+{
+	reqsk_queue_removed(&inet_csk(sk)->icsk_accept_queue, req);
+}
+
+static bool sg_request_replace(struct request_sock *req,
+			       struct request_sock *copy)
+{
+	struct inet_hashinfo *hashinfo = tcp_get_hashinfo(copy->rsk_listener);
+	spinlock_t *lock = inet_ehash_lockp(hashinfo, req->rsk_hash);
+	bool replaced;
+
+	spin_lock_bh(lock);
+	replaced = sk_nulls_replace_node_init_rcu(req_to_sk(req),
+						  req_to_sk(copy));
+	/* Who completes the handshake needs the lock, and stops the timer. */
+	if (replaced)
+		mod_timer(&copy->rsk_timer, req->rsk_timer.expires);
+	spin_unlock_bh(lock);
+	return replaced;
+}
+
+enum sg_moved sg_request_move(struct request_sock *req, struct sock *from,
+			      struct sock *to)
+{
+	struct request_sock *copy = NULL;
+
+	if (sg_can_replace(to, from))
+		copy = sg_request_copy(req, to);
+	if (!copy)
+		return SG_MOVED_NOT;
+	sg_point("hand_over");
+	/* First, or it might be taken away before it was counted. */
+	sg_request_added(to, copy);
+	if (!sg_request_replace(req, copy)) {
+		sg_request_removed(to, copy);
+		sg_request_forget(copy);
+		/* Nobody has seen it. */
+		refcount_set(&copy->rsk_refcnt, 1);
+		sg_request_put(copy);
+		return SG_MOVED_GONE;
+	}
+	if (timer_delete_sync(&req->rsk_timer))
+		sg_request_put(req);
+	sg_request_forget(req);
+	sg_request_removed(from, req);
+	sg_request_put(copy);
+	sg_point("hand_done");
+	return SG_MOVED;
+}
+
+void sg_request_put(struct request_sock *req)
+{
+	sock_gen_put(req_to_sk(req));
+}
