@@ -43,6 +43,9 @@ class Machine:
         self.inside = os.open(NAMESPACE, os.O_RDONLY)
         switch("lo", True)
         os.setns(self.outside, CLONE_NEWNET)
+        # A connection whose program and peer are gone keeps the namespace, its cluster IPs, and with
+        # those the module, until the kernel gives up: soon.
+        self.set("ipv4/tcp_orphan_retries", 1)
 
     def __enter__(self):
         os.setns(self.inside, CLONE_NEWNET)
