@@ -34,9 +34,7 @@ class OlderModule(Traced):
                 elif begun and begun.number == RECVFROM and call.result > 0:
                     self.change(begun.arguments[1], call.result)
                 begun = call if call.is_entry else None
-        self.process.returncode = self.status
-        with self.process.stdout as said:
-            return said.read()
+        return self.said()
 
     def change(self, place, length):
         """Messages that are sent, or were received."""

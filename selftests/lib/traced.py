@@ -6,6 +6,7 @@ import os
 import signal
 import struct
 import subprocess
+import tempfile
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 PTRACE_TRACEME, PTRACE_SYSCALL, PTRACE_SETOPTIONS, PTRACE_GET_SYSCALL_INFO = 0, 24, 0x4200, 0x420e
@@ -30,9 +31,11 @@ class Traced:
 
     def __init__(self, command):
         # pylint: disable=subprocess-popen-preexec-fn,consider-using-with
+        # A pipe would be full at some time, as nobody reads before the end.
+        self.output = tempfile.TemporaryFile("w+", encoding="utf-8")
         self.process = subprocess.Popen(
             command, preexec_fn=lambda: LIBC.ptrace(PTRACE_TRACEME, 0, 0, 0),
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            stdout=self.output, stderr=subprocess.STDOUT)
         self.signal, self.status = 0, None
         os.waitpid(self.process.pid, 0)
         self.ptrace(PTRACE_SETOPTIONS, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL)
@@ -71,6 +74,11 @@ class Traced:
         """Goes on to its end; what it has said."""
         while self.status is None:
             self.sends()
+        return self.said()
+
+    def said(self):
+        """What it has said, when it has ended."""
         self.process.returncode = self.status
-        with self.process.stdout as said:
-            return said.read()
+        with self.output:
+            self.output.seek(0)
+            return self.output.read()

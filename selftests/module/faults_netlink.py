@@ -184,7 +184,8 @@ def ready_without_large_memory():
 
     def sgctl(*words):
         traced = Traced([SGCTL, "cluster", *words])
-        # Not before it is there: a program needs more to begin.
+        # It needs more to begin, before it asks for anything.
+        expect(traced.sends(), "it asks")
         meets_failures(traced.process.pid)
         said = traced.end()
         return traced.status, said

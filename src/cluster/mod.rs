@@ -233,10 +233,11 @@ impl Clusters {
         Some(served.cluster.clone())
     }
 
-    /// The one at this place in their order.
-    fn nth(&self, index: usize) -> Option<Arc<Cluster>> {
+    /// The one at this place in their order, or that there is none, and of which change that is.
+    fn nth(&self, index: usize) -> (u64, Option<Arc<Cluster>>) {
         let book = self.changes.lock();
-        book.served.get(index).map(|served| served.cluster.clone())
+        let cluster = book.served.get(index).map(|served| served.cluster.clone());
+        (self.generation(), cluster)
     }
 
     /// How many nodes that one has that has the most.

@@ -185,11 +185,12 @@ pub(crate) fn all(dump: &mut Dump) -> Result {
     };
     loop {
         let [index, _] = *dump.position();
-        // Before it is looked for: when one is gone the others have other places.
-        let [low @ .., _, _, _, _] = dump.net().clusters().generation().to_le_bytes();
+        let (generation, cluster) = dump.net().clusters().nth(index);
+        // Also if there is none: when one is gone the others have other places.
+        let [low @ .., _, _, _, _] = generation.to_le_bytes();
         // Of 0 the reader would not be told.
         dump.is_of(u32::from_le_bytes(low).max(1));
-        let Some(cluster) = dump.net().clusters().nth(index) else {
+        let Some(cluster) = cluster else {
             return Ok(());
         };
         if !also.is_brief {

@@ -301,8 +301,8 @@ impl Dump {
         unsafe { &mut *bindings::sg_dump_position(self.cb).cast() }
     }
 
-    /// Tells of which generation what comes next is, before it is looked for: the reader is told if it
-    /// is another one than that of the last message.
+    /// Tells of which generation what comes next is, or that nothing does: the reader is told if it is
+    /// another one than that of the last message.
     pub(crate) fn is_of(&mut self, generation: u32) {
         // SAFETY: The dump is there.
         unsafe { bindings::sg_dump_is_of(self.cb, generation) };

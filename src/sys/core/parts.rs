@@ -16,15 +16,15 @@ pub(crate) trait GroupPart {
     /// What a socket carries that is in a group.
     type Member: DropsAnywhere;
     /// What a socket is told with that begins to listen.
-    type Group;
+    type Group: Send + Sync + 'static;
     /// What a network namespace has, and what timers are for.
-    type Registry;
+    type Registry: Send + Sync + 'static;
 }
 
 /// The part of packets.
 pub(crate) trait ClusterPart {
     /// What a network namespace has, and what its packets are shown to.
-    type Clusters;
+    type Clusters: Send + Sync + 'static;
 }
 
 pub(crate) type Member = <Parts as GroupPart>::Member;

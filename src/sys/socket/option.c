@@ -118,8 +118,9 @@ static int sg_bind(struct socket *sock, const struct sg_address *address)
 
 /*
  * kernel_bind() takes the lock itself, and waits for as long as it takes: that of
- * one which its owner has locked since it was ours. Only the caller waits then, who
- * holds nothing that others wait for.
+ * one which its owner has locked since it was ours. Only the caller waits then; no
+ * lock is held meanwhile, but the files of all sockets of the call are, so that a
+ * close() of them has no effect before it returns.
  */
 int sg_socket_bind(struct socket *sock, const struct sg_address *address,
 		   _Bool reuseport, unsigned long long until,
@@ -140,7 +141,8 @@ int sg_socket_bind(struct socket *sock, const struct sg_address *address,
 	release_sock(sk);
 
 	err = sg_bind(sock, address);
-	if (err && sg_sock_lock_until(sk, until)) {
+	/* It may have waited for long. */
+	if (err && sg_sock_lock_until(sk, ktime_get_ns() + NSEC_PER_SEC)) {
 		sk->sk_reuseport = before->reuseport;
 		sk->sk_bound_dev_if = before->device;
 		release_sock(sk);

@@ -146,7 +146,12 @@ fn try_all(
             continue;
         };
         let address = address_of(entry, socket.family, port);
-        bind_one(like.as_fd(), address, shared)?;
+        match bind_one(like.as_fd(), address, shared) {
+            Ok(()) => (),
+            Err(errno @ (Errno::ADDRINUSE | Errno::ADDRNOTAVAIL)) => return Err(errno),
+            // A security module may allow that socket what it does not allow one of this program.
+            Err(_) => continue,
+        }
         if let Ok(address) = SocketAddr::try_from(getsockname(&like)?) {
             port = address.port();
         }

@@ -37,6 +37,7 @@ mod why;
 mod worker;
 
 pub use failure::Failure;
+pub use output::note;
 
 /// Does what the command line asks for.
 ///

@@ -7,7 +7,7 @@ fn main() -> ExitCode {
     match sgctl::run(sgctl::cli::Cli::of_process()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("sgctl: {failure}");
+            sgctl::note(&failure.to_string());
             ExitCode::from(failure.status())
         }
     }

@@ -33,6 +33,12 @@ fn encode(json: serde_json::Result<String>) -> Result<(), Failure> {
     text(&(json + "\n"))
 }
 
+/// Writes a note to standard error. If nobody can read it, that is nobody's failure: what is under way
+/// goes on.
+pub fn note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "sgctl: {text}");
+}
+
 /// A number of things, such as "1 socket" and "2 sockets".
 pub fn count(number: usize, thing: &str) -> String {
     match number {

@@ -69,7 +69,12 @@ pub fn leave(args: &ClusterLeaveArgs) -> Result<(), Failure> {
         former: Vec::new(),
     };
     let own = uname().nodename().to_string_lossy().into_owned();
-    let prepared = prepare_as(own, &nothing, Machine::open()?, args.dry_run)?;
+    let prepared = prepare_as(
+        own,
+        &nothing,
+        (alone(args.dry_run), Machine::open()?),
+        args.dry_run,
+    )?;
     let said = prepared.report.sentences_or("serves no cluster IP already");
     finish(prepared, args.json, &said)
 }
@@ -113,13 +118,16 @@ impl Plan for Planner<'_> {
 
     fn anew(&self, steps: &[Step], facts: &Facts) {
         let told = self.report(steps, &[], facts).sentences();
-        eprint!("sgctl: others have changed this machine meanwhile; so:\n{told}");
+        let told = told.trim_end();
+        output::note(&format!(
+            "others have changed this machine meanwhile; so:\n{told}"
+        ));
     }
 
     fn unchecked(&self, why: &Failure) {
-        eprintln!(
-            "sgctl: all was done, but whether others have changed it since is not known: {why}"
-        );
+        output::note(&format!(
+            "all was done, but whether others have changed it since is not known: {why}"
+        ));
     }
 }
 
@@ -142,20 +150,21 @@ pub fn prepare<'a>(path: &Path, config: &'a Config, how: How<'_>) -> Result<Prep
     }
     store::warn_if_open(path, config);
     let own = own_name(config, how.node)?;
+    let alone = alone(how.dry_run);
     let machine = Machine::open().map_err(|failure| match how.dry_run {
         true => Failure::new(format!(
             "{failure}; or check the file alone with \"sgctl cluster check\""
         )),
         false => failure,
     })?;
-    prepare_as(own, config, machine, how.dry_run)
+    prepare_as(own, config, (alone, machine), how.dry_run)
 }
 
 /// The same on the machine with this name, of what is right.
 fn prepare_as(
     own: String,
     config: &Config,
-    mut machine: Machine,
+    (alone, mut machine): (Option<Lock>, Machine),
     dry_run: bool,
 ) -> Result<Prepared<'_>, Failure> {
     let planner = Planner {
@@ -163,7 +172,6 @@ fn prepare_as(
         config,
         dry_run,
     };
-    let alone = alone(dry_run);
     let facts = machine.facts()?;
     let (steps, report) = planner.planned(&facts)?;
     Ok(Prepared {

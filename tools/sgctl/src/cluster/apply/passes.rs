@@ -105,6 +105,7 @@ fn passes(
             seen => seen?,
         };
         if !steps.is_empty() {
+            system.goes_on()?;
             plan.anew(&steps, &facts);
         }
     }
