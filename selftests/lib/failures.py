@@ -75,9 +75,10 @@ class Sometimes:
 
 
 class OnlyPages:
-    """While it is so, processes that meet failures get no memory of more than one page at a time."""
+    """While it is so, processes that meet failures get no memory of more than two pages at a time: what
+    is to be a page has a little more where the allocator is checked."""
 
-    SETTINGS = {"task-filter": "Y", "ignore-gfp-wait": "N", "min-order": 1, "interval": 1, "space": 0,
+    SETTINGS = {"task-filter": "Y", "ignore-gfp-wait": "N", "min-order": 2, "interval": 1, "space": 0,
                 "times": -1, "probability": 100}
 
     def __enter__(self):

@@ -178,7 +178,7 @@ def all_clusters():
 
 
 def ready_without_large_memory():
-    """Whether a machine may direct is answered while there is no memory but single pages."""
+    """Whether a machine may direct is answered while there is no memory but pages."""
     walks = ManyClusters()
     address = str(ipaddress.ip_address(walks.address(7)))
 
