@@ -19,7 +19,8 @@ pub struct SettingArgs {
     #[arg(long, value_enum, value_name = "ACTION")]
     pub when_full: Option<WhenFullArg>,
     /// After how long without accept a member is stalled, if connections wait in
-    /// it: 1ms to 60s, or "off" for never.
+    /// it: 1ms to 60s, or "off" for never. Less than 10ms needs CAP_NET_ADMIN in the
+    /// initial user namespace.
     #[arg(long, value_name = "DURATION", value_parser = stall)]
     pub stall: Option<Duration>,
     /// Whether programs see the address that their listener is bound to, in place
@@ -28,7 +29,7 @@ pub struct SettingArgs {
     pub rewrite: Option<OnOff>,
     /// For how long the place of a member that has ended is kept for a listener that
     /// takes it, as after a reload, and becomes a member: 1ms to 24h, or "off" if no
-    /// listener becomes a member by itself.
+    /// listener becomes a member by itself. More than a minute needs CAP_NET_ADMIN.
     #[arg(long, value_name = "DURATION", value_parser = adopt)]
     pub adopt: Option<Duration>,
 }

@@ -192,7 +192,8 @@ pub enum StateArg {
 /// A value of `--way`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum WayArg {
-    /// Packets get to it unchanged, at its MAC address: it is on the same segment.
+    /// Packets are sent to its MAC address, and change in nothing but the TTL or hop
+    /// limit: it is on the same segment.
     Neighbour,
     /// Packets get to it within IP packets.
     Tunnel,

@@ -23,7 +23,8 @@ One file describes the whole cluster and is the same on every machine; \"apply\"
 has a machine do its part. Which machine it is, the host name says, or --node.
 add, set, del, node and drain change the file and apply it on this machine; on
 the others copy the file, and run \"sgctl cluster apply\". The order does not
-matter, and no connection is lost meanwhile.
+matter. Connections of a node that is drained first are not lost; those of one
+that goes down, or is removed while it is up, are.
 
 The file has a [[node]] for each machine that serves the addresses, with name,
 id and address, and maybe weight (1), state (up, draining or down), way
