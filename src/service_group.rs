@@ -13,10 +13,11 @@
 //!
 //! # Lifetimes
 //!
-//! A group's slots and the members' sockets own the members. A socket has a hook, which names the member
-//! that it is, and holds a reference to the module, from when it is flagged to its end. Members are
-//! found under RCU, on a socket or in their group, and freed a grace period after they were taken from
-//! both. A member holds its socket's memory, but does not keep it open: the socket tells when it ends.
+//! A group's slots and the members' sockets own the members. A socket has a context, which names
+//! the member that it is, and holds a reference to the module, from when it is given the ULP to its
+//! end. Members are found under RCU, on a socket or in their group, and freed a grace period after
+//! they were taken from both. A member holds its socket's memory, but does not keep it open: the
+//! socket tells when it ends.
 //!
 //! A packet or a move may be half-way with a sibling that ends. Its memory is there as long as the
 //! member is found, and what is done to it is what the kernel does, without a lock, to a listener that it
@@ -30,21 +31,21 @@
 //!
 //! ```text
 //!   lock_sock()               what a socket carries (sleeps, for as long as its owner likes)
-//!     sg_ops_mutex            the operations of members (sleeps)
+//!     svcg_af_ops_mutex       the operations of members (sleeps)
 //!     RcuSlots::writer        a group's members (no interrupts)
 //!     Adoption::vacancies     places of members that are gone (no interrupts)
 //!     Registry::groups        a namespace's groups (no interrupts)
 //!     rskq_lock               an accept queue (no bottom halves)
 //!     ehash lock              half-open requests (no bottom halves)
-//!     Trail's slots           what became of connections (no bottom halves)
+//!     FlowLog's slots         what became of connections (no bottom halves)
 //!
 //!   Registry::changes         forming and joining (sleeps)
 //!     RcuSlots::writer, Registry::groups
 //!
-//!   sg_listen_mutex           the probe of sockets that begin to listen (sleeps)
+//!   svcg_listen_mutex         the probe of sockets that begin to listen (sleeps)
 //!     the kernel's lock of its tracepoints
 //!
-//!   sg_hook::lift             a queue that takes one more (no bottom halves)
+//!   svcg_ulp_ctx::lift        a queue that takes one more (no bottom halves)
 //!     the child's lock, and what the kernel takes when it makes one
 //!
 //!   rtnl_lock()               which devices there are (sleeps)
@@ -54,8 +55,8 @@
 //! A program that polls may hold an epoll's mutex above all of these. It takes siblings' `rskq_lock`
 //! one after the other, without `lock_sock()`, and looks listeners up under that, which takes no lock;
 //! nobody is woken under it. Those below `lock_sock()` are never held together. Packets take none of
-//! these but `lift` and a slot of the trail. A socket that ends holds its own lock. `sg_faces_lock` is
-//! held with no other.
+//! these but `lift` and a slot of the flowlog. A socket that ends holds its own lock.
+//! `svcg_socknames_lock` is held with no other.
 //!
 //! # Whose lock is waited for
 //!
@@ -69,7 +70,7 @@
 //! Therefore `changes` comes last when a group is formed, and is not held with `lock_sock()`, but for
 //! one that is tried: when what was prepared is undone, and when a socket is adopted, which no descriptor
 //! holds open. Whoever is told that a socket begins to listen has that socket's lock, and waits for memory
-//! and `sg_ops_mutex` only, as the kernel's tracepoints wait for him when a probe goes.
+//! and `svcg_af_ops_mutex` only, as the kernel's tracepoints wait for him when a probe goes.
 
 mod cluster;
 mod group;
@@ -94,7 +95,7 @@ use sys::{
     },
     socket::{
         adopt::ListenProbe,
-        listener::FlagRegistration,
+        listener::UlpRegistration,
         option::OptionRegistration, //
     },
 };
@@ -110,12 +111,12 @@ module! {
 /// What the module registers, in the order in which it goes: fields are dropped in the order of their
 /// declaration. First nobody can ask for anything new, then nothing is found any more, then what is
 /// under way ends. Freeing members frees groups, and that their tables, so there are two barriers:
-/// with the flag, and with the work queue.
+/// with the ULP, and with the work queue.
 struct ServiceGroup {
     _option: OptionRegistration,
     _netlink: NetlinkRegistration,
     _listen: ListenProbe,
-    _flag: FlagRegistration,
+    _ulp: UlpRegistration,
     _devices: DeviceWatch,
     _addresses: AddressWatch,
     _conntrack: ConntrackWatch,
@@ -131,7 +132,7 @@ impl kernel::Module for ServiceGroup {
         let conntrack = ConntrackWatch::new()?;
         let addresses = AddressWatch::new()?;
         let devices = DeviceWatch::new()?;
-        let flag = FlagRegistration::new()?;
+        let ulp = UlpRegistration::new()?;
         let listen = ListenProbe::new();
         let netlink = NetlinkRegistration::new()?;
         let option = OptionRegistration::new()?;
@@ -139,7 +140,7 @@ impl kernel::Module for ServiceGroup {
             _option: option,
             _netlink: netlink,
             _listen: listen,
-            _flag: flag,
+            _ulp: ulp,
             _devices: devices,
             _addresses: addresses,
             _conntrack: conntrack,

@@ -10,7 +10,7 @@ use crate::spread::{Choice, Run, SIZES};
 use crate::spread_traffic::TRAFFIC;
 use service_group_logic::logic::cluster::flow::Flow;
 use service_group_logic::logic::cluster::hash::{Hash, Key, SlotCount};
-use service_group_logic::logic::cluster::place::{Share, place};
+use service_group_logic::logic::cluster::rebalance::{Share, rebalance};
 use service_group_logic::logic::cluster::slots::{Node, NodeId, Slot, State};
 use std::error::Error;
 use std::fmt::Write;
@@ -83,7 +83,7 @@ fn first_table(nodes: usize, slots: usize) -> Result<Vec<Slot>> {
         .collect();
     let mut table = vec![None; slots];
     let mut shares = vec![Share::default(); nodes.len()];
-    place(&mut table, &nodes, &mut shares).map_err(|error| format!("no table: {error:?}"))?;
+    rebalance(&mut table, &nodes, &mut shares).map_err(|error| format!("no table: {error:?}"))?;
     Ok(table)
 }
 

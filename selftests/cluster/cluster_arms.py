@@ -199,17 +199,19 @@ def other_device_documented():
     cluster = crossed(6)
     director, client = cluster.directors[0], cluster.client
 
-    def forwarded():
-        """Of a packet whose source is elsewhere, and of one behind it whose source is not."""
+    def forwarded(expected):
+        """Sends a packet whose source is elsewhere, and one behind it whose source is not: so many are
+        given."""
         before = cluster.counters(director)["forwarded"]
         for source in (client.address(6), "fd10::2"):
             with client, socket.socket(FAMILIES[6], UDP) as sock:
                 sock.bind((source, 0))
                 sock.sendto(b"x", (cluster.address, PORT))
+        wait_until(lambda: cluster.counters(director)["forwarded"] >= before + expected, "packets")
         introduce_by_cross(cluster)
-        return cluster.counters(director)["forwarded"] - before
+        equal(expected, cluster.counters(director)["forwarded"] - before, "what is given")
 
-    equal(2, forwarded(), "what is given without a rule")
+    forwarded(2)
     rule = found(r"`(fib saddr \. iif oif missing drop)`")
     nft(director, f"table inet f {{ chain c {{ type filter hook prerouting priority raw; {rule}; }}; }}",
         needed=False)
@@ -217,7 +219,7 @@ def other_device_documented():
         told = subprocess.run(["nft", "list", "ruleset"], check=True, capture_output=True, text=True)
     if "fib saddr" not in told.stdout:
         raise Skip("this kernel's nft looks up no routes")
-    equal(1, forwarded(), "what is given")
+    forwarded(1)
 
 
 def introduce_by_cross(cluster):

@@ -26,7 +26,7 @@
 
 /*
  * Who is half-way, and with which listener: a sibling, or the program's own. The last ones are a
- * sibling's: its program accepts, sleeps in accept() and is given one by the ticker, or polls, while
+ * sibling's: its program accepts, sleeps in accept() and is given one by the stall timer, or polls, while
  * a connection waits at home, which is stalled.
  */
 enum reader { SYN, ACK, MOVE, HAND_OVER, ACCEPT, POLL, TAKE, SLEEP, OFFER };
@@ -200,7 +200,7 @@ static void *act(void *arg)
 		finish_handshake(scene->half_open);
 		send(scene->half_open, "hello", 5, MSG_NOSIGNAL);
 	} else if (hold_is("move", "waits")) {
-		/* The ticker moves it. */
+		/* The stall timer moves it. */
 		listen(home, 0);
 		set_one(home, SERVICE_GROUP_SET_STALL, SERVICE_GROUP_MAX_STALL);
 	} else if (hold_is("hand_over", "waits")) {

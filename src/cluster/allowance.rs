@@ -4,7 +4,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::sys::core::ticker::{now, NS_OF_S};
+use crate::sys::core::clock::{now, NS_OF_S};
 use kernel::sync::atomic::{
     Atomic,
     Relaxed, //

@@ -8,14 +8,14 @@ use super::{
     allowance::Allowance,
     config::{self, Config, Name, NodeConfig, Role},
     counters::Counters,
-    forward::Target,
+    forward::Destination,
     peers::Peers,
     report::{self, Change},
+    snapshot::Snapshot,
     table::{Map, Table},
-    view::View,
-    Book,
     Cluster,
     Clusters,
+    ConfigTable,
     Served,
     MOST_COPIED,
     MOST_COPIED_YOUNG, //
@@ -63,10 +63,10 @@ pub(crate) fn set(request: &Request) -> Result {
     // The last one waits for RCU readers when it goes: not under our locks, on an error.
     let _kept = gatherer.clone();
     let rtnl = Rtnl::lock();
-    let mut book = clusters.changes.lock();
+    let mut configs = clusters.changes.lock();
     clusters.check_generation(request)?;
-    let old = book.get(&config.name);
-    check(&config, &map, &book, old)?;
+    let old = configs.get(&config.name);
+    check(&config, &map, &configs, old)?;
     if config.device == 0 {
         config.device = match old {
             Some(old) => old.cluster.device(),
@@ -77,8 +77,8 @@ pub(crate) fn set(request: &Request) -> Result {
         Some(old) => Table::after(&old.cluster.table, map)?,
         None => Table::first(map)?,
     };
-    let (cluster, retired) = serve(clusters, &mut book, config, table, gatherer, &rtnl)?;
-    drop(book);
+    let (cluster, retired) = serve(clusters, &mut configs, config, table, gatherer, &rtnl)?;
+    drop(configs);
     rtnl.disable_lro(net, cluster.config.device);
     drop((rtnl, retired));
     Ok(())
@@ -96,9 +96,9 @@ pub(crate) fn set_role(request: &Request) -> Result {
     let net = request.net();
     let clusters = net.clusters();
     let rtnl = Rtnl::lock();
-    let mut book = clusters.changes.lock();
+    let mut configs = clusters.changes.lock();
     clusters.check_generation(request)?;
-    let old = book
+    let old = configs
         .get(&name)
         .filter(|old| old.cluster.config.role.directs());
     let old = old.ok_or(ENOENT)?;
@@ -109,8 +109,8 @@ pub(crate) fn set_role(request: &Request) -> Result {
     }
     let config = old.cluster.config.with_role(role, old.cluster.device())?;
     let (table, gatherer) = (old.cluster.table.clone(), old.gatherer.clone());
-    let (cluster, retired) = serve(clusters, &mut book, config, table, gatherer, &rtnl)?;
-    drop(book);
+    let (cluster, retired) = serve(clusters, &mut configs, config, table, gatherer, &rtnl)?;
+    drop(configs);
     rtnl.disable_lro(net, cluster.config.device);
     drop((rtnl, retired));
     Ok(())
@@ -122,14 +122,14 @@ pub(crate) fn set_role(request: &Request) -> Result {
 /// gatherer that is not needed any more.
 fn serve(
     clusters: &Clusters,
-    book: &mut Book,
+    configs: &mut ConfigTable,
     config: Config,
     table: Arc<Table>,
     gatherer: Option<Arc<Gatherer>>,
     rtnl: &Rtnl,
 ) -> Result<(Arc<Cluster>, Option<Arc<Gatherer>>)> {
-    let place = book.find(&config.name);
-    let old = place.ok().and_then(|index| book.served.get(index));
+    let place = configs.find(&config.name);
+    let old = place.ok().and_then(|index| configs.served.get(index));
     // Of a device that is gone nothing is asked until there is one of its name.
     let lost = old.and_then(|old| old.lost).filter(|_| config.device == 0);
     let joined = match old {
@@ -141,16 +141,16 @@ fn serve(
     let is_same = |old: &Config| old.role == config.role && old.device == config.device;
     let is_new = joined.is_some() || old.is_none_or(|old| !is_same(&old.config));
     let cluster = Arc::new(Cluster::after(old, config, table)?, GFP_KERNEL_ACCOUNT)?;
-    let view = view_with(book, place, &cluster)?;
-    book.served.reserve(1, GFP_KERNEL_ACCOUNT)?;
-    if book.hooks.is_none() {
-        book.hooks = Some(Hooks::of(clusters.net())?);
+    let snapshot = snapshot_with(configs, place, &cluster)?;
+    configs.served.reserve(1, GFP_KERNEL_ACCOUNT)?;
+    if configs.hooks.is_none() {
+        configs.hooks = Some(Hooks::of(clusters.net())?);
     }
     // Nothing fails from here on.
-    clusters.view.replace(Some(view));
+    clusters.snapshot.replace(Some(snapshot));
     let served = Served {
         cluster: cluster.clone(),
-        device: joined.or_else(|| book.take_device(place)),
+        device: joined.or_else(|| configs.take_device(place)),
         lost,
         local: cluster.local(clusters.net()).0,
         gatherer,
@@ -158,7 +158,7 @@ fn serve(
     if is_new {
         served.announce();
     }
-    let retired = book.put(place, served);
+    let retired = configs.put(place, served);
     clusters.changed();
     report::event(Change::Changed, &cluster, clusters.net());
     Ok((cluster, retired))
@@ -171,14 +171,14 @@ pub(crate) fn remove(request: &Request) -> Result {
     let net = request.net();
     let clusters = net.clusters();
     let rtnl = Rtnl::lock();
-    let mut book = clusters.changes.lock();
+    let mut configs = clusters.changes.lock();
     clusters.check_generation(request)?;
-    let index = book.find(&name).map_err(|_| ENOENT)?;
-    let view = view_without(&book, index)?;
-    clusters.view.replace(view);
-    let mut served = book.served.remove(index).map_err(|_| ENOENT)?;
-    let hooks = match book.served.is_empty() {
-        true => book.hooks.take(),
+    let index = configs.find(&name).map_err(|_| ENOENT)?;
+    let snapshot = snapshot_without(&configs, index)?;
+    clusters.snapshot.replace(snapshot);
+    let mut served = configs.served.remove(index).map_err(|_| ENOENT)?;
+    let hooks = match configs.served.is_empty() {
+        true => configs.hooks.take(),
         false => None,
     };
     clusters.changed();
@@ -186,7 +186,7 @@ pub(crate) fn remove(request: &Request) -> Result {
     report::event(Change::Removed, &served.cluster, net);
     let retired = served.gatherer.take();
     drop((served, hooks));
-    drop(book);
+    drop(configs);
     drop((rtnl, retired));
     Ok(())
 }
@@ -198,9 +198,9 @@ fn needs_ipv6(config: &Config) -> bool {
 }
 
 /// Whether this may take the place of the old one.
-fn check(config: &Config, map: &Map, book: &Book, old: Option<&Served>) -> Result {
+fn check(config: &Config, map: &Map, configs: &ConfigTable, old: Option<&Served>) -> Result {
     let Some(old) = old else {
-        return match book.served.len() < uapi::SERVICE_GROUP_MAX_CLUSTERS as usize {
+        return match configs.served.len() < uapi::SERVICE_GROUP_MAX_CLUSTERS as usize {
             true => Ok(()),
             false => Err(ENOSPC),
         };
@@ -237,42 +237,42 @@ pub(super) fn join(
 
 /// What packets are to find when `cluster` is served in the place of the one of its name, or as
 /// well, between the others.
-fn view_with(
-    book: &Book,
+fn snapshot_with(
+    configs: &ConfigTable,
     place: Result<usize, usize>,
     cluster: &Arc<Cluster>,
-) -> Result<RcuBox<View>> {
+) -> Result<RcuBox<Snapshot>> {
     let (before, after) = match place {
         Ok(index) => (index, index.saturating_add(1)),
         Err(index) => (index, index),
     };
-    view_of(book, before, Some(cluster), after)
+    snapshot_of(configs, before, Some(cluster), after)
 }
 
 /// What packets are to find when one is served no more; nothing, if it was the last one.
-fn view_without(book: &Book, index: usize) -> Result<Option<RcuBox<View>>> {
-    match book.served.len() {
+fn snapshot_without(configs: &ConfigTable, index: usize) -> Result<Option<RcuBox<Snapshot>>> {
+    match configs.served.len() {
         0 | 1 => Ok(None),
-        _ => view_of(book, index, None, index.saturating_add(1)).map(Some),
+        _ => snapshot_of(configs, index, None, index.saturating_add(1)).map(Some),
     }
 }
 
 /// What packets are to find of those before the one index and from the other on, and of what comes
 /// between them.
-fn view_of(
-    book: &Book,
+fn snapshot_of(
+    configs: &ConfigTable,
     before: usize,
     between: Option<&Arc<Cluster>>,
     after: usize,
-) -> Result<RcuBox<View>> {
-    let mut list = KVec::with_capacity(book.served.len().saturating_add(1), GFP_KERNEL_ACCOUNT)?;
+) -> Result<RcuBox<Snapshot>> {
+    let mut list = KVec::with_capacity(configs.served.len().saturating_add(1), GFP_KERNEL_ACCOUNT)?;
     let clusters = |served: &'_ Served| served.cluster.clone();
-    let head = book.served.iter().take(before).map(clusters);
-    let tail = book.served.iter().skip(after).map(clusters);
+    let head = configs.served.iter().take(before).map(clusters);
+    let tail = configs.served.iter().skip(after).map(clusters);
     for cluster in Iterator::chain(Iterator::chain(head, between.cloned()), tail) {
         list.push(cluster, GFP_KERNEL_ACCOUNT)?;
     }
-    Ok(RcuBox::new(View::new(list)?, GFP_KERNEL_ACCOUNT)?)
+    Ok(RcuBox::new(Snapshot::new(list)?, GFP_KERNEL_ACCOUNT)?)
 }
 
 impl Clusters {
@@ -299,7 +299,7 @@ impl Clusters {
     }
 }
 
-impl Book {
+impl ConfigTable {
     /// The one with this name.
     fn get(&self, name: &Name) -> Option<&Served> {
         self.served.get(self.find(name).ok()?)
@@ -345,10 +345,10 @@ impl Cluster {
             Some(old) => old.counters.clone(),
             None => Arc::new(Counters::new(), GFP_KERNEL_ACCOUNT)?,
         };
-        let mut targets = KVec::with_capacity(config.nodes.len(), GFP_KERNEL_ACCOUNT)?;
+        let mut destinations = KVec::with_capacity(config.nodes.len(), GFP_KERNEL_ACCOUNT)?;
         for node in &config.nodes {
-            let target = Self::target(old, node, &config)?;
-            targets.push(target, GFP_KERNEL_ACCOUNT)?;
+            let destination = Self::destination(old, node, &config)?;
+            destinations.push(destination, GFP_KERNEL_ACCOUNT)?;
         }
         let peers = Peers::new(&config)?;
         let device = Atomic::new(config.device);
@@ -359,7 +359,7 @@ impl Cluster {
             device,
             only_directs,
             table,
-            targets,
+            destinations,
             peers,
             counters,
             copies: Allowance::new(MOST_COPIED),
@@ -368,16 +368,20 @@ impl Cluster {
     }
 
     /// The old one's way to the node if it is still the same; a new one goes on with its count.
-    fn target(old: Option<&Self>, node: &NodeConfig, config: &Config) -> Result<Arc<Target>> {
+    fn destination(
+        old: Option<&Self>,
+        node: &NodeConfig,
+        config: &Config,
+    ) -> Result<Arc<Destination>> {
         let known = old.and_then(|old| Some((old, old.node(node.id)?)));
         let forwarded = match known {
-            Some((old, (before, target))) if old.leads_alike(before, config, node) => {
-                return Ok(target.clone());
+            Some((old, (before, destination))) if old.leads_alike(before, config, node) => {
+                return Ok(destination.clone());
             }
-            Some((_, (_, target))) => target.forwarded(),
+            Some((_, (_, destination))) => destination.forwarded(),
             None => 0,
         };
-        Ok(Arc::new(Target::new(forwarded)?, GFP_KERNEL_ACCOUNT)?)
+        Ok(Arc::new(Destination::new(forwarded)?, GFP_KERNEL_ACCOUNT)?)
     }
 
     /// Whether the way to a node is what it was.

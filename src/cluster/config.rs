@@ -9,7 +9,7 @@ use crate::{
     logic::cluster::{
         flow::Address,
         hash::{Hash, Key, MAX_SLOTS},
-        place::MAX_NODES,
+        rebalance::MAX_NODES,
         slots::{NodeId, Slot, State},
         tunnel::Mode, //
     },

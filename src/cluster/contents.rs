@@ -13,7 +13,7 @@ use crate::{
     },
     sys::{
         packet::skb::Packet,
-        socket::trail, //
+        socket::flowlog, //
     },
 };
 
@@ -58,8 +58,8 @@ pub(super) fn contents(packet: &mut Packet<'_>) -> Result<Found, PacketError> {
 }
 
 /// The flow, as connections are looked for.
-pub(super) fn seen_from_here(flow: &Flow) -> trail::Flow {
-    trail::Flow {
+pub(super) fn seen_from_here(flow: &Flow) -> flowlog::Flow {
+    flowlog::Flow {
         family: if flow.source.is_ipv6() {
             AF_INET6
         } else {

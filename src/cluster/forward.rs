@@ -33,17 +33,17 @@ use super::{
 };
 use crate::{
     logic::cluster::{
+        candidates::Candidates,
         flow::Address,
-        others::Others,
         slots::NodeId, //
     },
     sys::{
         core::{
+            clock::{now, NS_OF_MS}, //
             netns::Net,
-            ticker::{now, NS_OF_MS}, //
         },
         packet::{
-            forward::{Hop, Path, Route, Wrapping},
+            forward::{Encapsulation, Hop, Path, Route},
             skb::{Packet, Verdict}, //
         },
     },
@@ -63,14 +63,14 @@ const IPV6_MIN_MTU: u32 = 1280;
 const GOOD: u64 = 100 * NS_OF_MS;
 
 /// By which device a node is a neighbour, looked up now and then.
-struct Near {
+struct Neigh {
     /// For which device of the cluster IP it was looked up, in the upper half, and the one found; 0 at
     /// first.
     devices: Atomic<u64>,
     since: Atomic<u64>,
 }
 
-impl Near {
+impl Neigh {
     fn new() -> Self {
         Self {
             devices: Atomic::new(0),
@@ -110,23 +110,23 @@ fn halves(number: u64) -> [u32; 2] {
 /// How packets get to a node, and how many did.
 ///
 /// The routes are two, as a policy of IPsec may tell them apart.
-pub(super) struct Target {
+pub(super) struct Destination {
     /// To its MAC address.
-    near: Near,
+    neigh: Neigh,
     /// In an IP packet.
-    far: Route,
-    /// With a mark.
-    marked: Route,
+    tunnel: Route,
+    /// With a GRE header.
+    gre: Route,
     forwarded: Atomic<u64>,
 }
 
-impl Target {
+impl Destination {
     /// One that counts on from there. Process context.
     pub(super) fn new(forwarded: u64) -> Result<Self> {
         Ok(Self {
-            near: Near::new(),
-            far: Route::new()?,
-            marked: Route::new()?,
+            neigh: Neigh::new(),
+            tunnel: Route::new()?,
+            gre: Route::new()?,
             forwarded: Atomic::new(forwarded),
         })
     }
@@ -171,18 +171,18 @@ pub(super) fn give(
 ) -> Sent {
     // Without the device it is not known in which VRF nodes are.
     let is_there = cluster.device() != 0;
-    let Some((node, target)) = cluster.node(to).filter(|_| is_there) else {
+    let Some((node, destination)) = cluster.node(to).filter(|_| is_there) else {
         cluster.count(Counter::DroppedUnreachable);
-        return Err(packet.lose());
+        return Err(packet.discard());
     };
     // LRO is off, but for a device that was made anew or that another one is below.
     if packet.is_merged() {
         cluster.count(Counter::TooBig);
-        return Err(packet.lose());
+        return Err(packet.discard());
     }
     match (node.way, reason) {
-        (Way::Neighbour, Reason::Owner) => near(cluster, packet, node, target, net),
-        _ => far(cluster, packet, node, target, reason, net),
+        (Way::Neighbour, Reason::Owner) => xmit_neigh(cluster, packet, node, destination, net),
+        _ => xmit_tunnel(cluster, packet, node, destination, reason, net),
     }
 }
 
@@ -191,7 +191,7 @@ pub(super) fn give(
 pub(super) fn give_copies(
     cluster: &Cluster,
     packet: Packet<'_>,
-    to: &Others,
+    to: &Candidates,
     net: Net<'_>,
 ) -> Sent {
     // Its sender is told once.
@@ -206,7 +206,7 @@ pub(super) fn give_copies(
     }
     match likeliest {
         Some(node) => give(cluster, packet, node, Reason::SecondChance, net),
-        None => Err(packet.lose()),
+        None => Err(packet.discard()),
     }
 }
 
@@ -217,7 +217,7 @@ pub(super) fn give_copies(
 /// often as its sender allows. So it is with second chances.
 fn going_on<'p>(cluster: &Cluster, packet: Packet<'p>) -> Result<Packet<'p>, Verdict> {
     let is_ipv6 = cluster.config.name.address.is_ipv6();
-    if packet.hops_left(is_ipv6) > 1 {
+    if packet.ttl(is_ipv6) > 1 {
         return Ok(packet);
     }
     cluster.count(Counter::DroppedHopLimit);
@@ -225,41 +225,41 @@ fn going_on<'p>(cluster: &Cluster, packet: Packet<'p>) -> Result<Packet<'p>, Ver
 }
 
 /// To the node's MAC address.
-fn near(
+fn xmit_neigh(
     cluster: &Cluster,
     packet: Packet<'_>,
     node: &NodeConfig,
-    target: &Target,
+    destination: &Destination,
     net: Net<'_>,
 ) -> Sent {
     let packet = going_on(cluster, packet)?;
-    let device = target.near.device(cluster, &packet, node, net);
+    let device = destination.neigh.device(cluster, &packet, node, net);
     let limit = packet.device_mtu(net, device);
     let packet = fitting(cluster, packet, limit)?;
     cluster.count(Counter::Forwarded);
-    target.forwarded.add(1, Relaxed);
-    Ok(packet.send_near(net, device, &node.address))
+    destination.forwarded.add(1, Relaxed);
+    Ok(packet.xmit_neigh(net, device, &node.address))
 }
 
 /// In a packet to the node's address.
-fn far(
+fn xmit_tunnel(
     cluster: &Cluster,
     packet: Packet<'_>,
     node: &NodeConfig,
-    target: &Target,
+    destination: &Destination,
     reason: Reason,
     net: Net<'_>,
 ) -> Sent {
     let is_ipv6 = cluster.config.name.address.is_ipv6();
-    let marked = reason != Reason::Owner;
+    let gre = reason != Reason::Owner;
     let packet = match reason {
         Reason::Owner => going_on(cluster, packet)?,
         Reason::SecondChance | Reason::Spill => packet,
     };
-    let (route, protocol) = match (marked, is_ipv6) {
-        (true, _) => (&target.marked, GRE),
-        (false, true) => (&target.far, IPV6),
-        (false, false) => (&target.far, IPIP),
+    let (route, protocol) = match (gre, is_ipv6) {
+        (true, _) => (&destination.gre, GRE),
+        (false, true) => (&destination.tunnel, IPV6),
+        (false, false) => (&destination.tunnel, IPIP),
     };
     let hop = Hop {
         to: node.address,
@@ -269,36 +269,29 @@ fn far(
     };
     let Some(path) = route.find(net, &hop) else {
         cluster.count(Counter::DroppedUnreachable);
-        return Err(packet.lose());
+        return Err(packet.discard());
     };
-    if !packet.may_be_wrapped() {
+    if !packet.may_encap() {
         cluster.count(Counter::TooBig);
-        return Err(packet.lose());
+        return Err(packet.discard());
     }
-    let packet = match marked {
+    let packet = match gre {
         true => packet,
         false => fitting(cluster, packet, room(&path, node, is_ipv6))?,
     };
     cluster.count(reason.counter());
-    target.forwarded.add(1, Relaxed);
+    destination.forwarded.add(1, Relaxed);
     // What was put together here is longer than its sender allows.
-    let whole = !marked && !is_ipv6 && !packet.may_be_cut(is_ipv6) && !packet.was_cut(is_ipv6);
-    let hops = hops(&packet, reason, is_ipv6);
-    Ok(path.send_wrapped(
-        packet,
-        Wrapping {
-            marked,
-            whole,
-            hops,
-        },
-    ))
+    let df = !gre && !is_ipv6 && !packet.may_fragment(is_ipv6) && !packet.was_defragmented(is_ipv6);
+    let ttl = ttl(&packet, reason, is_ipv6);
+    Ok(path.xmit_tunnel(packet, Encapsulation { gre, df, ttl }))
 }
 
 /// How many hops the tunnel may take. A packet that is directed has as many itself from now on; one
 /// that has a second chance stays as it is. What is spilled was for a listener, so it is no tunnel of
 /// another node, and no circle.
-fn hops(packet: &Packet<'_>, reason: Reason, is_ipv6: bool) -> u8 {
-    let left = packet.hops_left(is_ipv6);
+fn ttl(packet: &Packet<'_>, reason: Reason, is_ipv6: bool) -> u8 {
+    let left = packet.ttl(is_ipv6);
     match reason {
         Reason::Owner | Reason::SecondChance => left.saturating_sub(1),
         Reason::Spill => left,
@@ -308,7 +301,7 @@ fn hops(packet: &Packet<'_>, reason: Reason, is_ipv6: bool) -> u8 {
 /// The packet, if it is no longer than that, or may be cut; or else what became of it.
 fn fitting<'p>(cluster: &Cluster, packet: Packet<'p>, limit: u32) -> Result<Packet<'p>, Verdict> {
     let is_ipv6 = cluster.config.name.address.is_ipv6();
-    if !packet.exceeds(is_ipv6, limit) || packet.may_be_cut(is_ipv6) {
+    if !packet.exceeds(is_ipv6, limit) || packet.may_fragment(is_ipv6) {
         return Ok(packet);
     }
     cluster.count(Counter::TooBig);

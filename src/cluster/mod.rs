@@ -12,9 +12,9 @@
 //!   netlink ──> change, report
 //! ```
 //!
-//! What packets find is a [`View`], made anew with each change and looked at under RCU. It has the
-//! cluster IPs themselves, which do not change either; only what is counted is kept from one to the
-//! next. Where the owner of a packet is told, and what becomes of it then, decides
+//! What packets find is a [`Snapshot`], made anew with each change and looked at under RCU. It has
+//! the cluster IPs themselves, which do not change either; only what is counted is kept from one to
+//! the next. Where the owner of a packet is told, and what becomes of it then, decides
 //! [`logic::cluster`](crate::logic::cluster).
 //!
 //! It configures no addresses, and does not know which nodes live: that is for who sets the table.
@@ -35,14 +35,14 @@ pub(crate) mod neighbour;
 pub(crate) mod packet;
 mod peers;
 pub(crate) mod report;
+mod snapshot;
 pub(crate) mod spill;
 mod table;
 mod tunnel;
-mod view;
 
 use crate::{
     logic::cluster::{
-        others::Others,
+        candidates::Candidates,
         slots::NodeId, //
     },
     sys::{
@@ -50,7 +50,7 @@ use crate::{
             netns::{Net, OwnNet},
             parts::{ClusterPart, Parts},
             rcu::RcuCell,
-            work::yield_now, //
+            work::cond_resched, //
         },
         packet::{
             address::{local, look_soon, Local},
@@ -63,7 +63,7 @@ use crate::{
 use allowance::Allowance;
 use config::{Config, Name, NodeConfig};
 use counters::{Counter, Counters};
-use forward::Target;
+use forward::Destination;
 use kernel::{
     new_mutex,
     prelude::*,
@@ -76,8 +76,8 @@ use kernel::{
 };
 use peers::Peers;
 use report::Change;
+use snapshot::Snapshot;
 use table::Table;
-use view::View;
 
 /// An address that several machines serve. It does not change; another one takes its place.
 struct Cluster {
@@ -88,7 +88,7 @@ struct Cluster {
     /// Whether this machine gives all packets to others.
     only_directs: bool,
     /// Of each of the nodes, in their order.
-    targets: KVec<Arc<Target>>,
+    destinations: KVec<Arc<Destination>>,
     peers: Peers,
     counters: Arc<Counters>,
     copies: Allowance,
@@ -129,8 +129,8 @@ impl Cluster {
     }
 
     /// Those of these nodes that may be sent a packet as well.
-    fn affordable(&self, others: Others) -> Others {
-        let likeliest = Others::only(others.iter().next());
+    fn affordable(&self, others: Candidates) -> Candidates {
+        let likeliest = Candidates::only(others.iter().next());
         let allowance = match self.table.is_young(self.config.settle) {
             true => &self.young_copies,
             false => &self.copies,
@@ -142,9 +142,9 @@ impl Cluster {
     }
 
     /// The node with this id, and how packets get there.
-    fn node(&self, id: NodeId) -> Option<(&NodeConfig, &Arc<Target>)> {
+    fn node(&self, id: NodeId) -> Option<(&NodeConfig, &Arc<Destination>)> {
         let (place, node) = self.config.node(id)?;
-        Some((node, self.targets.get(place)?))
+        Some((node, self.destinations.get(place)?))
     }
 }
 
@@ -162,14 +162,14 @@ struct Served {
 }
 
 /// All of a namespace.
-struct Book {
+struct ConfigTable {
     /// By their names.
     served: KVec<Served>,
     /// While there are any; they hold the module.
     hooks: Option<Hooks>,
 }
 
-impl Book {
+impl ConfigTable {
     /// Where the one with this name is, or is to be.
     fn find(&self, name: &Name) -> Result<usize, usize> {
         self.served
@@ -183,10 +183,10 @@ impl Book {
 #[pin_data]
 pub(crate) struct Clusters {
     net: OwnNet,
-    view: RcuCell<View>,
+    snapshot: RcuCell<Snapshot>,
     /// Serialises changes, and protects what they change.
     #[pin]
-    changes: Mutex<Book>,
+    changes: Mutex<ConfigTable>,
     /// Goes up with each change, under the lock and behind all that it changes, for readers to notice.
     generation: Atomic<u64>,
 }
@@ -196,8 +196,8 @@ impl Clusters {
         KBox::pin_init(
             pin_init!(Self {
                 net,
-                view: RcuCell::new(),
-                changes <- new_mutex!(Book {
+                snapshot: RcuCell::new(),
+                changes <- new_mutex!(ConfigTable {
                     served: KVec::new(),
                     hooks: None,
                 }, "service_group::clusters"),
@@ -212,12 +212,13 @@ impl Clusters {
     }
 
     /// Whether a packet is worth a look, to an address of which this is the last word.
-    pub(crate) fn may_serve(&self, tail: u32, guard: &Guard) -> bool {
-        self.view(guard).is_some_and(|view| view.may_have(tail))
+    pub(crate) fn may_serve(&self, daddr_low32: u32, guard: &Guard) -> bool {
+        self.snapshot(guard)
+            .is_some_and(|snapshot| snapshot.may_have(daddr_low32))
     }
 
-    fn view<'g>(&'g self, guard: &'g Guard) -> Option<&'g View> {
-        self.view.get(guard)
+    fn snapshot<'g>(&'g self, guard: &'g Guard) -> Option<&'g Snapshot> {
+        self.snapshot.get(guard)
     }
 
     /// Number of the last change. What is read behind it is of this change, or of a later one.
@@ -228,37 +229,37 @@ impl Clusters {
 
     /// The one with this name.
     fn get(&self, name: &Name) -> Option<Arc<Cluster>> {
-        let book = self.changes.lock();
-        let served = book.served.get(book.find(name).ok()?)?;
+        let configs = self.changes.lock();
+        let served = configs.served.get(configs.find(name).ok()?)?;
         Some(served.cluster.clone())
     }
 
     /// The one at this place in their order, or that there is none, and of which change that is.
     fn nth(&self, index: usize) -> (u64, Option<Arc<Cluster>>) {
-        let book = self.changes.lock();
-        let cluster = book.served.get(index).map(|served| served.cluster.clone());
-        (self.generation(), cluster)
+        let configs = self.changes.lock();
+        let served = configs.served.get(index);
+        (self.generation(), served.map(|served| served.cluster.clone()))
     }
 
     /// How many nodes that one has that has the most.
     fn most_nodes(&self) -> usize {
-        let book = self.changes.lock();
+        let configs = self.changes.lock();
         let nodes = |served: &Served| served.cluster.config.nodes.len();
-        book.served.iter().map(nodes).max().unwrap_or(0)
+        configs.served.iter().map(nodes).max().unwrap_or(0)
     }
 
     /// Serves nothing any more; the namespace ends. Process context.
     pub(crate) fn stop(&self) {
         let rtnl = Rtnl::lock();
-        let mut book = self.changes.lock();
-        book.hooks = None;
-        self.view.replace(None);
-        let mut stopped = core::mem::take(&mut book.served);
+        let mut configs = self.changes.lock();
+        configs.hooks = None;
+        self.snapshot.replace(None);
+        let mut stopped = core::mem::take(&mut configs.served);
         for served in &mut stopped {
             served.device = None;
         }
         // What waits for RCU readers when it goes does so without the locks.
-        drop(book);
+        drop(configs);
         drop(rtnl);
         drop(stopped);
     }
@@ -266,8 +267,8 @@ impl Clusters {
     /// A device is about to go; packets for its cluster IPs come no more. Under RTNL. Whether it is
     /// to be told.
     pub(crate) fn device_gone(&self, index: u32, name: DeviceName, tell: bool) {
-        let mut book = self.changes.lock();
-        for served in &mut book.served {
+        let mut configs = self.changes.lock();
+        for served in &mut configs.served {
             if served.cluster.device() != index {
                 continue;
             }
@@ -285,8 +286,8 @@ impl Clusters {
     /// There is a device of this name, which may have been gone: cluster IPs go on with it. Under
     /// RTNL.
     pub(crate) fn device_came(&self, index: u32, name: &DeviceName, rtnl: &Rtnl) {
-        let mut book = self.changes.lock();
-        for served in &mut book.served {
+        let mut configs = self.changes.lock();
+        for served in &mut configs.served {
             if served.device.is_some() || served.lost.as_ref() != Some(name) {
                 continue;
             }
@@ -306,9 +307,9 @@ impl Clusters {
 
     /// A device's neighbours may have forgotten or mistaken who has its cluster IPs. Under RTNL.
     pub(crate) fn device_moved(&self, index: u32) {
-        let mut book = self.changes.lock();
+        let mut configs = self.changes.lock();
         let here = |served: &&mut Served| served.cluster.device() == index;
-        for served in book.served.iter_mut().filter(here) {
+        for served in configs.served.iter_mut().filter(here) {
             if let Some(device) = &mut served.device {
                 device.rejoin();
             }
@@ -328,7 +329,7 @@ impl Clusters {
 
     /// Addresses may have come or gone. Any context.
     pub(crate) fn addresses_changed(&self) {
-        if self.view(&Guard::new()).is_some() {
+        if self.snapshot(&Guard::new()).is_some() {
             look_soon(self.net());
         }
     }
@@ -337,12 +338,12 @@ impl Clusters {
     /// told. Under RTNL all of what a command does has been done: what goes together is told once.
     pub(crate) fn look(&self) -> bool {
         let _rtnl = Rtnl::lock();
-        let mut book = self.changes.lock();
+        let mut configs = self.changes.lock();
         let mut is_unsettled = false;
-        for served in &mut book.served {
+        for served in &mut configs.served {
             let (local, unsettled) = served.cluster.local(self.net());
             is_unsettled |= unsettled;
-            yield_now();
+            cond_resched();
             if local != served.local {
                 served.local = local;
                 report::event(Change::Changed, &served.cluster, self.net());

@@ -20,7 +20,7 @@
 use super::{
     config::Role,
     counters::Counter,
-    view::View,
+    snapshot::Snapshot,
     Cluster,
     Clusters, //
 };
@@ -34,7 +34,7 @@ use kernel::{
 };
 
 /// What a segment is to see of a cluster IP.
-enum Face<'v> {
+enum ArpPolicy<'v> {
     /// The MAC address that the nodes share.
     Shared(&'v Cluster, [u8; 6]),
     /// That of this machine.
@@ -43,11 +43,11 @@ enum Face<'v> {
     Hidden,
 }
 
-impl<'v> Face<'v> {
+impl<'v> ArpPolicy<'v> {
     /// By this device; none if the address is no cluster IP.
-    fn of(view: &'v View, address: &Address, device: u32) -> Option<Self> {
-        let Some(cluster) = view.on_device(address, device) else {
-            return (!view.at(address).is_empty()).then_some(Self::Hidden);
+    fn of(snapshot: &'v Snapshot, address: &Address, device: u32) -> Option<Self> {
+        let Some(cluster) = snapshot.on_device(address, device) else {
+            return (!snapshot.at(address).is_empty()).then_some(Self::Hidden);
         };
         Some(match (cluster.config.role, cluster.config.mac) {
             (Role::Shared, Some(mac)) => Self::Shared(cluster, mac),
@@ -121,45 +121,47 @@ pub(crate) fn arp_in(clusters: &Clusters, packet: Packet<'_>, guard: &Guard) -> 
         return packet.accept();
     };
     let target = Address::from_v4_bytes(arp.target);
-    let view = clusters.view(guard);
-    let Some(face) = view.and_then(|view| Face::of(view, &target, packet.device())) else {
+    let snapshot = clusters.snapshot(guard);
+    let Some(policy) =
+        snapshot.and_then(|snapshot| ArpPolicy::of(snapshot, &target, packet.device()))
+    else {
         return packet.accept();
     };
-    match face {
+    match policy {
         // Who asks for its own address announces it: another machine of the cluster.
-        Face::Own(cluster) | Face::Shared(cluster, _) if arp.sender != arp.target => {
+        ArpPolicy::Own(cluster) | ArpPolicy::Shared(cluster, _) if arp.sender != arp.target => {
             packet.answer_arp(arp.target, arp.sender, arp.sender_mac);
             cluster.count(Counter::Answered);
         }
         _ => (),
     }
-    packet.leave()
+    packet.consume()
 }
 
 /// An ARP packet leaves.
 pub(crate) fn arp_out(clusters: &Clusters, mut packet: Packet<'_>, guard: &Guard) -> Verdict {
-    let (Some(arp), Some(view)) = (Arp::read(&packet), clusters.view(guard)) else {
+    let (Some(arp), Some(snapshot)) = (Arp::read(&packet), clusters.snapshot(guard)) else {
         return packet.accept();
     };
     let sender = Address::from_v4_bytes(arp.sender);
-    let Some(face) = Face::of(view, &sender, packet.device()) else {
+    let Some(policy) = ArpPolicy::of(snapshot, &sender, packet.device()) else {
         return packet.accept();
     };
-    let mended = match face {
-        Face::Shared(_, mac) => packet.write(arp::SENDER_MAC, &mac),
-        Face::Own(_) => true,
-        Face::Hidden if arp.is_request && arp.sender != arp.target => {
+    let mended = match policy {
+        ArpPolicy::Shared(_, mac) => packet.write(arp::SENDER_MAC, &mac),
+        ArpPolicy::Own(_) => true,
+        ArpPolicy::Hidden if arp.is_request && arp.sender != arp.target => {
             // Without another address it asks in nobody's name, as who probes does.
             let other = packet
                 .sources()
-                .find(|source| view.at(&Address::from_v4_bytes(*source)).is_empty());
+                .find(|source| snapshot.at(&Address::from_v4_bytes(*source)).is_empty());
             packet.write(arp::SENDER, &other.unwrap_or_default())
         }
-        Face::Hidden => return packet.leave(),
+        ArpPolicy::Hidden => return packet.consume(),
     };
     match mended {
         true => packet.accept(),
-        false => packet.lose(),
+        false => packet.discard(),
     }
 }
 
@@ -219,74 +221,81 @@ fn option(packet: &Packet<'_>, mut at: usize, wanted: u8) -> Option<usize> {
 }
 
 /// A packet that is for no cluster IP may be a solicitation for one. If not, it comes back.
-pub(super) fn solicitation<'p>(view: &View, mut packet: Packet<'p>) -> Result<Verdict, Packet<'p>> {
+pub(super) fn solicitation<'p>(
+    snapshot: &Snapshot,
+    mut packet: Packet<'p>,
+) -> Result<Verdict, Packet<'p>> {
     let asked = Solicitation::read(&mut packet);
     let device = packet.device();
     let found = asked.and_then(|asked| {
-        let face = Face::of(view, &Address::from_v6_bytes(asked.target), device)?;
-        Some((asked, face))
+        let policy = ArpPolicy::of(snapshot, &Address::from_v6_bytes(asked.target), device)?;
+        Some((asked, policy))
     });
     match found {
-        Some((asked, face)) => Ok(answer(&face, packet, &asked)),
+        Some((asked, policy)) => Ok(answer(&policy, packet, &asked)),
         None => Err(packet),
     }
 }
 
-fn answer(face: &Face<'_>, packet: Packet<'_>, asked: &Solicitation) -> Verdict {
+fn answer(policy: &ArpPolicy<'_>, packet: Packet<'_>, asked: &Solicitation) -> Verdict {
     if !packet.is_valid_icmp(true) {
-        return packet.lose();
+        return packet.discard();
     }
-    if let Face::Own(cluster) | Face::Shared(cluster, _) = face {
+    if let ArpPolicy::Own(cluster) | ArpPolicy::Shared(cluster, _) = policy {
         packet.answer_nd(asked.target, asked.source, asked.source_mac);
         cluster.count(Counter::Answered);
     }
-    packet.leave()
+    packet.consume()
 }
 
 /// An ICMPv6 packet leaves.
 pub(crate) fn icmpv6_out(clusters: &Clusters, packet: Packet<'_>, guard: &Guard) -> Verdict {
-    let Some(view) = clusters.view(guard) else {
+    let Some(snapshot) = clusters.snapshot(guard) else {
         return packet.accept();
     };
     match packet.array(nd::TYPE) {
-        Some([nd::ADVERTISEMENT]) => advertisement_out(view, packet),
-        Some([nd::SOLICITATION]) => solicitation_out(view, packet, nd::OPTIONS),
-        Some([nd::ROUTER_SOLICITATION]) => solicitation_out(view, packet, nd::ROUTER_OPTIONS),
+        Some([nd::ADVERTISEMENT]) => advertisement_out(snapshot, packet),
+        Some([nd::SOLICITATION]) => solicitation_out(snapshot, packet, nd::OPTIONS),
+        Some([nd::ROUTER_SOLICITATION]) => solicitation_out(snapshot, packet, nd::ROUTER_OPTIONS),
         _ => packet.accept(),
     }
 }
 
 /// What the segment is to see of the address that stands there in the packet.
-fn face_of<'v>(view: &'v View, packet: &Packet<'_>, place: usize) -> Option<Face<'v>> {
+fn policy_of<'v>(
+    snapshot: &'v Snapshot,
+    packet: &Packet<'_>,
+    place: usize,
+) -> Option<ArpPolicy<'v>> {
     let address = packet.array(place).map(Address::from_v6_bytes)?;
-    Face::of(view, &address, packet.device())
+    ArpPolicy::of(snapshot, &address, packet.device())
 }
 
-fn advertisement_out(view: &View, packet: Packet<'_>) -> Verdict {
-    match face_of(view, &packet, nd::TARGET) {
-        Some(Face::Shared(_, mac)) => with_mac(mac, packet, nd::OPTIONS, nd::TARGET_MAC),
-        Some(Face::Own(_)) | None => packet.accept(),
-        Some(Face::Hidden) => packet.leave(),
+fn advertisement_out(snapshot: &Snapshot, packet: Packet<'_>) -> Verdict {
+    match policy_of(snapshot, &packet, nd::TARGET) {
+        Some(ArpPolicy::Shared(_, mac)) => with_mac(mac, packet, nd::OPTIONS, nd::TARGET_MAC),
+        Some(ArpPolicy::Own(_)) | None => packet.accept(),
+        Some(ArpPolicy::Hidden) => packet.consume(),
     }
 }
 
-fn solicitation_out(view: &View, mut packet: Packet<'_>, options: usize) -> Verdict {
+fn solicitation_out(snapshot: &Snapshot, mut packet: Packet<'_>, options: usize) -> Verdict {
     let is_nobody = packet.array(nd::SOURCE) == Some([0; 16]);
-    if options == nd::OPTIONS && is_nobody && face_of(view, &packet, nd::TARGET).is_some() {
+    if options == nd::OPTIONS && is_nobody && policy_of(snapshot, &packet, nd::TARGET).is_some() {
         // Whether anybody else has the address: the others have, and would say so.
-        return packet.leave();
+        return packet.consume();
     }
-    let mended = match face_of(view, &packet, nd::SOURCE) {
-        Some(Face::Shared(_, mac)) => return with_mac(mac, packet, options, nd::SOURCE_MAC),
-        Some(Face::Own(_)) | None => true,
-        Some(Face::Hidden) => match packet.link_local_source() {
+    let mended = match policy_of(snapshot, &packet, nd::SOURCE) {
+        Some(ArpPolicy::Shared(_, mac)) => return with_mac(mac, packet, options, nd::SOURCE_MAC),
+        Some(ArpPolicy::Own(_)) | None => true,
+        Some(ArpPolicy::Hidden) => match packet.link_local_source() {
             Some(source) => packet.write_icmpv6(nd::SOURCE, &source),
             None => false,
         },
     };
     match mended {
         true => packet.accept(),
-        false => packet.lose(),
+        false => packet.discard(),
     }
 }
 
@@ -298,6 +307,6 @@ fn with_mac(mac: [u8; 6], mut packet: Packet<'_>, options: usize, kind: u8) -> V
     };
     match mended {
         true => packet.accept(),
-        false => packet.lose(),
+        false => packet.discard(),
     }
 }

@@ -18,8 +18,8 @@ use super::{
     counters::Counter,
     forward::{self, Reason},
     neighbour,
+    snapshot::{most_specific, Snapshot},
     tunnel::{self, Opened, Outer},
-    view::{most_specific, View},
     Cluster,
     Clusters, //
 };
@@ -27,9 +27,9 @@ use crate::{
     logic::cluster::{
         owner::{self, decide, Decision, DropReason, Facts},
         packet::{Found, Kind, Packet as Contents, PacketError},
-        tunnel::{may_bring, Wrapping}, //
+        tunnel::{may_bring, Encapsulation}, //
     },
-    sys::packet::skb::{Connection, Gathered, Packet, Verdict}, //
+    sys::packet::skb::{Connection, Defragged, Packet, Verdict}, //
 };
 use kernel::{
     prelude::*,
@@ -56,10 +56,10 @@ pub(crate) fn incoming(clusters: &Clusters, mut packet: Packet<'_>, guard: &Guar
             in_header.as_ref()
         }
     };
-    let (Some(view), Some(destination)) = (clusters.view(guard), destination) else {
+    let (Some(snapshot), Some(destination)) = (clusters.snapshot(guard), destination) else {
         return packet.accept();
     };
-    let services = view.at(destination);
+    let services = snapshot.at(destination);
     let device = packet.device();
     let net = clusters.net();
     let is_service = services
@@ -72,18 +72,18 @@ pub(crate) fn incoming(clusters: &Clusters, mut packet: Packet<'_>, guard: &Guar
             }
             Visit {
                 clusters,
-                view,
+                snapshot,
                 services,
-                came: Came::Alone { device },
+                ingress: Ingress::Plain { device },
             }
             .whole_or_fragment(packet, &found)
         }
         (false, true) if destination.is_ipv6() => {
-            neighbour::solicitation(view, packet).unwrap_or_else(Packet::accept)
+            neighbour::solicitation(snapshot, packet).unwrap_or_else(Packet::accept)
         }
         (false, true) => packet.accept(),
         // The nodes share it, and each decides about the one that comes by the service's device.
-        (false, false) if packet.is_for_many() => packet.leave(),
+        (false, false) if packet.is_l2_multicast() => packet.consume(),
         (false, false) => packet.accept(),
     }
 }
@@ -91,22 +91,22 @@ pub(crate) fn incoming(clusters: &Clusters, mut packet: Packet<'_>, guard: &Guar
 /// A packet is about to be received by this machine: the firewall and the validation of its source
 /// have let it pass. It may have one for a cluster IP within, or be an error about such a one.
 pub(crate) fn received(clusters: &Clusters, packet: Packet<'_>, guard: &Guard) -> Verdict {
-    let Some(view) = clusters.view(guard) else {
+    let Some(snapshot) = clusters.snapshot(guard) else {
         return packet.accept();
     };
-    match tunnel::open(view, packet, clusters.net()) {
-        Opened::Unwrapped(mut unwrapped) => {
-            let found = contents(&mut unwrapped.packet);
+    match tunnel::open(snapshot, packet, clusters.net()) {
+        Opened::Decapsulated(mut decapsulated) => {
+            let found = contents(&mut decapsulated.packet);
             Visit {
                 clusters,
-                view,
-                services: unwrapped.services,
-                came: Came::Wrapped(&unwrapped.outer),
+                snapshot,
+                services: decapsulated.services,
+                ingress: Ingress::Tunnel(&decapsulated.outer),
             }
-            .whole_or_fragment(unwrapped.packet, &found)
+            .whole_or_fragment(decapsulated.packet, &found)
         }
         Opened::Other(mut packet) => {
-            tunnel::learn_mtu(view, &mut packet, clusters.net());
+            tunnel::learn_mtu(snapshot, &mut packet, clusters.net());
             packet.accept()
         }
         Opened::Gone(verdict) => verdict,
@@ -115,27 +115,27 @@ pub(crate) fn received(clusters: &Clusters, packet: Packet<'_>, guard: &Guard) -
 
 /// How a packet came.
 #[derive(Clone, Copy)]
-enum Came<'a> {
+enum Ingress<'a> {
     /// By the device with this index.
-    Alone { device: u32 },
+    Plain { device: u32 },
     /// In another node's packet.
-    Wrapped(&'a Outer),
+    Tunnel(&'a Outer),
 }
 
-impl Came<'_> {
+impl Ingress<'_> {
     /// Whether another node sent it here for its second chance.
     fn is_second_chance(self) -> bool {
-        matches!(self, Self::Wrapped(outer) if outer.wrapping == Wrapping::Gre)
+        matches!(self, Self::Tunnel(outer) if outer.encapsulation == Encapsulation::Gre)
     }
 }
 
 /// A packet meets the cluster IPs of its address.
 struct Visit<'a> {
     clusters: &'a Clusters,
-    view: &'a View,
+    snapshot: &'a Snapshot,
     /// The most specific one last; there is one.
     services: &'a [Arc<Cluster>],
-    came: Came<'a>,
+    ingress: Ingress<'a>,
 }
 
 impl Visit<'_> {
@@ -143,9 +143,9 @@ impl Visit<'_> {
     fn whole_or_fragment(self, packet: Packet<'_>, found: &Result<Found, PacketError>) -> Verdict {
         match found {
             Ok(Found::Whole(contents)) => self.serve(packet, contents, false),
-            Ok(Found::Fragment) => match self.came {
-                Came::Alone { .. } => self.fragment(packet),
-                Came::Wrapped(_) => self.unexpected(packet),
+            Ok(Found::Fragment) => match self.ingress {
+                Ingress::Plain { .. } => self.fragment(packet),
+                Ingress::Tunnel(_) => self.unexpected(packet),
             },
             Err(_) => self.malformed(packet),
         }
@@ -156,9 +156,9 @@ impl Visit<'_> {
             .services
             .first()
             .is_some_and(|cluster| cluster.config.name.address.is_ipv6());
-        let mut packet = match packet.gather(self.clusters.net(), is_ipv6) {
-            Gathered::Whole(packet) => packet,
-            Gathered::Gone(verdict) => return verdict,
+        let mut packet = match packet.defrag(self.clusters.net(), is_ipv6) {
+            Defragged::Whole(packet) => packet,
+            Defragged::Gone(verdict) => return verdict,
         };
         match contents(&mut packet) {
             Ok(Found::Whole(contents)) => self.serve(packet, &contents, true),
@@ -172,7 +172,7 @@ impl Visit<'_> {
         if let Some(cluster) = self.services.first() {
             cluster.count(Counter::DroppedMalformed);
         }
-        packet.lose()
+        packet.discard()
     }
 
     /// It came in a tunnel, and no node sends such.
@@ -180,26 +180,30 @@ impl Visit<'_> {
         if let Some(cluster) = self.services.first() {
             cluster.count(Counter::DroppedTunnel);
         }
-        packet.lose()
+        packet.discard()
     }
 
     #[inline(always)]
-    fn serve(self, packet: Packet<'_>, contents: &Contents, gathered: bool) -> Verdict {
+    fn serve(self, packet: Packet<'_>, contents: &Contents, defragged: bool) -> Verdict {
         let cluster = most_specific(self.services, &contents.flow);
-        match (self.came, cluster) {
-            (Came::Alone { .. }, _) if contents.kind == Kind::Discovery => self.discovery(packet),
-            (Came::Alone { .. }, Some(cluster))
+        match (self.ingress, cluster) {
+            (Ingress::Plain { .. }, _) if contents.kind == Kind::Discovery => {
+                self.discovery(packet)
+            }
+            (Ingress::Plain { .. }, Some(cluster))
                 if cluster.is_reached_by(&packet, self.clusters.net()) =>
             {
-                if gathered {
+                if defragged {
                     cluster.count(Counter::Reassembled);
                 }
                 self.meet(cluster, packet, contents)
             }
             // It is no service's; what all nodes receive they would all answer.
-            (Came::Alone { .. }, _) if packet.is_for_many() => self.nobodys(packet),
-            (Came::Alone { .. }, _) => packet.accept(),
-            (Came::Wrapped(outer), cluster) => self.out_of_tunnel(outer, cluster, packet, contents),
+            (Ingress::Plain { .. }, _) if packet.is_l2_multicast() => self.nobodys(packet),
+            (Ingress::Plain { .. }, _) => packet.accept(),
+            (Ingress::Tunnel(outer), cluster) => {
+                self.out_of_tunnel(outer, cluster, packet, contents)
+            }
         }
     }
 
@@ -214,13 +218,18 @@ impl Visit<'_> {
         let is_expected = |cluster: &&Cluster| {
             outer.is_from_node_of(&cluster.config)
                 && source(&packet).is_some_and(|source| {
-                    may_bring(cluster.config.mode(), outer.wrapping, &source, contents)
+                    may_bring(
+                        cluster.config.mode(),
+                        outer.encapsulation,
+                        &source,
+                        contents,
+                    )
                 })
         };
         let Some(cluster) = cluster.filter(is_expected) else {
             return self.unexpected(packet);
         };
-        if self.came.is_second_chance() {
+        if self.ingress.is_second_chance() {
             cluster.count(Counter::SecondChanceIn);
         }
         self.meet(cluster, packet, contents)
@@ -247,7 +256,7 @@ impl Visit<'_> {
     /// trusted with all sources; by its own device the routers are.
     #[inline(always)]
     fn is_beside(&self, cluster: &Cluster) -> bool {
-        matches!(self.came, Came::Alone { device } if device != cluster.device())
+        matches!(self.ingress, Ingress::Plain { device } if device != cluster.device())
     }
 
     /// All nodes have received it, and none of them has anything for it.
@@ -255,12 +264,12 @@ impl Visit<'_> {
         if let Some(cluster) = self.services.first() {
             cluster.count(Counter::Ignored);
         }
-        packet.leave()
+        packet.consume()
     }
 
     /// It may ask for the address.
     fn discovery(self, packet: Packet<'_>) -> Verdict {
-        match neighbour::solicitation(self.view, packet) {
+        match neighbour::solicitation(self.snapshot, packet) {
             Ok(verdict) => verdict,
             Err(packet) => self.pass(packet),
         }
@@ -281,14 +290,14 @@ impl Visit<'_> {
             young: owners.young,
             known: false,
             needs_no_connection: contents.needs_no_connection(),
-            second_chance: self.came.is_second_chance(),
+            second_chance: self.ingress.is_second_chance(),
         };
         let mut decision = decide(&facts);
         if matches!(decision, Decision::Forward(_)) && self.was_directed(cluster, packet) {
             facts.role = owner::Role::Directed;
             decision = decide(&facts);
         }
-        if table.has_others() {
+        if table.has_candidates() {
             let known = Facts {
                 known: true,
                 ..facts
@@ -310,10 +319,12 @@ impl Visit<'_> {
     /// what is sent to him, by a client or router that has not heard who directs; not what all receive,
     /// and the director as well.
     fn role(&self, config: &Config, packet: &Packet<'_>) -> owner::Role {
-        match (config.role, self.came) {
+        match (config.role, self.ingress) {
             (Role::Shared, _) => owner::Role::Shared,
-            (Role::Director, Came::Alone { .. }) => owner::Role::Director,
-            (Role::Standby, Came::Alone { .. }) if !packet.is_for_many() => owner::Role::Director,
+            (Role::Director, Ingress::Plain { .. }) => owner::Role::Director,
+            (Role::Standby, Ingress::Plain { .. }) if !packet.is_l2_multicast() => {
+                owner::Role::Director
+            }
             (Role::Director | Role::Directed | Role::Standby, _) => owner::Role::Directed,
         }
     }
@@ -338,26 +349,26 @@ impl Visit<'_> {
     fn carry_out(self, cluster: &Cluster, packet: Packet<'_>, decision: Decision) -> Verdict {
         let net = self.clusters.net();
         match decision {
-            Decision::Take => self.take(cluster, packet, Counter::Owned),
-            Decision::TakeKnown => self.take(cluster, packet, Counter::Known),
-            Decision::TakeSpilled => self.take(cluster, packet, Counter::SpilledIn),
+            Decision::Take => self.deliver(cluster, packet, Counter::Owned),
+            Decision::TakeKnown => self.deliver(cluster, packet, Counter::Known),
+            Decision::TakeSpilled => self.deliver(cluster, packet, Counter::SpilledIn),
             // The kernel does it, as for any packet without a socket.
-            Decision::Refuse => self.take(cluster, packet, Counter::DroppedSpent),
+            Decision::LetReset => self.deliver(cluster, packet, Counter::DroppedSpent),
             Decision::Ignore => {
                 cluster.count(Counter::Ignored);
-                packet.leave()
+                packet.consume()
             }
             Decision::Silent => {
                 cluster.count(Counter::Silent);
-                packet.leave()
+                packet.consume()
             }
             Decision::Drop(DropReason::NoOwner) => {
                 cluster.count(Counter::DroppedNoOwner);
-                packet.lose()
+                packet.discard()
             }
             Decision::Drop(DropReason::SecondChanceSpent) => {
                 cluster.count(Counter::DroppedSpent);
-                packet.lose()
+                packet.discard()
             }
             Decision::Forward(to) => either(forward::give(cluster, packet, to, Reason::Owner, net)),
             Decision::SecondChance(others) => {
@@ -368,19 +379,19 @@ impl Visit<'_> {
     }
 
     #[inline(always)]
-    fn take(self, cluster: &Cluster, packet: Packet<'_>, counter: Counter) -> Verdict {
+    fn deliver(self, cluster: &Cluster, packet: Packet<'_>, counter: Counter) -> Verdict {
         cluster.count(counter);
-        match self.came {
-            Came::Alone { .. } => packet.take(),
-            Came::Wrapped(_) => self.pass(packet),
+        match self.ingress {
+            Ingress::Plain { .. } => packet.deliver(),
+            Ingress::Tunnel(_) => self.pass(packet),
         }
     }
 
     /// Lets this machine have the packet.
     fn pass(self, packet: Packet<'_>) -> Verdict {
-        match self.came {
-            Came::Alone { .. } => packet.accept(),
-            came => packet.receive(self.clusters.net(), came.is_second_chance()),
+        match self.ingress {
+            Ingress::Plain { .. } => packet.accept(),
+            ingress => packet.receive(self.clusters.net(), ingress.is_second_chance()),
         }
     }
 }

@@ -10,7 +10,7 @@
 
 use super::config::{Config, Way};
 use crate::sys::{
-    core::ticker::{now, NS_OF_MS},
+    core::clock::{now, NS_OF_MS},
     packet::skb::Packet, //
 };
 use kernel::{

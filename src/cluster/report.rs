@@ -69,11 +69,11 @@ fn put_node(message: &mut Message, node: &NodeConfig, slots: u32, forwarded: u64
 
 fn put_nodes(message: &mut Message, cluster: &Cluster) -> Result {
     let slots = &cluster.table.map().slots;
-    for (node, target) in cluster.config.nodes.iter().zip(&cluster.targets) {
+    for (node, destination) in cluster.config.nodes.iter().zip(&cluster.destinations) {
         let own = slots.iter().filter(|&&slot| slot == Some(node.id)).count();
         message.put_nest(uapi::SERVICE_GROUP_A_CLUSTER_NODES, |nest| {
             let slots = u32::try_from(own).unwrap_or(u32::MAX);
-            put_node(nest, node, slots, target.forwarded())
+            put_node(nest, node, slots, destination.forwarded())
         })?;
     }
     Ok(())

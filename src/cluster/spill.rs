@@ -18,7 +18,7 @@
 
 use super::{
     forward::{self, Reason},
-    view::most_specific,
+    snapshot::most_specific,
     Cluster,
     Clusters, //
 };
@@ -29,7 +29,7 @@ use crate::{
     },
     sys::{
         packet::skb::Packet,
-        socket::trail, //
+        socket::flowlog, //
     },
 };
 use kernel::sync::rcu::Guard;
@@ -39,12 +39,12 @@ const AF_INET: u16 = super::config::AF_INET;
 
 /// Gives a SYN for which there is no room here to the node that its slot spills to; false if it did
 /// not go there. Softirq context.
-pub(crate) fn spill(clusters: &Clusters, syn: &trail::Packet<'_>, guard: &Guard) -> bool {
+pub(crate) fn spill(clusters: &Clusters, syn: &flowlog::Packet<'_>, guard: &Guard) -> bool {
     let flow = flow_of(&syn.flow());
-    let Some(view) = clusters.view(guard) else {
+    let Some(snapshot) = clusters.snapshot(guard) else {
         return false;
     };
-    let Some(cluster) = most_specific(view.at(&flow.destination), &flow) else {
+    let Some(cluster) = most_specific(snapshot.at(&flow.destination), &flow) else {
         return false;
     };
     let Some(to) = target(cluster, &flow) else {
@@ -55,12 +55,12 @@ pub(crate) fn spill(clusters: &Clusters, syn: &trail::Packet<'_>, guard: &Guard)
     };
     // What came by another device never sees the owner again.
     if copy.device() != cluster.device() {
-        copy.leave();
+        copy.consume();
         return false;
     }
     // What follows takes a hop as a second chance: it would not come to the node.
-    if copy.hops_left(flow.destination.is_ipv6()) <= 1 {
-        copy.leave();
+    if copy.ttl(flow.destination.is_ipv6()) <= 1 {
+        copy.consume();
         return false;
     }
     forward::give(cluster, copy, to, Reason::Spill, clusters.net()).is_ok()
@@ -74,7 +74,7 @@ fn target(cluster: &Cluster, flow: &Flow) -> Option<NodeId> {
 }
 
 /// As a cluster knows it.
-fn flow_of(flow: &trail::Flow) -> Flow {
+fn flow_of(flow: &flowlog::Flow) -> Flow {
     let address = |bytes: &[u8; 16]| match (flow.family, bytes.first_chunk()) {
         (AF_INET, Some(&v4)) => Address::from_v4_bytes(v4),
         _ => Address::from_v6_bytes(*bytes),

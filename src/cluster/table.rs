@@ -6,12 +6,12 @@
 
 use crate::{
     logic::cluster::{
+        candidates::{remember, Candidates},
         flow::Flow,
         hash::{Hash, SlotCount},
-        others::{remember, Others},
         slots::{spill, NodeId, Slot}, //
     },
-    sys::core::ticker::{now, NS_OF_S}, //
+    sys::core::clock::{now, NS_OF_S}, //
 };
 use kernel::{
     alloc::AllocError,
@@ -79,12 +79,12 @@ const MOST_FORMER: usize = 4;
 struct Layer {
     map: Map,
     /// None while its first map is there.
-    history: KVec<Others>,
+    history: KVec<Candidates>,
 }
 
 impl Layer {
     /// What is to be remembered when this map takes the place of the layer's.
-    fn history_for(&self, map: &Map) -> Result<KVec<Others>, AllocError> {
+    fn history_for(&self, map: &Map) -> Result<KVec<Candidates>, AllocError> {
         let mut history = KVec::with_capacity(map.slots.len(), GFP_KERNEL_ACCOUNT)?;
         for (slot, (&old, &new)) in self.map.slots.iter().zip(&map.slots).enumerate() {
             let before = self.history.get(slot).copied().unwrap_or_default();
@@ -95,7 +95,7 @@ impl Layer {
     }
 
     /// Adds all who owned a slot, or got its connections from who did, and are wanted.
-    fn add_to(&self, others: &mut Others, slot: usize, is_wanted: impl Fn(NodeId) -> bool) {
+    fn add_to(&self, others: &mut Candidates, slot: usize, is_wanted: impl Fn(NodeId) -> bool) {
         let latest = [at(&self.map.slots, slot), at(&self.map.spills, slot)];
         let history = self.history.get(slot).copied().unwrap_or_default();
         let latest = latest.into_iter().flatten();
@@ -120,7 +120,7 @@ pub(super) struct Owners {
     /// The present owner, if the slot has one.
     pub(super) owner: Slot,
     /// The others, the likeliest first.
-    pub(super) others: Others,
+    pub(super) others: Candidates,
     /// To whom the slot spills.
     pub(super) spill: Slot,
     /// Whether the latest change is young.
@@ -155,7 +155,7 @@ impl Table {
 
     fn new(
         map: Map,
-        history: KVec<Others>,
+        history: KVec<Candidates>,
         former: KVec<Arc<Layer>>,
         since: Option<u64>,
     ) -> Result<Arc<Self>, AllocError> {
@@ -173,7 +173,7 @@ impl Table {
     }
 
     /// Whether connections may be with others than the owner.
-    pub(super) fn has_others(&self) -> bool {
+    pub(super) fn has_candidates(&self) -> bool {
         self.since.is_some() || !self.map().spills.is_empty()
     }
 
@@ -204,11 +204,11 @@ impl Table {
         let owner = at(&self.map().slots, slot);
         let mut owners = Owners {
             owner,
-            others: Others::default(),
+            others: Candidates::default(),
             spill: None,
             young: false,
         };
-        if self.has_others() {
+        if self.has_candidates() {
             let is_wanted = |node| Some(node) != owner && is_there(node);
             self.layer.add_to(&mut owners.others, slot, is_wanted);
             for layer in &self.former {

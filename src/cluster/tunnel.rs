@@ -18,17 +18,17 @@
 use super::{
     config::Config,
     counters::Counter,
-    view::View,
+    snapshot::Snapshot,
     Cluster, //
 };
 use crate::{
     logic::cluster::{
         flow::Address,
-        tunnel::Wrapping, //
+        tunnel::Encapsulation, //
     },
     sys::{
         core::netns::Net,
-        packet::skb::{Gathered, Packet, Verdict}, //
+        packet::skb::{Defragged, Packet, Verdict}, //
     },
 };
 use kernel::sync::Arc;
@@ -51,7 +51,7 @@ const GRE_HEADER: usize = 4;
 const FRAGMENT_HEADER: usize = 8;
 
 /// A packet that was in another one.
-pub(super) struct Unwrapped<'p, 'v> {
+pub(super) struct Decapsulated<'p, 'v> {
     pub(super) packet: Packet<'p>,
     /// The cluster IPs that it is for; the most specific one last.
     pub(super) services: &'v [Arc<Cluster>],
@@ -62,7 +62,7 @@ pub(super) struct Unwrapped<'p, 'v> {
 /// What came of a packet for this machine.
 pub(super) enum Opened<'p, 'v> {
     /// It was one of another node's.
-    Unwrapped(Unwrapped<'p, 'v>),
+    Decapsulated(Decapsulated<'p, 'v>),
     /// It is something else.
     Other(Packet<'p>),
     /// It is gone.
@@ -76,7 +76,7 @@ pub(super) struct Outer {
     /// What is in it.
     protocol: u8,
     /// The same, if it is a tunnel.
-    pub(super) wrapping: Wrapping,
+    pub(super) encapsulation: Encapsulation,
     is_fragment: bool,
     /// Length of its headers.
     headers: usize,
@@ -97,7 +97,7 @@ impl Outer {
             source: Address::from_v4_bytes(packet.array(12)?),
             destination: Address::from_v4_bytes(packet.array(16)?),
             protocol,
-            wrapping: wrapping(protocol),
+            encapsulation: encapsulation(protocol),
             is_fragment: u16::from_be_bytes([f0, f1]) & 0x3fff != 0,
             headers: usize::from(first & 15).checked_mul(4)?,
         })
@@ -120,17 +120,17 @@ impl Outer {
             source: Address::from_v6_bytes(packet.array(8)?),
             destination: Address::from_v6_bytes(packet.array(24)?),
             protocol,
-            wrapping: wrapping(protocol),
+            encapsulation: encapsulation(protocol),
             is_fragment,
             headers,
         })
     }
 }
 
-fn wrapping(protocol: u8) -> Wrapping {
+fn encapsulation(protocol: u8) -> Encapsulation {
     match protocol {
-        GRE => Wrapping::Gre,
-        _ => Wrapping::Ip,
+        GRE => Encapsulation::Gre,
+        _ => Encapsulation::Ip,
     }
 }
 
@@ -142,26 +142,30 @@ impl Outer {
 }
 
 /// Looks into a packet that this machine is about to receive, at an address of its own.
-pub(super) fn open<'p, 'v>(view: &'v View, mut packet: Packet<'p>, net: Net<'_>) -> Opened<'p, 'v> {
-    let Some(outer) = Outer::read(&mut packet).filter(|outer| is_ours(view, outer)) else {
+pub(super) fn open<'p, 'v>(
+    snapshot: &'v Snapshot,
+    mut packet: Packet<'p>,
+    net: Net<'_>,
+) -> Opened<'p, 'v> {
+    let Some(outer) = Outer::read(&mut packet).filter(|outer| is_ours(snapshot, outer)) else {
         return Opened::Other(packet);
     };
     if !outer.is_fragment {
-        return unwrap(view, packet, outer, net);
+        return decapsulate(snapshot, packet, outer, net);
     }
-    let mut packet = match packet.gather(net, outer.destination.is_ipv6()) {
-        Gathered::Whole(packet) => packet,
-        Gathered::Gone(verdict) => return Opened::Gone(verdict),
+    let mut packet = match packet.defrag(net, outer.destination.is_ipv6()) {
+        Defragged::Whole(packet) => packet,
+        Defragged::Gone(verdict) => return Opened::Gone(verdict),
     };
     match Outer::read(&mut packet).filter(|outer| !outer.is_fragment) {
-        Some(outer) => unwrap(view, packet, outer, net),
+        Some(outer) => decapsulate(snapshot, packet, outer, net),
         None => Opened::Other(packet),
     }
 }
 
 /// Whether it is a tunnel between this node and another one.
-fn is_ours(view: &View, outer: &Outer) -> bool {
-    matches!(outer.protocol, IPIP | IPV6 | GRE) && view.joins(&outer.source, &outer.destination)
+fn is_ours(snapshot: &Snapshot, outer: &Outer) -> bool {
+    matches!(outer.protocol, IPIP | IPV6 | GRE) && snapshot.joins(&outer.source, &outer.destination)
 }
 
 /// What stands in the outer packet.
@@ -174,9 +178,9 @@ struct Inner {
 
 impl Inner {
     fn read(packet: &mut Packet<'_>, outer: &Outer) -> Option<Self> {
-        let headers = match outer.wrapping {
-            Wrapping::Gre => outer.headers.checked_add(GRE_HEADER)?,
-            Wrapping::Ip => outer.headers,
+        let headers = match outer.encapsulation {
+            Encapsulation::Gre => outer.headers.checked_add(GRE_HEADER)?,
+            Encapsulation::Ip => outer.headers,
         };
         let most = headers.checked_add(IPV6_HEADER)?;
         if !packet.pull(most.min(packet.len())) {
@@ -203,8 +207,8 @@ impl Inner {
     }
 }
 
-fn unwrap<'p, 'v>(
-    view: &'v View,
+fn decapsulate<'p, 'v>(
+    snapshot: &'v Snapshot,
     mut packet: Packet<'p>,
     outer: Outer,
     net: Net<'_>,
@@ -212,7 +216,7 @@ fn unwrap<'p, 'v>(
     let Some(inner) = Inner::read(&mut packet, &outer) else {
         return Opened::Other(packet);
     };
-    let services = view.tunnelled(&inner.destination, &outer.source, &outer.destination);
+    let services = snapshot.tunnelled(&inner.destination, &outer.source, &outer.destination);
     let Some(services) = services else {
         return Opened::Other(packet);
     };
@@ -224,16 +228,16 @@ fn unwrap<'p, 'v>(
     };
     if !packet.came_by_way_back(net, is_ipv6) {
         count(Counter::DroppedTunnel);
-        return Opened::Gone(packet.lose());
+        return Opened::Gone(packet.discard());
     }
     if !packet.passes_ipsec(is_ipv6) {
         count(Counter::DroppedUnreachable);
-        return Opened::Gone(packet.lose());
+        return Opened::Gone(packet.discard());
     }
     // It is one of the first bytes of the packet.
     let headers = u32::try_from(inner.headers).unwrap_or(u32::MAX);
-    match packet.unwrapped(net, headers, is_ipv6, inner.is_ipv6) {
-        Ok(packet) => Opened::Unwrapped(Unwrapped {
+    match packet.decapsulated(net, headers, is_ipv6, inner.is_ipv6) {
+        Ok(packet) => Opened::Decapsulated(Decapsulated {
             packet,
             services,
             outer,
@@ -246,17 +250,17 @@ fn unwrap<'p, 'v>(
 }
 
 /// Learns from an error how long a packet in a tunnel may be, if this is one.
-pub(super) fn learn_mtu(view: &View, packet: &mut Packet<'_>, net: Net<'_>) {
+pub(super) fn learn_mtu(snapshot: &Snapshot, packet: &mut Packet<'_>, net: Net<'_>) {
     let Some(error) = Outer::read(packet).filter(|outer| !outer.is_fragment) else {
         return;
     };
     let is_ipv6 = error.destination.is_ipv6();
     let learnt = TooBig::read(packet, &error).filter(|too_big| {
         // It was sent from here: the error's receiver, to another node.
-        view.joins(&too_big.destination, &too_big.source) && packet.is_valid_icmp(is_ipv6)
+        snapshot.joins(&too_big.destination, &too_big.source) && packet.is_valid_icmp(is_ipv6)
     });
     if let Some(too_big) = learnt {
-        packet.note_mtu(net, too_big.at, is_ipv6, too_big.mtu);
+        packet.update_pmtu(net, too_big.at, is_ipv6, too_big.mtu);
     }
 }
 

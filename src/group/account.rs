@@ -19,7 +19,7 @@ use crate::{
         stall, //
     },
     sys::{
-        core::ticker::{now, NS_OF_S},
+        core::clock::{now, NS_OF_S},
         uapi, //
     },
 };
@@ -68,7 +68,7 @@ fn use_up(used_up: &Atomic<u64>, next: impl Fn(u64) -> Option<u64>) -> Option<u6
 }
 
 /// Whether the account may have all processors hurry once more, which is counted. Any context.
-pub(super) fn may_hurry(account: u64) -> bool {
+pub(super) fn may_expedite(account: u64) -> bool {
     let now = now();
     let taken = share_of(account)
         .and_then(|share| use_up(&share.hurries, |used_up| HURRIES.take(used_up, now)));

@@ -32,12 +32,12 @@ use crate::{
     logic::adopt::{self, Holder, Place, Vacancy, MAX_PLACES},
     sys::{
         core::{
+            clock::{self, NS_OF_MS}, //
             netlink::Context,
-            ticker::{self, NS_OF_MS}, //
         },
         socket::{
             adopt::Watching,
-            listener::{Hook, Locked, Sock}, //
+            listener::{Locked, Sock, UlpContext}, //
         },
     },
 };
@@ -175,7 +175,7 @@ impl Adoption {
         let vacancy = Vacancy {
             place,
             holder,
-            since: ticker::now(),
+            since: clock::now(),
         };
         let mut vacancies = self.vacancies.lock();
         let slot = adopt::slot_for(&vacancies, &place);
@@ -255,14 +255,14 @@ impl Group {
         }
         let keep = self.adoption.time_ns();
         let vacancies = self.adoption.vacancies.lock();
-        adopt::holder_of(&vacancies, place, ticker::now(), keep)
+        adopt::holder_of(&vacancies, place, clock::now(), keep)
     }
 
     /// Whose place such a listener of this user would take. The members are looked at one by one: for
     /// others only if those have the same port, as bind() of the kernel does.
     fn place_for(&self, place: &Place, uid: u32) -> Option<Holder> {
-        let concerned = match self.common.port {
-            0 => self.common.uid == uid,
+        let concerned = match self.key.port {
+            0 => self.key.uid == uid,
             port => port == place.port,
         };
         if !concerned || self.adoption.time() == 0 {
@@ -276,7 +276,7 @@ impl Group {
         if locked.uid() != holder.uid {
             return Err(Refusal::NotPermitted);
         }
-        membership::check_facts(&locked.facts(), &self.common)?;
+        membership::check_facts(&locked.facts(), &self.key)?;
         membership::check_room(self)?;
         Ok(locked.check()?)
     }
@@ -330,10 +330,10 @@ pub(crate) fn begins(locked: &mut Locked<'_>) {
     }
 }
 
-/// Flags and arms it, unless it has listened before: then a grace period is to pass.
+/// Gives it the ULP and arms it, unless it has listened before: then a grace period is to pass.
 fn prepare(locked: &Locked<'_>) -> Result<(), Refusal> {
-    let mut hook = Hook::new()?;
-    if !locked.flag(&mut hook)? {
+    let mut context = UlpContext::new()?;
+    if !locked.attach_ulp(&mut context)? {
         locked.arm()?;
     }
     Ok(())

@@ -13,11 +13,11 @@ use crate::{
     sys::{
         core::{
             caller::caller_is_confined,
+            clock::Deadline, //
             netns::Net,
-            ticker::Deadline, //
         },
         socket::{
-            descriptor::{Before, Socket},
+            descriptor::{SavedBind, Socket},
             listener::Sock, //
         },
     },
@@ -29,7 +29,7 @@ pub(super) struct Candidate {
     pub(super) socket: Socket,
     pub(super) address: Option<Address>,
     /// What it was before this call bound it.
-    pub(super) bound: Option<Before>,
+    pub(super) bound: Option<SavedBind>,
 }
 
 /// The sockets of a request. What was done to them is undone when this is dropped, as far as nobody
@@ -38,7 +38,7 @@ pub(super) struct Candidates(pub(super) KVVec<Candidate>);
 
 impl Drop for Candidates {
     fn drop(&mut self) {
-        let deadline = Deadline::soon();
+        let deadline = Deadline::lock_timeout();
         for candidate in &mut self.0 {
             if let Some(before) = candidate.bound.take() {
                 candidate.socket.unbind(&before, &deadline);

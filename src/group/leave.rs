@@ -17,8 +17,8 @@
 use super::{
     account,
     counters::Counter,
-    insight::{Done, Why},
-    rescue,
+    decision::{Done, Why},
+    migrate,
     Member, //
 };
 use crate::{
@@ -27,11 +27,11 @@ use crate::{
         select::Reason, //
     },
     sys::{
-        core::work::readers_end,
+        core::work::synchronize_rcu,
         socket::{
+            flowlog::Families, //
             listener::{Locked, Sock},
             requests::{Moved, Request, Requests},
-            trail::Families, //
         },
     },
 };
@@ -47,7 +47,7 @@ pub(crate) fn begin(sock: &Sock, closes: bool) {
     let locked = sock.lock();
     if locked.attached_member().is_some() && locked.facts().listening {
         // A SYN that has found it, and comes when it does not listen any more, is lost.
-        locked.hide();
+        locked.unhash();
     }
     pass_on(&locked, closes);
 }
@@ -60,7 +60,7 @@ pub(crate) fn end(sock: &Sock) {
 }
 
 /// Passes on what a member has, and maybe in a hurry. It counts as leaving from now on.
-pub(super) fn pass_on(from: &Locked<'_>, hurry: bool) {
+pub(super) fn pass_on(from: &Locked<'_>, expedited: bool) {
     let Some(member) = from.attached_member() else {
         return;
     };
@@ -71,12 +71,12 @@ pub(super) fn pass_on(from: &Locked<'_>, hurry: bool) {
     if !has_siblings(member) {
         return;
     }
-    wait(member, hurry);
+    wait(member, expedited);
     if from.facts().load.half_open > 0 {
-        hand_over(from, member);
-        wait(member, hurry);
+        migrate_requests(from, member);
+        wait(member, expedited);
     }
-    rescue::drain(from, member);
+    migrate::drain(from, member);
 }
 
 /// Whether there is somebody to pass on to. Without a sibling nothing is waited for, although one may
@@ -109,28 +109,28 @@ fn has_siblings(member: &Member) -> bool {
 /// Waits until nobody is half-way with something that it began before. Who closes a socket may have
 /// it be in a hurry: a program that ends with a thousand of them would wait half a minute otherwise.
 /// It cannot be left to somebody else: when `close()` returns, the port is free.
-fn wait(member: &Member, hurry: bool) {
-    readers_end(hurry && account::may_hurry(member.group.ticker.account()));
+fn wait(member: &Member, expedited: bool) {
+    synchronize_rcu(expedited && account::may_expedite(member.group.stall_timer.account()));
 }
 
 /// Moves half-open requests to siblings, as far as they have room; those of one family do not wait
 /// for those of the other.
-fn hand_over(from: &Locked<'_>, member: &Member) {
+fn migrate_requests(from: &Locked<'_>, member: &Member) {
     for family in [Family::Ipv4, Family::Ipv6] {
         let mut requests = Requests::new(from);
         while let Some(request) = requests.next(Families::only(family)) {
-            if hand_over_one(from, member, &request) == Moved::Not {
+            if migrate_request(from, member, &request) == Moved::Failed {
                 break;
             }
         }
     }
 }
 
-fn hand_over_one(from: &Locked<'_>, member: &Member, request: &Request<'_>) -> Moved {
+fn migrate_request(from: &Locked<'_>, member: &Member, request: &Request<'_>) -> Moved {
     let guard = rcu::read_lock();
     let flow = request.flow();
-    let Some(sibling) = rescue::rescuer(member, flow.family(), 0, &guard) else {
-        return Moved::Not;
+    let Some(sibling) = migrate::target(member, flow.family(), 0, &guard) else {
+        return Moved::Failed;
     };
     let to = sibling.sock(&guard);
     let moved = request.move_to(to, &guard);

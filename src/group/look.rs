@@ -8,8 +8,8 @@
 //! nothing: another program may come first. But no more programs are told so than there are
 //! connections, but for two that look at the same moment.
 //!
-//! A program that sleeps has looked before. The ticker wakes it, and it looks again; only who sleeps
-//! in `accept()` would not, and is given a connection with the wake-up.
+//! A program that sleeps has looked before. The stall timer wakes it, and it looks again; only who
+//! sleeps in `accept()` would not, and is given a connection with the wake-up.
 //!
 //! A connection is moved under the lock of the listener that it waits at, which that program may
 //! hold for as long as it likes. It is tried for a few times. What it keeps is then served as it is
@@ -18,8 +18,8 @@
 #![forbid(unsafe_code)]
 
 use super::{
-    insight::Why,
-    rescue,
+    decision::Why,
+    migrate,
     stall,
     Group,
     Member, //
@@ -28,13 +28,13 @@ use crate::{
     logic::{
         facts::{Facts, Family},
         look::{choose_source, Found, Sibling, Source},
-        select::{Policy, Reason, ENOUGH}, //
+        select::{Policy, Reason, SEARCH_GOOD}, //
     },
     sys::{
-        core::work::{breathe, yield_now},
+        core::work::{cond_resched, sleep_briefly},
         socket::{
+            flowlog::Families, //
             listener::{Locked, Sock, SockRef},
-            trail::Families, //
         },
     },
 };
@@ -81,15 +81,15 @@ impl Search {
 /// Tells whether there is one for it elsewhere. Process context.
 pub(crate) fn polls(sock: &Sock, readable: bool) -> bool {
     let guard = rcu::read_lock();
-    let Some(member) = sock.flagged_member(&guard) else {
+    let Some(member) = sock.ulp_member(&guard) else {
         return false;
     };
     if readable {
-        stall::looks(member);
-        member.pace.promise();
+        stall::poll_begin(member);
+        member.stall_state.promise();
         return false;
     }
-    stall::waits(member, sock);
+    stall::poll_empty(member, sock);
     member.is_offered_one(&guard)
 }
 
@@ -97,15 +97,15 @@ pub(crate) fn polls(sock: &Sock, readable: bool) -> bool {
 /// Tells whether it is to be shown the member's address. Process context, the socket not locked.
 pub(crate) fn accepts(sock: &Sock, sleeps: bool) -> bool {
     let guard = rcu::read_lock();
-    let Some(member) = sock.flagged_member(&guard) else {
+    let Some(member) = sock.ulp_member(&guard) else {
         return false;
     };
     let rewrites = member.group.settings.rewrite();
-    let eager = member.pace.was_told() || sleeps;
+    let eager = member.stall_state.was_told() || sleeps;
     if sock.queued() == 0 {
-        stall::waits(member, sock);
+        stall::poll_empty(member, sock);
     } else if sleeps {
-        stall::looks(member);
+        stall::poll_begin(member);
     }
     drop(guard);
     get_one(sock, eager);
@@ -125,7 +125,7 @@ fn get_one(sock: &Sock, eager: bool) {
         if locked >= LOCKED_TRIES {
             return;
         }
-        breathe();
+        sleep_briefly();
     }
 }
 
@@ -142,28 +142,28 @@ enum Taken {
 
 /// Gives the member that is `sock` a connection of a sibling's, if there is one for it.
 fn take(sock: &Sock, search: &mut Search) -> Taken {
-    let Some(giver) = giver(sock, search) else {
+    let Some(source) = source_sock(sock, search) else {
         return Taken::Nothing;
     };
     // Behind a lock that somebody keeps nobody would get it.
     if sock.is_owned() {
         return Taken::Locked;
     }
-    let Some(from) = giver.try_lock() else {
+    let Some(from) = source.try_lock() else {
         return Taken::Locked;
     };
     let guard = rcu::read_lock();
-    match (from.attached_member(), sock.flagged_member(&guard)) {
-        (Some(giver), Some(looker)) => take_from(&from, giver, looker, search.eager, &guard),
+    match (from.attached_member(), sock.ulp_member(&guard)) {
+        (Some(source), Some(looker)) => take_from(&from, source, looker, search.eager, &guard),
         _ => Taken::ComeAgain,
     }
 }
 
 /// The socket of the sibling that is to give this one a connection: one that nobody has locked, if
 /// there is one. Who keeps a lock keeps what waits there, and not what waits elsewhere.
-fn giver(sock: &Sock, search: &mut Search) -> Option<SockRef> {
+fn source_sock(sock: &Sock, search: &mut Search) -> Option<SockRef> {
     let guard = rcu::read_lock();
-    let looker = sock.flagged_member(&guard)?;
+    let looker = sock.ulp_member(&guard)?;
     search.passed = false;
     let found = match looker.find_source(search, false, &guard) {
         None if search.passed => looker.find_source(search, true, &guard)?,
@@ -176,24 +176,24 @@ fn giver(sock: &Sock, search: &mut Search) -> Option<SockRef> {
 /// the read section ends, as `leave::pass_on()` waits for that before it drains.
 fn take_from(
     from: &Locked<'_>,
-    giver: &Member,
+    source: &Member,
     looker: &Member,
     eager: bool,
     guard: &Guard,
 ) -> Taken {
-    if !ptr::eq(&*looker.group, &*giver.group) {
+    if !ptr::eq(&*looker.group, &*source.group) {
         return Taken::ComeAgain;
     }
     let (policy, facts) = (looker.group.settings.policy(), looker.facts(guard));
     let mut lookups = LOOKUPS;
-    let offer = looker.offer_of(giver, &facts, &mut lookups, guard);
+    let offer = looker.offer_of(source, &facts, &mut lookups, guard);
     let own = looker.oldest(policy, guard);
     let offer = offer.into_iter().map(|sibling| ((), sibling));
     let Some(found) = choose_source(&facts, own, policy, eager, offer) else {
         return Taken::ComeAgain;
     };
     let to = looker.sock(guard);
-    let families = families(&facts, &giver.facts(guard));
+    let families = families(&facts, &source.facts(guard));
     let home = (found.source == Source::Own).then_some(to);
     stall::announce(looker, to.queued());
     let Some(flow) = from.move_oldest(to, families, home, true, guard) else {
@@ -203,7 +203,7 @@ fn take_from(
         Source::Stalled => Reason::Stalled,
         Source::Own | Source::Busy => Reason::Balanced,
     };
-    rescue::moved(giver, looker, &flow, Why::Select(reason), guard);
+    migrate::moved(source, looker, &flow, Why::Select(reason), guard);
     Taken::One
 }
 
@@ -296,15 +296,15 @@ impl Member {
             return false;
         };
         let settings = &self.group.settings;
-        let limit = settings.stall_ns().max(settings.often());
+        let limit = settings.stall_ns().max(settings.min_interval());
         let mut told = 0u64;
         for member in self.group.nearby(self.group.start(guard), guard) {
-            let other = !ptr::eq(member, self) && member.pace.is_offered_one(limit);
+            let other = !ptr::eq(member, self) && member.stall_state.is_offered_one(limit);
             told = told.saturating_add(u64::from(other));
         }
         let offered = found.spare > told;
         if offered {
-            self.pace.offer();
+            self.stall_state.offer();
         }
         offered
     }
@@ -314,7 +314,7 @@ impl Member {
     /// accepts one connection for each event is called busy while it sleeps.
     fn is_wanted_for(&self, source: Source, sleeps: bool) -> bool {
         // One thread of several may be busy.
-        source != Source::Busy || sleeps || !self.pace.is_busy()
+        source != Source::Busy || sleeps || !self.stall_state.is_busy()
     }
 }
 
@@ -336,14 +336,14 @@ impl Group {
                 left: self.members.capacity(&guard),
             }
         };
-        for _ in 0..ENOUGH {
+        for _ in 0..SEARCH_GOOD {
             if let Some(sock) = self.wake_next(&mut round, &mut search) {
                 take(&sock, &mut search);
             }
             if round.left == 0 {
                 break;
             }
-            yield_now();
+            cond_resched();
         }
         let lookups = LOOKUPS_OF_A_TICK.saturating_sub(search.lookups);
         search.looks.saturating_add(u64::from(lookups))
@@ -369,7 +369,7 @@ impl Group {
             return sock.try_ref(&guard);
         }
         if found.source == Source::Busy {
-            member.pace.invite();
+            member.stall_state.invite();
         }
         sock.wake(&guard);
         None
@@ -394,6 +394,8 @@ impl Group {
         let balanced = self.settings.policy() == Policy::Balance;
         let guard = rcu::read_lock();
         let mut members = self.members.iter(&guard);
-        members.any(|member| balanced && member.pace.is_busy() && member.facts(&guard).spare() > 0)
+        members.any(|member| {
+            balanced && member.stall_state.is_busy() && member.facts(&guard).spare() > 0
+        })
     }
 }

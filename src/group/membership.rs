@@ -7,8 +7,8 @@
 //!
 //! Whose socket it is may have it locked for as long as he likes. So all that needs a socket's lock is
 //! done before, with nothing held that others wait for, and until a deadline: the socket is checked,
-//! flagged and armed. Making it a member needs no lock of the socket, and is all that is done under
-//! the lock for changes.
+//! given the ULP and armed. Making it a member needs no lock of the socket, and is all that is done
+//! under the lock for changes.
 
 #![forbid(unsafe_code)]
 
@@ -18,8 +18,8 @@ use super::{
     registry::{Entry, Registry},
     report::{self, Change},
     stall,
-    Common,
     Group,
+    GroupKey,
     Member, //
 };
 use crate::{
@@ -30,15 +30,15 @@ use crate::{
     sys::{
         core::{
             caller::{caller_account, caller_uid},
+            clock::Deadline,
             netlink::Context,
             netns::Net,
             rcu::RcuArc,
-            ticker::Deadline,
-            work::readers_end, //
+            work::synchronize_rcu, //
         },
         socket::{
             descriptor::Descriptor,
-            listener::{Hook, Sock}, //
+            listener::{Sock, UlpContext}, //
         },
         uapi, //
     },
@@ -51,7 +51,7 @@ use kernel::{
 /// Forms a group of the sockets of the request.
 pub(super) fn form(net: Net<'_>, request: &Request<'_>) -> Result<(), Refusal> {
     let registry = net.registry();
-    let deadline = Deadline::soon();
+    let deadline = Deadline::lock_timeout();
 
     let mut found = find(net, request)?;
     let candidates = &mut found.0;
@@ -60,11 +60,11 @@ pub(super) fn form(net: Net<'_>, request: &Request<'_>) -> Result<(), Refusal> {
     if request.bind {
         bind(candidates, request.port, &deadline)?;
     }
-    let common = in_common(candidates)?;
-    check_devices(candidates, &common)?;
+    let key = key_of(candidates)?;
+    check_devices(candidates, &key)?;
 
-    let ticker = registry.tickers().of(caller_account(net))?;
-    let group = Group::new(registry.free_id(), common, registry.into(), ticker)?;
+    let stall_timer = registry.stall_timers().of(caller_account(net))?;
+    let group = Group::new(registry.free_id(), key, registry.into(), stall_timer)?;
     let entry = Entry::new(&group)?;
     group.members.reserve(candidates.len())?;
     let mut members = KVec::with_capacity(candidates.len(), GFP_KERNEL_ACCOUNT)?;
@@ -72,13 +72,13 @@ pub(super) fn form(net: Net<'_>, request: &Request<'_>) -> Result<(), Refusal> {
         let member = Member::new(group.clone(), candidate.sock())?;
         members.push(member, GFP_KERNEL_ACCOUNT)?;
     }
-    let mut hooks = KVec::with_capacity(candidates.len(), GFP_KERNEL_ACCOUNT)?;
+    let mut contexts = KVec::with_capacity(candidates.len(), GFP_KERNEL_ACCOUNT)?;
     for _ in candidates.iter() {
-        hooks.push(Hook::new()?, GFP_KERNEL_ACCOUNT)?;
+        contexts.push(UlpContext::new()?, GFP_KERNEL_ACCOUNT)?;
     }
     let result = arm(
         candidates.iter().map(Candidate::sock),
-        &mut hooks,
+        &mut contexts,
         &deadline,
     )
     .and_then(|()| publish(net, &group, entry, candidates, members));
@@ -122,24 +122,24 @@ fn check(
 ) -> Result<u32, Refusal> {
     check_binding(net, candidates, request)?;
     check_distinct(candidates)?;
-    let common = in_common(candidates)?;
+    let key = key_of(candidates)?;
     for candidate in candidates {
-        check_member(net, candidate.sock(), &common, deadline)?;
+        check_member(net, candidate.sock(), &key, deadline)?;
         check_address(candidate)?;
     }
-    let port = request.port.unwrap_or(common.port);
+    let port = request.port.unwrap_or(key.port);
     let mut ports = candidates.iter().filter_map(Candidate::port);
     if ports.any(|other| other != port) {
         return Err(Refusal::OtherPort);
     }
-    Ok(common.uid)
+    Ok(key.uid)
 }
 
 /// What the sockets have in common, the first ones' where they differ.
-fn in_common(candidates: &[Candidate]) -> Result<Common, Refusal> {
+fn key_of(candidates: &[Candidate]) -> Result<GroupKey, Refusal> {
     let first = candidates.first().ok_or(RequestError::Empty)?.sock();
     let facts = first.facts();
-    Ok(Common {
+    Ok(GroupKey {
         uid: first.uid(),
         founder: caller_uid(),
         port: candidates.iter().find_map(Candidate::port).unwrap_or(0),
@@ -148,11 +148,11 @@ fn in_common(candidates: &[Candidate]) -> Result<Common, Refusal> {
 }
 
 /// Checks the devices again when the sockets are bound: a link-local address is of a device.
-fn check_devices(candidates: &[Candidate], common: &Common) -> Result<(), Refusal> {
+fn check_devices(candidates: &[Candidate], key: &GroupKey) -> Result<(), Refusal> {
     let device = |candidate: &Candidate| candidate.sock().facts().device;
     if candidates
         .iter()
-        .any(|candidate| device(candidate) != common.facts.device)
+        .any(|candidate| device(candidate) != key.facts.device)
     {
         return Err(Refusal::OtherDevice);
     }
@@ -176,10 +176,10 @@ fn check_distinct(candidates: &[Candidate]) -> Result<(), Refusal> {
 fn check_member(
     net: Net<'_>,
     sock: &Sock,
-    common: &Common,
+    key: &GroupKey,
     deadline: &Deadline,
 ) -> Result<(), Refusal> {
-    if sock.uid() != common.uid && !net.caller_is_admin() {
+    if sock.uid() != key.uid && !net.caller_is_admin() {
         return Err(Refusal::NotPermitted);
     }
     let locked = sock.lock_until(deadline).ok_or(Refusal::Busy)?;
@@ -188,39 +188,40 @@ fn check_member(
     if !state.closed && !state.facts.listening {
         return Err(Refusal::Connected);
     }
-    check_facts(&state.facts, common)
+    check_facts(&state.facts, key)
 }
 
 /// Checks what a redirected connection would pass by.
-pub(super) fn check_facts(facts: &Facts, common: &Common) -> Result<(), Refusal> {
-    match facts.difference(&common.facts) {
+pub(super) fn check_facts(facts: &Facts, key: &GroupKey) -> Result<(), Refusal> {
+    match facts.difference(&key.facts) {
         None => Ok(()),
         Some(Difference::Device) => Err(Refusal::OtherDevice),
         Some(_) => Err(Refusal::Guarded),
     }
 }
 
-/// Flags the sockets, and has them ready to be members. This fails only if somebody has done something
-/// to one of them since it was checked, or has it locked; what was done to others then means nothing.
+/// Gives the sockets the ULP, and has them ready to be members. This fails only if somebody has
+/// done something to one of them since it was checked, or has it locked; what was done to others
+/// then means nothing.
 pub(super) fn arm<'a>(
     sockets: impl Iterator<Item = &'a Sock> + Clone,
-    hooks: &mut [Hook],
+    contexts: &mut [UlpContext],
     deadline: &Deadline,
 ) -> Result<(), Refusal> {
     let mut wait = false;
-    let mut pairs = sockets.clone().zip(hooks);
-    let flagged: Result<(), Refusal> = pairs.try_for_each(|(sock, hook)| {
+    let mut pairs = sockets.clone().zip(contexts);
+    let attached: Result<(), Refusal> = pairs.try_for_each(|(sock, context)| {
         let locked = sock.lock_until(deadline).ok_or(Refusal::Busy)?;
-        wait |= locked.flag(hook)?;
+        wait |= locked.attach_ulp(context)?;
         Ok(())
     });
-    // Also for those that were flagged when one failed: the next call does not wait for them.
+    // Also for those that were given the ULP when one failed: the next call does not wait for them.
     if wait {
         rcu::synchronize_rcu();
     }
-    flagged?;
+    attached?;
     // What the grace period took does not count.
-    let deadline = Deadline::soon();
+    let deadline = Deadline::lock_timeout();
     for sock in sockets {
         sock.lock_until(&deadline).ok_or(Refusal::Busy)?.arm()?;
     }
@@ -255,14 +256,15 @@ fn publish(
 ) -> Result<(), Refusal> {
     let registry = &group.registry;
     let _changes = registry.changes();
-    registry.check_limit(group.common.uid)?;
+    registry.check_limit(group.key.uid)?;
     let guard = rcu::read_lock();
     for candidate in candidates.iter() {
         candidate.sock().check_armed(&guard)?;
     }
     drop(guard);
 
-    // Before the ticker can find the group: one without members is one whose members have gone.
+    // Before the stall timer can find the group: one without members is one whose members have
+    // gone.
     for member in &members {
         // The group cannot be closed or full.
         let _ = group.add(member);
@@ -291,23 +293,23 @@ pub(super) fn join(sock: &Sock, id: u32) -> Result<(), Refusal> {
     let net = sock.net();
     check_net(net, sock)?;
     let registry = net.registry();
-    let deadline = Deadline::soon();
+    let deadline = Deadline::lock_timeout();
 
     let group = registry.get(id).ok_or(Refusal::NoSuchGroup)?;
-    check_member(net, sock, &group.common, &deadline)?;
-    if group.common.founder != caller_uid() && !net.caller_is_admin() {
+    check_member(net, sock, &group.key, &deadline)?;
+    if group.key.founder != caller_uid() && !net.caller_is_admin() {
         return Err(Refusal::NotPermitted);
     }
     let port = sock.facts().port;
-    if port != 0 && group.common.port != 0 && port != group.common.port {
+    if port != 0 && group.key.port != 0 && port != group.key.port {
         return Err(Refusal::OtherPort);
     }
     check_room(&group)?;
     let member = Member::new(group.clone(), sock)?;
-    // A flag stays, so all memory is taken before; another join may take this, and is rare.
-    let mut hooks = [Hook::new()?];
+    // The ULP stays, so all memory is taken before; another join may take this, and is rare.
+    let mut contexts = [UlpContext::new()?];
     group.members.reserve(1)?;
-    let result = arm(core::iter::once(sock), &mut hooks, &deadline)
+    let result = arm(core::iter::once(sock), &mut contexts, &deadline)
         .and_then(|()| enter(&group, sock, member));
     if result.is_err() {
         disarm(registry, core::iter::once(sock));
@@ -336,7 +338,9 @@ pub(super) fn enter(group: &Group, sock: &Sock, member: RcuArc<Member>) -> Resul
 
 /// Takes the socket out of its group. When this returns nothing of the group's comes to it any more.
 pub(super) fn leave(sock: &Sock, drain: bool) -> Result<(), Refusal> {
-    let mut locked = sock.lock_until(&Deadline::soon()).ok_or(Refusal::Busy)?;
+    let mut locked = sock
+        .lock_until(&Deadline::lock_timeout())
+        .ok_or(Refusal::Busy)?;
     if locked.attached_member().is_none() {
         return Err(Refusal::NotMember);
     }
@@ -348,6 +352,6 @@ pub(super) fn leave(sock: &Sock, drain: bool) -> Result<(), Refusal> {
     group.remove(&member, sock, false, Context::Process);
     drop(locked);
     // A sibling's connection may be on its way here.
-    readers_end(false);
+    synchronize_rcu(false);
     Ok(())
 }

@@ -6,8 +6,8 @@
 //!
 //! ```text
 //!   SYN ──────> redirect::syn ─────────────> the listener that takes it
-//!   final ACK > rescue::handshake_complete > a full queue takes one more,
-//!                                            and the ticker moves one to a sibling
+//!   final ACK > migrate::handshake_complete > a full queue takes one more,
+//!                                            and the stall timer moves one to a sibling
 //! ```
 //!
 //! A connection that waits goes on to a sibling when its listener goes ([`leave`]), or when the
@@ -24,16 +24,16 @@ pub(crate) mod adopt;
 mod candidate;
 mod counter_gen;
 pub(crate) mod counters;
+pub(crate) mod decision;
 pub(crate) mod error;
-pub(crate) mod insight;
 pub(crate) mod leave;
 pub(crate) mod look;
 mod membership;
+pub(crate) mod migrate;
 pub(crate) mod option;
 pub(crate) mod redirect;
 pub(crate) mod registry;
 pub(crate) mod report;
-pub(crate) mod rescue;
 mod search;
 pub(crate) mod settings;
 pub(crate) mod stall;
@@ -51,11 +51,11 @@ use crate::{
             parts::{GroupPart, Parts},
             rcu::{DropsAnywhere, RcuArc},
             slots::{RcuSlots, Refused, Removed},
-            ticker::Ticker, //
+            stall_timer::StallTimer, //
         },
         socket::{
+            flowlog::FlowLog, //
             listener::{Sock, SockRef},
-            trail::Trail, //
         },
     },
 };
@@ -72,11 +72,11 @@ use kernel::{
 };
 use registry::Registry;
 use settings::Settings;
-use stall::{Pace, Watch};
+use stall::{StallState, WatchState};
 
 /// What all members have in common, because a redirected connection is checked once.
 #[derive(Clone, Copy)]
-pub(crate) struct Common {
+pub(crate) struct GroupKey {
     /// The owner of the sockets that formed the group, as the initial user namespace has it.
     uid: u32,
     /// Who formed it, likewise.
@@ -91,52 +91,52 @@ pub(crate) struct Common {
 #[pin_data]
 pub(crate) struct Group {
     id: u32,
-    common: Common,
+    key: GroupKey,
     registry: Arc<Registry>,
     /// Of all groups of who formed it.
-    ticker: Arc<Ticker>,
+    stall_timer: Arc<StallTimer>,
     settings: Settings,
     #[pin]
     adoption: Adoption,
-    watch: Watch,
+    watch: WatchState,
     #[pin]
     members: RcuSlots<Member>,
     /// What members that are gone have counted.
     retired: Counters,
     /// What became of connections that were moved or refused.
-    trail: Trail,
+    flowlog: FlowLog,
     /// With which member the search for a sibling begins; it goes up with each search.
     turn: Atomic<u32>,
     /// The slot of a member that was found stalled, or of none.
     hung: Atomic<usize>,
     /// Whether connections may wait elsewhere than at their home listener, which had room for them.
     astray: Atomic<bool>,
-    overflow: rescue::Overflow,
+    overflow: migrate::Overflow,
 }
 
 impl Group {
     fn new(
         id: u32,
-        common: Common,
+        key: GroupKey,
         registry: Arc<Registry>,
-        ticker: Arc<Ticker>,
+        stall_timer: Arc<StallTimer>,
     ) -> Result<Arc<Self>> {
         Arc::pin_init(
             try_pin_init!(Self {
                 id,
-                common,
-                ticker,
+                key,
+                stall_timer,
                 settings: Settings::new(),
                 adoption <- Adoption::new(registry.clone()),
                 registry,
-                watch: Watch::new(),
+                watch: WatchState::new(),
                 members <- RcuSlots::new(),
                 retired: Counters::default(),
-                trail: Trail::new()?,
+                flowlog: FlowLog::new()?,
                 turn: Atomic::new(0),
                 hung: Atomic::new(usize::MAX),
                 astray: Atomic::new(false),
-                overflow: rescue::Overflow::new(),
+                overflow: migrate::Overflow::new(),
             }? Error),
             GFP_KERNEL_ACCOUNT,
         )
@@ -175,7 +175,7 @@ impl Group {
         member.counters.retire_to(&self.retired);
         match removed {
             Removed::Closed => self.end(sock.net(), context),
-            Removed::Last => self.ticker.arm(0),
+            Removed::Last => self.stall_timer.arm(0),
             Removed::Other => (),
         }
     }
@@ -194,7 +194,7 @@ pub(crate) struct Member {
     sock: SockRef,
     counters: Counters,
     weight: Atomic<u32>,
-    pace: Pace,
+    stall_state: StallState,
     /// Whether it is about to stop listening.
     leaving: Atomic<bool>,
     /// Where it is among the group's members.
@@ -221,7 +221,7 @@ impl Member {
                 sock,
                 counters: Counters::default(),
                 weight: Atomic::new(weight),
-                pace: Pace::new(),
+                stall_state: StallState::new(),
                 leaving: Atomic::new(false),
                 slot: Atomic::new(usize::MAX),
                 adopted,
@@ -243,9 +243,9 @@ impl Member {
     fn facts(&self, guard: &Guard) -> Facts {
         Facts {
             weight: self.weight.load(Relaxed),
-            busy: self.pace.is_busy(),
+            busy: self.stall_state.is_busy(),
             stalled: self.is_stalled(),
-            promised: self.pace.keeps_promise(self.is_stalled()),
+            promised: self.stall_state.keeps_promise(self.is_stalled()),
             leaving: self.leaving.load(Relaxed),
             ..self.sock(guard).facts()
         }
@@ -253,12 +253,12 @@ impl Member {
 
     /// Nobody is while the stall time is 0, whatever was found before.
     fn is_stalled(&self) -> bool {
-        self.pace.is_stalled() && self.group.settings.stall() != 0
+        self.stall_state.is_stalled() && self.group.settings.stall() != 0
     }
 
     /// Whether that was told, too: what is shown agrees with the events.
     fn was_told_stalled(&self) -> bool {
-        self.is_stalled() && self.pace.told_stalled()
+        self.is_stalled() && self.stall_state.told_stalled()
     }
 
     /// A sibling is given one of its connections. What it had no room for would not be there without

@@ -97,7 +97,7 @@ pub(crate) fn get_settings(sock: &AnySock) -> Result<settings::Fields> {
 pub(crate) fn get(sock: &AnySock) -> Result<uapi::service_group_info> {
     let sock = check_kind(sock)?;
     let guard = rcu::read_lock();
-    let member = sock.flagged_member(&guard).ok_or(Refusal::NotMember)?;
+    let member = sock.ulp_member(&guard).ok_or(Refusal::NotMember)?;
     let state = sock.state();
     let load = state.facts.load;
     let count = |counter| member.counters.get(counter);

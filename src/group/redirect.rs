@@ -6,7 +6,7 @@
 
 use super::{
     counters::Counter,
-    insight::{Done, Why},
+    decision::{Done, Why},
     Member, //
 };
 use crate::{
@@ -17,8 +17,8 @@ use crate::{
         settings::WhenFull, //
     },
     sys::socket::{
+        flowlog::Packet, //
         listener::Sock,
-        trail::Packet, //
     },
 };
 use kernel::sync::{
@@ -30,7 +30,7 @@ use kernel::sync::{
 pub(crate) enum Outcome<'g> {
     /// This listener takes it. One that is full drops it, and counts it in `ListenOverflows` as it
     /// always did.
-    Taker(&'g Sock),
+    Target(&'g Sock),
     /// It is dropped.
     Drop,
     /// It is answered with a reset.
@@ -56,7 +56,7 @@ pub(crate) fn syn<'g>(
         member.leaving.load(Relaxed),
     ) {
         member.counters.count(Counter::Home);
-        return Outcome::Taker(home);
+        return Outcome::Target(home);
     }
     choose(member, home, packet, guard)
 }
@@ -77,12 +77,12 @@ fn choose<'g>(
         select::choose(policy, &facts, family, siblings)
     });
     let (counter, outcome) = match decision {
-        Decision::Home => (Counter::Home, Outcome::Taker(home)),
-        Decision::HomeUnpromised => (Counter::HomeUnpromised, Outcome::Taker(home)),
+        Decision::Home => (Counter::Home, Outcome::Target(home)),
+        Decision::HomeUnpromised => (Counter::HomeUnpromised, Outcome::Target(home)),
         Decision::Sibling(sibling, reason) => {
             member.leads_astray(reason);
             sibling.counters.count(Counter::RedirectedIn);
-            (counter_of(reason), Outcome::Taker(sibling.sock(guard)))
+            (counter_of(reason), Outcome::Target(sibling.sock(guard)))
         }
         Decision::DropFull | Decision::DropUnfit if spill(home.net().clusters(), packet, guard) => {
             (Counter::Spilled, Outcome::Spilled)
@@ -115,7 +115,7 @@ fn note(
         Decision::DropUnfit => Why::Unfit,
     };
     let (done, to) = match outcome {
-        Outcome::Taker(taker) => (Done::Redirected, Some(*taker)),
+        Outcome::Target(target) => (Done::Redirected, Some(*target)),
         Outcome::Drop => (Done::Dropped, None),
         Outcome::Reset => (Done::Reset, None),
         Outcome::Spilled => (Done::Spilled, None),

@@ -11,7 +11,7 @@ use super::{
 use crate::sys::{
     core::{
         netns::{Net, OwnNet},
-        ticker::Tickers, //
+        stall_timer::StallTimers, //
     },
     uapi, //
 };
@@ -45,7 +45,7 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn new(group: &Arc<Group>) -> Result<Self> {
-        let account = (group.ticker.account(), group.id);
+        let account = (group.stall_timer.account(), group.id);
         Ok(Self {
             by_id: RBTreeNode::new(group.id, group.clone(), GFP_KERNEL_ACCOUNT)?,
             by_account: RBTreeNode::new(account, group.clone(), GFP_KERNEL_ACCOUNT)?,
@@ -76,7 +76,7 @@ pub(crate) struct Registry {
     refused_other: Atomic<u64>,
     /// Have [`stall::tick`](super::stall::tick) called while connections may wait.
     #[pin]
-    tickers: Tickers,
+    stall_timers: StallTimers,
     net: OwnNet,
 }
 
@@ -106,15 +106,15 @@ impl Registry {
                 refused_limit: Atomic::new(0),
                 refused_permission: Atomic::new(0),
                 refused_other: Atomic::new(0),
-                tickers <- Tickers::new(),
+                stall_timers <- StallTimers::new(),
                 net,
             }? Error),
             GFP_KERNEL_ACCOUNT,
         )
     }
 
-    pub(crate) fn tickers(&self) -> &Tickers {
-        &self.tickers
+    pub(crate) fn stall_timers(&self) -> &StallTimers {
+        &self.stall_timers
     }
 
     /// The namespace, as long as it is there: for its own calls, sockets and timer.
@@ -165,7 +165,7 @@ impl Registry {
         let mut theirs = 0u32;
         let mut next = Some(0u32);
         while let Some(group) = next.and_then(|id| self.get_from(id)) {
-            if group.common.uid == uid {
+            if group.key.uid == uid {
                 theirs = theirs.saturating_add(1);
             }
             if theirs >= uapi::SERVICE_GROUP_MAX_GROUPS {
@@ -194,7 +194,9 @@ impl Registry {
         let mut groups = self.groups.lock();
         let node = groups.by_id.remove_node(&id)?;
         let (_, group) = node.to_key_value();
-        let other = groups.by_account.remove_node(&(group.ticker.account(), id));
+        let other = groups
+            .by_account
+            .remove_node(&(group.stall_timer.account(), id));
         groups.count = groups.count.saturating_sub(1);
         drop(groups);
         drop(other);

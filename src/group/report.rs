@@ -90,7 +90,7 @@ fn put_adoption(message: &mut Message, group: &Group) -> Result {
 fn put_group(message: &mut Message, group: &Group) -> Result {
     let members = u32::try_from(group.members.used()).unwrap_or(u32::MAX);
     message.put_u32(uapi::SERVICE_GROUP_A_GROUP_ID, group.id)?;
-    message.put_uid(uapi::SERVICE_GROUP_A_GROUP_UID, group.common.uid)?;
+    message.put_uid(uapi::SERVICE_GROUP_A_GROUP_UID, group.key.uid)?;
     message.put_u32(uapi::SERVICE_GROUP_A_GROUP_MEMBERS, members)?;
     for setting in Setting::ALL {
         if let Some(attribute) = setting.group_attribute() {

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::logic::{
     facts::Facts,
-    select::ENOUGH, //
+    select::SEARCH_GOOD, //
 };
 use kernel::sync::{
     atomic::Relaxed,
@@ -41,7 +41,7 @@ impl Group {
         if wanted(&choice) {
             return choice;
         }
-        let some = self.members.iter_from(start, guard).take(ENOUGH);
+        let some = self.members.iter_from(start, guard).take(SEARCH_GOOD);
         choose(&mut self.siblings(of, some, guard))
     }
 
@@ -67,7 +67,7 @@ impl Group {
         start: usize,
         guard: &'g Guard,
     ) -> impl Iterator<Item = &'g Member> {
-        self.members.iter_from(start, guard).take(ENOUGH)
+        self.members.iter_from(start, guard).take(SEARCH_GOOD)
     }
 
     /// With which slot a search begins; another one each time.
@@ -102,7 +102,7 @@ impl Member {
             return true;
         }
         // Nobody would see that there is room again.
-        if !sock.has_calls(guard) {
+        if !sock.has_proto_ops(guard) {
             return false;
         }
         self.group.members.mark(slot, guard);

@@ -11,8 +11,8 @@ use super::{
     adopt::Means,
     error::Refusal,
     report::{self, Change},
-    Common,
     Group,
+    GroupKey,
     Member, //
 };
 use crate::{
@@ -24,9 +24,9 @@ use crate::{
     sys::{
         core::{
             caller::{caller_is_privileged, caller_uid},
+            clock::NS_OF_MS, //
             netlink::{Context, Request},
             netns::Net,
-            ticker::NS_OF_MS, //
         },
         socket::listener::Sock,
         uapi, //
@@ -88,15 +88,15 @@ impl Settings {
     }
 
     /// Nanoseconds after which they are looked after first.
-    pub(super) fn patience(&self) -> u64 {
+    pub(super) fn first_delay(&self) -> u64 {
         match self.policy() {
-            Policy::Balance => self.often(),
+            Policy::Balance => self.min_interval(),
             Policy::Overflow => self.stall_ns(),
         }
     }
 
     /// Nanoseconds between two looks at them at least: so many in a stall time.
-    pub(super) fn often(&self) -> u64 {
+    pub(super) fn min_interval(&self) -> u64 {
         let stall = match self.stall() {
             0 => uapi::SERVICE_GROUP_DEFAULT_STALL,
             stall => stall,
@@ -133,7 +133,7 @@ impl Group {
         }
         // With a shorter stall time whoever waits may be due, and so may a group without members.
         self.watch.at_once();
-        self.ticker.arm(0);
+        self.stall_timer.arm(0);
         report::group_event(Change::Changed, self, net, Context::Atomic);
     }
 }
@@ -183,10 +183,10 @@ fn check_may_change<'g>(
     changes: &Changes,
     guard: &'g Guard,
 ) -> Result<&'g Member, Refusal> {
-    let member = sock.flagged_member(guard).ok_or(Refusal::NotMember)?;
-    let common = &member.group.common;
+    let member = sock.ulp_member(guard).ok_or(Refusal::NotMember)?;
+    let key = &member.group.key;
     // Asking for a capability is not free of effect: security modules log it.
-    let takes_admin = common.founder != caller_uid() || takes_to_adopt(changes, common);
+    let takes_admin = key.founder != caller_uid() || takes_to_adopt(changes, key);
     if takes_admin && !sock.net().caller_is_admin()
         || changes.need_privilege() && !caller_is_privileged()
     {
@@ -197,10 +197,10 @@ fn check_may_change<'g>(
 
 /// Whether the changes are for an administrator: to adopt sockets of another user, as who formed the group
 /// may never have had a descriptor of them, or to keep a group without members for long.
-fn takes_to_adopt(changes: &Changes, common: &Common) -> bool {
+fn takes_to_adopt(changes: &Changes, key: &GroupKey) -> bool {
     changes
         .get(Setting::Adopt)
-        .is_some_and(|time| time != 0 && (common.uid != common.founder || time > LONG_ADOPT_MS))
+        .is_some_and(|time| time != 0 && (key.uid != key.founder || time > LONG_ADOPT_MS))
 }
 
 /// The fields of `struct service_group_settings`.
@@ -209,7 +209,7 @@ pub(crate) type Fields = [u32; 2 + Setting::COUNT];
 /// `getsockopt(SO_SERVICE_GROUP_SETTINGS)`.
 pub(super) fn get(sock: &Sock) -> Result<Fields, Refusal> {
     let guard = rcu::read_lock();
-    let member = sock.flagged_member(&guard).ok_or(Refusal::NotMember)?;
+    let member = sock.ulp_member(&guard).ok_or(Refusal::NotMember)?;
     let mut fields = Fields::default();
     let [size, set, numbers @ ..] = &mut fields;
     *size = settings::LEN as u32;

@@ -2,11 +2,11 @@
 
 //! Finds members whose program is hung, and relieves them.
 //!
-//! A connection that comes, or that the kernel moves here, is announced, and sets the group's ticker;
-//! an `accept()` that succeeds is progress. Each tick looks at the members for which connections may
-//! wait, and has [`stall::judge`] judge them. What waits for a stalled one stays where it is until
-//! somebody looks, see [`look`](super::look): its own program, if that is first, or a sibling's. Those
-//! that sleep are woken to look.
+//! A connection that comes, or that the kernel moves here, is announced, and sets the group's stall
+//! timer; an `accept()` that succeeds is progress. Each tick looks at the members for which
+//! connections may wait, and has [`stall::judge`] judge them. What waits for a stalled one stays
+//! where it is until somebody looks, see [`look`](super::look): its own program, if that is first,
+//! or a sibling's. Those that sleep are woken to look.
 //!
 //! A stalled member is given connections last of all, so its queue may stay empty, and it could
 //! never show that it accepts again. But its program looks for connections when it comes back,
@@ -27,13 +27,13 @@ use crate::{
     sys::{
         core::{
             caller::caller_process,
+            clock,
             netlink::Context,
-            ticker,
-            work::yield_now, //
+            work::cond_resched, //
         },
         socket::{
+            flowlog::trace_stall, //
             listener::Sock,
-            trail::trace_stall, //
         },
     },
 };
@@ -45,14 +45,14 @@ use kernel::sync::{
 };
 
 /// When a group is to be looked after.
-pub(super) struct Watch {
+pub(super) struct WatchState {
     /// Whether it is at all: a connection has come, and may wait.
     on: Atomic<bool>,
     /// Not before this.
     due: Atomic<u64>,
 }
 
-impl Watch {
+impl WatchState {
     pub(super) fn new() -> Self {
         Self {
             on: Atomic::new(false),
@@ -63,14 +63,14 @@ impl Watch {
     /// With the next tick.
     pub(super) fn at_once(&self) {
         self.due.store(0, Relaxed);
-        // The ticker is armed after this: either its timer is set anew, or its work sees this.
+        // The stall timer is armed after this: either its timer is set anew, or its work sees this.
         self.on.xchg(true, Full);
     }
 }
 
 /// Whether a member keeps up with its connections.
-pub(super) struct Pace {
-    /// When it last accepted a connection, or its queue was seen empty, in [`ticker::ticks`].
+pub(super) struct StallState {
+    /// When it last accepted a connection, or its queue was seen empty, in [`clock::ticks`].
     progress: Atomic<usize>,
     stalled: Atomic<bool>,
     /// Whether the program has accepted a connection, and not looked for another one since.
@@ -84,17 +84,17 @@ pub(super) struct Pace {
     /// them. A worker that has not accepted yet looks the same: its own connection is left to it, too.
     promised: Atomic<bool>,
     supervised: Atomic<bool>,
-    /// When its program was told of a connection of a sibling's, in [`ticker::ticks`]; 0 if it was
+    /// When its program was told of a connection of a sibling's, in [`clock::ticks`]; 0 if it was
     /// not, or has accepted since.
     offered: Atomic<usize>,
     /// Whether it was woken for one.
     invited: Atomic<bool>,
 }
 
-impl Pace {
+impl StallState {
     pub(super) fn new() -> Self {
         Self {
-            progress: Atomic::new(ticker::ticks()),
+            progress: Atomic::new(clock::ticks()),
             stalled: Atomic::new(false),
             busy: Atomic::new(false),
             told: Atomic::new(false),
@@ -141,7 +141,7 @@ impl Pace {
 
     /// Its program is told of a connection of a sibling's.
     pub(super) fn offer(&self) {
-        self.offered.store(ticker::ticks().max(1), Relaxed);
+        self.offered.store(clock::ticks().max(1), Relaxed);
     }
 
     /// It is woken for one.
@@ -182,9 +182,9 @@ fn set(flag: &Atomic<bool>, value: bool) {
 
 /// How long ago the ticks were so many, or less by up to a tick.
 fn nanoseconds_since(ticks: usize) -> u64 {
-    let past = ticker::ticks().wrapping_sub(ticks).saturating_sub(1);
+    let past = clock::ticks().wrapping_sub(ticks).saturating_sub(1);
     let past = u64::try_from(past).unwrap_or(u64::MAX);
-    past.saturating_mul(ticker::tick_ns())
+    past.saturating_mul(clock::tick_ns())
 }
 
 /// A connection is about to be queued with the member, behind so many, or just was. Any context.
@@ -197,7 +197,7 @@ pub(crate) fn announce(member: &Member, queued: u32) {
     }
     // The progress first: who looks at the members turns the watch off before.
     if queued == 0 {
-        member.pace.progress.xchg(ticker::ticks(), Full);
+        member.stall_state.progress.xchg(clock::ticks(), Full);
     } else {
         smp_mb(barrier::Full);
     }
@@ -220,28 +220,28 @@ pub(crate) fn accepted(member: &Member, sock: &Sock, rewritten: bool, guard: &Gu
     if rewritten {
         member.counters.count(Counter::Rewritten);
     }
-    set(&member.pace.busy, true);
+    set(&member.stall_state.busy, true);
     let process = caller_process();
-    if member.pace.acceptor.load(Relaxed) != process {
-        member.pace.acceptor.store(process, Relaxed);
+    if member.stall_state.acceptor.load(Relaxed) != process {
+        member.stall_state.acceptor.store(process, Relaxed);
     }
-    member.pace.forget();
+    member.stall_state.forget();
     progress(member, sock);
     member.freed(guard);
 }
 
 /// The program looks for connections. Process context.
-pub(super) fn looks(member: &Member) {
-    set(&member.pace.busy, false);
+pub(super) fn poll_begin(member: &Member) {
+    set(&member.stall_state.busy, false);
 }
 
 /// The program has looked for connections, and there was none. Process context.
-pub(super) fn waits(member: &Member, sock: &Sock) {
-    looks(member);
-    member.pace.forget();
+pub(super) fn poll_empty(member: &Member, sock: &Sock) {
+    poll_begin(member);
+    member.stall_state.forget();
     // Whoever empties the queue has called the member stalled before.
     smp_mb(barrier::Read);
-    if member.pace.is_stalled() {
+    if member.stall_state.is_stalled() {
         progress(member, sock);
     }
 }
@@ -250,16 +250,16 @@ pub(super) fn waits(member: &Member, sock: &Sock) {
 #[inline(always)]
 fn progress(member: &Member, sock: &Sock) {
     // Either this sees that the member was found stalled, or `find()` sees the progress.
-    member.pace.progress.xchg(ticker::ticks(), Full);
-    if member.pace.stalled.load(Relaxed) {
-        member.pace.stalled.xchg(false, Full);
+    member.stall_state.progress.xchg(clock::ticks(), Full);
+    if member.stall_state.stalled.load(Relaxed) {
+        member.stall_state.stalled.xchg(false, Full);
         tell_ready(member, sock);
     }
 }
 
 /// Tells that a member is ready, if it was told that it is stalled.
 fn tell_ready(member: &Member, sock: &Sock) {
-    if member.pace.told.xchg(false, Full) {
+    if member.stall_state.told.xchg(false, Full) {
         let queued = sock.queued();
         trace_stall(false, member.group.id, sock.cookie(), queued);
         let change = Change::Ready(queued);
@@ -271,7 +271,7 @@ fn tell_ready(member: &Member, sock: &Sock) {
 /// enough end. Tells for how many nanoseconds to rest after that, and in how many to do so again, if at
 /// all. Process context.
 pub(crate) fn tick(registry: ArcBorrow<'_, Registry>, account: u64) -> (u64, Option<u64>) {
-    let now = ticker::now();
+    let now = clock::now();
     let mut next: Option<u64> = None;
     let mut effort = 0u64;
     let mut id = Some(0);
@@ -281,7 +281,7 @@ pub(crate) fn tick(registry: ArcBorrow<'_, Registry>, account: u64) -> (u64, Opt
         next = sooner(next, group.look(now, &mut effort));
         next = sooner(next, group.wait_for_members(now));
         id = group.id.checked_add(1);
-        yield_now();
+        cond_resched();
     }
     (account::rest(account, effort), next)
 }
@@ -318,24 +318,24 @@ impl Group {
     /// Looks after the members soon.
     pub(super) fn begin_watch(&self) {
         self.watch.at_once();
-        self.ticker.arm(self.patience());
+        self.stall_timer.arm(self.first_delay());
     }
 
     /// Nanoseconds after which waiting connections are looked after first. Where one may wait away from
     /// home, its own program may sleep: without a group it would be awake now.
-    fn patience(&self) -> u64 {
+    fn first_delay(&self) -> u64 {
         if self.astray.load(Relaxed) {
-            self.settings.often()
+            self.settings.min_interval()
         } else {
-            self.settings.patience()
+            self.settings.first_delay()
         }
     }
 
     /// Looks after the members, and tells in how many nanoseconds to do so again.
     fn attend(&self, effort: &mut u64) -> Option<u64> {
-        let (limit, often) = (self.settings.stall_ns(), self.settings.often());
+        let (limit, min_interval) = (self.settings.stall_ns(), self.settings.min_interval());
         let (mut next, stalled) = self.judge_all(limit, effort);
-        let relieved = self.relieve(often);
+        let relieved = self.relieve(min_interval);
         if let Some(slot) = stalled {
             self.hung.store(slot, Relaxed);
             // Who sleeps may just have looked, and what stays is tried again.
@@ -348,10 +348,10 @@ impl Group {
             *effort = effort.saturating_add(looks);
         }
         if balanced || astray && next.is_some() {
-            next = sooner(next, Some(self.patience()));
+            next = sooner(next, Some(self.first_delay()));
         }
         // Not more often than need be.
-        sooner(next.map(|next| next.max(often)), relieved)
+        sooner(next.map(|next| next.max(min_interval)), relieved)
     }
 
     /// Judges all members. Tells in how many nanoseconds the next one may be stalled, and the slot of
@@ -363,7 +363,7 @@ impl Group {
         for member in self.members.iter(&guard) {
             let sock = member.sock(&guard);
             *effort = effort.saturating_add(1);
-            match member.pace.judge(sock.queued(), limit) {
+            match member.stall_state.judge(sock.queued(), limit) {
                 // It was woken for what was moved, and sleeps again without having looked.
                 Verdict::Idle if member.is_stalled() => {
                     let waiters = sock.waiters(&guard);
@@ -392,13 +392,13 @@ impl Group {
 
 impl Member {
     fn found_stalled(&self, sock: &Sock, limit: u64) {
-        if self.pace.stalled.xchg(true, Full) {
+        if self.stall_state.stalled.xchg(true, Full) {
             return;
         }
         // It may have accepted meanwhile, without having seen this; see `progress()`.
         let queued = sock.queued();
-        if self.pace.judge(queued, limit) != Verdict::Stalled {
-            self.pace.stalled.store(false, Relaxed);
+        if self.stall_state.judge(queued, limit) != Verdict::Stalled {
+            self.stall_state.stalled.store(false, Relaxed);
             return;
         }
         self.counters.count(Counter::Stalls);
@@ -406,8 +406,8 @@ impl Member {
         let change = Change::Stalled(queued);
         report::member_event(change, &self.group, self, sock, Context::Atomic);
         // What is told comes in order: who has made progress meanwhile leaves it to this call.
-        self.pace.told.xchg(true, Full);
-        if !self.pace.is_stalled() {
+        self.stall_state.told.xchg(true, Full);
+        if !self.stall_state.is_stalled() {
             tell_ready(self, sock);
         }
     }

@@ -12,8 +12,8 @@ use super::{
     Member, //
 };
 use crate::sys::{
-    core::ticker::Deadline,
-    socket::listener::{Hook, Sock}, //
+    core::clock::Deadline,
+    socket::listener::{Sock, UlpContext}, //
 };
 use kernel::sync::{rcu, Arc};
 
@@ -32,8 +32,12 @@ fn try_enter(group: &Arc<Group>, sock: &Sock, weight: u32) -> Result<(), Refusal
     check_room(group)?;
     let member = Member::successor(group.clone(), sock, weight)?;
     if sock.check_armed(&rcu::read_lock()).is_err() {
-        let mut hooks = [Hook::new()?];
-        arm(core::iter::once(sock), &mut hooks, &Deadline::soon())?;
+        let mut contexts = [UlpContext::new()?];
+        arm(
+            core::iter::once(sock),
+            &mut contexts,
+            &Deadline::lock_timeout(),
+        )?;
         // That may have taken a while. One that stops after this is a member that stops.
         check_listening(sock)?;
     }

@@ -52,7 +52,7 @@ pub struct Facts {
     pub programs: u64,
     /// Whether it has TCP-MD5 or TCP-AO keys, a socket filter, an IPsec policy, a PSP association or
     /// sticky options of IPv6.
-    pub guarded: bool,
+    pub has_rx_policy: bool,
     /// Whether it is an IPv6 socket, whatever it serves.
     pub ipv6_socket: bool,
     /// Whether it serves IPv4 packets: an IPv4 socket, or an IPv6 one that is not confined to
@@ -80,7 +80,7 @@ impl Default for Facts {
             tos: 0,
             route: 0,
             programs: 0,
-            guarded: false,
+            has_rx_policy: false,
             ipv6_socket: false,
             serves_ipv4: false,
             serves_ipv6: false,
@@ -107,9 +107,9 @@ pub enum Difference {
     Programs,
 }
 
-/// How good a place a listener is for a connection; the smaller the better.
+/// How good a listener is for a connection, the best tier first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
+pub enum Tier {
     /// It has a slot that is neither taken nor promised.
     Free,
     /// Its accept queue has room, but half-open requests have promised it.
@@ -134,7 +134,10 @@ impl Facts {
     /// told in `sys/socket/sock.c`.
     pub fn difference(&self, other: &Facts) -> Option<Difference> {
         [
-            (self.guarded || other.guarded, Difference::OwnChecks),
+            (
+                self.has_rx_policy || other.has_rx_policy,
+                Difference::OwnChecks,
+            ),
             (self.min_ttl != other.min_ttl, Difference::MinTtl),
             (self.device != other.device, Difference::Device),
             (self.mark != other.mark, Difference::Mark),
@@ -147,7 +150,7 @@ impl Facts {
     }
 
     /// What it has to offer to a new connection; nothing when it has no room or is leaving.
-    pub fn place(&self) -> Option<Place> {
+    pub fn tier(&self) -> Option<Tier> {
         if !self.listening || self.leaving {
             return None;
         }
@@ -156,10 +159,10 @@ impl Facts {
             self.load.has_queue_room(),
             self.stalled,
         ) {
-            (true, _, false) => Some(Place::Free),
-            (false, true, false) => Some(Place::Promised),
-            (true, _, true) => Some(Place::StalledFree),
-            (false, true, true) => Some(Place::StalledPromised),
+            (true, _, false) => Some(Tier::Free),
+            (false, true, false) => Some(Tier::Promised),
+            (true, _, true) => Some(Tier::StalledFree),
+            (false, true, true) => Some(Tier::StalledPromised),
             (false, false, _) => None,
         }
     }
@@ -183,7 +186,7 @@ impl Facts {
     /// Whether a connection that waits for another one can be given to it now. Promises do not
     /// count here: a connection that is there takes the slot.
     pub fn can_take(&self) -> bool {
-        matches!(self.place(), Some(Place::Free | Place::Promised))
+        matches!(self.tier(), Some(Tier::Free | Tier::Promised))
     }
 
     /// How many of its connections a sibling may be given.
@@ -253,11 +256,11 @@ mod tests {
             ..loaded(0, 1)
         };
         let table = [
-            (loaded(9, 1), Some(Place::Free)),
-            (promised, Some(Place::Promised)),
+            (loaded(9, 1), Some(Tier::Free)),
+            (promised, Some(Tier::Promised)),
             (loaded(10, 1), None),
-            (stalled(loaded(9, 1)), Some(Place::StalledFree)),
-            (stalled(promised), Some(Place::StalledPromised)),
+            (stalled(loaded(9, 1)), Some(Tier::StalledFree)),
+            (stalled(promised), Some(Tier::StalledPromised)),
             (stalled(loaded(10, 1)), None),
             (
                 Facts {
@@ -268,16 +271,16 @@ mod tests {
             ),
             (Facts::default(), None),
         ];
-        for (facts, place) in table {
-            assert_eq!(facts.place(), place);
+        for (facts, tier) in table {
+            assert_eq!(facts.tier(), tier);
             assert_eq!(
                 facts.can_take(),
-                facts.place() < Some(Place::StalledFree) && place.is_some()
+                facts.tier() < Some(Tier::StalledFree) && tier.is_some()
             );
         }
-        assert!(Place::Free < Place::Promised);
-        assert!(Place::Promised < Place::StalledFree);
-        assert!(Place::StalledFree < Place::StalledPromised);
+        assert!(Tier::Free < Tier::Promised);
+        assert!(Tier::Promised < Tier::StalledFree);
+        assert!(Tier::StalledFree < Tier::StalledPromised);
     }
 
     #[test]
@@ -287,7 +290,7 @@ mod tests {
             (home, None),
             (
                 Facts {
-                    guarded: true,
+                    has_rx_policy: true,
                     ..home
                 },
                 Some(Difference::OwnChecks),
@@ -310,7 +313,7 @@ mod tests {
             assert_eq!(home.difference(&facts), difference);
             assert_eq!(facts.can_replace(&home, Family::Ipv4), difference.is_none());
             // Equal at both is no difference, but for what cannot be shared.
-            assert_eq!(facts.difference(&facts).is_some(), facts.guarded);
+            assert_eq!(facts.difference(&facts).is_some(), facts.has_rx_policy);
         }
     }
 

@@ -42,8 +42,8 @@ impl Load {
 
     /// Whether it takes another one behind so many that are on their way.
     #[inline]
-    pub const fn has_queue_room_for(self, owed: u32) -> bool {
-        self.queued.saturating_add(owed) <= self.backlog
+    pub const fn has_queue_room_for(self, in_flight: u32) -> bool {
+        self.queued.saturating_add(in_flight) <= self.backlog
     }
 
     /// How many connections are in the accept queue beyond what it takes.

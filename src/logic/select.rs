@@ -3,22 +3,22 @@
 //! Which member of a group takes a connection.
 //!
 //! The *home* listener is the one that the kernel's lookup found. A *sibling* is a member that
-//! could have been looked up in its place, see [`Facts::can_replace`]. How good a place each is
-//! tells [`Facts::place`]; of several in equally good places it is the least loaded one.
+//! could have been looked up in its place, see [`Facts::can_replace`]. How good each is
+//! tells [`Facts::tier`]; of several of the same tier it is the least loaded one.
 
 #![forbid(unsafe_code)]
 
 use super::{
-    facts::{Facts, Family, Place},
+    facts::{Facts, Family, Tier},
     room::Load,
 };
 
 /// Which member a connection is given to, as far as they have room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
-    /// The home listener, unless a sibling is in a better place.
+    /// The home listener, unless a sibling is of a better tier.
     Overflow,
-    /// The least loaded of those in the best place.
+    /// The least loaded of those of the best tier.
     Balance,
 }
 
@@ -62,14 +62,14 @@ impl<K> Decision<K> {
 /// A search ends when it has seen so many siblings, if one of them has room and is not stalled: the
 /// best of that many is hardly worse than the best of all ("the power of two choices", Mitzenmacher
 /// 2001), and a packet is not to take longer in a large group, least of all in a flood.
-pub const ENOUGH: usize = 64;
+pub const SEARCH_GOOD: usize = 64;
 
 /// And in any case when it has seen so many.
-pub const LIMIT: usize = 256;
+pub const SEARCH_MAX: usize = 256;
 
 /// The best sibling so far; the first met wins a tie.
 pub(super) struct Best<K> {
-    pub(super) best: Option<(K, Place, Facts)>,
+    pub(super) best: Option<(K, Tier, Facts)>,
     seen: usize,
 }
 
@@ -81,18 +81,18 @@ impl<K: Copy> Best<K> {
         }
     }
 
-    pub(super) fn offer(&mut self, key: K, place: Place, facts: Facts) {
+    pub(super) fn offer(&mut self, key: K, tier: Tier, facts: Facts) {
         self.seen = self.seen.saturating_add(1);
-        if self.best.is_none_or(|(_, best_place, best)| {
-            place < best_place || place == best_place && facts.is_less_loaded(&best)
+        if self.best.is_none_or(|(_, best_tier, best)| {
+            tier < best_tier || tier == best_tier && facts.is_less_loaded(&best)
         }) {
-            self.best = Some((key, place, facts));
+            self.best = Some((key, tier, facts));
         }
     }
 
     pub(super) fn is_enough(&self) -> bool {
-        let good = matches!(self.best, Some((_, Place::Free | Place::Promised, _)));
-        self.seen >= LIMIT || self.seen >= ENOUGH && good
+        let good = matches!(self.best, Some((_, Tier::Free | Tier::Promised, _)));
+        self.seen >= SEARCH_MAX || self.seen >= SEARCH_GOOD && good
     }
 }
 
@@ -114,7 +114,7 @@ pub fn stays(policy: Policy, load: Load, stalled: bool, leaving: bool) -> bool {
 ///
 /// Among several it is the home listener under [`Policy::Overflow`], and the least loaded one under
 /// [`Policy::Balance`], the home listener if it is one of them. Not all are looked at in a group of
-/// more than [`ENOUGH`].
+/// more than [`SEARCH_GOOD`].
 ///
 /// `siblings` gives a key and the facts of each other member. It is not read when the policy is
 /// `Overflow` and the home listener has room. Where two are loaded alike the first one is taken, so
@@ -128,7 +128,7 @@ pub fn choose<K: Copy>(
     if home.listening && stays(policy, home.load, home.stalled, home.leaving) {
         return Decision::Home;
     }
-    let own = home.place();
+    let own = home.tier();
 
     let mut best = Best::new();
     let mut unfit = false;
@@ -136,28 +136,28 @@ pub fn choose<K: Copy>(
         if best.is_enough() {
             break;
         }
-        match sibling.place() {
-            Some(place) if sibling.can_replace(home, family) => best.offer(key, place, sibling),
+        match sibling.tier() {
+            Some(tier) if sibling.can_replace(home, family) => best.offer(key, tier, sibling),
             Some(_) => unfit = true,
             None => (),
         }
     }
 
     match (own, best.best) {
-        (Some(own), Some((key, place, facts))) if goes(policy, home, own, &facts, place) => {
+        (Some(own), Some((key, tier, facts))) if goes(policy, home, own, &facts, tier) => {
             Decision::Sibling(key, reason(home))
         }
-        (Some(Place::Free | Place::StalledFree), _) => Decision::Home,
-        (Some(Place::Promised | Place::StalledPromised), _) => Decision::HomeUnpromised,
+        (Some(Tier::Free | Tier::StalledFree), _) => Decision::Home,
+        (Some(Tier::Promised | Tier::StalledPromised), _) => Decision::HomeUnpromised,
         (None, Some((key, ..))) => Decision::Sibling(key, reason(home)),
         (None, None) if unfit => Decision::DropUnfit,
         (None, None) => Decision::DropFull,
     }
 }
 
-/// Whether a connection goes to the sibling, when both have a place for it.
-fn goes(policy: Policy, home: &Facts, own: Place, sibling: &Facts, place: Place) -> bool {
-    place < own || policy == Policy::Balance && place == own && sibling.is_less_loaded(home)
+/// Whether a connection goes to the sibling, when both have room for it.
+fn goes(policy: Policy, home: &Facts, own: Tier, sibling: &Facts, tier: Tier) -> bool {
+    tier < own || policy == Policy::Balance && tier == own && sibling.is_less_loaded(home)
 }
 
 /// What stands against the home listener most.
@@ -246,7 +246,7 @@ mod tests {
                 ..fit
             },
             Facts {
-                guarded: true,
+                has_rx_policy: true,
                 ..fit
             },
             Facts {
@@ -261,11 +261,11 @@ mod tests {
             ..fit
         };
         assert_eq!(decide(listener(10, 0), &[closed]), Decision::DropFull);
-        let guarded_home = Facts {
-            guarded: true,
+        let home_with_rx_policy = Facts {
+            has_rx_policy: true,
             ..listener(10, 0)
         };
-        assert_eq!(decide(guarded_home, &[fit]), Decision::DropUnfit);
+        assert_eq!(decide(home_with_rx_policy, &[fit]), Decision::DropUnfit);
     }
 
     #[test]
@@ -344,7 +344,7 @@ mod tests {
     #[test]
     fn a_large_group_is_not_searched_to_its_end() {
         let search = |first: Facts| {
-            let first = core::iter::repeat_n(first, ENOUGH);
+            let first = core::iter::repeat_n(first, SEARCH_GOOD);
             let last = core::iter::repeat_n(listener(0, 0), 2);
             let siblings = first.chain(last).enumerate();
             choose(Policy::Overflow, &listener(10, 0), Family::Ipv4, siblings)
@@ -353,10 +353,10 @@ mod tests {
         assert_eq!(search(listener(5, 0)), sibling(0));
         assert_eq!(search(listener(0, 10)), sibling(0));
         // It goes on while what it has seen is full or stalled.
-        assert_eq!(search(listener(10, 0)), sibling(ENOUGH));
-        assert_eq!(search(stalled(listener(0, 0))), sibling(ENOUGH));
+        assert_eq!(search(listener(10, 0)), sibling(SEARCH_GOOD));
+        assert_eq!(search(stalled(listener(0, 0))), sibling(SEARCH_GOOD));
         // And not for ever: this one would be the 257th.
-        let hung = core::iter::repeat_n(stalled(listener(0, 0)), LIMIT);
+        let hung = core::iter::repeat_n(stalled(listener(0, 0)), SEARCH_MAX);
         let siblings = hung.chain([listener(0, 0)]).enumerate();
         let choice = choose(Policy::Overflow, &listener(10, 0), Family::Ipv4, siblings);
         assert_eq!(choice, sibling(0));

@@ -13,8 +13,8 @@ TOOL = Path(__file__).resolve().parents[3] / "tools/kernel-internals"
 LIST = """
 | what | here | follows | read in | if the kernel changes | noticed by |
 |---|---|---|---|---|---|
-| A queue is left. | `queue.c` `sg_leave` | `net/queue.c` `leave`, `struct queue`, `MOST` | - | it breaks | \
-text; build: `first`; load: `sg_look`; test: `stall` |
+| A queue is left. | `queue.c` `svcg_leave` | `net/queue.c` `leave`, `struct queue`, `MOST` | - | it breaks | \
+text; build: `first`; load: `svcg_look`; test: `stall` |
 """
 KERNEL = """
 #define MOST \\
@@ -40,9 +40,9 @@ MODULE = """
 /* As in leave(), which leave_all() calls. */
 static_assert(__same_type(((struct queue *)0)->first, int));
 
-int sg_leave(void)
+int svcg_leave(void)
 {
-	return sg_look();
+	return svcg_look();
 }
 """
 
@@ -97,7 +97,7 @@ class Internals(unittest.TestCase):
 
     def test_a_function_has_changed(self):
         self.change(self.kernel / "net/queue.c", "queue->first;", "queue->first + 1;")
-        self.assert_says("leave of net/queue.c", "7.3.4", "sg_leave (queue.c)", "--read 'leave'")
+        self.assert_says("leave of net/queue.c", "7.3.4", "svcg_leave (queue.c)", "--read 'leave'")
 
     def test_a_struct_has_changed(self):
         self.change(self.kernel / "net/queue.c", "int first;", "int first, last;")
@@ -109,7 +109,7 @@ class Internals(unittest.TestCase):
 
     def test_a_function_has_gone(self):
         self.change(self.kernel / "net/queue.c", "\nleave(", "\nleft(")
-        self.assert_says("no leave of net/queue.c", "sg_leave")
+        self.assert_says("no leave of net/queue.c", "svcg_leave")
 
     def test_what_was_read_again_is_recorded(self):
         self.change(self.kernel / "net/queue.c", "queue->first;", "queue->first + 1;")
@@ -119,19 +119,19 @@ class Internals(unittest.TestCase):
         self.assert_says("struct queue", "7.3.5")
 
     def test_our_function_has_gone(self):
-        self.change(self.root / "src/queue.c", "sg_leave(", "sg_left(")
-        self.assert_says("no sg_leave in src/queue.c")
+        self.change(self.root / "src/queue.c", "svcg_leave(", "svcg_left(")
+        self.assert_says("no svcg_leave in src/queue.c")
 
     def test_an_assertion_has_gone(self):
         self.change(self.root / "src/queue.c", "static_assert", "unused")
         self.assert_says("no build check names first")
 
     def test_a_load_check_has_gone(self):
-        self.change(self.root / "src/queue.c", "sg_look()", "0")
-        self.assert_says("no load check names sg_look")
+        self.change(self.root / "src/queue.c", "svcg_look()", "0")
+        self.assert_says("no load check names svcg_look")
 
     def test_an_assertion_is_in_no_row(self):
-        self.change(self.root / "src/queue.c", "int sg_leave", "static_assert(MOST == 3);\nint sg_leave")
+        self.change(self.root / "src/queue.c", "int svcg_leave", "static_assert(MOST == 3);\nint svcg_leave")
         self.assert_says("src/queue.c", "MOST == 3")
 
     def test_a_suite_has_gone(self):

@@ -14,16 +14,16 @@
 
 #![forbid(unsafe_code)]
 
+pub mod candidates;
 mod cursor;
 pub mod error;
 pub mod flow;
 pub mod hash;
 mod header;
-pub mod others;
 pub mod owner;
 pub mod packet;
-pub mod place;
 pub mod places;
+pub mod rebalance;
 mod siphash;
 pub mod slots;
 pub mod tracked;

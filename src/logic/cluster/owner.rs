@@ -28,7 +28,7 @@
 #![forbid(unsafe_code)]
 
 use super::{
-    others::Others,
+    candidates::Candidates,
     slots::{NodeId, Slot}, //
 };
 
@@ -54,7 +54,7 @@ pub struct Facts {
     /// The owner of the packet's slot; none if no node is there for it.
     pub owner: Option<NodeId>,
     /// Who else may have the connection and still is a node; not the owner.
-    pub others: Others,
+    pub others: Candidates,
     /// To whom the slot spills, if that is allowed and there is one, and if the packet is of TCP or
     /// about it: nothing else is spilled.
     pub spill: Slot,
@@ -93,11 +93,11 @@ pub enum Decision {
     /// It is another node's, to which it is to be sent unchanged.
     Forward(NodeId),
     /// Its connection may be known to these, each of which is to be sent it as a second chance.
-    SecondChance(Others),
+    SecondChance(Candidates),
     /// Its connection may be known to another node, which has received it as well: no reset.
     Silent,
     /// Nobody has its connection: it is to be reset.
-    Refuse,
+    LetReset,
     /// Nobody gets it: no reset.
     Drop(DropReason),
 }
@@ -121,7 +121,7 @@ pub fn decide(facts: &Facts) -> Decision {
         // All have received it, also the one that directs.
         (Some(_), Role::Directed) if facts.this.is_none() => Decision::Ignore,
         // The director's table is another one than this node's.
-        (Some(_), Role::Directed) => Decision::SecondChance(Others::only(facts.owner)),
+        (Some(_), Role::Directed) => Decision::SecondChance(Candidates::only(facts.owner)),
     }
 }
 
@@ -148,16 +148,16 @@ fn pass_on(facts: &Facts) -> Decision {
 /// It is given a copy, as is what else is seldom asked: the facts of most packets need not be in
 /// memory.
 fn last_resort(facts: Facts) -> Decision {
-    let asked = facts.this.is_some() && facts.others == Others::only(facts.this);
+    let asked = facts.this.is_some() && facts.others == Candidates::only(facts.this);
     // Of what begins a connection the owner alone knows what it deserves.
     match asked && !facts.young && !facts.needs_no_connection {
-        true => Decision::Refuse,
+        true => Decision::LetReset,
         false => Decision::Drop(DropReason::SecondChanceSpent),
     }
 }
 
 /// Who may have the connection, but for this node.
-fn elsewhere(others: Others, this: Option<NodeId>) -> Others {
+fn elsewhere(others: Candidates, this: Option<NodeId>) -> Candidates {
     others.filter(|node| Some(node) != this)
 }
 
@@ -217,17 +217,17 @@ mod tests {
     }
 
     /// As they follow from a table.
-    fn others(owner: Slot, previous: Slot, spill: Slot) -> Others {
-        let mut others = Others::only(previous);
+    fn others(owner: Slot, previous: Slot, spill: Slot) -> Candidates {
+        let mut others = Candidates::only(previous);
         others.add(spill);
         others.filter(|node| Some(node) != owner)
     }
 
-    fn sent_to(decision: Decision) -> Others {
+    fn sent_to(decision: Decision) -> Candidates {
         match decision {
-            Decision::Forward(node) => Others::only(Some(node)),
+            Decision::Forward(node) => Candidates::only(Some(node)),
             Decision::SecondChance(others) => others,
-            _ => Others::default(),
+            _ => Candidates::default(),
         }
     }
 
@@ -243,7 +243,7 @@ mod tests {
             role,
             this: HERE,
             owner,
-            others: Others::only(ELSEWHERE),
+            others: Candidates::only(ELSEWHERE),
             spill: None,
             young: flags & 8 != 0,
             known: flags & 4 != 0,
@@ -264,12 +264,12 @@ mod tests {
         }
     }
 
-    use Decision::{Drop, Forward, Ignore, Refuse, SecondChance, Silent, Take, TakeKnown};
+    use Decision::{Drop, Forward, Ignore, LetReset, SecondChance, Silent, Take, TakeKnown};
     use DropReason::{NoOwner, SecondChanceSpent};
 
     #[test]
     fn packets_its_own() {
-        let pass = SecondChance(Others::only(ELSEWHERE));
+        let pass = SecondChance(Candidates::only(ELSEWHERE));
         let spent = Drop(SecondChanceSpent);
         let rows = [
             (0b0000, [Take, pass, pass]),
@@ -296,7 +296,7 @@ mod tests {
     fn packets_of_another_node() {
         assert!(THERE.is_some());
         let Some(there) = THERE else { return };
-        let (forward, back) = (Forward(there), SecondChance(Others::only(THERE)));
+        let (forward, back) = (Forward(there), SecondChance(Candidates::only(THERE)));
         let spent = Drop(SecondChanceSpent);
         let rows = [
             (0b0000, [Ignore, forward, back]),
@@ -363,10 +363,10 @@ mod tests {
     fn the_last_one_that_could_know_refuses() {
         for role in [Role::Director, Role::Directed] {
             let lost = Facts {
-                others: Others::only(HERE),
+                others: Candidates::only(HERE),
                 ..facts_of(THERE, role, 0b0001)
             };
-            assert_eq!(decide(&lost), Refuse);
+            assert_eq!(decide(&lost), LetReset);
             // A change is young; a SYN; there is another one, or this is not one of them.
             let spent = [
                 Facts {
@@ -382,7 +382,7 @@ mod tests {
                     ..lost
                 },
                 Facts {
-                    others: Others::only(ELSEWHERE),
+                    others: Candidates::only(ELSEWHERE),
                     ..lost
                 },
             ];
@@ -396,7 +396,7 @@ mod tests {
     fn what_is_spilled_is_taken_and_stays() {
         for role in ROLES {
             let spilled = Facts {
-                others: Others::only(HERE),
+                others: Candidates::only(HERE),
                 spill: HERE,
                 ..facts_of(THERE, role, 0b0011)
             };
@@ -408,13 +408,13 @@ mod tests {
             assert!(!is_taken(decide(&elsewhere)));
             // Its owner asks who may have it, or is silent, however old the table is.
             let owner = Facts {
-                others: Others::only(ELSEWHERE),
+                others: Candidates::only(ELSEWHERE),
                 spill: ELSEWHERE,
                 ..facts_of(HERE, role, 0b0000)
             };
             let expected = match role {
                 Role::Shared => Silent,
-                Role::Director | Role::Directed => SecondChance(Others::only(ELSEWHERE)),
+                Role::Director | Role::Directed => SecondChance(Candidates::only(ELSEWHERE)),
             };
             assert_eq!(decide(&owner), expected);
         }
@@ -447,7 +447,7 @@ mod tests {
     fn no_connection_breaks() {
         each(|facts| {
             let decision = decide(&facts);
-            let is_reset = is_taken(decision) || decision == Refuse;
+            let is_reset = is_taken(decision) || decision == LetReset;
             // Whoever has the connection keeps it; what begins one may be the owner's.
             if facts.known && !facts.needs_no_connection {
                 assert!(is_taken(decision));

@@ -42,7 +42,7 @@ pub enum Mode {
 
 /// What is around the packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wrapping {
+pub enum Encapsulation {
     /// An IP header.
     Ip,
     /// An IP header and one of GRE.
@@ -53,24 +53,29 @@ pub enum Wrapping {
 const TUNNELS: [u8; 3] = [4, 41, 47];
 
 /// Whether there is any reason for a node to wrap something up like this for this one.
-pub fn may_come(mode: Mode, wrapping: Wrapping) -> bool {
-    match (mode, wrapping) {
-        (Mode::Shared { .. }, Wrapping::Ip) => false,
-        (Mode::Shared { spill }, Wrapping::Gre) => spill,
+pub fn may_come(mode: Mode, encapsulation: Encapsulation) -> bool {
+    match (mode, encapsulation) {
+        (Mode::Shared { .. }, Encapsulation::Ip) => false,
+        (Mode::Shared { spill }, Encapsulation::Gre) => spill,
         (Mode::Directed, _) => true,
     }
 }
 
 /// Whether another node may have sent this packet, which is whole and in a tunnel. `source` is the
 /// one of its IP header.
-pub fn may_bring(mode: Mode, wrapping: Wrapping, source: &Address, packet: &Packet) -> bool {
+pub fn may_bring(
+    mode: Mode,
+    encapsulation: Encapsulation,
+    source: &Address,
+    packet: &Packet,
+) -> bool {
     let flow = &packet.flow;
     let is_sender = match packet.kind {
         // Routers tell of errors by any address that they have.
         Kind::Error => source.is_neighbour(),
         _ => source.is_host(),
     };
-    may_come(mode, wrapping)
+    may_come(mode, encapsulation)
         && is_sender
         && flow.source.is_host()
         && ![*source, flow.source].contains(&flow.destination)
@@ -133,16 +138,16 @@ mod tests {
         let syn = [true, false, false, false, false, false, false, false];
         let all = [true, true, true, true, true, false, false, false];
         let table = [
-            (Wrapping::Ip, [nothing, nothing, all]),
-            (Wrapping::Gre, [nothing, syn, all]),
+            (Encapsulation::Ip, [nothing, nothing, all]),
+            (Encapsulation::Gre, [nothing, syn, all]),
         ];
-        for (wrapping, rows) in table {
+        for (encapsulation, rows) in table {
             for (mode, row) in MODES.into_iter().zip(rows) {
                 for (kind, expected) in KINDS.into_iter().zip(row) {
-                    let seen = may_bring(mode, wrapping, &ROUTER, &packet(kind));
+                    let seen = may_bring(mode, encapsulation, &ROUTER, &packet(kind));
                     assert_eq!(seen, expected);
                 }
-                assert_eq!(may_come(mode, wrapping), row != nothing);
+                assert_eq!(may_come(mode, encapsulation), row != nothing);
             }
         }
     }
@@ -151,15 +156,15 @@ mod tests {
     fn senders_are_hosts() {
         let local = Address::V6([0xfe80_0000, 0, 0, 1]);
         for mode in MODES {
-            for wrapping in [Wrapping::Ip, Wrapping::Gre] {
+            for encapsulation in [Encapsulation::Ip, Encapsulation::Gre] {
                 for kind in KINDS {
                     for wrong in [CLUSTER, Address::V4(0x7f00_0001), local] {
                         let mut packet = packet(kind);
                         let is_error_of_router = kind == Kind::Error && wrong == local;
                         let expected = is_error_of_router && mode == Mode::Directed;
-                        assert_eq!(may_bring(mode, wrapping, &wrong, &packet), expected);
+                        assert_eq!(may_bring(mode, encapsulation, &wrong, &packet), expected);
                         packet.flow.source = wrong;
-                        assert!(!may_bring(mode, wrapping, &ROUTER, &packet));
+                        assert!(!may_bring(mode, encapsulation, &ROUTER, &packet));
                     }
                 }
             }
@@ -169,7 +174,7 @@ mod tests {
     /// In a tunnel there is no other one.
     #[test]
     fn tunnels_are_not_nested() {
-        for wrapping in [Wrapping::Ip, Wrapping::Gre] {
+        for encapsulation in [Encapsulation::Ip, Encapsulation::Gre] {
             for (protocol, expected) in [
                 (17, true),
                 (132, true),
@@ -179,7 +184,7 @@ mod tests {
             ] {
                 let mut packet = packet(Kind::Datagram);
                 packet.flow.protocol = protocol;
-                let seen = may_bring(Mode::Directed, wrapping, &CLIENT, &packet);
+                let seen = may_bring(Mode::Directed, encapsulation, &CLIENT, &packet);
                 assert_eq!(seen, expected);
             }
         }
@@ -202,7 +207,7 @@ mod tests {
                 (Address::V4(0xe000_0001), false),
                 (Address::V4(0), false),
             ] {
-                let seen = may_bring(Mode::Directed, Wrapping::Ip, &router, &packet);
+                let seen = may_bring(Mode::Directed, Encapsulation::Ip, &router, &packet);
                 assert_eq!(seen, expected);
             }
         }

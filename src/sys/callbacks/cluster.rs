@@ -19,7 +19,7 @@ use crate::{
         core::{
             netlink::DumpStart,
             netns::{Net, OwnNet},
-            rcu::callers_section, //
+            rcu::assume_rcu_read_lock, //
         },
         packet::{
             device::{DeviceName, Rtnl},
@@ -38,20 +38,20 @@ use kernel::{
 ///
 /// Called by `hooks.c`, with the cluster IPs that `Hooks::of()` has registered.
 #[no_mangle]
-unsafe extern "C" fn sg_packet_concerns(state: *const c_void, tail: c_uint) -> bool {
+unsafe extern "C" fn svcg_maybe_ours(state: *const c_void, daddr_low32: c_uint) -> bool {
     // SAFETY: By the requirement, and that of `Hooks::of()`: netfilter calls in a read section.
-    let (clusters, guard) = unsafe { (&*state.cast::<Clusters>(), callers_section()) };
-    clusters.may_serve(tail, guard)
+    let (clusters, guard) = unsafe { (&*state.cast::<Clusters>(), assume_rcu_read_lock()) };
+    clusters.may_serve(daddr_low32, guard)
 }
 
 /// # Safety
 ///
 /// Called by `hooks.c`, with the cluster IPs that `Hooks::of()` has registered.
 #[no_mangle]
-unsafe extern "C" fn sg_packet_in(
+unsafe extern "C" fn svcg_packet_in(
     state: *mut c_void,
     skb: *mut bindings::sk_buff,
-) -> bindings::sg_verdict {
+) -> bindings::svcg_verdict {
     // SAFETY: By the requirement.
     unsafe { show(state, skb, packet::incoming) }
 }
@@ -60,10 +60,10 @@ unsafe extern "C" fn sg_packet_in(
 ///
 /// Called by `hooks.c`, with the cluster IPs that `Hooks::of()` has registered.
 #[no_mangle]
-unsafe extern "C" fn sg_packet_received(
+unsafe extern "C" fn svcg_packet_received(
     state: *mut c_void,
     skb: *mut bindings::sk_buff,
-) -> bindings::sg_verdict {
+) -> bindings::svcg_verdict {
     // SAFETY: By the requirement.
     unsafe { show(state, skb, packet::received) }
 }
@@ -77,13 +77,13 @@ unsafe fn show(
     state: *mut c_void,
     skb: *mut bindings::sk_buff,
     to: impl FnOnce(&Clusters, Packet<'_>, &Guard) -> Verdict,
-) -> bindings::sg_verdict {
+) -> bindings::svcg_verdict {
     // SAFETY: By the requirement, and that of `Hooks::of()`: netfilter calls in a read section,
     // gives the packet away, and takes it back if it is accepted.
     let (clusters, guard, packet) = unsafe {
         (
             &*state.cast::<Clusters>(),
-            callers_section(),
+            assume_rcu_read_lock(),
             Packet::from_ptr(skb),
         )
     };
@@ -94,10 +94,10 @@ unsafe fn show(
 ///
 /// Called by `hooks.c`, with the cluster IPs that `Hooks::of()` has registered.
 #[no_mangle]
-unsafe extern "C" fn sg_arp_in(
+unsafe extern "C" fn svcg_arp_in(
     state: *mut c_void,
     skb: *mut bindings::sk_buff,
-) -> bindings::sg_verdict {
+) -> bindings::svcg_verdict {
     // SAFETY: By the requirement.
     unsafe { show(state, skb, neighbour::arp_in) }
 }
@@ -106,10 +106,10 @@ unsafe extern "C" fn sg_arp_in(
 ///
 /// Called by `hooks.c`, with the cluster IPs that `Hooks::of()` has registered.
 #[no_mangle]
-unsafe extern "C" fn sg_arp_out(
+unsafe extern "C" fn svcg_arp_out(
     state: *mut c_void,
     skb: *mut bindings::sk_buff,
-) -> bindings::sg_verdict {
+) -> bindings::svcg_verdict {
     // SAFETY: By the requirement.
     unsafe { show(state, skb, neighbour::arp_out) }
 }
@@ -118,10 +118,10 @@ unsafe extern "C" fn sg_arp_out(
 ///
 /// Called by `hooks.c`, with the cluster IPs that `Hooks::of()` has registered.
 #[no_mangle]
-unsafe extern "C" fn sg_icmpv6_out(
+unsafe extern "C" fn svcg_icmpv6_out(
     state: *mut c_void,
     skb: *mut bindings::sk_buff,
-) -> bindings::sg_verdict {
+) -> bindings::svcg_verdict {
     // SAFETY: By the requirement.
     unsafe { show(state, skb, neighbour::icmpv6_out) }
 }
@@ -132,7 +132,7 @@ unsafe extern "C" fn sg_icmpv6_out(
 ///
 /// Called by `device.c`, under RTNL.
 #[no_mangle]
-unsafe extern "C" fn sg_device_gone(
+unsafe extern "C" fn svcg_device_gone(
     net: *const bindings::net,
     index: c_uint,
     name: *const DeviceName,
@@ -147,7 +147,7 @@ unsafe extern "C" fn sg_device_gone(
 ///
 /// Called by `device.c`, under RTNL.
 #[no_mangle]
-unsafe extern "C" fn sg_device_came(
+unsafe extern "C" fn svcg_device_came(
     net: *const bindings::net,
     index: c_uint,
     name: *const DeviceName,
@@ -163,7 +163,7 @@ unsafe extern "C" fn sg_device_came(
 ///
 /// Called by `device.c`, under RTNL.
 #[no_mangle]
-unsafe extern "C" fn sg_device_turned(net: *const bindings::net) {
+unsafe extern "C" fn svcg_device_turned(net: *const bindings::net) {
     // SAFETY: A device's namespace is there.
     let net = unsafe { Net::from_ptr(net.cast_mut()) };
     net.clusters().addresses_changed();
@@ -173,7 +173,7 @@ unsafe extern "C" fn sg_device_turned(net: *const bindings::net) {
 ///
 /// Called by `device.c`, under RTNL.
 #[no_mangle]
-unsafe extern "C" fn sg_device_moved(net: *const bindings::net, index: c_uint) {
+unsafe extern "C" fn svcg_device_moved(net: *const bindings::net, index: c_uint) {
     // SAFETY: A device's namespace is there.
     let net = unsafe { Net::from_ptr(net.cast_mut()) };
     net.clusters().device_moved(index);
@@ -185,7 +185,7 @@ unsafe extern "C" fn sg_device_moved(net: *const bindings::net, index: c_uint) {
 ///
 /// Called by `address.c`, with a namespace that is there.
 #[no_mangle]
-unsafe extern "C" fn sg_address_changed(net: *const bindings::net) {
+unsafe extern "C" fn svcg_address_changed(net: *const bindings::net) {
     // SAFETY: By the requirement.
     let net = unsafe { Net::from_ptr(net.cast_mut()) };
     net.clusters().addresses_changed();
@@ -193,9 +193,9 @@ unsafe extern "C" fn sg_address_changed(net: *const bindings::net) {
 
 /// # Safety
 ///
-/// Called by `netns.c` in process context, with what `sg_clusters_new()` made.
+/// Called by `netns.c` in process context, with what `svcg_clusters_new()` made.
 #[no_mangle]
-unsafe extern "C" fn sg_addresses_look(clusters: *const c_void) -> bool {
+unsafe extern "C" fn svcg_addresses_look(clusters: *const c_void) -> bool {
     // SAFETY: By the requirement; the namespace waits for the call before it frees it.
     unsafe { &*clusters.cast::<Clusters>() }.look()
 }
@@ -206,10 +206,10 @@ unsafe extern "C" fn sg_addresses_look(clusters: *const c_void) -> bool {
 ///
 /// Called by `netns.c`.
 #[no_mangle]
-unsafe extern "C" fn sg_clusters_new(net: *mut bindings::net) -> *mut c_void {
+unsafe extern "C" fn svcg_clusters_new(net: *mut bindings::net) -> *mut c_void {
     // SAFETY: The namespace has what is made here freed when it ends.
     match Clusters::new(unsafe { OwnNet::new(net) }) {
-        // SAFETY: It is not moved until `sg_clusters_free()`.
+        // SAFETY: It is not moved until `svcg_clusters_free()`.
         Ok(clusters) => KBox::into_raw(unsafe { Pin::into_inner_unchecked(clusters) }).cast(),
         Err(_) => core::ptr::null_mut(),
     }
@@ -217,18 +217,18 @@ unsafe extern "C" fn sg_clusters_new(net: *mut bindings::net) -> *mut c_void {
 
 /// # Safety
 ///
-/// Called by `netns.c`, with what [`sg_clusters_new`] made.
+/// Called by `netns.c`, with what [`svcg_clusters_new`] made.
 #[no_mangle]
-unsafe extern "C" fn sg_clusters_stop(clusters: *mut c_void) {
+unsafe extern "C" fn svcg_clusters_stop(clusters: *mut c_void) {
     // SAFETY: By the requirement.
     unsafe { &*clusters.cast::<Clusters>() }.stop();
 }
 
 /// # Safety
 ///
-/// Called by `netns.c`, once for each that [`sg_clusters_new`] made.
+/// Called by `netns.c`, once for each that [`svcg_clusters_new`] made.
 #[no_mangle]
-unsafe extern "C" fn sg_clusters_free(clusters: *mut c_void) {
+unsafe extern "C" fn svcg_clusters_free(clusters: *mut c_void) {
     // SAFETY: By the requirement; a grace period has passed since nothing shows it packets.
     drop(unsafe { Pin::new_unchecked(KBox::from_raw(clusters.cast::<Clusters>())) });
 }

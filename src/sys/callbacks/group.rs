@@ -9,14 +9,14 @@ use super::{doit, dumpit, errno};
 use crate::{
     group::{
         adopt,
-        insight,
+        decision,
         leave,
         look,
+        migrate,
         option,
         redirect::{self, Outcome},
         registry::Registry,
         report,
-        rescue,
         settings,
         stall,
         Group,
@@ -26,13 +26,13 @@ use crate::{
         bindings::{self, uapi},
         core::{
             netns::OwnNet,
-            rcu::{callers_section, RcuArc}, //
+            rcu::{assume_rcu_read_lock, RcuArc}, //
         },
         socket::{
             descriptor::Socket,
+            flowlog::Packet, //
             listener::{AnySock, Locked, Sock},
             option::{tell, Value},
-            trail::Packet, //
         },
     },
 };
@@ -42,45 +42,45 @@ use kernel::{
     sync::{rcu, Arc, ArcBorrow}, //
 };
 
-// ---- A listener: listener.c, ready.c ----
+// ---- A listener: ulp.c, ready.c ----
 
 /// # Safety
 ///
 /// Called by the kernel in place of a listener's `conn_request()`, with the same promises: among
 /// them an RCU read section, see `tcp_rcv_state_process()`.
 #[no_mangle]
-unsafe extern "C" fn sg_conn_request(
+unsafe extern "C" fn svcg_conn_request(
     sk: *mut bindings::sock,
     skb: *mut bindings::sk_buff,
 ) -> c_int {
     // SAFETY: By the requirement, for the duration of the call.
-    let guard = unsafe { callers_section() };
+    let guard = unsafe { assume_rcu_read_lock() };
     // SAFETY: The kernel has the listener and the packet for the duration of the call.
     let (home, packet) = unsafe { (Sock::from_ptr(sk), Packet::from_ptr(skb)) };
     // The hook may be gone since the kernel found it; then the listener is as any other.
     let outcome = match home.hooked_member(guard) {
         Some((member, load)) => redirect::syn(member, home, load, &packet, guard),
-        None => Outcome::Taker(home),
+        None => Outcome::Target(home),
     };
-    // SAFETY: As above. A taker is a TCP socket whose memory is there as long as the read section; C
+    // SAFETY: As above. A target is a TCP socket whose memory is there as long as the read section; C
     // looks whether it serves the packet's family.
     unsafe {
-        let taker = match outcome {
-            Outcome::Taker(taker) => taker,
+        let target = match outcome {
+            Outcome::Target(target) => target,
             Outcome::Spilled => return 0,
             Outcome::Drop => {
-                bindings::sg_count_drop(sk);
+                bindings::svcg_count_drop(sk);
                 return 0;
             }
             Outcome::Reset => {
-                bindings::sg_count_drop(sk);
-                bindings::sg_send_reset(sk, skb);
+                bindings::svcg_count_drop(sk);
+                bindings::svcg_send_reset(sk, skb);
                 return 0;
             }
         };
-        let result = bindings::sg_original_conn_request(sk, taker.as_ptr(), skb);
-        if !core::ptr::eq(taker, home) {
-            bindings::sg_cookies_follow(sk, taker.as_ptr());
+        let result = bindings::svcg_original_conn_request(sk, target.as_ptr(), skb);
+        if !core::ptr::eq(target, home) {
+            bindings::svcg_cookies_follow(sk, target.as_ptr());
         }
         result
     }
@@ -88,21 +88,21 @@ unsafe extern "C" fn sg_conn_request(
 
 /// # Safety
 ///
-/// Called by `listener.c` when the listener is about to get a connection, in an RCU read section.
+/// Called by `ulp.c` when the listener is about to get a connection, in an RCU read section.
 #[no_mangle]
-unsafe extern "C" fn sg_connection_comes(
+unsafe extern "C" fn svcg_connection_comes(
     sk: *mut bindings::sock,
     skb: *mut bindings::sk_buff,
     fast_open: bool,
 ) -> bool {
     // SAFETY: By the requirement, for the duration of the call.
-    let guard = unsafe { callers_section() };
+    let guard = unsafe { assume_rcu_read_lock() };
     // SAFETY: The kernel has the listener and the packet for the duration of the call.
     let (home, packet) = unsafe { (Sock::from_ptr(sk), Packet::from_ptr(skb)) };
     match home.hooked_member(guard) {
         Some((member, load)) => {
             stall::announce(member, load.queued);
-            !fast_open && rescue::handshake_complete(member, load, &packet, guard)
+            !fast_open && migrate::handshake_complete(member, load, &packet, guard)
         }
         None => false,
     }
@@ -113,20 +113,20 @@ unsafe extern "C" fn sg_connection_comes(
 /// Called by `ready.c` when a connection was queued with the listener, which may have been accepted by
 /// now, in an RCU read section.
 #[no_mangle]
-unsafe extern "C" fn sg_connection_queued(sk: *mut bindings::sock) {
+unsafe extern "C" fn svcg_connection_queued(sk: *mut bindings::sock) {
     // SAFETY: By the requirement, for the duration of the call.
-    let (sock, guard) = unsafe { (Sock::from_ptr(sk), callers_section()) };
-    if let Some(member) = sock.flagged_member(guard) {
+    let (sock, guard) = unsafe { (Sock::from_ptr(sk), assume_rcu_read_lock()) };
+    if let Some(member) = sock.ulp_member(guard) {
         stall::announce(member, sock.queued().saturating_sub(1));
     }
 }
 
 /// # Safety
 ///
-/// Called by `listener.c` when a member's socket ends, which gives up the member that
-/// [`Sock::attach`] was given. The hook is off the socket.
+/// Called by `ulp.c` when a member's socket ends, which gives up the member that
+/// [`Sock::attach`] was given. The context is off the socket.
 #[no_mangle]
-unsafe extern "C" fn sg_member_gone(sk: *mut bindings::sock, member: *const c_void) {
+unsafe extern "C" fn svcg_member_gone(sk: *mut bindings::sock, member: *const c_void) {
     // SAFETY: By the requirement.
     let (sock, member) = unsafe {
         let member = RcuArc::<Member>::from_raw(member.cast_mut().cast());
@@ -137,60 +137,60 @@ unsafe extern "C" fn sg_member_gone(sk: *mut bindings::sock, member: *const c_vo
 
 /// # Safety
 ///
-/// Called by `listener.c` in an RCU read section, with the member of a socket.
+/// Called by `ulp.c` in an RCU read section, with the member of a socket.
 #[no_mangle]
-unsafe extern "C" fn sg_member_info(member: *const c_void, skb: *mut bindings::sk_buff) -> c_int {
+unsafe extern "C" fn svcg_member_info(member: *const c_void, skb: *mut bindings::sk_buff) -> c_int {
     // SAFETY: By the requirement, for the duration of the call.
     let member = unsafe { &*member.cast::<Member>() };
     // SAFETY: By the requirement.
-    unsafe { bindings::sg_info_put_id(skb, member.group().id()) }
+    unsafe { bindings::svcg_info_put_id(skb, member.group().id()) }
 }
 
-// ---- A program: calls.c, option.c ----
+// ---- A program: proto_ops.c, option.c ----
 
 /// # Safety
 ///
-/// Called by `calls.c`, with a socket of the caller's.
+/// Called by `proto_ops.c`, with a socket of the caller's.
 #[no_mangle]
-unsafe extern "C" fn sg_member_polls(sk: *mut bindings::sock, readable: bool) -> bool {
+unsafe extern "C" fn svcg_member_polls(sk: *mut bindings::sock, readable: bool) -> bool {
     // SAFETY: By the requirement, for the duration of the call.
     look::polls(unsafe { Sock::from_ptr(sk) }, readable)
 }
 
 /// # Safety
 ///
-/// Called by `calls.c`, with a socket of the caller's that is not locked.
+/// Called by `proto_ops.c`, with a socket of the caller's that is not locked.
 #[no_mangle]
-unsafe extern "C" fn sg_member_accepts(sk: *mut bindings::sock, sleeps: bool) -> bool {
+unsafe extern "C" fn svcg_member_accepts(sk: *mut bindings::sock, sleeps: bool) -> bool {
     // SAFETY: By the requirement, for the duration of the call.
     look::accepts(unsafe { Sock::from_ptr(sk) }, sleeps)
 }
 
 /// # Safety
 ///
-/// Called by `calls.c`, with a socket of the caller's.
+/// Called by `proto_ops.c`, with a socket of the caller's.
 #[no_mangle]
-unsafe extern "C" fn sg_member_listens(sk: *mut bindings::sock) {
+unsafe extern "C" fn svcg_member_listens(sk: *mut bindings::sock) {
     let guard = rcu::read_lock();
     // SAFETY: By the requirement, for the duration of the call.
     let sock = unsafe { Sock::from_ptr(sk) };
-    if let Some(member) = sock.flagged_member(&guard) {
+    if let Some(member) = sock.ulp_member(&guard) {
         member.freed(&guard);
     }
 }
 
 /// # Safety
 ///
-/// Called by `calls.c`, with a socket of the caller's and the member that it is, in an RCU read
+/// Called by `proto_ops.c`, with a socket of the caller's and the member that it is, in an RCU read
 /// section.
 #[no_mangle]
-unsafe extern "C" fn sg_member_accepted(
+unsafe extern "C" fn svcg_member_accepted(
     member: *const c_void,
     sk: *mut bindings::sock,
     rewritten: bool,
 ) {
     // SAFETY: By the requirement, for the duration of the call.
-    let (sock, guard) = unsafe { (Sock::from_ptr(sk), callers_section()) };
+    let (sock, guard) = unsafe { (Sock::from_ptr(sk), assume_rcu_read_lock()) };
     // SAFETY: As above.
     let member = unsafe { &*member.cast::<Member>() };
     stall::accepted(member, sock, rewritten, guard);
@@ -198,18 +198,18 @@ unsafe extern "C" fn sg_member_accepted(
 
 /// # Safety
 ///
-/// Called by `calls.c`, with a socket of the caller's that is not locked.
+/// Called by `proto_ops.c`, with a socket of the caller's that is not locked.
 #[no_mangle]
-unsafe extern "C" fn sg_member_leaves(sk: *mut bindings::sock, closes: bool) {
+unsafe extern "C" fn svcg_member_leaves(sk: *mut bindings::sock, closes: bool) {
     // SAFETY: By the requirement, for the duration of the call.
     leave::begin(unsafe { Sock::from_ptr(sk) }, closes);
 }
 
 /// # Safety
 ///
-/// Called by `calls.c`, with a socket of the caller's that is not locked.
+/// Called by `proto_ops.c`, with a socket of the caller's that is not locked.
 #[no_mangle]
-unsafe extern "C" fn sg_member_stopped(sk: *mut bindings::sock) {
+unsafe extern "C" fn svcg_member_stopped(sk: *mut bindings::sock) {
     // SAFETY: By the requirement, for the duration of the call.
     leave::end(unsafe { Sock::from_ptr(sk) });
 }
@@ -218,7 +218,7 @@ unsafe extern "C" fn sg_member_stopped(sk: *mut bindings::sock) {
 ///
 /// Called by `option.c`: `sk` is a socket of the caller's, `value` its sockptr_t.
 #[no_mangle]
-unsafe extern "C" fn sg_option_set(
+unsafe extern "C" fn svcg_option_set(
     sk: *mut bindings::sock,
     name: c_int,
     value: *const c_void,
@@ -241,7 +241,7 @@ unsafe extern "C" fn sg_option_set(
 /// Called by `option.c`: `sk` is a socket of the caller's, `to` the user's pointer, `len` the
 /// length there.
 #[no_mangle]
-unsafe extern "C" fn sg_option_get(
+unsafe extern "C" fn svcg_option_get(
     sk: *mut bindings::sock,
     name: c_int,
     to: *mut c_void,
@@ -262,7 +262,7 @@ unsafe extern "C" fn sg_option_get(
 ///
 /// Called by `adopt.c` in process context with a full TCP socket, whose lock the caller holds.
 #[no_mangle]
-unsafe extern "C" fn sg_listen_begins(sk: *mut bindings::sock) {
+unsafe extern "C" fn svcg_listen_begins(sk: *mut bindings::sock) {
     // SAFETY: By the requirement, for the duration of the call.
     let sock = unsafe { Sock::from_ptr(sk) };
     // The lock is the caller's, and stays so.
@@ -277,7 +277,7 @@ unsafe extern "C" fn sg_listen_begins(sk: *mut bindings::sock) {
 /// `sock` is NULL, or a TCP socket that a descriptor stands for, which is not locked by the caller, with
 /// a reference to its file.
 #[no_mangle]
-unsafe extern "C" fn sg_listen_begun(sock: *mut bindings::socket, group: *mut c_void) {
+unsafe extern "C" fn svcg_listen_begun(sock: *mut bindings::socket, group: *mut c_void) {
     // SAFETY: By the requirement.
     let (socket, group) = unsafe { (Socket::from_ptr(sock), Arc::from_raw(group.cast::<Group>())) };
     // What is closed by now is nobody's successor, and gives back itself what it was given.
@@ -286,13 +286,14 @@ unsafe extern "C" fn sg_listen_begun(sock: *mut bindings::socket, group: *mut c_
     }
 }
 
-// ---- A timer: ticker.c ----
+// ---- A timer: stall_timer.c ----
 
 /// # Safety
 ///
-/// Called by `ticker.c`, with what [`Tickers::of`](crate::sys::core::ticker::Tickers::of) was given.
+/// Called by `stall_timer.c`, with what
+/// [`StallTimers::of`](crate::sys::core::stall_timer::StallTimers::of) was given.
 #[no_mangle]
-unsafe extern "C" fn sg_tick(state: *const c_void, account: u64, tick: *mut bindings::sg_tick) {
+unsafe extern "C" fn svcg_tick(state: *const c_void, account: u64, tick: *mut bindings::svcg_tick) {
     // SAFETY: By the requirement, it is the registry of an `Arc`, and there for the call.
     let registry = unsafe { ArcBorrow::from_raw(state.cast::<Registry>()) };
     let (rest, next) = stall::tick(registry, account);
@@ -309,13 +310,13 @@ unsafe extern "C" fn sg_tick(state: *const c_void, account: u64, tick: *mut bind
 ///
 /// Called by `netns.c`.
 #[no_mangle]
-unsafe extern "C" fn sg_netns_new(net: *mut bindings::net) -> *mut c_void {
+unsafe extern "C" fn svcg_netns_new(net: *mut bindings::net) -> *mut c_void {
     // SAFETY: The namespace has what is made here freed when it ends.
     match Registry::new(unsafe { OwnNet::new(net) }) {
         Ok(registry) => {
             let registry = Arc::into_raw(registry);
-            // SAFETY: The registry is there until `sg_netns_free()`, which stops the timers.
-            unsafe { (*registry).tickers().start(registry) };
+            // SAFETY: The registry is there until `svcg_netns_free()`, which stops the timers.
+            unsafe { (*registry).stall_timers().start(registry) };
             registry.cast_mut().cast()
         }
         Err(_) => core::ptr::null_mut(),
@@ -324,12 +325,12 @@ unsafe extern "C" fn sg_netns_new(net: *mut bindings::net) -> *mut c_void {
 
 /// # Safety
 ///
-/// Called by `netns.c`, once for each state that [`sg_netns_new`] made.
+/// Called by `netns.c`, once for each state that [`svcg_netns_new`] made.
 #[no_mangle]
-unsafe extern "C" fn sg_netns_free(state: *mut c_void) {
+unsafe extern "C" fn svcg_netns_free(state: *mut c_void) {
     // SAFETY: By the requirement.
     let registry = unsafe { Arc::<Registry>::from_raw(state.cast()) };
-    registry.tickers().stop();
+    registry.stall_timers().stop();
     // They hold the registry, and wait for members that cannot come any more.
     registry.forget_all();
 }
@@ -341,5 +342,5 @@ dumpit!(service_group_nl_group_get_dumpit => report::groups);
 dumpit!(service_group_nl_member_get_dumpit => report::members);
 doit!(service_group_nl_group_set_doit => settings::set_group);
 doit!(service_group_nl_member_set_doit => settings::set_member);
-doit!(service_group_nl_decision_get_doit => insight::decision);
+doit!(service_group_nl_decision_get_doit => decision::get);
 doit!(service_group_nl_stats_get_doit => report::stats);

@@ -10,25 +10,25 @@
 
 #include "core.h"
 
-/* Of sg_caller_account(). */
-static siphash_key_t sg_account_key __ro_after_init;
+/* Of svcg_caller_account(). */
+static siphash_key_t svcg_account_key __ro_after_init;
 
-void sg_caller_init(void)
+void svcg_caller_init(void)
 {
-	get_random_bytes(&sg_account_key, sizeof(sg_account_key));
+	get_random_bytes(&svcg_account_key, sizeof(svcg_account_key));
 }
 
-_Bool sg_caller_in_net(const struct net *net)
+_Bool svcg_caller_in_net(const struct net *net)
 {
 	return net_eq(net, current->nsproxy->net_ns);
 }
 
-_Bool sg_caller_is_admin(const struct net *net)
+_Bool svcg_caller_is_admin(const struct net *net)
 {
 	return ns_capable(net->user_ns, CAP_NET_ADMIN);
 }
 
-_Bool sg_caller_is_privileged(void)
+_Bool svcg_caller_is_privileged(void)
 {
 	return capable(CAP_NET_ADMIN);
 }
@@ -37,12 +37,12 @@ _Bool sg_caller_is_privileged(void)
  * What confines a caller's bind() hangs on the system call (Landlock, seccomp)
  * and cannot be asked from here; without privilege it needs no_new_privs.
  */
-_Bool sg_caller_is_confined(void)
+_Bool svcg_caller_is_confined(void)
 {
 	return task_no_new_privs(current) || seccomp_mode(&current->seccomp);
 }
 
-unsigned int sg_caller_uid(void)
+unsigned int svcg_caller_uid(void)
 {
 	return __kuid_val(current_euid());
 }
@@ -53,7 +53,7 @@ unsigned int sg_caller_uid(void)
  * makes, containers for one, is apart. Nobody can choose whose account has the
  * same bits as his.
  */
-unsigned long long sg_caller_account(const struct net *net)
+unsigned long long svcg_caller_account(const struct net *net)
 {
 	const struct user_namespace *ns = current_user_ns();
 	unsigned int uid = __kuid_val(current_euid());
@@ -65,10 +65,10 @@ unsigned long long sg_caller_account(const struct net *net)
 		uid = __kuid_val(ns->owner);
 		place = uid ? 0 : ns->ns.inum;
 	}
-	return siphash_2u32(uid, place, &sg_account_key);
+	return siphash_2u32(uid, place, &svcg_account_key);
 }
 
-unsigned int sg_caller_process(void)
+unsigned int svcg_caller_process(void)
 {
 	return task_tgid_nr(current);
 }

@@ -10,29 +10,29 @@ use crate::sys::{
 /// The caller's effective user id, as the initial user namespace has it.
 pub(crate) fn caller_uid() -> u32 {
     // SAFETY: There is always a caller.
-    unsafe { bindings::sg_caller_uid() }
+    unsafe { bindings::svcg_caller_uid() }
 }
 
 /// Whose account what the caller forms in his network namespace is counted to.
 pub(crate) fn caller_account(net: Net<'_>) -> u64 {
     // SAFETY: There is always a caller, and the namespace is there.
-    unsafe { bindings::sg_caller_account(net.as_ptr()) }
+    unsafe { bindings::svcg_caller_account(net.as_ptr()) }
 }
 
 /// The caller's process.
 pub(crate) fn caller_process() -> u32 {
     // SAFETY: There is always a caller.
-    unsafe { bindings::sg_caller_process() }
+    unsafe { bindings::svcg_caller_process() }
 }
 
 /// Whether the caller has `CAP_NET_ADMIN` in the initial user namespace.
 pub(crate) fn caller_is_privileged() -> bool {
     // SAFETY: There is always a caller.
-    unsafe { bindings::sg_caller_is_privileged() }
+    unsafe { bindings::svcg_caller_is_privileged() }
 }
 
 /// Whether something confines the caller that its calls of the option do not pass by.
 pub(crate) fn caller_is_confined() -> bool {
     // SAFETY: There is always a caller.
-    unsafe { bindings::sg_caller_is_confined() }
+    unsafe { bindings::svcg_caller_is_confined() }
 }

@@ -21,41 +21,47 @@
 
 #include "hold.h"
 
-#define SG_HOLD_NS	NSEC_PER_SEC
+#define SVCG_HOLD_NS	NSEC_PER_SEC
 
-enum sg_hold_state { SG_FREE, SG_WAITS, SG_HELD, SG_PASSED, SG_LATE };
+enum svcg_hold_state {
+	SVCG_FREE,
+	SVCG_WAITS,
+	SVCG_HELD,
+	SVCG_PASSED,
+	SVCG_LATE
+};
 
 /**
- * struct sg_hold - a point, and what ends the wait there
+ * struct svcg_hold - a point, and what ends the wait there
  * @at: the first one to come here is held
  * @until: until somebody has passed here
- * @state: an enum sg_hold_state
+ * @state: an enum svcg_hold_state
  * @over: somebody has
  */
-struct sg_hold {
+struct svcg_hold {
 	char at[16];
 	char until[16];
 	int state;
 	bool over;
 };
 
-static struct sg_hold sg_holds[4];
+static struct svcg_hold svcg_holds[4];
 
-static const char * const sg_hold_names[] = {
-	[SG_FREE] = "free", [SG_WAITS] = "waits", [SG_HELD] = "held",
-	[SG_PASSED] = "passed", [SG_LATE] = "late",
+static const char *const svcg_hold_names[] = {
+	[SVCG_FREE] = "free",	  [SVCG_WAITS] = "waits", [SVCG_HELD] = "held",
+	[SVCG_PASSED] = "passed", [SVCG_LATE] = "late",
 };
 
 /* Whether any is set: points are passed all the time. */
-static bool sg_hold_any;
+static bool svcg_hold_any;
 
-static void sg_hold_here(struct sg_hold *hold)
+static void svcg_hold_here(struct svcg_hold *hold)
 {
-	u64 until = ktime_get_ns() + SG_HOLD_NS;
+	u64 until = ktime_get_ns() + SVCG_HOLD_NS;
 
 	while (!READ_ONCE(hold->over)) {
 		if (ktime_get_ns() > until) {
-			WRITE_ONCE(hold->state, SG_LATE);
+			WRITE_ONCE(hold->state, SVCG_LATE);
 			return;
 		}
 		udelay(5);
@@ -63,104 +69,113 @@ static void sg_hold_here(struct sg_hold *hold)
 	}
 	/* What the other side did before it passed is seen now. */
 	smp_mb();
-	WRITE_ONCE(hold->state, SG_PASSED);
+	WRITE_ONCE(hold->state, SVCG_PASSED);
 }
 
-static void sg_pass(const char *name)
+static void svcg_pass(const char *name)
 {
-	struct sg_hold *hold;
+	struct svcg_hold *hold;
 
 	smp_mb();
-	for (hold = sg_holds; hold < sg_holds + ARRAY_SIZE(sg_holds); hold++) {
+	for (hold = svcg_holds; hold < svcg_holds + ARRAY_SIZE(svcg_holds);
+	     hold++) {
 		/* Who passes before anybody is held there is not the one. */
-		if (READ_ONCE(hold->state) == SG_HELD && !strcmp(hold->until, name))
+		if (READ_ONCE(hold->state) == SVCG_HELD &&
+		    !strcmp(hold->until, name))
 			WRITE_ONCE(hold->over, true);
 	}
 }
 
-void sg_point(const char *name)
+void svcg_point(const char *name)
 {
-	struct sg_hold *hold;
+	struct svcg_hold *hold;
 
-	/* Pairs with sg_hold_add(). */
-	if (!smp_load_acquire(&sg_hold_any))
+	/* Pairs with svcg_hold_add(). */
+	if (!smp_load_acquire(&svcg_hold_any))
 		return;
-	sg_pass(name);
-	for (hold = sg_holds; hold < sg_holds + ARRAY_SIZE(sg_holds); hold++) {
-		if (READ_ONCE(hold->state) == SG_WAITS && !strcmp(hold->at, name) &&
-		    cmpxchg(&hold->state, SG_WAITS, SG_HELD) == SG_WAITS) {
-			sg_hold_here(hold);
+	svcg_pass(name);
+	for (hold = svcg_holds; hold < svcg_holds + ARRAY_SIZE(svcg_holds);
+	     hold++) {
+		if (READ_ONCE(hold->state) == SVCG_WAITS &&
+		    !strcmp(hold->at, name) &&
+		    cmpxchg(&hold->state, SVCG_WAITS, SVCG_HELD) ==
+			    SVCG_WAITS) {
+			svcg_hold_here(hold);
 			return;
 		}
 	}
 }
 
-static void sg_hold_clear(void)
+static void svcg_hold_clear(void)
 {
-	struct sg_hold *hold;
+	struct svcg_hold *hold;
 
-	WRITE_ONCE(sg_hold_any, false);
-	for (hold = sg_holds; hold < sg_holds + ARRAY_SIZE(sg_holds); hold++) {
+	WRITE_ONCE(svcg_hold_any, false);
+	for (hold = svcg_holds; hold < svcg_holds + ARRAY_SIZE(svcg_holds);
+	     hold++) {
 		WRITE_ONCE(hold->over, true);
-		while (READ_ONCE(hold->state) == SG_HELD)
+		while (READ_ONCE(hold->state) == SVCG_HELD)
 			cpu_relax();
-		WRITE_ONCE(hold->state, SG_FREE);
+		WRITE_ONCE(hold->state, SVCG_FREE);
 	}
 }
 
-static int sg_hold_add(const char *at, const char *until)
+static int svcg_hold_add(const char *at, const char *until)
 {
-	struct sg_hold *hold;
+	struct svcg_hold *hold;
 
-	for (hold = sg_holds; hold < sg_holds + ARRAY_SIZE(sg_holds); hold++) {
-		if (hold->state != SG_FREE)
+	for (hold = svcg_holds; hold < svcg_holds + ARRAY_SIZE(svcg_holds);
+	     hold++) {
+		if (hold->state != SVCG_FREE)
 			continue;
 		strscpy(hold->at, at);
 		strscpy(hold->until, until);
 		hold->over = false;
-		smp_store_release(&hold->state, SG_WAITS);
-		smp_store_release(&sg_hold_any, true);
+		smp_store_release(&hold->state, SVCG_WAITS);
+		smp_store_release(&svcg_hold_any, true);
 		return 0;
 	}
 	return -ENOSPC;
 }
 
 /* One call at a time, as of each parameter. */
-static int sg_hold_set(const char *text, const struct kernel_param *param)
+static int svcg_hold_set(const char *text, const struct kernel_param *param)
 {
 	char at[16], until[16];
 
 	if (sysfs_streq(text, "")) {
-		sg_hold_clear();
+		svcg_hold_clear();
 		return 0;
 	}
 	if (sscanf(text, "%15s %15s", at, until) != 2)
 		return -EINVAL;
 	if (strcmp(at, "pass"))
-		return sg_hold_add(at, until);
-	sg_pass(until);
+		return svcg_hold_add(at, until);
+	svcg_pass(until);
 	return 0;
 }
 
-static int sg_hold_get(char *buffer, const struct kernel_param *param)
+static int svcg_hold_get(char *buffer, const struct kernel_param *param)
 {
-	struct sg_hold *hold;
+	struct svcg_hold *hold;
 	int len = 0;
 
-	for (hold = sg_holds; hold < sg_holds + ARRAY_SIZE(sg_holds); hold++) {
+	for (hold = svcg_holds; hold < svcg_holds + ARRAY_SIZE(svcg_holds);
+	     hold++) {
 		int state = READ_ONCE(hold->state);
 
-		if (state != SG_FREE)
-			len += sysfs_emit_at(buffer, len, "%s %s %s\n", hold->at,
-					     hold->until, sg_hold_names[state]);
+		if (state != SVCG_FREE)
+			len += sysfs_emit_at(buffer, len, "%s %s %s\n",
+					     hold->at, hold->until,
+					     svcg_hold_names[state]);
 	}
 	return len;
 }
 
-static const struct kernel_param_ops sg_hold_ops = {
-	.set	= sg_hold_set,
-	.get	= sg_hold_get,
+static const struct kernel_param_ops svcg_hold_ops = {
+	.set	= svcg_hold_set,
+	.get	= svcg_hold_get,
 };
-module_param_cb(hold, &sg_hold_ops, NULL, 0600);
+module_param_cb(hold, &svcg_hold_ops, NULL, 0600);
 MODULE_PARM_DESC(hold, "for tests: holds who comes to one point until another is passed");
 #endif /* CONFIG_FAULT_INJECTION */

@@ -9,9 +9,9 @@
 
 #ifdef CONFIG_FAULT_INJECTION
 /* The caller passes this point, and may be held here. Any context. */
-void sg_point(const char *name);
+void svcg_point(const char *name);
 #else
-static inline void sg_point(const char *name)
+static inline void svcg_point(const char *name)
 {
 }
 #endif

@@ -3,10 +3,11 @@
 //! What both parts stand on: RCU, network namespaces, timers, work and generic netlink.
 
 pub(crate) mod caller;
+pub(crate) mod clock;
 pub(crate) mod netlink;
 pub(crate) mod netns;
 pub(crate) mod parts;
 pub(crate) mod rcu;
 pub(crate) mod slots;
-pub(crate) mod ticker;
+pub(crate) mod stall_timer;
 pub(crate) mod work;

@@ -10,28 +10,28 @@
 #include "core.h"
 #include "netlink_gen.h"
 
-int sg_netlink_register(void)
+int svcg_netlink_register(void)
 {
 	return genl_register_family(&service_group_nl_family);
 }
 
-void sg_netlink_unregister(void)
+void svcg_netlink_unregister(void)
 {
 	genl_unregister_family(&service_group_nl_family);
 }
 
-struct net *sg_info_net(const struct genl_info *info)
+struct net *svcg_info_net(const struct genl_info *info)
 {
 	return genl_info_net(info);
 }
 
-struct user_namespace *sg_request_userns(const struct sk_buff *request)
+struct user_namespace *svcg_request_userns(const struct sk_buff *request)
 {
 	return sk_user_ns(NETLINK_CB(request).sk);
 }
 
-_Bool sg_info_u32(const struct genl_info *info, int attribute,
-		  unsigned int *value)
+_Bool svcg_info_u32(const struct genl_info *info, int attribute,
+		    unsigned int *value)
 {
 	if (GENL_REQ_ATTR_CHECK(info, attribute))
 		return false;
@@ -39,8 +39,8 @@ _Bool sg_info_u32(const struct genl_info *info, int attribute,
 	return true;
 }
 
-_Bool sg_info_u64(const struct genl_info *info, int attribute,
-		  unsigned long long *value)
+_Bool svcg_info_u64(const struct genl_info *info, int attribute,
+		    unsigned long long *value)
 {
 	if (GENL_REQ_ATTR_CHECK(info, attribute))
 		return false;
@@ -48,8 +48,8 @@ _Bool sg_info_u64(const struct genl_info *info, int attribute,
 	return true;
 }
 
-_Bool sg_info_port(const struct genl_info *info, int attribute,
-		   unsigned short *value)
+_Bool svcg_info_port(const struct genl_info *info, int attribute,
+		     unsigned short *value)
 {
 	if (GENL_REQ_ATTR_CHECK(info, attribute))
 		return false;
@@ -57,8 +57,8 @@ _Bool sg_info_port(const struct genl_info *info, int attribute,
 	return true;
 }
 
-_Bool sg_info_u16(const struct genl_info *info, int attribute,
-		  unsigned short *value)
+_Bool svcg_info_u16(const struct genl_info *info, int attribute,
+		    unsigned short *value)
 {
 	if (GENL_REQ_ATTR_CHECK(info, attribute))
 		return false;
@@ -66,8 +66,8 @@ _Bool sg_info_u16(const struct genl_info *info, int attribute,
 	return true;
 }
 
-_Bool sg_info_address(const struct genl_info *info, int attribute,
-		      unsigned char *to, unsigned int len)
+_Bool svcg_info_address(const struct genl_info *info, int attribute,
+			unsigned char *to, unsigned int len)
 {
 	if (GENL_REQ_ATTR_CHECK(info, attribute) ||
 	    nla_len(info->attrs[attribute]) != len)
@@ -76,8 +76,8 @@ _Bool sg_info_address(const struct genl_info *info, int attribute,
 	return true;
 }
 
-_Bool sg_info_optional_u32(const struct genl_info *info, int attribute,
-			   unsigned int *value)
+_Bool svcg_info_optional_u32(const struct genl_info *info, int attribute,
+			     unsigned int *value)
 {
 	if (!info->attrs[attribute])
 		return false;
@@ -85,12 +85,12 @@ _Bool sg_info_optional_u32(const struct genl_info *info, int attribute,
 	return true;
 }
 
-void sg_info_say_changed(const struct genl_info *info)
+void svcg_info_say_changed(const struct genl_info *info)
 {
 	GENL_SET_ERR_MSG(info, "cluster IPs have changed since they were read");
 }
 
-static int sg_node_read(struct nlattr **tb, struct sg_node *node)
+static int svcg_node_read(struct nlattr **tb, struct svcg_node *node)
 {
 	const struct nlattr *address = tb[SERVICE_GROUP_A_NODE_ADDRESS];
 
@@ -108,8 +108,8 @@ static int sg_node_read(struct nlattr **tb, struct sg_node *node)
 	return 0;
 }
 
-const void *sg_info_data(const struct genl_info *info, int attribute,
-			 unsigned int *len)
+const void *svcg_info_data(const struct genl_info *info, int attribute,
+			   unsigned int *len)
 {
 	if (!info->attrs[attribute])
 		return NULL;
@@ -117,8 +117,8 @@ const void *sg_info_data(const struct genl_info *info, int attribute,
 	return nla_data(info->attrs[attribute]);
 }
 
-int sg_info_node(const struct genl_info *info, unsigned int *position,
-		 struct sg_node *node)
+int svcg_info_node(const struct genl_info *info, unsigned int *position,
+		   struct svcg_node *node)
 {
 	struct nlattr *tb[SERVICE_GROUP_A_NODE_MAX + 1];
 	unsigned int index = 0;
@@ -133,13 +133,13 @@ int sg_info_node(const struct genl_info *info, unsigned int *position,
 		err = nla_parse_nested(tb, SERVICE_GROUP_A_NODE_MAX, attr,
 				       service_group_node_nl_policy,
 				       info->extack);
-		return err ? err : sg_node_read(tb, node);
+		return err ? err : svcg_node_read(tb, node);
 	}
 	return -ENOENT;
 }
 
-struct sk_buff *sg_reply_new(const struct genl_info *info, unsigned char cmd,
-			     unsigned int size, void **header)
+struct sk_buff *svcg_reply_new(const struct genl_info *info, unsigned char cmd,
+			       unsigned int size, void **header)
 {
 	struct sk_buff *skb = genlmsg_new(max(size, NLMSG_GOODSIZE), GFP_KERNEL);
 
@@ -154,26 +154,26 @@ struct sk_buff *sg_reply_new(const struct genl_info *info, unsigned char cmd,
 	return skb;
 }
 
-int sg_reply_send(const struct genl_info *info, struct sk_buff *skb,
-		  void *header)
+int svcg_reply_send(const struct genl_info *info, struct sk_buff *skb,
+		    void *header)
 {
 	genlmsg_end(skb, header);
 	return genlmsg_reply(skb, (struct genl_info *)info);
 }
 
-_Bool sg_event_wanted(struct net *net)
+_Bool svcg_event_wanted(struct net *net)
 {
 	return genl_has_listeners(&service_group_nl_family, net,
 				  SERVICE_GROUP_NLGRP_EVENTS);
 }
 
-struct user_namespace *sg_event_userns(const struct net *net)
+struct user_namespace *svcg_event_userns(const struct net *net)
 {
 	return net->user_ns;
 }
 
-struct sk_buff *sg_event_new(unsigned char cmd, unsigned int size,
-			     _Bool atomic, void **header)
+struct sk_buff *svcg_event_new(unsigned char cmd, unsigned int size,
+			       _Bool atomic, void **header)
 {
 	struct sk_buff *skb;
 
@@ -189,8 +189,8 @@ struct sk_buff *sg_event_new(unsigned char cmd, unsigned int size,
 	return skb;
 }
 
-void sg_event_send(struct net *net, struct sk_buff *skb, void *header,
-		   _Bool atomic)
+void svcg_event_send(struct net *net, struct sk_buff *skb, void *header,
+		     _Bool atomic)
 {
 	genlmsg_end(skb, header);
 	genlmsg_multicast_netns(&service_group_nl_family, net, skb, 0,
@@ -198,40 +198,40 @@ void sg_event_send(struct net *net, struct sk_buff *skb, void *header,
 				atomic ? GFP_ATOMIC : GFP_KERNEL);
 }
 
-void sg_message_free(struct sk_buff *skb)
+void svcg_message_free(struct sk_buff *skb)
 {
 	nlmsg_free(skb);
 }
 
-_Bool sg_request_may_change(const struct sk_buff *request,
-			    const struct net *net)
+_Bool svcg_request_may_change(const struct sk_buff *request,
+			      const struct net *net)
 {
 	return netlink_ns_capable(request, net->user_ns, CAP_NET_ADMIN);
 }
 
-_Bool sg_request_is_privileged(const struct sk_buff *request)
+_Bool svcg_request_is_privileged(const struct sk_buff *request)
 {
 	return netlink_capable(request, CAP_NET_ADMIN);
 }
 
-struct net *sg_dump_net(const struct netlink_callback *cb)
+struct net *svcg_dump_net(const struct netlink_callback *cb)
 {
 	return sock_net(cb->skb->sk);
 }
 
-_Bool sg_dump_may_change(const struct netlink_callback *cb)
+_Bool svcg_dump_may_change(const struct netlink_callback *cb)
 {
 	return netlink_ns_capable(cb->skb, sock_net(cb->skb->sk)->user_ns,
 				  CAP_NET_ADMIN);
 }
 
-struct user_namespace *sg_dump_userns(const struct netlink_callback *cb)
+struct user_namespace *svcg_dump_userns(const struct netlink_callback *cb)
 {
 	return sk_user_ns(NETLINK_CB(cb->skb).sk);
 }
 
-_Bool sg_dump_u32(const struct netlink_callback *cb, int attribute,
-		  unsigned int *value)
+_Bool svcg_dump_u32(const struct netlink_callback *cb, int attribute,
+		    unsigned int *value)
 {
 	const struct genl_info *info;
 
@@ -242,24 +242,24 @@ _Bool sg_dump_u32(const struct netlink_callback *cb, int attribute,
 	return true;
 }
 
-void sg_dump_need(struct netlink_callback *cb, unsigned int size)
+void svcg_dump_need(struct netlink_callback *cb, unsigned int size)
 {
 	cb->min_dump_alloc = max(cb->min_dump_alloc, size);
 }
 
-unsigned long *sg_dump_position(struct netlink_callback *cb)
+unsigned long *svcg_dump_position(struct netlink_callback *cb)
 {
 	return (unsigned long *)cb->ctx;
 }
 
 /* The last message, which ends the dump, tells of it as well. */
-void sg_dump_is_of(struct netlink_callback *cb, unsigned int generation)
+void svcg_dump_is_of(struct netlink_callback *cb, unsigned int generation)
 {
 	cb->seq = generation;
 }
 
-void *sg_dump_begin(struct netlink_callback *cb, struct sk_buff *skb,
-		    unsigned char cmd)
+void *svcg_dump_begin(struct netlink_callback *cb, struct sk_buff *skb,
+		      unsigned char cmd)
 {
 	void *header;
 
@@ -271,56 +271,56 @@ void *sg_dump_begin(struct netlink_callback *cb, struct sk_buff *skb,
 	return header;
 }
 
-void sg_dump_end(struct sk_buff *skb, void *header)
+void svcg_dump_end(struct sk_buff *skb, void *header)
 {
 	genlmsg_end(skb, header);
 }
 
-void sg_dump_cancel(struct sk_buff *skb, void *header)
+void svcg_dump_cancel(struct sk_buff *skb, void *header)
 {
 	genlmsg_cancel(skb, header);
 }
 
-int sg_put_u16(struct sk_buff *skb, int attribute, unsigned short value)
+int svcg_put_u16(struct sk_buff *skb, int attribute, unsigned short value)
 {
 	return nla_put_u16(skb, attribute, value);
 }
 
-int sg_put_be16(struct sk_buff *skb, int attribute, unsigned short value)
+int svcg_put_be16(struct sk_buff *skb, int attribute, unsigned short value)
 {
 	return nla_put_be16(skb, attribute, htons(value));
 }
 
-int sg_put_u32(struct sk_buff *skb, int attribute, unsigned int value)
+int svcg_put_u32(struct sk_buff *skb, int attribute, unsigned int value)
 {
 	return nla_put_u32(skb, attribute, value);
 }
 
-int sg_put_uid(struct sk_buff *skb, int attribute, unsigned int uid,
-	       struct user_namespace *userns)
+int svcg_put_uid(struct sk_buff *skb, int attribute, unsigned int uid,
+		 struct user_namespace *userns)
 {
 	return nla_put_u32(skb, attribute,
 			   from_kuid_munged(userns, KUIDT_INIT(uid)));
 }
 
-int sg_put_u64(struct sk_buff *skb, int attribute, unsigned long long value,
-	       int pad)
+int svcg_put_u64(struct sk_buff *skb, int attribute, unsigned long long value,
+		 int pad)
 {
 	return nla_put_u64_64bit(skb, attribute, value, pad);
 }
 
-int sg_put_bytes(struct sk_buff *skb, int attribute, const void *from,
-		 unsigned int len)
+int svcg_put_bytes(struct sk_buff *skb, int attribute, const void *from,
+		   unsigned int len)
 {
 	return nla_put(skb, attribute, len, from);
 }
 
-struct nlattr *sg_nest_begin(struct sk_buff *skb, int attribute)
+struct nlattr *svcg_nest_begin(struct sk_buff *skb, int attribute)
 {
 	return nla_nest_start(skb, attribute);
 }
 
-void sg_nest_end(struct sk_buff *skb, struct nlattr *nest)
+void svcg_nest_end(struct sk_buff *skb, struct nlattr *nest)
 {
 	nla_nest_end(skb, nest);
 }

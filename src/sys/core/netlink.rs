@@ -22,30 +22,30 @@ pub(crate) struct Message {
 impl Message {
     pub(crate) fn put_u16(&mut self, attribute: u32, value: u16) -> Result {
         // SAFETY: The message is being written.
-        to_result(unsafe { bindings::sg_put_u16(self.skb, number(attribute)?, value) })
+        to_result(unsafe { bindings::svcg_put_u16(self.skb, number(attribute)?, value) })
     }
 
     /// Puts a number, given in host byte order, in network byte order.
     pub(crate) fn put_be16(&mut self, attribute: u32, value: u16) -> Result {
         // SAFETY: The message is being written.
-        to_result(unsafe { bindings::sg_put_be16(self.skb, number(attribute)?, value) })
+        to_result(unsafe { bindings::svcg_put_be16(self.skb, number(attribute)?, value) })
     }
 
     pub(crate) fn put_u32(&mut self, attribute: u32, value: u32) -> Result {
         // SAFETY: The message is being written.
-        to_result(unsafe { bindings::sg_put_u32(self.skb, number(attribute)?, value) })
+        to_result(unsafe { bindings::svcg_put_u32(self.skb, number(attribute)?, value) })
     }
 
     /// Puts a user id, given as the initial user namespace has it, as the reader sees it.
     pub(crate) fn put_uid(&mut self, attribute: u32, uid: u32) -> Result {
         // SAFETY: The message is being written, and the user namespace is there.
-        to_result(unsafe { bindings::sg_put_uid(self.skb, number(attribute)?, uid, self.userns) })
+        to_result(unsafe { bindings::svcg_put_uid(self.skb, number(attribute)?, uid, self.userns) })
     }
 
     pub(crate) fn put_u64(&mut self, attribute: u32, value: u64, pad: u32) -> Result {
         // SAFETY: The message is being written.
         to_result(unsafe {
-            bindings::sg_put_u64(self.skb, number(attribute)?, value, number(pad)?)
+            bindings::svcg_put_u64(self.skb, number(attribute)?, value, number(pad)?)
         })
     }
 
@@ -53,7 +53,7 @@ impl Message {
         let len = c_uint::try_from(bytes.len()).map_err(|_| EMSGSIZE)?;
         // SAFETY: The message is being written, and `bytes` is there.
         to_result(unsafe {
-            bindings::sg_put_bytes(self.skb, number(attribute)?, bytes.as_ptr().cast(), len)
+            bindings::svcg_put_bytes(self.skb, number(attribute)?, bytes.as_ptr().cast(), len)
         })
     }
 
@@ -64,13 +64,13 @@ impl Message {
         fill: impl FnOnce(&mut Self) -> Result,
     ) -> Result {
         // SAFETY: The message is being written.
-        let nest = unsafe { bindings::sg_nest_begin(self.skb, number(attribute)?) };
+        let nest = unsafe { bindings::svcg_nest_begin(self.skb, number(attribute)?) };
         if nest.is_null() {
             return Err(EMSGSIZE);
         }
         fill(self)?;
         // SAFETY: The nest was begun above. When `fill` fails the whole message is given up.
-        unsafe { bindings::sg_nest_end(self.skb, nest) };
+        unsafe { bindings::svcg_nest_end(self.skb, nest) };
         Ok(())
     }
 }
@@ -84,7 +84,7 @@ fn command(cmd: u32) -> Result<u8> {
 }
 
 /// A node of a cluster IP, as a request gives it: numbers that the policy has checked.
-pub(crate) type NodeNumbers = bindings::sg_node;
+pub(crate) type NodeNumbers = bindings::svcg_node;
 
 /// A request for one object.
 pub(crate) struct Request {
@@ -95,14 +95,14 @@ pub(crate) struct Request {
 impl Request {
     pub(crate) fn net(&self) -> Net<'_> {
         // SAFETY: The request has a namespace as long as it is there.
-        unsafe { Net::from_ptr(bindings::sg_info_net(self.info)) }
+        unsafe { Net::from_ptr(bindings::svcg_info_net(self.info)) }
     }
 
     /// The attribute, which the policy has checked.
     pub(crate) fn u32(&self, attribute: u32) -> Option<u32> {
         let mut value = 0;
         // SAFETY: The request is there; the attribute is one of the command's policy.
-        unsafe { bindings::sg_info_u32(self.info, number(attribute).ok()?, &mut value) }
+        unsafe { bindings::svcg_info_u32(self.info, number(attribute).ok()?, &mut value) }
             .then_some(value)
     }
 
@@ -110,7 +110,7 @@ impl Request {
     pub(crate) fn optional_u32(&self, attribute: u32) -> Option<u32> {
         let mut value = 0;
         // SAFETY: The request is there; the attribute is one of the command's policy.
-        unsafe { bindings::sg_info_optional_u32(self.info, number(attribute).ok()?, &mut value) }
+        unsafe { bindings::svcg_info_optional_u32(self.info, number(attribute).ok()?, &mut value) }
             .then_some(value)
     }
 
@@ -118,7 +118,7 @@ impl Request {
     pub(crate) fn u64(&self, attribute: u32) -> Option<u64> {
         let mut value = 0;
         // SAFETY: The request is there; the attribute is one of the command's policy.
-        unsafe { bindings::sg_info_u64(self.info, number(attribute).ok()?, &mut value) }
+        unsafe { bindings::svcg_info_u64(self.info, number(attribute).ok()?, &mut value) }
             .then_some(value)
     }
 
@@ -131,14 +131,14 @@ impl Request {
     /// Says with the error that what the sender has read has changed.
     pub(crate) fn say_changed(&self) {
         // SAFETY: The request is there.
-        unsafe { bindings::sg_info_say_changed(self.info) };
+        unsafe { bindings::svcg_info_say_changed(self.info) };
     }
 
     /// The attribute, which the policy has checked.
     pub(crate) fn u16(&self, attribute: u32) -> Option<u16> {
         let mut value = 0;
         // SAFETY: The request is there; the attribute is one of the command's policy.
-        unsafe { bindings::sg_info_u16(self.info, number(attribute).ok()?, &mut value) }
+        unsafe { bindings::svcg_info_u16(self.info, number(attribute).ok()?, &mut value) }
             .then_some(value)
     }
 
@@ -146,7 +146,7 @@ impl Request {
     pub(crate) fn port(&self, attribute: u32) -> Option<u16> {
         let mut value = 0;
         // SAFETY: The request is there; the attribute is one of the command's policy.
-        unsafe { bindings::sg_info_port(self.info, number(attribute).ok()?, &mut value) }
+        unsafe { bindings::svcg_info_port(self.info, number(attribute).ok()?, &mut value) }
             .then_some(value)
     }
 
@@ -161,7 +161,7 @@ impl Request {
         let mut address = [0; 16];
         // SAFETY: As above; `address` has room for the most that is asked for.
         unsafe {
-            bindings::sg_info_address(
+            bindings::svcg_info_address(
                 self.info,
                 number(attribute).ok()?,
                 address.as_mut_ptr(),
@@ -175,7 +175,8 @@ impl Request {
     pub(crate) fn data(&self, attribute: u32) -> Option<&[u8]> {
         let mut len = 0;
         // SAFETY: The request is there; the attribute is one of the command's policy.
-        let data = unsafe { bindings::sg_info_data(self.info, number(attribute).ok()?, &mut len) };
+        let data =
+            unsafe { bindings::svcg_info_data(self.info, number(attribute).ok()?, &mut len) };
         if data.is_null() {
             return None;
         }
@@ -187,7 +188,7 @@ impl Request {
     pub(crate) fn node(&self, position: &mut u32) -> Option<Result<NodeNumbers>> {
         let mut node = NodeNumbers::default();
         // SAFETY: The request is one to set a cluster IP, and there.
-        match to_result(unsafe { bindings::sg_info_node(self.info, position, &mut node) }) {
+        match to_result(unsafe { bindings::svcg_info_node(self.info, position, &mut node) }) {
             Err(error) if error == ENOENT => None,
             result => Some(result.map(|()| node)),
         }
@@ -196,13 +197,13 @@ impl Request {
     /// Whether the sender has `CAP_NET_ADMIN` in the namespace.
     pub(crate) fn may_change(&self) -> bool {
         // SAFETY: The request is there, and so is its namespace.
-        unsafe { bindings::sg_request_may_change(self.skb, self.net().as_ptr()) }
+        unsafe { bindings::svcg_request_may_change(self.skb, self.net().as_ptr()) }
     }
 
     /// Whether the sender has `CAP_NET_ADMIN` in the initial user namespace.
     pub(crate) fn is_privileged(&self) -> bool {
         // SAFETY: The request is there.
-        unsafe { bindings::sg_request_is_privileged(self.skb) }
+        unsafe { bindings::svcg_request_is_privileged(self.skb) }
     }
 
     /// Answers with a message that `fill` fills.
@@ -219,22 +220,22 @@ impl Request {
     ) -> Result {
         let mut header = ptr::null_mut();
         // SAFETY: The request is there.
-        let skb = unsafe { bindings::sg_reply_new(self.info, command(cmd)?, size, &mut header) };
+        let skb = unsafe { bindings::svcg_reply_new(self.info, command(cmd)?, size, &mut header) };
         if skb.is_null() {
             return Err(ENOMEM);
         }
         let mut message = Message {
             skb,
             // SAFETY: The request is there.
-            userns: unsafe { bindings::sg_request_userns(self.skb) },
+            userns: unsafe { bindings::svcg_request_userns(self.skb) },
         };
         if let Err(error) = fill(&mut message) {
             // SAFETY: It was made above, and is not sent.
-            unsafe { bindings::sg_message_free(skb) };
+            unsafe { bindings::svcg_message_free(skb) };
             return Err(error);
         }
         // SAFETY: Both were made above; sending takes the message.
-        to_result(unsafe { bindings::sg_reply_send(self.info, skb, header) })
+        to_result(unsafe { bindings::svcg_reply_send(self.info, skb, header) })
     }
 }
 
@@ -252,14 +253,14 @@ pub(crate) struct DumpStart {
 impl DumpStart {
     pub(crate) fn net(&self) -> Net<'_> {
         // SAFETY: The dump has a namespace as long as it is there.
-        unsafe { Net::from_ptr(bindings::sg_dump_net(self.cb)) }
+        unsafe { Net::from_ptr(bindings::svcg_dump_net(self.cb)) }
     }
 
     /// Has an object of this size fit into each message that is made from now on. Otherwise that is
     /// so only if the kernel has memory for long ones, or if the reader has offered much room before.
     pub(crate) fn need(&mut self, size: u32) {
         // SAFETY: The dump is there.
-        unsafe { bindings::sg_dump_need(self.cb, size) };
+        unsafe { bindings::svcg_dump_need(self.cb, size) };
     }
 
     /// The attribute of the request, which the policy has checked.
@@ -267,7 +268,7 @@ impl DumpStart {
         let mut value = 0;
         // SAFETY: The dump is there, and its attributes were read before it was begun; the attribute is
         // one of the command's policy.
-        unsafe { bindings::sg_dump_u32(self.cb, number(attribute).ok()?, &mut value) }
+        unsafe { bindings::svcg_dump_u32(self.cb, number(attribute).ok()?, &mut value) }
             .then_some(value)
     }
 }
@@ -275,7 +276,7 @@ impl DumpStart {
 impl Dump {
     pub(crate) fn net(&self) -> Net<'_> {
         // SAFETY: The dump has a namespace as long as it is there.
-        unsafe { Net::from_ptr(bindings::sg_dump_net(self.cb)) }
+        unsafe { Net::from_ptr(bindings::svcg_dump_net(self.cb)) }
     }
 
     /// Has an object of this size fit into the next message.
@@ -286,7 +287,7 @@ impl Dump {
     /// Whether the reader has `CAP_NET_ADMIN` in the namespace.
     pub(crate) fn may_change(&self) -> bool {
         // SAFETY: The dump is there.
-        unsafe { bindings::sg_dump_may_change(self.cb) }
+        unsafe { bindings::svcg_dump_may_change(self.cb) }
     }
 
     /// The attribute of the request, which the policy has checked.
@@ -298,35 +299,35 @@ impl Dump {
     pub(crate) fn position(&mut self) -> &mut [usize; 2] {
         // SAFETY: The callback has room for six of them, and nobody else uses them. The kernel's
         // unsigned long is a usize.
-        unsafe { &mut *bindings::sg_dump_position(self.cb).cast() }
+        unsafe { &mut *bindings::svcg_dump_position(self.cb).cast() }
     }
 
     /// Tells of which generation what comes next is, or that nothing does: the reader is told if it is
     /// another one than that of the last message.
     pub(crate) fn is_of(&mut self, generation: u32) {
         // SAFETY: The dump is there.
-        unsafe { bindings::sg_dump_is_of(self.cb, generation) };
+        unsafe { bindings::svcg_dump_is_of(self.cb, generation) };
     }
 
     /// Adds an object that `fill` fills. `EMSGSIZE` when the message is full: then the dump is
     /// to be left, and goes on with this object next time.
     pub(crate) fn add(&mut self, cmd: u32, fill: impl FnOnce(&mut Message) -> Result) -> Result {
         // SAFETY: The dump is there.
-        let header = unsafe { bindings::sg_dump_begin(self.cb, self.skb, command(cmd)?) };
+        let header = unsafe { bindings::svcg_dump_begin(self.cb, self.skb, command(cmd)?) };
         if header.is_null() {
             return Err(EMSGSIZE);
         }
         let mut message = Message {
             skb: self.skb,
             // SAFETY: The dump is there.
-            userns: unsafe { bindings::sg_dump_userns(self.cb) },
+            userns: unsafe { bindings::svcg_dump_userns(self.cb) },
         };
         let result = fill(&mut message);
         // SAFETY: The object was begun above.
         unsafe {
             match result {
-                Ok(()) => bindings::sg_dump_end(self.skb, header),
-                Err(_) => bindings::sg_dump_cancel(self.skb, header),
+                Ok(()) => bindings::svcg_dump_end(self.skb, header),
+                Err(_) => bindings::svcg_dump_cancel(self.skb, header),
             }
         }
         result
@@ -363,25 +364,25 @@ pub(crate) fn notify_long(
     let atomic = context == Context::Atomic;
     let mut header = ptr::null_mut();
     // SAFETY: The namespace is there.
-    if !unsafe { bindings::sg_event_wanted(net.as_ptr()) } {
+    if !unsafe { bindings::svcg_event_wanted(net.as_ptr()) } {
         return;
     }
     let Ok(cmd) = command(cmd) else { return };
     // SAFETY: It has no requirements.
-    let skb = unsafe { bindings::sg_event_new(cmd, size, atomic, &mut header) };
+    let skb = unsafe { bindings::svcg_event_new(cmd, size, atomic, &mut header) };
     if skb.is_null() {
         return;
     }
     let mut message = Message {
         skb,
         // SAFETY: The namespace is there.
-        userns: unsafe { bindings::sg_event_userns(net.as_ptr()) },
+        userns: unsafe { bindings::svcg_event_userns(net.as_ptr()) },
     };
     // SAFETY: The message was made above; sending takes it.
     unsafe {
         match fill(&mut message) {
-            Ok(()) => bindings::sg_event_send(net.as_ptr(), skb, header, atomic),
-            Err(_) => bindings::sg_message_free(skb),
+            Ok(()) => bindings::svcg_event_send(net.as_ptr(), skb, header, atomic),
+            Err(_) => bindings::svcg_message_free(skb),
         }
     }
 }
@@ -392,7 +393,7 @@ pub(crate) struct NetlinkRegistration(());
 impl NetlinkRegistration {
     pub(crate) fn new() -> Result<Self> {
         // SAFETY: Called once, when the module is loaded.
-        to_result(unsafe { bindings::sg_netlink_register() })?;
+        to_result(unsafe { bindings::svcg_netlink_register() })?;
         Ok(Self(()))
     }
 }
@@ -400,6 +401,6 @@ impl NetlinkRegistration {
 impl Drop for NetlinkRegistration {
     fn drop(&mut self) {
         // SAFETY: It was registered.
-        unsafe { bindings::sg_netlink_unregister() };
+        unsafe { bindings::svcg_netlink_unregister() };
     }
 }

@@ -34,16 +34,16 @@
 #include "packet/packet.h"
 #include "core.h"
 
-static unsigned int sg_netns_id __read_mostly;
+static unsigned int svcg_netns_id __read_mostly;
 
 /**
- * struct sg_netns - what is kept for a namespace
+ * struct svcg_netns - what is kept for a namespace
  * @state: the groups
  * @clusters: the cluster IPs
  * @addresses: asks which of their addresses this machine has
  * @asked: how often it has asked again, since somebody told of a change
  */
-struct sg_netns {
+struct svcg_netns {
 	void *state;
 	void *clusters;
 	struct delayed_work addresses;
@@ -54,95 +54,96 @@ struct sg_netns {
  * How soon is asked again what nobody tells, at first, later, and how often: a
  * user may have a device look for duplicates for ever.
  */
-#define SG_ASK_FIRST	(HZ / 20)
-#define SG_ASK_LATER	(HZ / 2)
-#define SG_ASK_TIMES	64
+#define SVCG_ASK_FIRST	(HZ / 20)
+#define SVCG_ASK_LATER	(HZ / 2)
+#define SVCG_ASK_TIMES	64
 
-static void sg_netns_look(struct work_struct *work)
+static void svcg_netns_look(struct work_struct *work)
 {
-	struct sg_netns *netns = container_of(to_delayed_work(work),
-					      struct sg_netns, addresses);
+	struct svcg_netns *netns = container_of(to_delayed_work(work),
+						struct svcg_netns, addresses);
 	unsigned int asked = READ_ONCE(netns->asked);
 	unsigned long later;
 
-	if (!sg_addresses_look(netns->clusters) || asked == SG_ASK_TIMES)
+	if (!svcg_addresses_look(netns->clusters) || asked == SVCG_ASK_TIMES)
 		return;
 	/* One that is told of meanwhile is asked for at once. */
 	cmpxchg(&netns->asked, asked, asked + 1);
-	later = min_t(unsigned long, SG_ASK_FIRST * (asked + 1), SG_ASK_LATER);
+	later = min_t(unsigned long, SVCG_ASK_FIRST * (asked + 1),
+		      SVCG_ASK_LATER);
 	queue_delayed_work(system_dfl_wq, &netns->addresses, later);
 }
 
-void sg_addresses_look_soon(const struct net *net)
+void svcg_addresses_look_soon(const struct net *net)
 {
-	struct sg_netns *netns = net_generic(net, sg_netns_id);
+	struct svcg_netns *netns = net_generic(net, svcg_netns_id);
 
 	WRITE_ONCE(netns->asked, 0);
 	/* It waits for RTNL, which is not what ticks of groups are to wait for. */
 	mod_delayed_work(system_dfl_wq, &netns->addresses, 0);
 }
 
-static int __net_init sg_netns_init(struct net *net)
+static int __net_init svcg_netns_init(struct net *net)
 {
-	struct sg_netns *netns = net_generic(net, sg_netns_id);
+	struct svcg_netns *netns = net_generic(net, svcg_netns_id);
 
-	netns->state = sg_netns_new(net);
+	netns->state = svcg_netns_new(net);
 	if (!netns->state)
 		return -ENOMEM;
-	netns->clusters = sg_clusters_new(net);
+	netns->clusters = svcg_clusters_new(net);
 	if (!netns->clusters) {
-		sg_netns_free(netns->state);
+		svcg_netns_free(netns->state);
 		return -ENOMEM;
 	}
-	INIT_DELAYED_WORK(&netns->addresses, sg_netns_look);
+	INIT_DELAYED_WORK(&netns->addresses, svcg_netns_look);
 	return 0;
 }
 
-static void __net_exit sg_netns_pre_exit(struct net *net)
+static void __net_exit svcg_netns_pre_exit(struct net *net)
 {
-	struct sg_netns *netns = net_generic(net, sg_netns_id);
+	struct svcg_netns *netns = net_generic(net, svcg_netns_id);
 
 	/* Before, as it takes the same locks. */
 	disable_delayed_work_sync(&netns->addresses);
-	sg_clusters_stop(netns->clusters);
+	svcg_clusters_stop(netns->clusters);
 }
 
-static void __net_exit sg_netns_exit(struct net *net)
+static void __net_exit svcg_netns_exit(struct net *net)
 {
-	struct sg_netns *netns = net_generic(net, sg_netns_id);
+	struct svcg_netns *netns = net_generic(net, svcg_netns_id);
 
-	sg_clusters_free(netns->clusters);
-	sg_netns_free(netns->state);
+	svcg_clusters_free(netns->clusters);
+	svcg_netns_free(netns->state);
 }
 
-static struct pernet_operations sg_netns_ops = {
-	.init		= sg_netns_init,
-	.pre_exit	= sg_netns_pre_exit,
-	.exit		= sg_netns_exit,
-	.id		= &sg_netns_id,
-	.size		= sizeof(struct sg_netns),
+static struct pernet_operations svcg_netns_ops = {
+	.init		= svcg_netns_init,
+	.pre_exit	= svcg_netns_pre_exit,
+	.exit		= svcg_netns_exit,
+	.id		= &svcg_netns_id,
+	.size		= sizeof(struct svcg_netns),
 };
 
-int sg_netns_register(void)
+int svcg_netns_register(void)
 {
-	return register_pernet_subsys(&sg_netns_ops);
+	return register_pernet_subsys(&svcg_netns_ops);
 }
 
-void sg_netns_unregister(void)
+void svcg_netns_unregister(void)
 {
-	unregister_pernet_subsys(&sg_netns_ops);
+	unregister_pernet_subsys(&svcg_netns_ops);
 }
 
-const void *sg_netns_state(const struct net *net)
+const void *svcg_netns_state(const struct net *net)
 {
-	const struct sg_netns *netns = net_generic(net, sg_netns_id);
+	const struct svcg_netns *netns = net_generic(net, svcg_netns_id);
 
 	return netns->state;
 }
 
-const void *sg_netns_clusters(const struct net *net)
+const void *svcg_netns_clusters(const struct net *net)
 {
-	const struct sg_netns *netns = net_generic(net, sg_netns_id);
+	const struct svcg_netns *netns = net_generic(net, svcg_netns_id);
 
 	return netns->clusters;
 }

@@ -31,28 +31,28 @@ impl<'a> Net<'a> {
 
     /// The groups of the namespace.
     pub(crate) fn registry(self) -> ArcBorrow<'a, Registry> {
-        // SAFETY: The state is what `sg_netns_new()` returned, and is there as long as the
+        // SAFETY: The state is what `svcg_netns_new()` returned, and is there as long as the
         // namespace and the module's registration are; whoever asks has both.
-        unsafe { ArcBorrow::from_raw(bindings::sg_netns_state(self.0).cast()) }
+        unsafe { ArcBorrow::from_raw(bindings::svcg_netns_state(self.0).cast()) }
     }
 
     /// The cluster IPs of the namespace.
     pub(crate) fn clusters(self) -> &'a Clusters {
-        // SAFETY: What `sg_clusters_new()` returned is there as long as the namespace and the
+        // SAFETY: What `svcg_clusters_new()` returned is there as long as the namespace and the
         // module's registration are; whoever asks has both. It is pinned, and nobody moves it.
-        unsafe { &*bindings::sg_netns_clusters(self.0).cast::<Clusters>() }
+        unsafe { &*bindings::svcg_netns_clusters(self.0).cast::<Clusters>() }
     }
 
     /// Whether it is the caller's own.
     pub(crate) fn is_callers(self) -> bool {
         // SAFETY: The namespace is there.
-        unsafe { bindings::sg_caller_in_net(self.0) }
+        unsafe { bindings::svcg_caller_in_net(self.0) }
     }
 
     /// Whether the caller has `CAP_NET_ADMIN` in it.
     pub(crate) fn caller_is_admin(self) -> bool {
         // SAFETY: The namespace is there.
-        unsafe { bindings::sg_caller_is_admin(self.0) }
+        unsafe { bindings::svcg_caller_is_admin(self.0) }
     }
 }
 
@@ -68,7 +68,7 @@ pub(crate) struct NetnsRegistration(());
 impl NetnsRegistration {
     pub(crate) fn new() -> Result<Self> {
         // SAFETY: Called once, when the module is loaded.
-        to_result(unsafe { bindings::sg_netns_register() })?;
+        to_result(unsafe { bindings::svcg_netns_register() })?;
         Ok(Self(()))
     }
 }
@@ -76,7 +76,7 @@ impl NetnsRegistration {
 impl Drop for NetnsRegistration {
     fn drop(&mut self) {
         // SAFETY: It was registered.
-        unsafe { bindings::sg_netns_unregister() };
+        unsafe { bindings::svcg_netns_unregister() };
     }
 }
 

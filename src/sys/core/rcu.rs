@@ -228,7 +228,7 @@ impl<T: DropsAnywhere> Drop for RcuCell<T> {
 /// # Safety
 ///
 /// The calling context is in an RCU read section for `'a`.
-pub(in crate::sys) unsafe fn callers_section<'a>() -> &'a Guard {
+pub(in crate::sys) unsafe fn assume_rcu_read_lock<'a>() -> &'a Guard {
     const { assert!(size_of::<Guard>() == 0) };
     // SAFETY: There is nothing to be read of a value without a size, so an aligned pointer will do.
     // What it is evidence of holds by the requirement, and as it is not owned it is not dropped.

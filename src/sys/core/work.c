@@ -8,51 +8,51 @@
 #include "core.h"
 #include "hold.h"
 
-static struct workqueue_struct *sg_queue;
+static struct workqueue_struct *svcg_queue;
 
-int sg_workqueue_register(void)
+int svcg_workqueue_register(void)
 {
-	sg_queue = alloc_workqueue("service_group", WQ_UNBOUND, 0);
-	return sg_queue ? 0 : -ENOMEM;
+	svcg_queue = alloc_workqueue("service_group", WQ_UNBOUND, 0);
+	return svcg_queue ? 0 : -ENOMEM;
 }
 
-void sg_workqueue_unregister(void)
+void svcg_workqueue_unregister(void)
 {
-	destroy_workqueue(sg_queue);
+	destroy_workqueue(svcg_queue);
 }
 
-struct workqueue_struct *sg_workqueue(void)
+struct workqueue_struct *svcg_workqueue(void)
 {
-	return sg_queue;
+	return svcg_queue;
 }
 
-void sg_readers_end(_Bool hurry)
+void svcg_synchronize_rcu(_Bool expedited)
 {
-	if (hurry) {
-		sg_point("hurry");
+	if (expedited) {
+		svcg_point("hurry");
 		synchronize_rcu_expedited();
 	} else {
 		synchronize_rcu();
 	}
 }
 
-unsigned long sg_readers_now(void)
+unsigned long svcg_start_poll_rcu(void)
 {
 	return start_poll_synchronize_rcu();
 }
 
-_Bool sg_readers_ended(unsigned long readers)
+_Bool svcg_poll_rcu(unsigned long readers)
 {
 	return poll_state_synchronize_rcu(readers);
 }
 
-void sg_yield(void)
+void svcg_cond_resched(void)
 {
-	sg_point("yield");
+	svcg_point("yield");
 	cond_resched();
 }
 
-void sg_breathe(void)
+void svcg_usleep(void)
 {
 	usleep_range(50, 200);
 }

@@ -13,11 +13,11 @@ use kernel::{
     sync::atomic::{Atomic, Relaxed}, //
 };
 
-/// Waits until every RCU read section that there is has ended; in a hurry, which is a burden for
-/// all CPUs. Process context.
-pub(crate) fn readers_end(hurry: bool) {
+/// Waits until every RCU read section that there is has ended; `expedited` is soon, which is a
+/// burden for all CPUs. Process context.
+pub(crate) fn synchronize_rcu(expedited: bool) {
     // SAFETY: No read section is open: guards are values, and the callers have none.
-    unsafe { bindings::sg_readers_end(hurry) };
+    unsafe { bindings::svcg_synchronize_rcu(expedited) };
 }
 
 /// The RCU read sections of a moment, whose end is asked for and not waited for.
@@ -32,26 +32,27 @@ impl Readers {
     /// Those that there are now. Any context.
     pub(crate) fn restart(&self) {
         // SAFETY: It has no requirements. A `unsigned long` is a `usize`.
-        self.0.store(unsafe { bindings::sg_readers_now() }, Relaxed);
+        self.0
+            .store(unsafe { bindings::svcg_start_poll_rcu() }, Relaxed);
     }
 
     /// Whether all have ended that there were at [`Readers::restart`]. Any context.
     pub(crate) fn have_ended(&self) -> bool {
         // SAFETY: It has no requirements: any number is one that may have been told.
-        unsafe { bindings::sg_readers_ended(self.0.load(Relaxed)) }
+        unsafe { bindings::svcg_poll_rcu(self.0.load(Relaxed)) }
     }
 }
 
 /// Lets others run, in long work. Process context.
-pub(crate) fn yield_now() {
+pub(crate) fn cond_resched() {
     // SAFETY: It has no requirements.
-    unsafe { bindings::sg_yield() };
+    unsafe { bindings::svcg_cond_resched() };
 }
 
 /// Lets who has a lock be done with it, for a fifth of a millisecond at most. Process context.
-pub(crate) fn breathe() {
+pub(crate) fn sleep_briefly() {
     // SAFETY: It has no requirements.
-    unsafe { bindings::sg_breathe() };
+    unsafe { bindings::svcg_usleep() };
 }
 
 /// The module's work queue; dropping it waits for the work that is queued, and for what that has left
@@ -63,7 +64,7 @@ pub(crate) struct WorkQueue {
 impl WorkQueue {
     pub(crate) fn new() -> Result<Self> {
         // SAFETY: Called once, when the module is loaded.
-        to_result(unsafe { bindings::sg_workqueue_register() })?;
+        to_result(unsafe { bindings::svcg_workqueue_register() })?;
         Ok(Self { _groups: Barrier })
     }
 }
@@ -71,6 +72,6 @@ impl WorkQueue {
 impl Drop for WorkQueue {
     fn drop(&mut self) {
         // SAFETY: It was registered.
-        unsafe { bindings::sg_workqueue_unregister() };
+        unsafe { bindings::svcg_workqueue_unregister() };
     }
 }

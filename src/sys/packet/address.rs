@@ -32,7 +32,7 @@ pub(crate) fn local(net: Net<'_>, index: u32, address: &Address) -> (Local, bool
     let mut unsettled = false;
     // SAFETY: The namespace is there, and so are the bytes of both families.
     let local = unsafe {
-        bindings::sg_address_local(
+        bindings::svcg_address_local(
             net.as_ptr(),
             index,
             bytes.as_ptr(),
@@ -43,10 +43,10 @@ pub(crate) fn local(net: Net<'_>, index: u32, address: &Address) -> (Local, bool
     (Local(local), unsettled)
 }
 
-/// Has `sg_addresses_look()` called soon, or no more when the namespace ends. Any context.
+/// Has `svcg_addresses_look()` called soon, or no more when the namespace ends. Any context.
 pub(crate) fn look_soon(net: Net<'_>) {
     // SAFETY: The namespace is there.
-    unsafe { bindings::sg_addresses_look_soon(net.as_ptr()) };
+    unsafe { bindings::svcg_addresses_look_soon(net.as_ptr()) };
 }
 
 /// Has cluster IPs be told of addresses that come and go.
@@ -55,7 +55,7 @@ pub(crate) struct AddressWatch(());
 impl AddressWatch {
     pub(crate) fn new() -> Result<Self> {
         // SAFETY: Called once, when the module is loaded, after namespaces have their state.
-        to_result(unsafe { bindings::sg_addresses_watch() })?;
+        to_result(unsafe { bindings::svcg_addresses_watch() })?;
         Ok(Self(()))
     }
 }
@@ -63,6 +63,6 @@ impl AddressWatch {
 impl Drop for AddressWatch {
     fn drop(&mut self) {
         // SAFETY: It was registered.
-        unsafe { bindings::sg_addresses_unwatch() };
+        unsafe { bindings::svcg_addresses_unwatch() };
     }
 }

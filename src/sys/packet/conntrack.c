@@ -37,69 +37,70 @@ static_assert(__same_type(&nf_conntrack_find_get,
 				  const struct nf_conntrack_tuple *tuple)));
 
 /* Protects both; packets read the function only, under RCU. */
-static DEFINE_MUTEX(sg_conntrack_mutex);
-static unsigned int sg_conntrack_users;
-static typeof(&nf_conntrack_find_get) sg_conntrack_find_get;
+static DEFINE_MUTEX(svcg_conntrack_mutex);
+static unsigned int svcg_conntrack_users;
+static typeof(&nf_conntrack_find_get) svcg_conntrack_find_get;
 
 /* It may be there now. */
-static void sg_conntrack_look(void)
+static void svcg_conntrack_look(void)
 {
-	if (sg_conntrack_users && !sg_conntrack_find_get)
-		WRITE_ONCE(sg_conntrack_find_get,
+	if (svcg_conntrack_users && !svcg_conntrack_find_get)
+		WRITE_ONCE(svcg_conntrack_find_get,
 			   symbol_get(nf_conntrack_find_get));
 }
 
-void sg_conntrack_get(void)
+void svcg_conntrack_get(void)
 {
-	mutex_lock(&sg_conntrack_mutex);
-	sg_conntrack_users++;
-	sg_conntrack_look();
-	mutex_unlock(&sg_conntrack_mutex);
+	mutex_lock(&svcg_conntrack_mutex);
+	svcg_conntrack_users++;
+	svcg_conntrack_look();
+	mutex_unlock(&svcg_conntrack_mutex);
 }
 
-void sg_conntrack_put(void)
+void svcg_conntrack_put(void)
 {
-	mutex_lock(&sg_conntrack_mutex);
-	if (!--sg_conntrack_users && sg_conntrack_find_get) {
-		WRITE_ONCE(sg_conntrack_find_get, NULL);
+	mutex_lock(&svcg_conntrack_mutex);
+	if (!--svcg_conntrack_users && svcg_conntrack_find_get) {
+		WRITE_ONCE(svcg_conntrack_find_get, NULL);
 		/* Packets that are on their way have read it. */
 		synchronize_net();
 		symbol_put(nf_conntrack_find_get);
 	}
-	mutex_unlock(&sg_conntrack_mutex);
+	mutex_unlock(&svcg_conntrack_mutex);
 }
 
-static int sg_conntrack_event(struct notifier_block *block, unsigned long event,
-			      void *info)
+static int svcg_conntrack_event(struct notifier_block *block,
+				unsigned long event, void *info)
 {
 	if (event != MODULE_STATE_LIVE)
 		return NOTIFY_DONE;
-	mutex_lock(&sg_conntrack_mutex);
-	sg_conntrack_look();
-	mutex_unlock(&sg_conntrack_mutex);
+	mutex_lock(&svcg_conntrack_mutex);
+	svcg_conntrack_look();
+	mutex_unlock(&svcg_conntrack_mutex);
 	return NOTIFY_DONE;
 }
 
-static struct notifier_block sg_conntrack_notifier = {
-	.notifier_call = sg_conntrack_event,
+static struct notifier_block svcg_conntrack_notifier = {
+	.notifier_call = svcg_conntrack_event,
 };
 
-int sg_conntrack_watch(void)
+int svcg_conntrack_watch(void)
 {
-	return register_module_notifier(&sg_conntrack_notifier);
+	return register_module_notifier(&svcg_conntrack_notifier);
 }
 
-void sg_conntrack_unwatch(void)
+void svcg_conntrack_unwatch(void)
 {
-	unregister_module_notifier(&sg_conntrack_notifier);
+	unregister_module_notifier(&svcg_conntrack_notifier);
 }
 
 /* The entry whose first packet was of this flow, with a reference. */
-static struct nf_conn *sg_conntrack_entry(struct net *net,
-					  const struct sk_buff *skb,
-					  const struct sg_flow *flow)
+static struct nf_conn *svcg_conntrack_entry(struct net *net,
+					    const struct sk_buff *skb,
+					    const struct svcg_flow *flow)
 {
-	typeof(&nf_conntrack_find_get) find = READ_ONCE(sg_conntrack_find_get);
+	typeof(&nf_conntrack_find_get) find =
+		READ_ONCE(svcg_conntrack_find_get);
 	const struct nf_conntrack_tuple_hash *hash;
 	struct nf_conntrack_tuple tuple = {};
 	struct nf_conntrack_zone buffer;
@@ -132,7 +133,7 @@ static struct nf_conn *sg_conntrack_entry(struct net *net,
  * Whether answers come from elsewhere than the first packet went to: netfilter's
  * DNAT, or the NAT of IPVS, which sets no bit.
  */
-static _Bool sg_conntrack_is_translated(const struct nf_conn *ct)
+static _Bool svcg_conntrack_is_translated(const struct nf_conn *ct)
 {
 	const struct nf_conntrack_tuple *to = nf_ct_tuple(ct, IP_CT_DIR_ORIGINAL);
 	const struct nf_conntrack_tuple *from = nf_ct_tuple(ct, IP_CT_DIR_REPLY);
@@ -141,17 +142,18 @@ static _Bool sg_conntrack_is_translated(const struct nf_conn *ct)
 	       to->dst.u.all != from->src.u.all;
 }
 
-static void sg_conntrack_end(const struct ip_ct_tcp_state *seen,
-			     struct sg_tracked_end *end)
+static void svcg_conntrack_end(const struct ip_ct_tcp_state *seen,
+			       struct svcg_tracked_end *end)
 {
 	end->next = READ_ONCE(seen->td_end);
 	end->window = READ_ONCE(seen->td_maxwin);
 }
 
-_Bool sg_conntrack_find(struct net *net, const struct sk_buff *skb,
-			const struct sg_flow *flow, struct sg_tracked *tracked)
+_Bool svcg_conntrack_find(struct net *net, const struct sk_buff *skb,
+			  const struct svcg_flow *flow,
+			  struct svcg_tracked *tracked)
 {
-	struct nf_conn *ct = sg_conntrack_entry(net, skb, flow);
+	struct nf_conn *ct = svcg_conntrack_entry(net, skb, flow);
 	const struct ip_ct_tcp *tcp;
 	unsigned long status;
 
@@ -160,40 +162,41 @@ _Bool sg_conntrack_find(struct net *net, const struct sk_buff *skb,
 	/* They change without a lock of ours; each is as it was a moment ago. */
 	tcp = &ct->proto.tcp;
 	status = READ_ONCE(ct->status);
-	tracked->translated = sg_conntrack_is_translated(ct);
+	tracked->translated = svcg_conntrack_is_translated(ct);
 	tracked->answered = status & IPS_SEEN_REPLY;
 	/* With SYN proxies and some helpers the two ends count differently. */
 	tracked->liberal = status & IPS_SEQ_ADJUST ||
 			   READ_ONCE(tcp->seen[IP_CT_DIR_ORIGINAL].flags) &
 				   IP_CT_TCP_FLAG_BE_LIBERAL;
 	tracked->state = READ_ONCE(tcp->state);
-	sg_conntrack_end(&tcp->seen[IP_CT_DIR_ORIGINAL], &tracked->client);
-	sg_conntrack_end(&tcp->seen[IP_CT_DIR_REPLY], &tracked->server);
+	svcg_conntrack_end(&tcp->seen[IP_CT_DIR_ORIGINAL], &tracked->client);
+	svcg_conntrack_end(&tcp->seen[IP_CT_DIR_REPLY], &tracked->server);
 	nf_conntrack_put(&ct->ct_general);
 	return true;
 }
 
 #else
 
-void sg_conntrack_get(void)
+void svcg_conntrack_get(void)
 {
 }
 
-void sg_conntrack_put(void)
+void svcg_conntrack_put(void)
 {
 }
 
-int sg_conntrack_watch(void)
+int svcg_conntrack_watch(void)
 {
 	return 0;
 }
 
-void sg_conntrack_unwatch(void)
+void svcg_conntrack_unwatch(void)
 {
 }
 
-_Bool sg_conntrack_find(struct net *net, const struct sk_buff *skb,
-			const struct sg_flow *flow, struct sg_tracked *tracked)
+_Bool svcg_conntrack_find(struct net *net, const struct sk_buff *skb,
+			  const struct svcg_flow *flow,
+			  struct svcg_tracked *tracked)
 {
 	return false;
 }

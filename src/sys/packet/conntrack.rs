@@ -8,7 +8,7 @@ use crate::{
         bindings,
         core::netns::Net,
         packet::skb::Packet,
-        socket::trail::Flow, //
+        socket::flowlog::Flow, //
     },
 };
 use kernel::{
@@ -23,7 +23,7 @@ impl Conntrack {
     /// Process context.
     pub(in crate::sys) fn new() -> Self {
         // SAFETY: Process context.
-        unsafe { bindings::sg_conntrack_get() };
+        unsafe { bindings::svcg_conntrack_get() };
         Self(())
     }
 }
@@ -31,7 +31,7 @@ impl Conntrack {
 impl Drop for Conntrack {
     fn drop(&mut self) {
         // SAFETY: It was got, and is put in process context, where all changes are made.
-        unsafe { bindings::sg_conntrack_put() };
+        unsafe { bindings::svcg_conntrack_put() };
     }
 }
 
@@ -41,7 +41,7 @@ pub(crate) struct ConntrackWatch(());
 impl ConntrackWatch {
     pub(crate) fn new() -> Result<Self> {
         // SAFETY: Called once, when the module is loaded.
-        to_result(unsafe { bindings::sg_conntrack_watch() })?;
+        to_result(unsafe { bindings::svcg_conntrack_watch() })?;
         Ok(Self(()))
     }
 }
@@ -49,7 +49,7 @@ impl ConntrackWatch {
 impl Drop for ConntrackWatch {
     fn drop(&mut self) {
         // SAFETY: It was registered.
-        unsafe { bindings::sg_conntrack_unwatch() };
+        unsafe { bindings::svcg_conntrack_unwatch() };
     }
 }
 
@@ -57,11 +57,12 @@ impl Packet<'_> {
     /// What conntrack knows of a TCP flow of which this is a packet, or which it is about; none if
     /// it knows none that began the same way, or if there is no conntrack.
     pub(crate) fn tracked(&self, net: Net<'_>, flow: &Flow) -> Option<Tracked> {
-        let mut tracked = bindings::sg_tracked::default();
+        let mut tracked = bindings::svcg_tracked::default();
         // SAFETY: The packet is there, in its read section, and so are the namespace and the flow.
-        let is_known =
-            unsafe { bindings::sg_conntrack_find(net.as_ptr(), self.as_ptr(), flow, &mut tracked) };
-        let end = |end: bindings::sg_tracked_end| End {
+        let is_known = unsafe {
+            bindings::svcg_conntrack_find(net.as_ptr(), self.as_ptr(), flow, &mut tracked)
+        };
+        let end = |end: bindings::svcg_tracked_end| End {
             next: end.next,
             window: end.window,
         };

@@ -16,14 +16,14 @@
 #include "packet.h"
 
 /**
- * struct sg_device - what a device does for one cluster IP
+ * struct svcg_device - what a device does for one cluster IP
  * @dev: the device
  * @tracker: of the reference to it
  * @mac: the multicast MAC address that it was made to receive; zero if none
  * @group: the solicited-node group that it was made to join; zero if none
  * @lost: it is no more in that group
  */
-struct sg_device {
+struct svcg_device {
 	struct net_device *dev;
 	netdevice_tracker tracker;
 	unsigned char mac[ETH_ALEN];
@@ -31,17 +31,17 @@ struct sg_device {
 	_Bool lost;
 };
 
-void sg_rtnl_lock(void)
+void svcg_rtnl_lock(void)
 {
 	rtnl_lock();
 }
 
-void sg_rtnl_unlock(void)
+void svcg_rtnl_unlock(void)
 {
 	rtnl_unlock();
 }
 
-void sg_device_disable_lro(struct net *net, unsigned int index)
+void svcg_device_disable_lro(struct net *net, unsigned int index)
 {
 	struct net_device *dev = __dev_get_by_index(net, index);
 
@@ -49,10 +49,10 @@ void sg_device_disable_lro(struct net *net, unsigned int index)
 		dev_disable_lro(dev);
 }
 
-struct sg_device *sg_device_get(struct net *net, unsigned int index)
+struct svcg_device *svcg_device_get(struct net *net, unsigned int index)
 {
 	struct net_device *dev = __dev_get_by_index(net, index);
-	struct sg_device *device;
+	struct svcg_device *device;
 
 	if (!dev || dev->type != ARPHRD_ETHER || dev->addr_len != ETH_ALEN ||
 	    dev->reg_state != NETREG_REGISTERED)
@@ -68,7 +68,7 @@ struct sg_device *sg_device_get(struct net *net, unsigned int index)
 	return device;
 }
 
-static void sg_device_leave_solicited(struct sg_device *device)
+static void svcg_device_leave_solicited(struct svcg_device *device)
 {
 	unsigned char mac[ETH_ALEN];
 
@@ -80,16 +80,16 @@ static void sg_device_leave_solicited(struct sg_device *device)
 	dev_mc_del(device->dev, mac);
 }
 
-void sg_device_put(struct sg_device *device)
+void svcg_device_put(struct svcg_device *device)
 {
-	sg_device_leave_solicited(device);
+	svcg_device_leave_solicited(device);
 	if (!is_zero_ether_addr(device->mac))
 		dev_mc_del(device->dev, device->mac);
 	netdev_put(device->dev, &device->tracker);
 	kfree(device);
 }
 
-int sg_device_join_mac(struct sg_device *device, const unsigned char *mac)
+int svcg_device_join_mac(struct svcg_device *device, const unsigned char *mac)
 {
 	int err = dev_mc_add(device->dev, mac);
 
@@ -98,8 +98,8 @@ int sg_device_join_mac(struct sg_device *device, const unsigned char *mac)
 	return err;
 }
 
-int sg_device_join_solicited(struct sg_device *device,
-			     const unsigned char *address)
+int svcg_device_join_solicited(struct svcg_device *device,
+			       const unsigned char *address)
 {
 	unsigned char mac[ETH_ALEN];
 	struct in6_addr solicited;
@@ -120,7 +120,7 @@ int sg_device_join_solicited(struct sg_device *device,
 	return err;
 }
 
-void sg_device_rejoin(struct sg_device *device)
+void svcg_device_rejoin(struct svcg_device *device)
 {
 	if (ipv6_addr_any(&device->group))
 		return;
@@ -132,8 +132,8 @@ void sg_device_rejoin(struct sg_device *device)
 		device->lost = false;
 }
 
-void sg_device_announce_ipv4(const struct sg_device *device,
-			     const unsigned char *address)
+void svcg_device_announce_ipv4(const struct svcg_device *device,
+			       const unsigned char *address)
 {
 	struct net_device *dev = device->dev;
 	__be32 ip;
@@ -143,8 +143,8 @@ void sg_device_announce_ipv4(const struct sg_device *device,
 		 NULL);
 }
 
-void sg_device_announce_ipv6(const struct sg_device *device,
-			     const unsigned char *address)
+void svcg_device_announce_ipv6(const struct svcg_device *device,
+			       const unsigned char *address)
 {
 	struct in6_addr ip;
 
@@ -154,55 +154,55 @@ void sg_device_announce_ipv6(const struct sg_device *device,
 }
 
 /* Nobody is told any more, as the module goes. */
-static _Bool sg_devices_unwatched;
+static _Bool svcg_devices_unwatched;
 
-static int sg_device_event(struct notifier_block *block, unsigned long event,
-			   void *info)
+static int svcg_device_event(struct notifier_block *block, unsigned long event,
+			     void *info)
 {
 	const struct net_device *dev = netdev_notifier_info_to_dev(info);
-	unsigned char name[SG_DEVICE_NAME] = {};
+	unsigned char name[SVCG_DEVICE_NAME] = {};
 
 	strscpy_pad(name, dev->name, sizeof(name));
 	switch (event) {
 	case NETDEV_UNREGISTER:
-		sg_device_gone(dev_net(dev), dev->ifindex, &name,
-			       !READ_ONCE(sg_devices_unwatched));
+		svcg_device_gone(dev_net(dev), dev->ifindex, &name,
+				 !READ_ONCE(svcg_devices_unwatched));
 		break;
 	case NETDEV_REGISTER:
 	case NETDEV_CHANGENAME:
-		sg_device_came(dev_net(dev), dev->ifindex, &name);
+		svcg_device_came(dev_net(dev), dev->ifindex, &name);
 		break;
 	case NETDEV_UP:
 	case NETDEV_CHANGEMTU:
 		/* It may have IPv6 only now. */
-		sg_device_came(dev_net(dev), dev->ifindex, &name);
+		svcg_device_came(dev_net(dev), dev->ifindex, &name);
 		fallthrough;
 	case NETDEV_CHANGEADDR:
 	case NETDEV_NOTIFY_PEERS:
-		sg_device_moved(dev_net(dev), dev->ifindex);
+		svcg_device_moved(dev_net(dev), dev->ifindex);
 		break;
 	}
 	switch (event) {
 	case NETDEV_UP:
 	case NETDEV_DOWN:
 	case NETDEV_CHANGE:
-		sg_device_turned(dev_net(dev));
+		svcg_device_turned(dev_net(dev));
 		break;
 	}
 	return NOTIFY_DONE;
 }
 
-static struct notifier_block sg_device_notifier = {
-	.notifier_call = sg_device_event,
+static struct notifier_block svcg_device_notifier = {
+	.notifier_call = svcg_device_event,
 };
 
-int sg_devices_watch(void)
+int svcg_devices_watch(void)
 {
-	return register_netdevice_notifier(&sg_device_notifier);
+	return register_netdevice_notifier(&svcg_device_notifier);
 }
 
-void sg_devices_unwatch(void)
+void svcg_devices_unwatch(void)
 {
-	WRITE_ONCE(sg_devices_unwatched, true);
-	unregister_netdevice_notifier(&sg_device_notifier);
+	WRITE_ONCE(svcg_devices_unwatched, true);
+	unregister_netdevice_notifier(&svcg_device_notifier);
 }

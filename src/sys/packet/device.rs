@@ -37,7 +37,7 @@ impl Rtnl {
     /// Waits until nobody else has it. Process context.
     pub(crate) fn lock() -> Self {
         // SAFETY: Process context, and whoever has the evidence does not ask for it again.
-        unsafe { bindings::sg_rtnl_lock() };
+        unsafe { bindings::svcg_rtnl_lock() };
         Self(())
     }
 
@@ -45,14 +45,14 @@ impl Rtnl {
     /// merged cannot be sent on. The device's own lock is taken.
     pub(crate) fn disable_lro(&self, net: Net<'_>, index: u32) {
         // SAFETY: The namespace is there, and the lock is held.
-        unsafe { bindings::sg_device_disable_lro(net.as_ptr(), index) };
+        unsafe { bindings::svcg_device_disable_lro(net.as_ptr(), index) };
     }
 }
 
 impl Drop for Rtnl {
     fn drop(&mut self) {
         // SAFETY: It was locked.
-        unsafe { bindings::sg_rtnl_unlock() };
+        unsafe { bindings::svcg_rtnl_unlock() };
     }
 }
 
@@ -60,8 +60,8 @@ impl Drop for Rtnl {
 ///
 /// # Invariants
 ///
-/// The pointer comes from `sg_device_get()`, and is owned.
-pub(crate) struct Device(NonNull<bindings::sg_device>);
+/// The pointer comes from `svcg_device_get()`, and is owned.
+pub(crate) struct Device(NonNull<bindings::svcg_device>);
 
 // SAFETY: A device may be used from any CPU.
 unsafe impl Send for Device {}
@@ -73,7 +73,7 @@ impl Device {
     /// if it is a VRF.
     pub(crate) fn new(net: Net<'_>, index: u32, _rtnl: &Rtnl) -> Result<Self> {
         // SAFETY: The namespace is there, and the lock is held.
-        let device = from_err_ptr(unsafe { bindings::sg_device_get(net.as_ptr(), index) })?;
+        let device = from_err_ptr(unsafe { bindings::svcg_device_get(net.as_ptr(), index) })?;
         // INVARIANT: It was just made.
         NonNull::new(device).map(Self).ok_or(ENODEV)
     }
@@ -81,19 +81,21 @@ impl Device {
     /// Has it receive what is sent to a multicast MAC address.
     pub(crate) fn join_mac(&mut self, mac: &[u8; 6], _rtnl: &Rtnl) -> Result {
         // SAFETY: By the invariant; the lock is held.
-        to_result(unsafe { bindings::sg_device_join_mac(self.0.as_ptr(), mac.as_ptr()) })
+        to_result(unsafe { bindings::svcg_device_join_mac(self.0.as_ptr(), mac.as_ptr()) })
     }
 
     /// Has it receive neighbour solicitations for an IPv6 address.
     pub(crate) fn join_solicited(&mut self, address: &[u8; 16], _rtnl: &Rtnl) -> Result {
         // SAFETY: By the invariant; the lock is held.
-        to_result(unsafe { bindings::sg_device_join_solicited(self.0.as_ptr(), address.as_ptr()) })
+        to_result(unsafe {
+            bindings::svcg_device_join_solicited(self.0.as_ptr(), address.as_ptr())
+        })
     }
 
     /// Has it receive again what it does not since its IPv6 was off. Under RTNL.
     pub(crate) fn rejoin(&mut self) {
         // SAFETY: By the invariant.
-        unsafe { bindings::sg_device_rejoin(self.0.as_ptr()) };
+        unsafe { bindings::svcg_device_rejoin(self.0.as_ptr()) };
     }
 
     /// Tells the segment that the address is to be sent to this machine.
@@ -102,12 +104,12 @@ impl Device {
             Address::V4(word) => {
                 let bytes = word.to_be_bytes();
                 // SAFETY: By the invariant; there are four bytes.
-                unsafe { bindings::sg_device_announce_ipv4(self.0.as_ptr(), bytes.as_ptr()) };
+                unsafe { bindings::svcg_device_announce_ipv4(self.0.as_ptr(), bytes.as_ptr()) };
             }
             Address::V6(_) => {
                 let bytes = address.to_bytes();
                 // SAFETY: By the invariant; there are sixteen bytes.
-                unsafe { bindings::sg_device_announce_ipv6(self.0.as_ptr(), bytes.as_ptr()) };
+                unsafe { bindings::svcg_device_announce_ipv6(self.0.as_ptr(), bytes.as_ptr()) };
             }
         }
     }
@@ -116,7 +118,7 @@ impl Device {
 impl Drop for Device {
     fn drop(&mut self) {
         // SAFETY: By the invariant; the lock is held, see the type.
-        unsafe { bindings::sg_device_put(self.0.as_ptr()) };
+        unsafe { bindings::svcg_device_put(self.0.as_ptr()) };
     }
 }
 
@@ -126,7 +128,7 @@ pub(crate) struct DeviceWatch(());
 impl DeviceWatch {
     pub(crate) fn new() -> Result<Self> {
         // SAFETY: Called once, when the module is loaded, after namespaces have their state.
-        to_result(unsafe { bindings::sg_devices_watch() })?;
+        to_result(unsafe { bindings::svcg_devices_watch() })?;
         Ok(Self(()))
     }
 }
@@ -134,6 +136,6 @@ impl DeviceWatch {
 impl Drop for DeviceWatch {
     fn drop(&mut self) {
         // SAFETY: It was registered.
-        unsafe { bindings::sg_devices_unwatch() };
+        unsafe { bindings::svcg_devices_unwatch() };
     }
 }

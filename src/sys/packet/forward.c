@@ -23,16 +23,16 @@
 #include "packet.h"
 
 /**
- * struct sg_route - the way to a node
+ * struct svcg_route - the way to a node
  * @cache: of each CPU, as long as the routing tables do not change
  */
-struct sg_route {
+struct svcg_route {
 	struct dst_cache cache;
 };
 
-struct sg_route *sg_route_new(void)
+struct svcg_route *svcg_route_new(void)
 {
-	struct sg_route *route = kzalloc(sizeof(*route), GFP_KERNEL_ACCOUNT);
+	struct svcg_route *route = kzalloc(sizeof(*route), GFP_KERNEL_ACCOUNT);
 
 	if (route && dst_cache_init(&route->cache, GFP_KERNEL_ACCOUNT)) {
 		kfree(route);
@@ -41,13 +41,13 @@ struct sg_route *sg_route_new(void)
 	return route;
 }
 
-void sg_route_free(struct sg_route *route)
+void svcg_route_free(struct svcg_route *route)
 {
 	dst_cache_destroy(&route->cache);
 	kfree(route);
 }
 
-static struct dst_entry *sg_look_up_ipv4(struct net *net, struct flowi4 *fl4)
+static struct dst_entry *svcg_look_up_ipv4(struct net *net, struct flowi4 *fl4)
 {
 	struct rtable *rt = ip_route_output_key(net, fl4);
 
@@ -59,7 +59,7 @@ static struct dst_entry *sg_look_up_ipv4(struct net *net, struct flowi4 *fl4)
 	return NULL;
 }
 
-static struct dst_entry *sg_look_up_ipv6(struct net *net, struct flowi6 *fl6)
+static struct dst_entry *svcg_look_up_ipv6(struct net *net, struct flowi6 *fl6)
 {
 	struct dst_entry *dst = ip6_route_output(net, NULL, fl6);
 
@@ -75,9 +75,10 @@ static struct dst_entry *sg_look_up_ipv6(struct net *net, struct flowi6 *fl6)
 	return IS_ERR(dst) ? NULL : dst;
 }
 
-static struct dst_entry *sg_route_ipv4(struct sg_route *route, struct net *net,
-				       const struct sg_hop *hop,
-				       unsigned char *source)
+static struct dst_entry *svcg_route_ipv4(struct svcg_route *route,
+					 struct net *net,
+					 const struct svcg_hop *hop,
+					 unsigned char *source)
 {
 	struct flowi4 fl4 = { .flowi4_proto = hop->protocol };
 	struct rtable *rt = dst_cache_get_ip4(&route->cache, &fl4.saddr);
@@ -88,7 +89,7 @@ static struct dst_entry *sg_route_ipv4(struct sg_route *route, struct net *net,
 		memcpy(&fl4.saddr, hop->from, sizeof(fl4.saddr));
 		fl4.flowi4_oif = l3mdev_master_ifindex_by_index(net,
 								hop->device);
-		dst = sg_look_up_ipv4(net, &fl4);
+		dst = svcg_look_up_ipv4(net, &fl4);
 		if (!dst)
 			return NULL;
 		dst_cache_set_ip4(&route->cache, dst, fl4.saddr);
@@ -97,9 +98,10 @@ static struct dst_entry *sg_route_ipv4(struct sg_route *route, struct net *net,
 	return dst;
 }
 
-static struct dst_entry *sg_route_ipv6(struct sg_route *route, struct net *net,
-				       const struct sg_hop *hop,
-				       unsigned char *source)
+static struct dst_entry *svcg_route_ipv6(struct svcg_route *route,
+					 struct net *net,
+					 const struct svcg_hop *hop,
+					 unsigned char *source)
 {
 	struct flowi6 fl6 = { .flowi6_proto = hop->protocol };
 	struct dst_entry *dst = dst_cache_get_ip6(&route->cache, &fl6.saddr);
@@ -109,7 +111,7 @@ static struct dst_entry *sg_route_ipv6(struct sg_route *route, struct net *net,
 		memcpy(&fl6.saddr, hop->from, sizeof(fl6.saddr));
 		fl6.flowi6_oif = l3mdev_master_ifindex_by_index(net,
 								hop->device);
-		dst = sg_look_up_ipv6(net, &fl6);
+		dst = svcg_look_up_ipv6(net, &fl6);
 		if (!dst)
 			return NULL;
 		dst_cache_set_ip6(&route->cache, dst, &fl6.saddr);
@@ -118,34 +120,35 @@ static struct dst_entry *sg_route_ipv6(struct sg_route *route, struct net *net,
 	return dst;
 }
 
-struct dst_entry *sg_route_find(struct sg_route *route, struct net *net,
-				const struct sg_hop *hop, unsigned char *source)
+struct dst_entry *svcg_route_find(struct svcg_route *route, struct net *net,
+				  const struct svcg_hop *hop,
+				  unsigned char *source)
 {
-	return hop->ipv6 ? sg_route_ipv6(route, net, hop, source) :
-			   sg_route_ipv4(route, net, hop, source);
+	return hop->ipv6 ? svcg_route_ipv6(route, net, hop, source) :
+			   svcg_route_ipv4(route, net, hop, source);
 }
 
-unsigned int sg_path_mtu(const struct dst_entry *dst)
+unsigned int svcg_path_mtu(const struct dst_entry *dst)
 {
 	return dst_mtu(dst);
 }
 
-void sg_path_put(struct dst_entry *dst)
+void svcg_path_put(struct dst_entry *dst)
 {
 	dst_release(dst);
 }
 
-_Bool sg_skb_is_merged(const struct sk_buff *skb)
+_Bool svcg_skb_is_merged(const struct sk_buff *skb)
 {
 	return skb_warn_if_lro(skb);
 }
 
-_Bool sg_skb_may_be_cut(const struct sk_buff *skb, _Bool ipv6)
+_Bool svcg_skb_may_fragment(const struct sk_buff *skb, _Bool ipv6)
 {
 	return !ipv6 && !(ip_hdr(skb)->frag_off & htons(IP_DF));
 }
 
-_Bool sg_skb_may_be_wrapped(const struct sk_buff *skb)
+_Bool svcg_skb_may_encap(const struct sk_buff *skb)
 {
 	unsigned int headers = sizeof(struct ipv6hdr) +
 			       sizeof(struct gre_base_hdr);
@@ -154,19 +157,19 @@ _Bool sg_skb_may_be_wrapped(const struct sk_buff *skb)
 }
 
 /* Of the longest fragment that it was put together of; 0 if it was not. */
-static unsigned int sg_frag_max(const struct sk_buff *skb, _Bool ipv6)
+static unsigned int svcg_frag_max(const struct sk_buff *skb, _Bool ipv6)
 {
 	return ipv6 ? IP6CB(skb)->frag_max_size : IPCB(skb)->frag_max_size;
 }
 
-_Bool sg_skb_was_cut(const struct sk_buff *skb, _Bool ipv6)
+_Bool svcg_skb_was_defragmented(const struct sk_buff *skb, _Bool ipv6)
 {
-	return sg_frag_max(skb, ipv6) != 0;
+	return svcg_frag_max(skb, ipv6) != 0;
 }
 
-_Bool sg_skb_exceeds(const struct sk_buff *skb, _Bool ipv6, unsigned int mtu)
+_Bool svcg_skb_exceeds(const struct sk_buff *skb, _Bool ipv6, unsigned int mtu)
 {
-	unsigned int max = sg_frag_max(skb, ipv6);
+	unsigned int max = svcg_frag_max(skb, ipv6);
 
 	if (max)
 		return max > mtu;
@@ -175,32 +178,31 @@ _Bool sg_skb_exceeds(const struct sk_buff *skb, _Bool ipv6, unsigned int mtu)
 	return skb->len > mtu;
 }
 
-static struct net_device *sg_out_device(struct net *net,
-					const struct sk_buff *skb,
-					unsigned int index)
+static struct net_device *
+svcg_out_device(struct net *net, const struct sk_buff *skb, unsigned int index)
 {
 	if (likely(skb->dev->ifindex == index))
 		return skb->dev;
 	return dev_get_by_index_rcu(net, index);
 }
 
-unsigned int sg_skb_device_mtu(struct net *net, const struct sk_buff *skb,
-			       unsigned int index)
+unsigned int svcg_skb_device_mtu(struct net *net, const struct sk_buff *skb,
+				 unsigned int index)
 {
-	const struct net_device *dev = sg_out_device(net, skb, index);
+	const struct net_device *dev = svcg_out_device(net, skb, index);
 
 	return READ_ONCE((dev ?: skb->dev)->mtu);
 }
 
 /* Whether it leaves by its device as it is. */
-static _Bool sg_is_one_frame(const struct sk_buff *skb, _Bool ipv6)
+static _Bool svcg_is_one_frame(const struct sk_buff *skb, _Bool ipv6)
 {
-	return !sg_skb_was_cut(skb, ipv6) &&
-	       !sg_skb_exceeds(skb, ipv6, READ_ONCE(skb->dev->mtu));
+	return !svcg_skb_was_defragmented(skb, ipv6) &&
+	       !svcg_skb_exceeds(skb, ipv6, READ_ONCE(skb->dev->mtu));
 }
 
 /* An error is sent from where the packet would have gone. */
-static _Bool sg_can_tell(struct sk_buff *skb)
+static _Bool svcg_can_tell(struct sk_buff *skb)
 {
 	const struct iphdr *iph = ip_hdr(skb);
 
@@ -209,24 +211,24 @@ static _Bool sg_can_tell(struct sk_buff *skb)
 				     ip4h_dscp(iph), skb->dev);
 }
 
-void sg_tell_too_big(struct sk_buff *skb, _Bool ipv6, unsigned int mtu)
+void svcg_icmp_frag_needed(struct sk_buff *skb, _Bool ipv6, unsigned int mtu)
 {
 	if (ipv6)
 		icmpv6_send(skb, ICMPV6_PKT_TOOBIG, 0, mtu);
-	else if (sg_can_tell(skb))
+	else if (svcg_can_tell(skb))
 		icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, htonl(mtu));
 }
 
-void sg_tell_exceeded(struct sk_buff *skb, _Bool ipv6)
+void svcg_icmp_time_exceeded(struct sk_buff *skb, _Bool ipv6)
 {
 	if (ipv6)
 		icmpv6_send(skb, ICMPV6_TIME_EXCEED, ICMPV6_EXC_HOPLIMIT, 0);
-	else if (sg_can_tell(skb))
+	else if (svcg_can_tell(skb))
 		icmp_send(skb, ICMP_TIME_EXCEEDED, ICMP_EXC_TTL, 0);
 }
 
 /* As a packet that is sent, and was not received. Consumes it without memory. */
-static _Bool sg_prepare(struct sk_buff *skb, unsigned int headers)
+static _Bool svcg_prepare(struct sk_buff *skb, unsigned int headers)
 {
 	skb_orphan(skb);
 	nf_reset_ct(skb);
@@ -238,8 +240,8 @@ static _Bool sg_prepare(struct sk_buff *skb, unsigned int headers)
 	return false;
 }
 
-/* The packet is this machine's own, see sg_prepare(). */
-static void sg_spend_hop(struct sk_buff *skb, _Bool ipv6)
+/* The packet is this machine's own, see svcg_prepare(). */
+static void svcg_spend_hop(struct sk_buff *skb, _Bool ipv6)
 {
 	if (ipv6)
 		ipv6_hdr(skb)->hop_limit--;
@@ -248,8 +250,8 @@ static void sg_spend_hop(struct sk_buff *skb, _Bool ipv6)
 }
 
 /* It was put together, or may be cut: like a packet that is sent from here. */
-static void sg_send_near_cut(struct net *net, struct sk_buff *skb, _Bool ipv6,
-			     const unsigned char *to)
+static void svcg_xmit_neigh_fragments(struct net *net, struct sk_buff *skb,
+				      _Bool ipv6, const unsigned char *to)
 {
 	/* A route of this kind holds its device: it is not kept. */
 	struct flowi4 fl4 = {
@@ -264,10 +266,10 @@ static void sg_send_near_cut(struct net *net, struct sk_buff *skb, _Bool ipv6,
 
 	if (ipv6) {
 		memcpy(&fl6.daddr, to, sizeof(fl6.daddr));
-		dst = sg_look_up_ipv6(net, &fl6);
+		dst = svcg_look_up_ipv6(net, &fl6);
 	} else {
 		memcpy(&fl4.daddr, to, sizeof(fl4.daddr));
-		dst = sg_look_up_ipv4(net, &fl4);
+		dst = svcg_look_up_ipv4(net, &fl4);
 	}
 	if (!dst) {
 		kfree_skb_reason(skb, SKB_DROP_REASON_IP_OUTNOROUTES);
@@ -280,10 +282,10 @@ static void sg_send_near_cut(struct net *net, struct sk_buff *skb, _Bool ipv6,
 	dst_output(net, NULL, skb);
 }
 
-void sg_send_near(struct net *net, struct sk_buff *skb, _Bool ipv6,
-		  unsigned int device, const unsigned char *to)
+void svcg_xmit_neigh(struct net *net, struct sk_buff *skb, _Bool ipv6,
+		     unsigned int device, const unsigned char *to)
 {
-	struct net_device *dev = sg_out_device(net, skb, device);
+	struct net_device *dev = svcg_out_device(net, skb, device);
 	struct in6_addr ip6;
 	_Bool one_frame;
 	__be32 ip;
@@ -293,12 +295,12 @@ void sg_send_near(struct net *net, struct sk_buff *skb, _Bool ipv6,
 		return;
 	}
 	skb->dev = dev;
-	one_frame = sg_is_one_frame(skb, ipv6);
-	if (!sg_prepare(skb, LL_RESERVED_SPACE(skb->dev)))
+	one_frame = svcg_is_one_frame(skb, ipv6);
+	if (!svcg_prepare(skb, LL_RESERVED_SPACE(skb->dev)))
 		return;
-	sg_spend_hop(skb, ipv6);
+	svcg_spend_hop(skb, ipv6);
 	if (!one_frame) {
-		sg_send_near_cut(net, skb, ipv6, to);
+		svcg_xmit_neigh_fragments(net, skb, ipv6, to);
 		return;
 	}
 	skb_dst_drop(skb);
@@ -311,8 +313,9 @@ void sg_send_near(struct net *net, struct sk_buff *skb, _Bool ipv6,
 	}
 }
 
-static void sg_push_ipv6(struct sk_buff *skb, const struct sg_tunnel *tunnel,
-			 u8 protocol, u8 dsfield)
+static void svcg_push_ipv6(struct sk_buff *skb,
+			   const struct svcg_tunnel *tunnel, u8 protocol,
+			   u8 dsfield)
 {
 	struct ipv6hdr *iph;
 
@@ -322,7 +325,7 @@ static void sg_push_ipv6(struct sk_buff *skb, const struct sg_tunnel *tunnel,
 	iph = ipv6_hdr(skb);
 	ip6_flow_hdr(iph, dsfield, 0);
 	iph->nexthdr = protocol;
-	iph->hop_limit = tunnel->hops;
+	iph->hop_limit = tunnel->ttl;
 	memcpy(&iph->saddr, tunnel->from, sizeof(iph->saddr));
 	memcpy(&iph->daddr, tunnel->to, sizeof(iph->daddr));
 }
@@ -330,7 +333,7 @@ static void sg_push_ipv6(struct sk_buff *skb, const struct sg_tunnel *tunnel,
 /* Without a key, a checksum or a sequence number. */
 static_assert(sizeof(struct gre_base_hdr) == 4);
 
-static void sg_push_gre(struct sk_buff *skb)
+static void svcg_push_gre(struct sk_buff *skb)
 {
 	struct gre_base_hdr *gre = skb_push(skb, sizeof(*gre));
 
@@ -339,16 +342,17 @@ static void sg_push_gre(struct sk_buff *skb)
 	skb_set_inner_protocol(skb, skb->protocol);
 }
 
-static int sg_gso_type(const struct sg_tunnel *tunnel)
+static int svcg_gso_type(const struct svcg_tunnel *tunnel)
 {
-	if (tunnel->marked)
+	if (tunnel->gre)
 		return SKB_GSO_GRE;
 	return tunnel->ipv6 ? SKB_GSO_IPXIP6 : SKB_GSO_IPXIP4;
 }
 
-static void sg_tunnel_out(struct net *net, struct sk_buff *skb,
-			  struct dst_entry *dst, const struct sg_tunnel *tunnel,
-			  u8 protocol, u8 dsfield)
+static void svcg_tunnel_out(struct net *net, struct sk_buff *skb,
+			    struct dst_entry *dst,
+			    const struct svcg_tunnel *tunnel, u8 protocol,
+			    u8 dsfield)
 {
 	__be32 from, to;
 
@@ -358,20 +362,20 @@ static void sg_tunnel_out(struct net *net, struct sk_buff *skb,
 		memcpy(&from, tunnel->from, sizeof(from));
 		memcpy(&to, tunnel->to, sizeof(to));
 		iptunnel_xmit(NULL, dst_rtable(dst), skb, from, to, protocol,
-			      dsfield, tunnel->hops,
-			      tunnel->whole ? htons(IP_DF) : 0, false, 0);
+			      dsfield, tunnel->ttl,
+			      tunnel->df ? htons(IP_DF) : 0, false, 0);
 		return;
 	}
 	skb_scrub_packet(skb, false);
 	skb_clear_hash_if_not_l4(skb);
 	skb_dst_set(skb, dst);
-	sg_push_ipv6(skb, tunnel, protocol, dsfield);
+	svcg_push_ipv6(skb, tunnel, protocol, dsfield);
 	skb->ignore_df = 1;
 	ip6_local_out(net, NULL, skb);
 }
 
-void sg_send_far(struct net *net, struct sk_buff *skb, struct dst_entry *dst,
-		 const struct sg_tunnel *tunnel)
+void svcg_xmit_tunnel(struct net *net, struct sk_buff *skb,
+		      struct dst_entry *dst, const struct svcg_tunnel *tunnel)
 {
 	_Bool inner6 = skb->protocol == htons(ETH_P_IPV6);
 	u8 protocol = inner6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
@@ -379,26 +383,26 @@ void sg_send_far(struct net *net, struct sk_buff *skb, struct dst_entry *dst,
 
 	dsfield = inner6 ? ipv6_get_dsfield(ipv6_hdr(skb)) :
 			   ipv4_get_dsfield(ip_hdr(skb));
-	if (!sg_prepare(skb, LL_RESERVED_SPACE(dst->dev) + dst->header_len +
-				     sizeof(struct ipv6hdr) +
-				     sizeof(struct gre_base_hdr))) {
+	if (!svcg_prepare(skb, LL_RESERVED_SPACE(dst->dev) + dst->header_len +
+				       sizeof(struct ipv6hdr) +
+				       sizeof(struct gre_base_hdr))) {
 		dst_release(dst);
 		return;
 	}
-	if (!tunnel->marked)
-		sg_spend_hop(skb, inner6);
-	if (iptunnel_handle_offloads(skb, sg_gso_type(tunnel))) {
+	if (!tunnel->gre)
+		svcg_spend_hop(skb, inner6);
+	if (iptunnel_handle_offloads(skb, svcg_gso_type(tunnel))) {
 		dst_release(dst);
 		kfree_skb_reason(skb, SKB_DROP_REASON_NOMEM);
 		return;
 	}
 	skb_set_inner_ipproto(skb, protocol);
 	skb_set_inner_mac_header(skb, skb_inner_network_offset(skb));
-	if (tunnel->marked) {
+	if (tunnel->gre) {
 		protocol = IPPROTO_GRE;
-		sg_push_gre(skb);
+		svcg_push_gre(skb);
 	}
 	skb_reset_transport_header(skb);
-	sg_tunnel_out(net, skb, dst, tunnel, protocol,
-		      INET_ECN_encapsulate(dsfield, dsfield));
+	svcg_tunnel_out(net, skb, dst, tunnel, protocol,
+			INET_ECN_encapsulate(dsfield, dsfield));
 }

@@ -29,8 +29,8 @@ pub(crate) struct Hop {
 ///
 /// # Invariants
 ///
-/// The pointer comes from `sg_route_new()`, and is owned.
-pub(crate) struct Route(NonNull<bindings::sg_route>);
+/// The pointer comes from `svcg_route_new()`, and is owned.
+pub(crate) struct Route(NonNull<bindings::svcg_route>);
 
 // SAFETY: A route has memory of its own for each CPU.
 unsafe impl Send for Route {}
@@ -41,7 +41,7 @@ impl Route {
     /// Process context.
     pub(crate) fn new() -> Result<Self> {
         // SAFETY: Process context.
-        let route = unsafe { bindings::sg_route_new() };
+        let route = unsafe { bindings::svcg_route_new() };
         // INVARIANT: It was just made.
         NonNull::new(route).map(Self).ok_or(ENOMEM)
     }
@@ -49,7 +49,7 @@ impl Route {
     /// The path to the hop, always the same one; none if there is none to another machine, or IPsec
     /// forbids it. Where packets come in.
     pub(crate) fn find<'a>(&self, net: Net<'a>, hop: &Hop) -> Option<Path<'a>> {
-        let numbers = bindings::sg_hop {
+        let numbers = bindings::svcg_hop {
             ipv6: hop.to.is_ipv6(),
             protocol: hop.protocol,
             device: hop.device,
@@ -60,7 +60,7 @@ impl Route {
         // SAFETY: By the invariant; bottom halves are off where packets come in. So many bytes
         // are written.
         let dst = unsafe {
-            bindings::sg_route_find(self.0.as_ptr(), net.as_ptr(), &numbers, from.as_mut_ptr())
+            bindings::svcg_route_find(self.0.as_ptr(), net.as_ptr(), &numbers, from.as_mut_ptr())
         };
         // INVARIANT: The reference is ours.
         Some(Path {
@@ -75,19 +75,19 @@ impl Route {
 impl Drop for Route {
     fn drop(&mut self) {
         // SAFETY: By the invariant.
-        unsafe { bindings::sg_route_free(self.0.as_ptr()) };
+        unsafe { bindings::svcg_route_free(self.0.as_ptr()) };
     }
 }
 
 /// How a packet is wrapped.
 #[derive(Clone, Copy)]
-pub(crate) struct Wrapping {
-    /// With a mark.
-    pub(crate) marked: bool,
+pub(crate) struct Encapsulation {
+    /// With a GRE header.
+    pub(crate) gre: bool,
     /// It must not be fragmented on its way.
-    pub(crate) whole: bool,
-    /// How many hops it may take; without a mark, what is in it as well.
-    pub(crate) hops: u8,
+    pub(crate) df: bool,
+    /// How many hops it may take; without GRE, what is in it as well.
+    pub(crate) ttl: u8,
 }
 
 /// A path to another machine.
@@ -106,22 +106,24 @@ impl Path<'_> {
     /// How long a packet may be.
     pub(crate) fn mtu(&self) -> u32 {
         // SAFETY: By the invariant.
-        unsafe { bindings::sg_path_mtu(self.dst.as_ptr()) }
+        unsafe { bindings::svcg_path_mtu(self.dst.as_ptr()) }
     }
 
     /// Sends the packet in another one.
-    pub(crate) fn send_wrapped(self, packet: Packet<'_>, wrapping: Wrapping) -> Verdict {
-        let tunnel = bindings::sg_tunnel {
+    pub(crate) fn xmit_tunnel(self, packet: Packet<'_>, encapsulation: Encapsulation) -> Verdict {
+        let tunnel = bindings::svcg_tunnel {
             ipv6: self.to.is_ipv6(),
-            marked: wrapping.marked,
-            whole: wrapping.whole,
-            hops: wrapping.hops,
+            gre: encapsulation.gre,
+            df: encapsulation.df,
+            ttl: encapsulation.ttl,
             from: self.from,
             to: self.to.to_bytes(),
         };
         let (dst, net) = self.into_parts();
         // SAFETY: Both references are given up.
-        unsafe { bindings::sg_send_far(net.as_ptr(), packet.into_raw(), dst.as_ptr(), &tunnel) };
+        unsafe {
+            bindings::svcg_xmit_tunnel(net.as_ptr(), packet.into_raw(), dst.as_ptr(), &tunnel)
+        };
         Packet::stolen()
     }
 
@@ -135,7 +137,7 @@ impl Path<'_> {
 impl Drop for Path<'_> {
     fn drop(&mut self) {
         // SAFETY: By the invariant.
-        unsafe { bindings::sg_path_put(self.dst.as_ptr()) };
+        unsafe { bindings::svcg_path_put(self.dst.as_ptr()) };
     }
 }
 
@@ -143,78 +145,78 @@ impl<'a> Packet<'a> {
     /// Whether its device has merged it of several, and nobody can tell of which.
     pub(crate) fn is_merged(&self) -> bool {
         // SAFETY: The packet is there.
-        unsafe { bindings::sg_skb_is_merged(self.as_ptr()) }
+        unsafe { bindings::svcg_skb_is_merged(self.as_ptr()) }
     }
 
     /// Whether its sender allows it to be fragmented on its way.
-    pub(crate) fn may_be_cut(&self, ipv6: bool) -> bool {
+    pub(crate) fn may_fragment(&self, ipv6: bool) -> bool {
         // SAFETY: The packet is there.
-        unsafe { bindings::sg_skb_may_be_cut(self.as_ptr(), ipv6) }
+        unsafe { bindings::svcg_skb_may_fragment(self.as_ptr(), ipv6) }
     }
 
     /// Whether it was in fragments, and is cut again.
-    pub(crate) fn was_cut(&self, ipv6: bool) -> bool {
+    pub(crate) fn was_defragmented(&self, ipv6: bool) -> bool {
         // SAFETY: The packet is there.
-        unsafe { bindings::sg_skb_was_cut(self.as_ptr(), ipv6) }
+        unsafe { bindings::svcg_skb_was_defragmented(self.as_ptr(), ipv6) }
     }
 
     /// Whether it fits into another packet, which may be fragmented.
-    pub(crate) fn may_be_wrapped(&self) -> bool {
+    pub(crate) fn may_encap(&self) -> bool {
         // SAFETY: The packet is there.
-        unsafe { bindings::sg_skb_may_be_wrapped(self.as_ptr()) }
+        unsafe { bindings::svcg_skb_may_encap(self.as_ptr()) }
     }
 
     /// Whether it, or what it is to be cut into, is longer than that.
     pub(crate) fn exceeds(&self, ipv6: bool, mtu: u32) -> bool {
         // SAFETY: The packet is there.
-        unsafe { bindings::sg_skb_exceeds(self.as_ptr(), ipv6, mtu) }
+        unsafe { bindings::svcg_skb_exceeds(self.as_ptr(), ipv6, mtu) }
     }
 
     /// Tells its sender that it is too big, and loses it.
     pub(crate) fn refuse_as_too_big(self, ipv6: bool, mtu: u32) -> Verdict {
         // SAFETY: The packet is there.
-        unsafe { bindings::sg_tell_too_big(self.as_ptr(), ipv6, mtu) };
-        self.lose()
+        unsafe { bindings::svcg_icmp_frag_needed(self.as_ptr(), ipv6, mtu) };
+        self.discard()
     }
 
     /// Tells its sender that it had as many hops as it may, and loses it.
     pub(crate) fn refuse_as_exceeded(self, ipv6: bool) -> Verdict {
         // SAFETY: The packet is there.
-        unsafe { bindings::sg_tell_exceeded(self.as_ptr(), ipv6) };
-        self.lose()
+        unsafe { bindings::svcg_icmp_time_exceeded(self.as_ptr(), ipv6) };
+        self.discard()
     }
 
     /// How long a packet may be that leaves by the device with this index.
     pub(crate) fn device_mtu(&self, net: Net<'_>, index: u32) -> u32 {
         // SAFETY: The packet and the namespace are there.
-        unsafe { bindings::sg_skb_device_mtu(net.as_ptr(), self.as_ptr(), index) }
+        unsafe { bindings::svcg_skb_device_mtu(net.as_ptr(), self.as_ptr(), index) }
     }
 
     /// Sends it to a neighbour on the device with this index, with one hop less than it may still
     /// have.
-    pub(crate) fn send_near(self, net: Net<'_>, index: u32, to: &Address) -> Verdict {
+    pub(crate) fn xmit_neigh(self, net: Net<'_>, index: u32, to: &Address) -> Verdict {
         let (bytes, ipv6) = (to.to_bytes(), to.is_ipv6());
         let (net, skb) = (net.as_ptr(), self.into_raw());
         // SAFETY: Ownership is given up; the namespace and the bytes are there.
-        unsafe { bindings::sg_send_near(net, skb, ipv6, index, bytes.as_ptr()) };
+        unsafe { bindings::svcg_xmit_neigh(net, skb, ipv6, index, bytes.as_ptr()) };
         Self::stolen()
     }
 
     /// Whether it came by a device by which this machine would send to its source.
     pub(crate) fn came_by_way_back(&self, net: Net<'_>, ipv6: bool) -> bool {
         // SAFETY: The packet and the namespace are there.
-        unsafe { bindings::sg_skb_came_by_way_back(net.as_ptr(), self.as_ptr(), ipv6) }
+        unsafe { bindings::svcg_skb_came_by_way_back(net.as_ptr(), self.as_ptr(), ipv6) }
     }
 
     /// Whether IPsec's policies allow it to come in.
     pub(crate) fn passes_ipsec(&self, ipv6: bool) -> bool {
         // SAFETY: The packet is there.
-        unsafe { bindings::sg_skb_passes_ipsec(self.as_ptr(), ipv6) }
+        unsafe { bindings::svcg_skb_passes_ipsec(self.as_ptr(), ipv6) }
     }
 
     /// The packet that is in this one, behind so many bytes of headers. If there is no sound one,
     /// or no memory, it is lost.
-    pub(crate) fn unwrapped(
+    pub(crate) fn decapsulated(
         self,
         net: Net<'_>,
         headers: u32,
@@ -223,28 +225,28 @@ impl<'a> Packet<'a> {
     ) -> Result<Self, Verdict> {
         let (net, skb) = (net.as_ptr(), self.as_ptr());
         // SAFETY: The packet and the namespace are there.
-        match unsafe { bindings::sg_skb_unwrap(net, skb, headers, outer6, inner6) } {
+        match unsafe { bindings::svcg_skb_decap(net, skb, headers, outer6, inner6) } {
             true => Ok(self),
-            false => Err(self.lose()),
+            false => Err(self.discard()),
         }
     }
 
     /// Notes that the path of the packet that this ICMP error quotes, there, is no wider.
-    pub(crate) fn note_mtu(&mut self, net: Net<'_>, at: usize, ipv6: bool, mtu: u32) {
+    pub(crate) fn update_pmtu(&mut self, net: Net<'_>, at: usize, ipv6: bool, mtu: u32) {
         let header = if ipv6 { 40 } else { 20 };
         let is_there = at
             .checked_add(header)
             .is_some_and(|end| self.bytes().len() >= end);
         if let (Ok(at), true) = (u32::try_from(at), is_there) {
             // SAFETY: The packet is there, and the quoted IP header is in one piece.
-            unsafe { bindings::sg_path_shrinks(net.as_ptr(), self.as_ptr(), at, ipv6, mtu) };
+            unsafe { bindings::svcg_update_pmtu(net.as_ptr(), self.as_ptr(), at, ipv6, mtu) };
         }
     }
 
     /// Has this machine receive what was in another packet; `last` if it is not to be given on.
     pub(crate) fn receive(self, net: Net<'_>, last: bool) -> Verdict {
         // SAFETY: Ownership is given up.
-        unsafe { bindings::sg_skb_receive(net.as_ptr(), self.into_raw(), last) };
+        unsafe { bindings::svcg_skb_receive(net.as_ptr(), self.into_raw(), last) };
         Self::stolen()
     }
 }

@@ -17,9 +17,9 @@ use kernel::prelude::*;
 ///
 /// # Invariants
 ///
-/// The pointer comes from `sg_hooks_register()`, and is owned.
+/// The pointer comes from `svcg_nf_hooks_register()`, and is owned.
 pub(crate) struct Hooks {
-    hooks: NonNull<bindings::sg_hooks>,
+    hooks: NonNull<bindings::svcg_nf_hooks>,
     /// Asked about packets.
     _conntrack: Conntrack,
     /// Nobody else keeps the machine from answering for all of a cluster IP's flows, so the module
@@ -41,9 +41,10 @@ impl Hooks {
         let module = unsafe { Module::hold() }.ok_or(ENOENT)?;
         let clusters: *const Clusters = net.clusters();
         // SAFETY: The namespace is there, and so are its cluster IPs: when it ends they are stopped, which
-        // drops these hooks, and a grace period passes before they are freed, see `sg_clusters_stop()`.
+        // drops these hooks, and a grace period passes before they are freed, see
+        // `svcg_clusters_stop()`.
         let hooks =
-            unsafe { bindings::sg_hooks_register(net.as_ptr(), clusters.cast_mut().cast()) };
+            unsafe { bindings::svcg_nf_hooks_register(net.as_ptr(), clusters.cast_mut().cast()) };
         // INVARIANT: They were just registered.
         Ok(Self {
             hooks: NonNull::new(hooks).ok_or(ENOMEM)?,
@@ -56,7 +57,7 @@ impl Hooks {
 impl Drop for Hooks {
     fn drop(&mut self) {
         // SAFETY: By the invariant.
-        unsafe { bindings::sg_hooks_unregister(self.hooks.as_ptr()) };
+        unsafe { bindings::svcg_nf_hooks_unregister(self.hooks.as_ptr()) };
     }
 }
 
@@ -76,14 +77,14 @@ impl Module {
     unsafe fn hold() -> Option<Self> {
         // INVARIANT: By the requirement.
         // SAFETY: Unloading waits for the caller, so the module is there.
-        unsafe { bindings::sg_module_get() }.then(|| Self(()))
+        unsafe { bindings::svcg_module_get() }.then(|| Self(()))
     }
 }
 
 impl Drop for Module {
     fn drop(&mut self) {
         // SAFETY: By the invariant it is owned, and what comes behind this is waited for.
-        unsafe { bindings::sg_module_put() };
+        unsafe { bindings::svcg_module_put() };
     }
 }
 
@@ -94,7 +95,7 @@ impl Gatherer {
     /// `EOPNOTSUPP` if the kernel's module for it is not there. Process context.
     pub(crate) fn new() -> Result<Self> {
         // SAFETY: Process context.
-        kernel::error::to_result(unsafe { bindings::sg_gather_get() })?;
+        kernel::error::to_result(unsafe { bindings::svcg_defrag_get() })?;
         Ok(Self(()))
     }
 }
@@ -102,6 +103,6 @@ impl Gatherer {
 impl Drop for Gatherer {
     fn drop(&mut self) {
         // SAFETY: It was got, and is put in process context, where all changes are made.
-        unsafe { bindings::sg_gather_put() };
+        unsafe { bindings::svcg_defrag_put() };
     }
 }

@@ -12,7 +12,7 @@
  * about the packet; and no other machine is to have it. The kernel's own flags
  * are below, and it clears all of them when a packet comes.
  */
-#define SG_SKB_DECIDED	BIT(15)
-#define SG_SKB_LAST	BIT(14)
+#define SVCG_SKB_DECIDED BIT(15)
+#define SVCG_SKB_LAST	BIT(14)
 
 #endif /* _SERVICE_GROUP_PACKET_INTERNAL_H */

@@ -22,8 +22,8 @@
 #include "packet.h"
 
 /* The peer is about to be answered to, and then sent to. */
-static void sg_learn(struct neigh_table *table, struct net_device *dev,
-		     const void *peer, const unsigned char *peer_mac)
+static void svcg_learn(struct neigh_table *table, struct net_device *dev,
+		       const void *peer, const unsigned char *peer_mac)
 {
 	struct neighbour *neigh;
 
@@ -33,29 +33,29 @@ static void sg_learn(struct neigh_table *table, struct net_device *dev,
 }
 
 /* A cluster IP's device was one, but another one may have its index by now. */
-static bool sg_is_ethernet(const struct net_device *dev)
+static bool svcg_is_ethernet(const struct net_device *dev)
 {
 	return dev->type == ARPHRD_ETHER && dev->addr_len == ETH_ALEN;
 }
 
-unsigned long long sg_skb_source_mac(const struct sk_buff *skb)
+unsigned long long svcg_skb_source_mac(const struct sk_buff *skb)
 {
-	if (!sg_is_ethernet(skb->dev) || !skb_mac_header_was_set(skb) ||
+	if (!svcg_is_ethernet(skb->dev) || !skb_mac_header_was_set(skb) ||
 	    skb_network_header(skb) - skb_mac_header(skb) < ETH_HLEN)
 		return 0;
 	return ether_addr_to_u64(eth_hdr(skb)->h_source);
 }
 
-unsigned long long sg_skb_neighbour_mac(const struct sk_buff *skb,
-					const unsigned char *address,
-					_Bool ipv6)
+unsigned long long svcg_skb_neighbour_mac(const struct sk_buff *skb,
+					  const unsigned char *address,
+					  _Bool ipv6)
 {
 	unsigned char mac[ETH_ALEN] __aligned(2);
 	struct neighbour *neigh;
 	struct in6_addr ip6;
 	__be32 ip;
 
-	if (!sg_is_ethernet(skb->dev))
+	if (!svcg_is_ethernet(skb->dev))
 		return 0;
 	if (ipv6) {
 		memcpy(&ip6, address, sizeof(ip6));
@@ -74,9 +74,9 @@ unsigned long long sg_skb_neighbour_mac(const struct sk_buff *skb,
  * Index of the device of a route that needs no router, of this device only or of
  * any of its VRF; 0 if there is none.
  */
-static unsigned int sg_on_link_ipv4(struct net *net,
-				    const struct net_device *dev, _Bool only,
-				    const unsigned char *to)
+static unsigned int svcg_on_link_ipv4(struct net *net,
+				      const struct net_device *dev, _Bool only,
+				      const unsigned char *to)
 {
 	struct flowi4 fl4 = {
 		.flowi4_iif = LOOPBACK_IFINDEX,
@@ -90,14 +90,14 @@ static unsigned int sg_on_link_ipv4(struct net *net,
 	memcpy(&fl4.daddr, to, sizeof(fl4.daddr));
 	if (fib_lookup(net, &fl4, &res, FIB_LOOKUP_IGNORE_LINKSTATE) ||
 	    res.type != RTN_UNICAST || res.nhc->nhc_gw_family ||
-	    !res.nhc->nhc_dev || !sg_is_ethernet(res.nhc->nhc_dev))
+	    !res.nhc->nhc_dev || !svcg_is_ethernet(res.nhc->nhc_dev))
 		return 0;
 	return res.nhc->nhc_dev->ifindex;
 }
 
-static unsigned int sg_on_link_ipv6(struct net *net,
-				    const struct net_device *dev, _Bool only,
-				    const unsigned char *to)
+static unsigned int svcg_on_link_ipv6(struct net *net,
+				      const struct net_device *dev, _Bool only,
+				      const unsigned char *to)
 {
 	struct flowi6 fl6 = {
 		.flowi6_iif = LOOPBACK_IFINDEX,
@@ -115,14 +115,14 @@ static unsigned int sg_on_link_ipv6(struct net *net,
 	if (!dst->error &&
 	    !(rt->rt6i_flags &
 	      (RTF_REJECT | RTF_ANYCAST | RTF_LOCAL | RTF_GATEWAY)) &&
-	    rt->rt6i_idev && sg_is_ethernet(rt->rt6i_idev->dev))
+	    rt->rt6i_idev && svcg_is_ethernet(rt->rt6i_idev->dev))
 		index = rt->rt6i_idev->dev->ifindex;
 	dst_release(dst);
 	return index;
 }
 
-unsigned int sg_neighbour_device(struct net *net, unsigned int index,
-				 const unsigned char *address, _Bool ipv6)
+unsigned int svcg_neighbour_device(struct net *net, unsigned int index,
+				   const unsigned char *address, _Bool ipv6)
 {
 	const struct net_device *dev = dev_get_by_index_rcu(net, index);
 	unsigned int found;
@@ -130,17 +130,17 @@ unsigned int sg_neighbour_device(struct net *net, unsigned int index,
 	if (!dev)
 		return index;
 	if (ipv6)
-		found = sg_on_link_ipv6(net, dev, true, address) ?:
-			sg_on_link_ipv6(net, dev, false, address);
+		found = svcg_on_link_ipv6(net, dev, true, address) ?:
+				svcg_on_link_ipv6(net, dev, false, address);
 	else
-		found = sg_on_link_ipv4(net, dev, true, address) ?:
-			sg_on_link_ipv4(net, dev, false, address);
+		found = svcg_on_link_ipv4(net, dev, true, address) ?:
+				svcg_on_link_ipv4(net, dev, false, address);
 	/* It may be on the segment all the same, without a route. */
 	return found ?: index;
 }
 
 /* Whether arp_process() would learn from who asks. */
-static bool sg_is_believed(struct sk_buff *skb, __be32 ip, __be32 peer)
+static bool svcg_is_believed(struct sk_buff *skb, __be32 ip, __be32 peer)
 {
 	bool is_believed = !ip_route_input_noref(skb, ip, peer, 0, skb->dev) &&
 			   skb_rtable(skb)->rt_type == RTN_LOCAL;
@@ -149,24 +149,24 @@ static bool sg_is_believed(struct sk_buff *skb, __be32 ip, __be32 peer)
 	return is_believed;
 }
 
-void sg_arp_answer(struct sk_buff *skb, const unsigned char *address,
-		   const unsigned char *peer, const unsigned char *peer_mac)
+void svcg_arp_answer(struct sk_buff *skb, const unsigned char *address,
+		     const unsigned char *peer, const unsigned char *peer_mac)
 {
 	struct net_device *dev = skb->dev;
 	__be32 ip, to;
 
-	if (!sg_is_ethernet(dev))
+	if (!svcg_is_ethernet(dev))
 		return;
 	memcpy(&ip, address, sizeof(ip));
 	memcpy(&to, peer, sizeof(to));
-	if (to && sg_is_believed(skb, ip, to))
-		sg_learn(&arp_tbl, dev, &to, peer_mac);
+	if (to && svcg_is_believed(skb, ip, to))
+		svcg_learn(&arp_tbl, dev, &to, peer_mac);
 	arp_send(ARPOP_REPLY, ETH_P_ARP, to, dev, ip, peer_mac, dev->dev_addr,
 		 peer_mac);
 }
 
-void sg_nd_answer(const struct sk_buff *skb, const unsigned char *address,
-		  const unsigned char *peer, const unsigned char *peer_mac)
+void svcg_nd_answer(const struct sk_buff *skb, const unsigned char *address,
+		    const unsigned char *peer, const unsigned char *peer_mac)
 {
 	struct net_device *dev = skb->dev;
 	struct in6_addr ip, to;
@@ -178,13 +178,13 @@ void sg_nd_answer(const struct sk_buff *skb, const unsigned char *address,
 			      false, true, true);
 		return;
 	}
-	if (peer_mac && sg_is_ethernet(dev))
-		sg_learn(&nd_tbl, dev, &to, peer_mac);
+	if (peer_mac && svcg_is_ethernet(dev))
+		svcg_learn(&nd_tbl, dev, &to, peer_mac);
 	ndisc_send_na(dev, &to, &ip, false, true, true, true);
 }
 
-_Bool sg_arp_source(const struct sk_buff *skb, unsigned int index,
-		    unsigned char *address)
+_Bool svcg_arp_source(const struct sk_buff *skb, unsigned int index,
+		      unsigned char *address)
 {
 	const struct in_device *in_dev = __in_dev_get_rcu(skb->dev);
 	const struct in_ifaddr *ifa;
@@ -200,7 +200,7 @@ _Bool sg_arp_source(const struct sk_buff *skb, unsigned int index,
 	return false;
 }
 
-_Bool sg_icmp_valid(struct sk_buff *skb, _Bool ipv6)
+_Bool svcg_icmp_valid(struct sk_buff *skb, _Bool ipv6)
 {
 	if (!ipv6)
 		return !nf_ip_checksum(skb, NF_INET_PRE_ROUTING,
@@ -209,7 +209,7 @@ _Bool sg_icmp_valid(struct sk_buff *skb, _Bool ipv6)
 				sizeof(struct ipv6hdr), IPPROTO_ICMPV6);
 }
 
-_Bool sg_nd_source(const struct sk_buff *skb, unsigned char *address)
+_Bool svcg_nd_source(const struct sk_buff *skb, unsigned char *address)
 {
 	struct in6_addr ip;
 
@@ -221,8 +221,8 @@ _Bool sg_nd_source(const struct sk_buff *skb, unsigned char *address)
 	return true;
 }
 
-_Bool sg_nd_write(struct sk_buff *skb, unsigned int at, const void *from,
-		  unsigned int len)
+_Bool svcg_nd_write(struct sk_buff *skb, unsigned int at, const void *from,
+		    unsigned int len)
 {
 	unsigned int headers = sizeof(struct ipv6hdr) + sizeof(struct icmp6hdr);
 	struct icmp6hdr *icmp6h;

@@ -17,7 +17,7 @@ impl Packet<'_> {
     pub(crate) fn answer_arp(&self, address: [u8; 4], peer: [u8; 4], peer_mac: [u8; 6]) {
         // SAFETY: The packet is there, and so are the bytes.
         unsafe {
-            bindings::sg_arp_answer(
+            bindings::svcg_arp_answer(
                 self.as_ptr(),
                 address.as_ptr(),
                 peer.as_ptr(),
@@ -31,14 +31,14 @@ impl Packet<'_> {
         let peer_mac = peer_mac.as_ref().map_or(ptr::null(), |mac| mac.as_ptr());
         // SAFETY: The packet is there, and so are the bytes; there need be no MAC address.
         unsafe {
-            bindings::sg_nd_answer(self.as_ptr(), address.as_ptr(), peer.as_ptr(), peer_mac);
+            bindings::svcg_nd_answer(self.as_ptr(), address.as_ptr(), peer.as_ptr(), peer_mac);
         }
     }
 
     /// The MAC address that it was sent from, as a number that is not 0.
     pub(crate) fn source_mac(&self) -> Option<u64> {
         // SAFETY: The packet is there.
-        let mac = unsafe { bindings::sg_skb_source_mac(self.as_ptr()) };
+        let mac = unsafe { bindings::svcg_skb_source_mac(self.as_ptr()) };
         (mac != 0).then_some(mac)
     }
 
@@ -46,7 +46,7 @@ impl Packet<'_> {
     pub(crate) fn neighbour_mac(&self, address: &Address) -> Option<u64> {
         let (bytes, ipv6) = (address.to_bytes(), address.is_ipv6());
         // SAFETY: The packet is there, and so are the bytes.
-        let mac = unsafe { bindings::sg_skb_neighbour_mac(self.as_ptr(), bytes.as_ptr(), ipv6) };
+        let mac = unsafe { bindings::svcg_skb_neighbour_mac(self.as_ptr(), bytes.as_ptr(), ipv6) };
         (mac != 0).then_some(mac)
     }
 
@@ -56,7 +56,7 @@ impl Packet<'_> {
     pub(crate) fn neighbour_device(&self, net: Net<'_>, index: u32, address: &Address) -> u32 {
         let (bytes, ipv6) = (address.to_bytes(), address.is_ipv6());
         // SAFETY: The namespace is there, and so are the bytes; packets are in a read section.
-        unsafe { bindings::sg_neighbour_device(net.as_ptr(), index, bytes.as_ptr(), ipv6) }
+        unsafe { bindings::svcg_neighbour_device(net.as_ptr(), index, bytes.as_ptr(), ipv6) }
     }
 
     /// The IPv4 addresses of the packet's device.
@@ -71,14 +71,14 @@ impl Packet<'_> {
     /// headers.
     pub(crate) fn is_valid_icmp(&self, ipv6: bool) -> bool {
         // SAFETY: The packet is there, and its IP header in one piece.
-        unsafe { bindings::sg_icmp_valid(self.as_ptr(), ipv6) }
+        unsafe { bindings::svcg_icmp_valid(self.as_ptr(), ipv6) }
     }
 
     /// A link-local address of the packet's device.
     pub(crate) fn link_local_source(&self) -> Option<[u8; 16]> {
         let mut address = [0; 16];
         // SAFETY: The packet is there; so many bytes are written.
-        unsafe { bindings::sg_nd_source(self.as_ptr(), address.as_mut_ptr()) }.then_some(address)
+        unsafe { bindings::svcg_nd_source(self.as_ptr(), address.as_mut_ptr()) }.then_some(address)
     }
 }
 
@@ -95,7 +95,7 @@ impl Iterator for Sources<'_> {
         let mut address = [0; 4];
         // SAFETY: The packet is there; so many bytes are written.
         let found = unsafe {
-            bindings::sg_arp_source(self.packet.as_ptr(), self.index, address.as_mut_ptr())
+            bindings::svcg_arp_source(self.packet.as_ptr(), self.index, address.as_mut_ptr())
         };
         self.index = self.index.saturating_add(1);
         found.then_some(address)

@@ -22,23 +22,23 @@
 #include "packet.h"
 
 /* Whose fragments they are: told apart from those of conntrack and others. */
-#define SG_DEFRAG_USER	0x53470000
-static_assert(SG_DEFRAG_USER > IP_DEFRAG_MACVLAN);
-static_assert(SG_DEFRAG_USER > __IP6_DEFRAG_CONNTRACK_BRIDGE_IN);
+#define SVCG_DEFRAG_USER 0x53470000
+static_assert(SVCG_DEFRAG_USER > IP_DEFRAG_MACVLAN);
+static_assert(SVCG_DEFRAG_USER > __IP6_DEFRAG_CONNTRACK_BRIDGE_IN);
 
 /* The kernel's flags end below the module's, and TCP keeps all of them. */
-static_assert(SG_SKB_LAST > IPSKB_MCROUTE && SG_SKB_LAST > IP6SKB_MCROUTE &&
-	      SG_SKB_DECIDED > SG_SKB_LAST);
+static_assert(SVCG_SKB_LAST > IPSKB_MCROUTE && SVCG_SKB_LAST > IP6SKB_MCROUTE &&
+	      SVCG_SKB_DECIDED > SVCG_SKB_LAST);
 static_assert(__same_type(((struct inet_skb_parm *)0)->flags, u16) &&
 	      __same_type(((struct inet6_skb_parm *)0)->flags, u16) &&
-	      SG_SKB_DECIDED <= U16_MAX);
+	      SVCG_SKB_DECIDED <= U16_MAX);
 static_assert(__same_type(((struct tcp_skb_cb *)0)->header.h4,
 			  struct inet_skb_parm));
 static_assert(__same_type(((struct tcp_skb_cb *)0)->header.h6,
 			  struct inet6_skb_parm));
 
-const unsigned char *sg_skb_bytes(const struct sk_buff *skb, unsigned int *len,
-				  unsigned int *total)
+const unsigned char *svcg_skb_bytes(const struct sk_buff *skb,
+				    unsigned int *len, unsigned int *total)
 {
 	int offset = skb_network_offset(skb);
 
@@ -47,13 +47,13 @@ const unsigned char *sg_skb_bytes(const struct sk_buff *skb, unsigned int *len,
 	return skb_network_header(skb);
 }
 
-_Bool sg_skb_pull(struct sk_buff *skb, unsigned int len)
+_Bool svcg_skb_pull(struct sk_buff *skb, unsigned int len)
 {
 	return pskb_may_pull(skb, skb_network_offset(skb) + len);
 }
 
-_Bool sg_skb_write(struct sk_buff *skb, unsigned int at, const void *from,
-		   unsigned int len)
+_Bool svcg_skb_write(struct sk_buff *skb, unsigned int at, const void *from,
+		     unsigned int len)
 {
 	if (skb_ensure_writable(skb, skb_network_offset(skb) + at + len))
 		return false;
@@ -61,13 +61,13 @@ _Bool sg_skb_write(struct sk_buff *skb, unsigned int at, const void *from,
 	return true;
 }
 
-unsigned int sg_skb_device(const struct sk_buff *skb)
+unsigned int svcg_skb_device(const struct sk_buff *skb)
 {
 	return skb->dev->ifindex;
 }
 
-_Bool sg_skb_came_beside(struct net *net, const struct sk_buff *skb,
-			 unsigned int index)
+_Bool svcg_skb_came_beside(struct net *net, const struct sk_buff *skb,
+			   unsigned int index)
 {
 	const struct net_device *dev = dev_get_by_index_rcu(net, index);
 
@@ -76,7 +76,7 @@ _Bool sg_skb_came_beside(struct net *net, const struct sk_buff *skb,
 		       l3mdev_master_ifindex_rcu(skb->dev);
 }
 
-static _Bool sg_has_local_route(const struct sk_buff *skb, _Bool ipv6)
+static _Bool svcg_has_local_route(const struct sk_buff *skb, _Bool ipv6)
 {
 	const struct dst_entry *dst = skb_dst(skb);
 
@@ -86,41 +86,41 @@ static _Bool sg_has_local_route(const struct sk_buff *skb, _Bool ipv6)
 		      skb_rtable(skb)->rt_type == RTN_LOCAL;
 }
 
-_Bool sg_skb_would_be_received(struct sk_buff *skb, _Bool ipv6)
+_Bool svcg_skb_would_be_received(struct sk_buff *skb, _Bool ipv6)
 {
 	const struct iphdr *iph = ip_hdr(skb);
 	_Bool is_local;
 
 	/* What a bridge gave to this machine has been routed. */
 	if (skb_valid_dst(skb))
-		return sg_has_local_route(skb, ipv6);
+		return svcg_has_local_route(skb, ipv6);
 	if (ipv6)
 		ip6_route_input(skb);
 	else if (ip_route_input_noref(skb, iph->daddr, iph->saddr,
 				      ip4h_dscp(iph), skb->dev))
 		return false;
-	is_local = sg_has_local_route(skb, ipv6);
+	is_local = svcg_has_local_route(skb, ipv6);
 	skb_dst_drop(skb);
 	return is_local;
 }
 
-_Bool sg_skb_is_for_many(const struct sk_buff *skb)
+_Bool svcg_skb_is_l2_multicast(const struct sk_buff *skb)
 {
 	return skb->pkt_type == PACKET_MULTICAST ||
 	       skb->pkt_type == PACKET_BROADCAST;
 }
 
-void sg_skb_set_for_host(struct sk_buff *skb)
+void svcg_skb_set_for_host(struct sk_buff *skb)
 {
 	skb->pkt_type = PACKET_HOST;
 }
 
-void sg_skb_drop(struct sk_buff *skb)
+void svcg_skb_drop(struct sk_buff *skb)
 {
 	kfree_skb_reason(skb, SKB_DROP_REASON_NETFILTER_DROP);
 }
 
-void sg_skb_consume(struct sk_buff *skb)
+void svcg_skb_consume(struct sk_buff *skb)
 {
 	consume_skb(skb);
 }
@@ -129,19 +129,19 @@ void sg_skb_consume(struct sk_buff *skb)
  * A module of its own, which ours must not need to be loaded. It is kept as
  * long as IPv6 cluster IPs are served anywhere.
  */
-static DEFINE_MUTEX(sg_gather_mutex);
-static unsigned int sg_gather_users;
-static typeof(&nf_ct_frag6_gather) sg_gather_ipv6;
+static DEFINE_MUTEX(svcg_defrag_mutex);
+static unsigned int svcg_defrag_users;
+static typeof(&nf_ct_frag6_gather) svcg_defrag_ipv6;
 
-int sg_gather_get(void)
+int svcg_defrag_get(void)
 {
 	int err = 0;
 
 	/* With ipv6.disable=1 there is no routing of it either. */
 	if (!ipv6_mod_enabled())
 		return -EOPNOTSUPP;
-	mutex_lock(&sg_gather_mutex);
-	if (!sg_gather_users) {
+	mutex_lock(&svcg_defrag_mutex);
+	if (!svcg_defrag_users) {
 		typeof(&nf_ct_frag6_gather) gather;
 
 		gather = symbol_get(nf_ct_frag6_gather);
@@ -150,53 +150,55 @@ int sg_gather_get(void)
 			gather = symbol_get(nf_ct_frag6_gather);
 		}
 		/* Before any hook can see it. */
-		WRITE_ONCE(sg_gather_ipv6, gather);
+		WRITE_ONCE(svcg_defrag_ipv6, gather);
 		err = gather ? 0 : -EOPNOTSUPP;
 	}
 	if (!err)
-		sg_gather_users++;
-	mutex_unlock(&sg_gather_mutex);
+		svcg_defrag_users++;
+	mutex_unlock(&svcg_defrag_mutex);
 	return err;
 }
 
-void sg_gather_put(void)
+void svcg_defrag_put(void)
 {
-	mutex_lock(&sg_gather_mutex);
-	if (!--sg_gather_users) {
-		WRITE_ONCE(sg_gather_ipv6, NULL);
+	mutex_lock(&svcg_defrag_mutex);
+	if (!--svcg_defrag_users) {
+		WRITE_ONCE(svcg_defrag_ipv6, NULL);
 		/* Packets that are on their way have read it. */
 		synchronize_rcu();
 		symbol_put(nf_ct_frag6_gather);
 	}
-	mutex_unlock(&sg_gather_mutex);
+	mutex_unlock(&svcg_defrag_mutex);
 }
 
-enum sg_gathered sg_gather(struct net *net, struct sk_buff *skb, _Bool ipv6)
+enum svcg_defragged svcg_defrag(struct net *net, struct sk_buff *skb,
+				_Bool ipv6)
 {
-	typeof(&nf_ct_frag6_gather) gather = READ_ONCE(sg_gather_ipv6);
+	typeof(&nf_ct_frag6_gather) gather = READ_ONCE(svcg_defrag_ipv6);
 	_Bool was_routed = skb_dst(skb);
 	int err;
 
 	if (!ipv6) {
-		if (ip_defrag(net, skb, SG_DEFRAG_USER))
-			return SG_GATHERED_KEPT;
+		if (ip_defrag(net, skb, SVCG_DEFRAG_USER))
+			return SVCG_DEFRAG_KEPT;
 		/* Routers may cut it once more, even with DF: as it was. */
 		skb->ignore_df = 1;
-		return SG_GATHERED_WHOLE;
+		return SVCG_DEFRAG_DONE;
 	}
-	err = gather ? gather(net, skb, SG_DEFRAG_USER) : -EOPNOTSUPP;
+	err = gather ? gather(net, skb, SVCG_DEFRAG_USER) : -EOPNOTSUPP;
 	if (err == -EINPROGRESS)
-		return SG_GATHERED_KEPT;
+		return SVCG_DEFRAG_KEPT;
 	if (err)
-		return SG_GATHERED_NOT;
+		return SVCG_DEFRAG_FAILED;
 	/* It has the route of the fragment that came last, or is to have one. */
 	if (was_routed && !skb_dst(skb))
 		ip6_route_input(skb);
-	return SG_GATHERED_WHOLE;
+	return SVCG_DEFRAG_DONE;
 }
 
-static struct sock *sg_established(struct net *net, const struct sg_flow *flow,
-				   const struct net_device *dev)
+static struct sock *svcg_established(struct net *net,
+				     const struct svcg_flow *flow,
+				     const struct net_device *dev)
 {
 	/* What comes by a device of a VRF is the VRF's, see inet_sdif(). */
 	int master = l3mdev_master_ifindex_rcu(dev);
@@ -222,7 +224,7 @@ static struct sock *sg_established(struct net *net, const struct sg_flow *flow,
  * Whether it acknowledges a SYN cookie of this machine's; of those the kernel
  * remembers nothing else. One of 2^29 other packets does by chance.
  */
-static _Bool sg_has_cookie(struct sk_buff *skb, const struct sg_flow *flow)
+static _Bool svcg_has_cookie(struct sk_buff *skb, const struct svcg_flow *flow)
 {
 	unsigned int at = flow->family == AF_INET ? ip_hdrlen(skb) :
 						    sizeof(struct ipv6hdr);
@@ -240,39 +242,39 @@ static _Bool sg_has_cookie(struct sk_buff *skb, const struct sg_flow *flow)
 	       __cookie_v6_check(ipv6_hdr(skb), th) > 0;
 }
 
-enum sg_connection sg_connection(struct net *net, struct sk_buff *skb,
-				 const struct sg_flow *flow,
-				 unsigned int *sent, unsigned int *received)
+enum svcg_connection svcg_connection(struct net *net, struct sk_buff *skb,
+				     const struct svcg_flow *flow,
+				     unsigned int *sent, unsigned int *received)
 {
-	struct sock *sk = sg_established(net, flow, skb->dev);
-	enum sg_connection connection = SG_CONNECTION_WHOLE;
+	struct sock *sk = svcg_established(net, flow, skb->dev);
+	enum svcg_connection connection = SVCG_CONNECTION_WHOLE;
 
 	if (!sk)
-		return sg_has_cookie(skb, flow) ? SG_CONNECTION_WHOLE :
-						  SG_CONNECTION_NONE;
+		return svcg_has_cookie(skb, flow) ? SVCG_CONNECTION_WHOLE :
+						    SVCG_CONNECTION_NONE;
 	if (sk->sk_state == TCP_NEW_SYN_RECV) {
 		const struct tcp_request_sock *req = tcp_rsk(inet_reqsk(sk));
 
 		*sent = req->snt_isn;
 		*received = req->rcv_isn;
-		connection = SG_CONNECTION_HALF_OPEN;
+		connection = SVCG_CONNECTION_HALF_OPEN;
 	}
 	sock_gen_put(sk);
 	return connection;
 }
 
 /* TCP keeps the control block of IP, see tcp_v4_fill_cb(). */
-static _Bool sg_came_as_last(const struct sk_buff *skb)
+static _Bool svcg_came_as_last(const struct sk_buff *skb)
 {
 	u16 flags = skb->protocol == htons(ETH_P_IPV6) ?
 			    TCP_SKB_CB(skb)->header.h6.flags :
 			    TCP_SKB_CB(skb)->header.h4.flags;
 
-	return flags & SG_SKB_LAST;
+	return flags & SVCG_SKB_LAST;
 }
 
 /* Index of the device that it came by, whose place its VRF has taken since. */
-static int sg_syn_device(const struct sk_buff *skb)
+static int svcg_syn_device(const struct sk_buff *skb)
 {
 	if (skb->protocol == htons(ETH_P_IPV6)) {
 		if (TCP_SKB_CB(skb)->header.h6.flags & IP6SKB_L3SLAVE)
@@ -283,14 +285,14 @@ static int sg_syn_device(const struct sk_buff *skb)
 	return skb->skb_iif;
 }
 
-struct sk_buff *sg_skb_copy_syn(struct net *net, struct sk_buff *skb)
+struct sk_buff *svcg_skb_copy_syn(struct net *net, struct sk_buff *skb)
 {
 	struct sk_buff *copy = NULL;
 	struct net_device *dev;
 
-	if (sg_came_as_last(skb))
+	if (svcg_came_as_last(skb))
 		return NULL;
-	dev = dev_get_by_index_rcu(net, sg_syn_device(skb));
+	dev = dev_get_by_index_rcu(net, svcg_syn_device(skb));
 	if (dev)
 		copy = skb_clone(skb, GFP_ATOMIC);
 	if (!copy)
@@ -304,7 +306,7 @@ struct sk_buff *sg_skb_copy_syn(struct net *net, struct sk_buff *skb)
 	return copy;
 }
 
-struct sk_buff *sg_skb_copy(struct sk_buff *skb)
+struct sk_buff *svcg_skb_copy(struct sk_buff *skb)
 {
 	return skb_clone(skb, GFP_ATOMIC);
 }

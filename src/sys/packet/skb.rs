@@ -5,7 +5,7 @@
 use crate::sys::{
     bindings,
     core::netns::Net,
-    socket::trail::{self, Flow}, //
+    socket::flowlog::{self, Flow}, //
 };
 use core::{
     marker::PhantomData,
@@ -14,16 +14,16 @@ use core::{
 use kernel::sync::rcu::Guard;
 
 /// What became of a packet. Only the packet itself makes one.
-pub(crate) struct Verdict(bindings::sg_verdict);
+pub(crate) struct Verdict(bindings::svcg_verdict);
 
-impl From<Verdict> for bindings::sg_verdict {
+impl From<Verdict> for bindings::svcg_verdict {
     fn from(verdict: Verdict) -> Self {
         verdict.0
     }
 }
 
 /// What became of a fragment.
-pub(crate) enum Gathered<'a> {
+pub(crate) enum Defragged<'a> {
     /// This was the last one: the whole packet.
     Whole(Packet<'a>),
     /// It is kept for later, or was no good.
@@ -74,33 +74,33 @@ impl Packet<'_> {
 
     /// The verdict for a packet that something else has taken.
     pub(in crate::sys) fn stolen() -> Verdict {
-        Verdict(bindings::sg_verdict_SG_VERDICT_STOLEN)
+        Verdict(bindings::svcg_verdict_SVCG_VERDICT_STOLEN)
     }
 
     /// Goes on, as if nothing had been.
     pub(crate) fn accept(self) -> Verdict {
         self.into_raw();
-        Verdict(bindings::sg_verdict_SG_VERDICT_ACCEPT)
+        Verdict(bindings::svcg_verdict_SVCG_VERDICT_ACCEPT)
     }
 
     /// Goes on, as a packet for this machine whatever its MAC address.
-    pub(crate) fn take(self) -> Verdict {
+    pub(crate) fn deliver(self) -> Verdict {
         // SAFETY: By the invariant.
-        unsafe { bindings::sg_skb_set_for_host(self.0) };
+        unsafe { bindings::svcg_skb_set_for_host(self.0) };
         self.accept()
     }
 
     /// Is freed, and counted as lost.
-    pub(crate) fn lose(self) -> Verdict {
+    pub(crate) fn discard(self) -> Verdict {
         // SAFETY: By the invariant; ownership is given up.
-        unsafe { bindings::sg_skb_drop(self.into_raw()) };
+        unsafe { bindings::svcg_skb_drop(self.into_raw()) };
         Self::stolen()
     }
 
     /// Is freed, as nothing is to be done with it here.
-    pub(crate) fn leave(self) -> Verdict {
+    pub(crate) fn consume(self) -> Verdict {
         // SAFETY: By the invariant; ownership is given up.
-        unsafe { bindings::sg_skb_consume(self.into_raw()) };
+        unsafe { bindings::svcg_skb_consume(self.into_raw()) };
         Self::stolen()
     }
 
@@ -108,7 +108,7 @@ impl Packet<'_> {
     pub(crate) fn bytes_and_len(&self) -> (&[u8], usize) {
         let (mut len, mut total) = (0, 0);
         // SAFETY: By the invariant.
-        let data = unsafe { bindings::sg_skb_bytes(self.0, &mut len, &mut total) };
+        let data = unsafe { bindings::svcg_skb_bytes(self.0, &mut len, &mut total) };
         // SAFETY: There are so many bytes, and nobody writes to them as long as `self` is borrowed.
         let bytes = unsafe { core::slice::from_raw_parts(data, len as usize) };
         (bytes, total as usize)
@@ -135,7 +135,7 @@ impl Packet<'_> {
             return false;
         };
         // SAFETY: By the invariant.
-        unsafe { bindings::sg_skb_pull(self.0, len) }
+        unsafe { bindings::svcg_skb_pull(self.0, len) }
     }
 
     /// Overwrites bytes that are in one piece; false without memory.
@@ -144,7 +144,7 @@ impl Packet<'_> {
             return false;
         };
         // SAFETY: By the invariant; there are so many bytes.
-        unsafe { bindings::sg_skb_write(self.0, at, bytes.as_ptr().cast(), len) }
+        unsafe { bindings::svcg_skb_write(self.0, at, bytes.as_ptr().cast(), len) }
     }
 
     /// Overwrites an even number of bytes at an even place of an ICMPv6 packet or its addresses,
@@ -154,7 +154,7 @@ impl Packet<'_> {
             return false;
         };
         // SAFETY: By the invariant; there are so many bytes.
-        unsafe { bindings::sg_nd_write(self.0, at, bytes.as_ptr().cast(), len) }
+        unsafe { bindings::svcg_nd_write(self.0, at, bytes.as_ptr().cast(), len) }
     }
 
     /// Where these bytes are to stand, if there is room in what is in one piece.
@@ -166,24 +166,24 @@ impl Packet<'_> {
     /// Index of the device that it came by, or leaves by.
     pub(crate) fn device(&self) -> u32 {
         // SAFETY: By the invariant; a packet that netfilter shows has a device.
-        unsafe { bindings::sg_skb_device(self.0) }
+        unsafe { bindings::svcg_skb_device(self.0) }
     }
 
     /// Whether it came by another device than the one with this index, which is there, but in the
     /// same VRF, or also in none. Not by a loopback device.
     pub(crate) fn came_beside(&self, net: Net<'_>, index: u32) -> bool {
         // SAFETY: By the invariant; the namespace is there.
-        unsafe { bindings::sg_skb_came_beside(net.as_ptr(), self.0, index) }
+        unsafe { bindings::svcg_skb_came_beside(net.as_ptr(), self.0, index) }
     }
 
     /// Whether this machine would receive it, as routes and the validation of sources say.
     pub(crate) fn would_be_received(&mut self, ipv6: bool) -> bool {
         // SAFETY: By the invariant, which names the read section that routes are looked up in.
-        unsafe { bindings::sg_skb_would_be_received(self.0, ipv6) }
+        unsafe { bindings::svcg_skb_would_be_received(self.0, ipv6) }
     }
 
     /// How many more hops its sender allows it.
-    pub(crate) fn hops_left(&self, ipv6: bool) -> u8 {
+    pub(crate) fn ttl(&self, ipv6: bool) -> u8 {
         let place = if ipv6 { 7 } else { 8 };
         self.array(place).map_or(0, |[hops]: [u8; 1]| hops)
     }
@@ -191,15 +191,15 @@ impl Packet<'_> {
     /// One more of it; none without memory.
     pub(crate) fn copy(&self) -> Option<Self> {
         // SAFETY: By the invariant.
-        let copy = NonNull::new(unsafe { bindings::sg_skb_copy(self.0) })?;
+        let copy = NonNull::new(unsafe { bindings::svcg_skb_copy(self.0) })?;
         // SAFETY: It is new, and begins where this one does.
         Some(unsafe { Self::from_ptr(copy.as_ptr()) })
     }
 
     /// Whether its frame was for many machines.
-    pub(crate) fn is_for_many(&self) -> bool {
+    pub(crate) fn is_l2_multicast(&self) -> bool {
         // SAFETY: By the invariant.
-        unsafe { bindings::sg_skb_is_for_many(self.0) }
+        unsafe { bindings::svcg_skb_is_l2_multicast(self.0) }
     }
 
     /// What this machine has of the connection.
@@ -207,11 +207,11 @@ impl Packet<'_> {
         let (mut sent, mut received) = (0, 0);
         // SAFETY: By the invariant. The namespace is there, and so is the flow.
         let found = unsafe {
-            bindings::sg_connection(net.as_ptr(), self.0, flow, &mut sent, &mut received)
+            bindings::svcg_connection(net.as_ptr(), self.0, flow, &mut sent, &mut received)
         };
         match found {
-            bindings::sg_connection_SG_CONNECTION_NONE => Connection::None,
-            bindings::sg_connection_SG_CONNECTION_HALF_OPEN => {
+            bindings::svcg_connection_SVCG_CONNECTION_NONE => Connection::None,
+            bindings::svcg_connection_SVCG_CONNECTION_HALF_OPEN => {
                 Connection::HalfOpen { sent, received }
             }
             _ => Connection::Whole,
@@ -222,25 +222,29 @@ impl Packet<'_> {
 impl<'a> Packet<'a> {
     /// A copy of a SYN that a listener has got; none without memory, or its device, or if it is not
     /// to be given on.
-    pub(crate) fn of_syn(syn: &trail::Packet<'_>, net: Net<'_>, _guard: &'a Guard) -> Option<Self> {
+    pub(crate) fn of_syn(
+        syn: &flowlog::Packet<'_>,
+        net: Net<'_>,
+        _guard: &'a Guard,
+    ) -> Option<Self> {
         // SAFETY: It is there, at its TCP header; the guard shows that this is a read section.
-        let copy = unsafe { bindings::sg_skb_copy_syn(net.as_ptr(), syn.as_ptr()) };
+        let copy = unsafe { bindings::svcg_skb_copy_syn(net.as_ptr(), syn.as_ptr()) };
         let copy = NonNull::new(copy)?;
         // SAFETY: It is new, and begins with its IP header, in one piece as TCP has seen it.
         Some(unsafe { Self::from_ptr(copy.as_ptr()) })
     }
 
     /// Has a fragment put together with those that came before.
-    pub(crate) fn gather(self, net: Net<'_>, ipv6: bool) -> Gathered<'a> {
+    pub(crate) fn defrag(self, net: Net<'_>, ipv6: bool) -> Defragged<'a> {
         let skb = self.into_raw();
         // SAFETY: By the invariant; ownership is given up for now, and bottom halves are off
         // where packets come in.
-        match unsafe { bindings::sg_gather(net.as_ptr(), skb, ipv6) } {
+        match unsafe { bindings::svcg_defrag(net.as_ptr(), skb, ipv6) } {
             // INVARIANT: It comes back.
-            bindings::sg_gathered_SG_GATHERED_WHOLE => Gathered::Whole(Self(skb, PhantomData)),
-            bindings::sg_gathered_SG_GATHERED_KEPT => Gathered::Gone(Self::stolen()),
+            bindings::svcg_defragged_SVCG_DEFRAG_DONE => Defragged::Whole(Self(skb, PhantomData)),
+            bindings::svcg_defragged_SVCG_DEFRAG_KEPT => Defragged::Gone(Self::stolen()),
             // INVARIANT: As above.
-            _ => Gathered::Gone(Self(skb, PhantomData).lose()),
+            _ => Defragged::Gone(Self(skb, PhantomData).discard()),
         }
     }
 }
@@ -248,6 +252,6 @@ impl<'a> Packet<'a> {
 impl Drop for Packet<'_> {
     fn drop(&mut self) {
         // SAFETY: By the invariant.
-        unsafe { bindings::sg_skb_drop(self.0) };
+        unsafe { bindings::svcg_skb_drop(self.0) };
     }
 }

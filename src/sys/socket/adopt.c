@@ -31,28 +31,28 @@
  * The probe stays for so long when nobody wants to know any more: to put it in, and
  * to take it out, is work for all processors, and whoever has a group may ask for it.
  */
-#define SG_LISTEN_LINGER (10 * HZ)
+#define SVCG_LISTEN_LINGER (10 * HZ)
 
 /* NULL where the kernel has none. */
-static struct tracepoint *sg_listen_point;
+static struct tracepoint *svcg_listen_point;
 
 /* Protects the registration. */
-static DEFINE_MUTEX(sg_listen_mutex);
-static bool sg_listen_registered;
+static DEFINE_MUTEX(svcg_listen_mutex);
+static bool svcg_listen_registered;
 /* Who wants to know; goes up under the mutex. */
-static atomic_t sg_listen_users;
-/* Protects @sg_listen_over. */
-static DEFINE_SPINLOCK(sg_listen_lock);
+static atomic_t svcg_listen_users;
+/* Protects @svcg_listen_over. */
+static DEFINE_SPINLOCK(svcg_listen_lock);
 /* The module goes: nothing is queued any more. */
-static bool sg_listen_over;
+static bool svcg_listen_over;
 
 /**
- * struct sg_adoption - what the task does that has called listen()
+ * struct svcg_adoption - what the task does that has called listen()
  * @head: the task's work
  * @sk: the socket, with a reference
  * @group: the Rust side's
  */
-struct sg_adoption {
+struct svcg_adoption {
 	struct callback_head head;
 	struct sock *sk;
 	void *group;
@@ -66,7 +66,7 @@ struct sg_adoption {
  * a grace period. The file may be freed at once, and another one be in its place:
  * get_file_active() looks again whether it is this socket's.
  */
-static struct socket *sg_socket_get(const struct sock *sk)
+static struct socket *svcg_socket_get(const struct sock *sk)
 {
 	struct socket *sock;
 
@@ -75,29 +75,29 @@ static struct socket *sg_socket_get(const struct sock *sk)
 	return sock && get_file_active(&sock->file) ? sock : NULL;
 }
 
-static void sg_adoption_due(struct callback_head *head)
+static void svcg_adoption_due(struct callback_head *head)
 {
-	struct sg_adoption *adoption;
+	struct svcg_adoption *adoption;
 
-	adoption = container_of(head, struct sg_adoption, head);
-	sg_point("adopt");
-	sg_listen_begun(sg_socket_get(adoption->sk), adoption->group);
-	sg_point("adopted");
+	adoption = container_of(head, struct svcg_adoption, head);
+	svcg_point("adopt");
+	svcg_listen_begun(svcg_socket_get(adoption->sk), adoption->group);
+	svcg_point("adopted");
 	sock_put(adoption->sk);
 	kfree(adoption);
-	/* sg_ulp_unregister() waits until this task has left the module. */
+	/* svcg_ulp_unregister() waits until this task has left the module. */
 	module_put(THIS_MODULE);
 }
 
-int sg_adopt_later(struct sock *sk, void *group)
+int svcg_adopt_later(struct sock *sk, void *group)
 {
-	struct sg_adoption *adoption;
+	struct svcg_adoption *adoption;
 	int err;
 
 	adoption = kmalloc(sizeof(*adoption), GFP_KERNEL_ACCOUNT);
 	if (!adoption)
 		return -ENOMEM;
-	init_task_work(&adoption->head, sg_adoption_due);
+	init_task_work(&adoption->head, svcg_adoption_due);
 	adoption->sk = sk;
 	adoption->group = group;
 	sock_hold(sk);
@@ -116,8 +116,8 @@ int sg_adopt_later(struct sock *sk, void *group)
  * Socket lock; process context. The reader of the tracepoint's SRCU may sleep. Who
  * has called listen() for a descriptor holds its file meanwhile.
  */
-static void sg_state_changes(void *data, const struct sock *sk,
-			     const int oldstate, const int newstate)
+static void svcg_state_changes(void *data, const struct sock *sk,
+			       const int oldstate, const int newstate)
 {
 	/* All else that a socket does is passed by. */
 	if (newstate != TCP_LISTEN || oldstate != TCP_CLOSE)
@@ -126,83 +126,84 @@ static void sg_state_changes(void *data, const struct sock *sk,
 	if (current->flags & PF_KTHREAD)
 		return;
 	/* Nor have those of the kernel's servers, of SMC and MPTCP. */
-	if (sg_sock_kind(sk) != SG_KIND_TCP)
+	if (svcg_sock_kind(sk) != SVCG_KIND_TCP)
 		return;
 	/* The module may be about to go, which waits for this one. */
 	if (!try_module_get(THIS_MODULE))
 		return;
-	sg_listen_begins((struct sock *)sk);
+	svcg_listen_begins((struct sock *)sk);
 	module_put(THIS_MODULE);
 }
 
 /* Mutex held. */
-static void sg_listen_unregister(void)
+static void svcg_listen_unregister(void)
 {
-	if (!sg_listen_registered)
+	if (!svcg_listen_registered)
 		return;
-	tracepoint_probe_unregister(sg_listen_point, sg_state_changes, NULL);
-	sg_listen_registered = false;
+	tracepoint_probe_unregister(svcg_listen_point, svcg_state_changes,
+				    NULL);
+	svcg_listen_registered = false;
 }
 
-static void sg_listen_unused(struct work_struct *work)
+static void svcg_listen_unused(struct work_struct *work)
 {
-	guard(mutex)(&sg_listen_mutex);
-	if (!atomic_read(&sg_listen_users))
-		sg_listen_unregister();
+	guard(mutex)(&svcg_listen_mutex);
+	if (!atomic_read(&svcg_listen_users))
+		svcg_listen_unregister();
 }
 
-static DECLARE_DELAYED_WORK(sg_listen_work, sg_listen_unused);
+static DECLARE_DELAYED_WORK(svcg_listen_work, svcg_listen_unused);
 
-int sg_listen_watch(void)
+int svcg_listen_watch(void)
 {
 	int err = 0;
 
-	if (!sg_listen_point)
+	if (!svcg_listen_point)
 		return -EOPNOTSUPP;
-	guard(mutex)(&sg_listen_mutex);
-	if (!sg_listen_registered)
-		err = tracepoint_probe_register(sg_listen_point,
-						sg_state_changes, NULL);
+	guard(mutex)(&svcg_listen_mutex);
+	if (!svcg_listen_registered)
+		err = tracepoint_probe_register(svcg_listen_point,
+						svcg_state_changes, NULL);
 	if (err)
 		return err;
-	sg_listen_registered = true;
-	atomic_inc(&sg_listen_users);
+	svcg_listen_registered = true;
+	atomic_inc(&svcg_listen_users);
 	return 0;
 }
 
-void sg_listen_unwatch(void)
+void svcg_listen_unwatch(void)
 {
-	if (!atomic_dec_and_test(&sg_listen_users))
+	if (!atomic_dec_and_test(&svcg_listen_users))
 		return;
-	guard(spinlock_irqsave)(&sg_listen_lock);
+	guard(spinlock_irqsave)(&svcg_listen_lock);
 	/* Whoever is the last when the module goes, the probe has gone before. */
-	if (!sg_listen_over)
-		mod_delayed_work(sg_workqueue(), &sg_listen_work,
-				 SG_LISTEN_LINGER);
+	if (!svcg_listen_over)
+		mod_delayed_work(svcg_workqueue(), &svcg_listen_work,
+				 SVCG_LISTEN_LINGER);
 }
 
-static void sg_listen_is_it(struct tracepoint *point, void *data)
+static void svcg_listen_is_it(struct tracepoint *point, void *data)
 {
 	if (!strcmp(point->name, "inet_sock_set_state"))
-		sg_listen_point = point;
+		svcg_listen_point = point;
 }
 
-void sg_listen_init(void)
+void svcg_listen_init(void)
 {
 	/* The probe is registered by name, which checks nothing. */
-	check_trace_callback_type_inet_sock_set_state(sg_state_changes);
-	for_each_kernel_tracepoint(sg_listen_is_it, NULL);
-	if (!sg_listen_point)
+	check_trace_callback_type_inet_sock_set_state(svcg_state_changes);
+	for_each_kernel_tracepoint(svcg_listen_is_it, NULL);
+	if (!svcg_listen_point)
 		pr_warn("service_group: no tracepoint inet_sock_set_state: groups cannot adopt\n");
 }
 
-void sg_listen_exit(void)
+void svcg_listen_exit(void)
 {
-	scoped_guard(spinlock_irqsave, &sg_listen_lock)
-		sg_listen_over = true;
-	cancel_delayed_work_sync(&sg_listen_work);
-	scoped_guard(mutex, &sg_listen_mutex)
-		sg_listen_unregister();
+	scoped_guard(spinlock_irqsave, &svcg_listen_lock)
+		svcg_listen_over = true;
+	cancel_delayed_work_sync(&svcg_listen_work);
+	scoped_guard(mutex, &svcg_listen_mutex)
+		svcg_listen_unregister();
 	/* Also for those whose probe has gone before. */
 	tracepoint_synchronize_unregister();
 }

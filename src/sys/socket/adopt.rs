@@ -19,9 +19,9 @@ use kernel::{
 impl Sock {
     /// Where it listens, or is to.
     pub(crate) fn place(&self) -> Place {
-        let mut raw = bindings::sg_place::default();
+        let mut raw = bindings::svcg_place::default();
         // SAFETY: `self` is a full TCP socket, and `raw` is writable.
-        unsafe { bindings::sg_sock_place(self.as_ptr(), &mut raw) };
+        unsafe { bindings::svcg_sock_place(self.as_ptr(), &mut raw) };
         Place {
             family: raw.family,
             port: raw.port,
@@ -36,16 +36,16 @@ impl Locked<'_> {
     /// Whether it has been a member, and a call has taken it out.
     pub(crate) fn has_left(&self) -> bool {
         // SAFETY: The lock is held.
-        unsafe { bindings::sg_has_left(self.as_ptr()) }
+        unsafe { bindings::svcg_has_left(self.as_ptr()) }
     }
 
-    /// Has `sg_listen_begun()` called for the group, by the calling task before it returns to its program,
-    /// unless the socket was closed by then.
-    /// `ENOMEM`, or `ESRCH` if it does not return. Process context.
+    /// Has `svcg_listen_begun()` called for the group, by the calling task before it returns to its
+    /// program, unless the socket was closed by then. `ENOMEM`, or `ESRCH` if it does not return.
+    /// Process context.
     pub(crate) fn adopt_later(&self, group: Arc<Group>) -> Result {
         let group = Arc::into_raw(group);
         // SAFETY: The socket is there, and the group is owned by who gets it.
-        let error = unsafe { bindings::sg_adopt_later(self.as_ptr(), group.cast_mut().cast()) };
+        let error = unsafe { bindings::svcg_adopt_later(self.as_ptr(), group.cast_mut().cast()) };
         let result = to_result(error);
         if result.is_err() {
             // SAFETY: Nobody has taken it.
@@ -62,7 +62,7 @@ impl Watching {
     /// `EOPNOTSUPP` if the kernel has no tracepoints. Process context.
     pub(crate) fn new() -> Result<Self> {
         // SAFETY: Process context.
-        to_result(unsafe { bindings::sg_listen_watch() })?;
+        to_result(unsafe { bindings::svcg_listen_watch() })?;
         Ok(Self(()))
     }
 
@@ -81,7 +81,7 @@ impl Drop for Watching {
     fn drop(&mut self) {
         // SAFETY: It may be called in any context; whoever calls more often than was asked for has no
         // more than the probe gone too early.
-        unsafe { bindings::sg_listen_unwatch() };
+        unsafe { bindings::svcg_listen_unwatch() };
     }
 }
 
@@ -91,7 +91,7 @@ pub(crate) struct ListenProbe(());
 impl ListenProbe {
     pub(crate) fn new() -> Self {
         // SAFETY: Called once, when the module is loaded.
-        unsafe { bindings::sg_listen_init() };
+        unsafe { bindings::svcg_listen_init() };
         Self(())
     }
 }
@@ -99,6 +99,6 @@ impl ListenProbe {
 impl Drop for ListenProbe {
     fn drop(&mut self) {
         // SAFETY: Called once, when the module goes, and before what its callbacks need.
-        unsafe { bindings::sg_listen_exit() };
+        unsafe { bindings::svcg_listen_exit() };
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     logic::request::Address,
     sys::{
         bindings,
-        core::ticker::Deadline,
+        core::clock::Deadline,
         socket::listener::{AnySock, Kind, Sock}, //
     },
 };
@@ -32,14 +32,14 @@ impl Descriptor {
     /// `EBADF` or `ENOTSOCK` if there is none.
     pub(crate) fn from_fd(fd: i32) -> Result<Self> {
         // SAFETY: Any number will do.
-        let socket = from_err_ptr(unsafe { bindings::sg_socket_from_fd(fd) })?;
+        let socket = from_err_ptr(unsafe { bindings::svcg_socket_from_fd(fd) })?;
         // INVARIANT: The reference was just taken.
         NonNull::new(socket).map(Self).ok_or(EBADF)
     }
 
     fn sock(&self) -> &AnySock {
         // SAFETY: An open socket has a sock.
-        unsafe { AnySock::from_ptr(bindings::sg_socket_sock(self.0.as_ptr())) }
+        unsafe { AnySock::from_ptr(bindings::svcg_socket_sock(self.0.as_ptr())) }
     }
 
     /// It as a TCP socket, or what else it is.
@@ -53,7 +53,7 @@ impl Descriptor {
 impl Drop for Descriptor {
     fn drop(&mut self) {
         // SAFETY: By the invariant.
-        unsafe { bindings::sg_socket_put(self.0.as_ptr()) };
+        unsafe { bindings::svcg_socket_put(self.0.as_ptr()) };
     }
 }
 
@@ -81,7 +81,7 @@ impl Socket {
 
     pub(crate) fn sock(&self) -> &Sock {
         // SAFETY: An open socket has a sock; and by the invariant.
-        unsafe { Sock::from_ptr(bindings::sg_socket_sock(self.as_ptr())) }
+        unsafe { Sock::from_ptr(bindings::svcg_socket_sock(self.as_ptr())) }
     }
 
     /// Whether an address of this kind is one for this socket.
@@ -95,7 +95,7 @@ impl Socket {
 
     fn family(&self) -> u16 {
         // SAFETY: The socket is open.
-        unsafe { bindings::sg_sock_family(self.sock().as_ptr()) }
+        unsafe { bindings::svcg_sock_family(self.sock().as_ptr()) }
     }
 
     /// Binds it to the port, 0 for one that the kernel chooses, at the address, or else the
@@ -107,8 +107,8 @@ impl Socket {
         port: u16,
         reuseport: bool,
         deadline: &Deadline,
-    ) -> Result<Before> {
-        let mut raw = bindings::sg_address {
+    ) -> Result<SavedBind> {
+        let mut raw = bindings::svcg_address {
             family: self.family(),
             port,
             ..Default::default()
@@ -125,20 +125,20 @@ impl Socket {
             }
             None => (),
         }
-        let mut before = bindings::sg_unbound::default();
+        let mut before = bindings::svcg_saved_bind::default();
         // SAFETY: The socket is open, and both structures are there.
         to_result(unsafe {
-            bindings::sg_socket_bind(self.as_ptr(), &raw, reuseport, deadline.ns(), &mut before)
+            bindings::svcg_socket_bind(self.as_ptr(), &raw, reuseport, deadline.ns(), &mut before)
         })?;
-        Ok(Before(before))
+        Ok(SavedBind(before))
     }
 
     /// Undoes [`Socket::bind`], unless somebody has it locked until the deadline.
-    pub(crate) fn unbind(&self, before: &Before, deadline: &Deadline) {
+    pub(crate) fn unbind(&self, before: &SavedBind, deadline: &Deadline) {
         // SAFETY: The socket is open.
-        unsafe { bindings::sg_socket_unbind(self.as_ptr(), &before.0, deadline.ns()) };
+        unsafe { bindings::svcg_socket_unbind(self.as_ptr(), &before.0, deadline.ns()) };
     }
 }
 
 /// What a socket was before it was bound.
-pub(crate) struct Before(bindings::sg_unbound);
+pub(crate) struct SavedBind(bindings::svcg_saved_bind);

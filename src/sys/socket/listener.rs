@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Sockets, and the hook that makes one a member.
+//! Sockets, and the upper layer protocol that makes one a member.
 
 use crate::{
     logic::{
@@ -10,10 +10,10 @@ use crate::{
     sys::{
         bindings,
         core::{
+            clock::Deadline, //
             netns::Net,
             parts::Member,
             rcu::{Barrier, RcuArc},
-            ticker::Deadline, //
         },
     },
 };
@@ -57,11 +57,11 @@ pub(crate) struct Identity {
     pub(crate) address: [u8; 16],
 }
 
-impl From<bindings::sg_load> for Load {
-    fn from(raw: bindings::sg_load) -> Self {
+impl From<bindings::svcg_load> for Load {
+    fn from(raw: bindings::svcg_load) -> Self {
         Self {
             queued: raw.queued,
-            half_open: raw.half_open,
+            half_open: raw.reqsk_qlen,
             backlog: raw.backlog,
         }
     }
@@ -83,17 +83,17 @@ impl AnySock {
     /// It as a TCP socket that a descriptor stands for, or what else it is.
     pub(crate) fn tcp(&self) -> Result<&Sock, Kind> {
         // SAFETY: `self` is a full socket.
-        match unsafe { bindings::sg_sock_kind(self.0.get()) } {
+        match unsafe { bindings::svcg_sock_kind(self.0.get()) } {
             // SAFETY: It is a full one of that kind, and there as long as `self`.
-            bindings::sg_kind_SG_KIND_TCP => Ok(unsafe { Sock::from_ptr(self.0.get()) }),
-            bindings::sg_kind_SG_KIND_MPTCP => Err(Kind::Mptcp),
+            bindings::svcg_kind_SVCG_KIND_TCP => Ok(unsafe { Sock::from_ptr(self.0.get()) }),
+            bindings::svcg_kind_SVCG_KIND_MPTCP => Err(Kind::Mptcp),
             _ => Err(Kind::Other),
         }
     }
 
     pub(crate) fn net(&self) -> Net<'_> {
         // SAFETY: A socket has a namespace as long as its memory is there.
-        unsafe { Net::from_ptr(bindings::sg_sock_net(self.0.get())) }
+        unsafe { Net::from_ptr(bindings::svcg_sock_net(self.0.get())) }
     }
 }
 
@@ -128,25 +128,25 @@ impl Sock {
 
     pub(crate) fn net(&self) -> Net<'_> {
         // SAFETY: A socket has a namespace as long as its memory is there.
-        unsafe { Net::from_ptr(bindings::sg_sock_net(self.as_ptr())) }
+        unsafe { Net::from_ptr(bindings::svcg_sock_net(self.as_ptr())) }
     }
 
     /// The owner's user id, as the initial user namespace has it.
     pub(crate) fn uid(&self) -> u32 {
         // SAFETY: `self` is a full socket.
-        unsafe { bindings::sg_sock_uid(self.as_ptr()) }
+        unsafe { bindings::svcg_sock_uid(self.as_ptr()) }
     }
 
     pub(crate) fn state(&self) -> State {
-        let mut raw = bindings::sg_facts::default();
+        let mut raw = bindings::svcg_facts::default();
         // SAFETY: `self` is a full TCP socket, and `raw` is writable.
-        unsafe { bindings::sg_sock_facts(self.as_ptr(), &mut raw) };
+        unsafe { bindings::svcg_sock_facts(self.as_ptr(), &mut raw) };
         State {
             facts: Facts {
                 listening: raw.listening,
                 load: Load {
                     queued: raw.queued,
-                    half_open: raw.half_open,
+                    half_open: raw.reqsk_qlen,
                     backlog: raw.backlog,
                 },
                 port: raw.port,
@@ -156,7 +156,7 @@ impl Sock {
                 tos: raw.tos,
                 route: raw.route,
                 programs: raw.programs,
-                guarded: raw.guarded,
+                has_rx_policy: raw.has_rx_policy,
                 ipv6_socket: raw.ipv6_socket,
                 serves_ipv4: raw.serves_ipv4,
                 serves_ipv6: raw.serves_ipv6,
@@ -172,9 +172,9 @@ impl Sock {
     }
 
     pub(crate) fn identity(&self) -> Identity {
-        let mut raw = bindings::sg_identity::default();
+        let mut raw = bindings::svcg_identity::default();
         // SAFETY: `self` is a full TCP socket, and `raw` is writable.
-        unsafe { bindings::sg_sock_identity(self.as_ptr(), &mut raw) };
+        unsafe { bindings::svcg_sock_identity(self.as_ptr(), &mut raw) };
         Identity {
             cookie: raw.cookie,
             inode: raw.inode,
@@ -187,7 +187,7 @@ impl Sock {
     /// Takes a reference, unless the last one is gone.
     pub(crate) fn try_ref(&self, _guard: &Guard) -> Option<SockRef> {
         // SAFETY: The memory is there.
-        if !unsafe { bindings::sg_sock_get_unless_zero(self.as_ptr()) } {
+        if !unsafe { bindings::svcg_sock_get_unless_zero(self.as_ptr()) } {
             return None;
         }
         // INVARIANT: The reference was just taken.
@@ -199,7 +199,7 @@ impl Sock {
     /// for. Process context.
     pub(crate) fn lock(&self) -> Locked<'_> {
         // SAFETY: `self` is a full socket.
-        unsafe { bindings::sg_sock_lock(self.as_ptr()) };
+        unsafe { bindings::svcg_sock_lock(self.as_ptr()) };
         // INVARIANT: The lock was just taken.
         Locked(self, NotThreadSafe)
     }
@@ -207,19 +207,19 @@ impl Sock {
     /// Connections in its accept queue.
     pub(crate) fn queued(&self) -> u32 {
         // SAFETY: `self` is a full socket.
-        unsafe { bindings::sg_sock_queued(self.as_ptr()) }
+        unsafe { bindings::svcg_sock_queued(self.as_ptr()) }
     }
 
     /// Whether its accept queue takes another one.
     pub(crate) fn has_queue_room(&self) -> bool {
         // SAFETY: `self` is a full socket.
-        unsafe { bindings::sg_sock_has_room(self.as_ptr()) }
+        unsafe { bindings::svcg_sock_has_room(self.as_ptr()) }
     }
 
     /// Locks the socket, unless somebody else has it. Process context.
     pub(crate) fn try_lock(&self) -> Option<Locked<'_>> {
         // SAFETY: `self` is a full socket.
-        if !unsafe { bindings::sg_sock_try_lock(self.as_ptr()) } {
+        if !unsafe { bindings::svcg_sock_try_lock(self.as_ptr()) } {
             return None;
         }
         // INVARIANT: The lock was just taken.
@@ -229,7 +229,7 @@ impl Sock {
     /// Locks the socket, or gives up when somebody else has it until then. Process context.
     pub(crate) fn lock_until(&self, deadline: &Deadline) -> Option<Locked<'_>> {
         // SAFETY: `self` is a full socket.
-        if !unsafe { bindings::sg_sock_lock_until(self.as_ptr(), deadline.ns()) } {
+        if !unsafe { bindings::svcg_sock_lock_until(self.as_ptr(), deadline.ns()) } {
             return None;
         }
         // INVARIANT: The lock was just taken.
@@ -240,7 +240,7 @@ impl Sock {
     /// nobody else changes memberships.
     pub(crate) fn check_armed(&self, _guard: &Guard) -> Result {
         // SAFETY: `self` is a full TCP socket, and the guard shows that this is a read section.
-        to_result(unsafe { bindings::sg_arm_check(self.as_ptr()) })
+        to_result(unsafe { bindings::svcg_arm_check(self.as_ptr()) })
     }
 
     /// Makes the socket, which is open and armed, the member, and has it be one of the member's owners,
@@ -249,16 +249,16 @@ impl Sock {
         let member = member.into_raw();
         // SAFETY: `self` is a full TCP socket, and the guard shows that this is a read section. The
         // ownership goes with the pointer.
-        if !unsafe { bindings::sg_attach(self.as_ptr(), member.cast()) } {
+        if !unsafe { bindings::svcg_member_attach(self.as_ptr(), member.cast()) } {
             // SAFETY: The socket has not taken it.
             drop(unsafe { RcuArc::from_raw(member) });
         }
     }
 
     /// Whether what its program calls is seen: that it accepts, for one.
-    pub(crate) fn has_calls(&self, _guard: &Guard) -> bool {
+    pub(crate) fn has_proto_ops(&self, _guard: &Guard) -> bool {
         // SAFETY: `self` is a full TCP socket, and the guard shows that this is a read section.
-        unsafe { bindings::sg_has_calls(self.as_ptr()) }
+        unsafe { bindings::svcg_has_proto_ops(self.as_ptr()) }
     }
 
     /// Who waits for its connections.
@@ -266,20 +266,20 @@ impl Sock {
         let mut accepts = false;
         // SAFETY: `self` is a full socket, the place for the answer is there, and the guard shows that
         // this is a read section.
-        let count = unsafe { bindings::sg_sock_waiters(self.as_ptr(), &mut accepts) };
+        let count = unsafe { bindings::svcg_sock_waiters(self.as_ptr(), &mut accepts) };
         Waiters { count, accepts }
     }
 
     /// Whether some task has it locked at the moment.
     pub(crate) fn is_owned(&self) -> bool {
         // SAFETY: `self` is a full socket.
-        unsafe { bindings::sg_sock_is_owned(self.as_ptr()) }
+        unsafe { bindings::svcg_sock_is_owned(self.as_ptr()) }
     }
 
     /// Has whoever waits for connections look again.
     pub(crate) fn wake(&self, _guard: &Guard) {
         // SAFETY: `self` is a full socket, and the guard shows that this is a read section.
-        unsafe { bindings::sg_sock_wake(self.as_ptr()) };
+        unsafe { bindings::svcg_sock_wake(self.as_ptr()) };
     }
 
     /// The member whose hook is in the socket's operations, and how full the socket is.
@@ -289,7 +289,7 @@ impl Sock {
         // a read section. The socket is an owner of its member, which outlives that by a grace
         // period.
         let member = unsafe {
-            bindings::sg_hooked_member(self.as_ptr(), raw.as_mut_ptr())
+            bindings::svcg_hooked_member(self.as_ptr(), raw.as_mut_ptr())
                 .cast::<Member>()
                 .as_ref()
         };
@@ -298,10 +298,10 @@ impl Sock {
     }
 
     /// The member that the socket is, whatever its operations are.
-    pub(crate) fn flagged_member<'g>(&'g self, _guard: &'g Guard) -> Option<&'g Member> {
+    pub(crate) fn ulp_member<'g>(&'g self, _guard: &'g Guard) -> Option<&'g Member> {
         // SAFETY: As above.
         unsafe {
-            bindings::sg_flagged_member(self.as_ptr())
+            bindings::svcg_ulp_member(self.as_ptr())
                 .cast::<Member>()
                 .as_ref()
         }
@@ -332,7 +332,7 @@ impl Deref for SockRef {
 impl Drop for SockRef {
     fn drop(&mut self) {
         // SAFETY: By the invariant.
-        unsafe { bindings::sg_sock_put(self.0.as_ptr()) };
+        unsafe { bindings::svcg_sock_put(self.0.as_ptr()) };
     }
 }
 
@@ -343,30 +343,30 @@ impl Drop for SockRef {
 /// The lock is held as long as the value is there.
 pub(crate) struct Locked<'a>(&'a Sock, NotThreadSafe);
 
-/// What a socket carries once it is flagged, made before anything is changed.
+/// What a socket carries once it is given the ULP, made before anything is changed.
 ///
 /// # Invariants
 ///
 /// It is ours, or NULL once a socket has taken it.
-pub(crate) struct Hook(*mut bindings::sg_hook);
+pub(crate) struct UlpContext(*mut bindings::svcg_ulp_ctx);
 
-impl Hook {
+impl UlpContext {
     /// Makes one. Process context, may sleep.
     pub(crate) fn new() -> Result<Self> {
         // SAFETY: It asks for memory only.
-        let hook = unsafe { bindings::sg_hook_new() };
-        if hook.is_null() {
+        let context = unsafe { bindings::svcg_ulp_ctx_new() };
+        if context.is_null() {
             return Err(ENOMEM);
         }
         // INVARIANT: Nobody else knows it.
-        Ok(Self(hook))
+        Ok(Self(context))
     }
 }
 
-impl Drop for Hook {
+impl Drop for UlpContext {
     fn drop(&mut self) {
         // SAFETY: By the invariant, it is ours or NULL.
-        unsafe { bindings::sg_hook_free(self.0) };
+        unsafe { bindings::svcg_ulp_ctx_free(self.0) };
     }
 }
 
@@ -388,25 +388,25 @@ impl Locked<'_> {
         // SAFETY: The lock is held, and `detach()` needs `self` alone, so the socket stays an owner of
         // the member.
         unsafe {
-            bindings::sg_attached_member(self.0.as_ptr())
+            bindings::svcg_attached_member(self.0.as_ptr())
                 .cast::<Member>()
                 .as_ref()
         }
     }
 
-    /// Whether it can be flagged. `EALREADY` if it is a member, `EEXIST` if it has another upper
-    /// layer protocol, or something else that stands in the way.
+    /// Whether it can be given the ULP. `EALREADY` if it is a member, `EEXIST` if it has another
+    /// upper layer protocol, or something else that stands in the way.
     pub(crate) fn check(&self) -> Result {
         // SAFETY: The lock is held.
-        to_result(unsafe { bindings::sg_flag_check(self.0.as_ptr()) })
+        to_result(unsafe { bindings::svcg_ulp_check(self.0.as_ptr()) })
     }
 
-    /// Flags the socket, for the rest of its life, with a hook that nobody has taken yet; it takes
+    /// Gives the socket the ULP, for the rest of its life, with a context that nobody has; it takes
     /// it unless it has one. True if a grace period is to pass before [`Locked::arm`]. Errors as
     /// [`Locked::check`].
-    pub(crate) fn flag(&self, hook: &mut Hook) -> Result<bool> {
-        // SAFETY: The lock is held, and the hook is ours.
-        let result = unsafe { bindings::sg_flag(self.0.as_ptr(), &mut hook.0) };
+    pub(crate) fn attach_ulp(&self, context: &mut UlpContext) -> Result<bool> {
+        // SAFETY: The lock is held, and the context is ours.
+        let result = unsafe { bindings::svcg_ulp_attach(self.0.as_ptr(), &mut context.0) };
         to_result(result).map(|()| result > 0)
     }
 
@@ -414,19 +414,19 @@ impl Locked<'_> {
     /// to pass.
     pub(crate) fn arm(&self) -> Result {
         // SAFETY: The lock is held.
-        to_result(unsafe { bindings::sg_arm(self.0.as_ptr()) })
+        to_result(unsafe { bindings::svcg_arm(self.0.as_ptr()) })
     }
 
     /// Has packets find the listener no more; it goes on listening.
-    pub(crate) fn hide(&self) {
+    pub(crate) fn unhash(&self) {
         // SAFETY: The lock is held.
-        unsafe { bindings::sg_sock_hide(self.0.as_ptr()) };
+        unsafe { bindings::svcg_sock_unhash(self.0.as_ptr()) };
     }
 
     /// Undoes [`Locked::arm`] and [`Sock::attach`], and tells which member it was.
     pub(crate) fn detach(&mut self) -> Option<RcuArc<Member>> {
         // SAFETY: The lock is held.
-        let member = unsafe { bindings::sg_detach(self.0.as_ptr()) };
+        let member = unsafe { bindings::svcg_member_detach(self.0.as_ptr()) };
         // SAFETY: It comes from `attach()`, and the socket has given it up.
         (!member.is_null()).then(|| unsafe { RcuArc::from_raw(member.cast_mut().cast()) })
     }
@@ -443,26 +443,26 @@ impl Deref for Locked<'_> {
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
         // SAFETY: By the invariant.
-        unsafe { bindings::sg_sock_unlock(self.0.as_ptr()) };
+        unsafe { bindings::svcg_sock_unlock(self.0.as_ptr()) };
     }
 }
 
-/// The registration of the flag, the upper layer protocol. Dropping it waits for members to be freed.
-pub(crate) struct FlagRegistration {
+/// The registration of the upper layer protocol (ULP). Dropping it waits for members to be freed.
+pub(crate) struct UlpRegistration {
     _members: Barrier,
 }
 
-impl FlagRegistration {
+impl UlpRegistration {
     pub(crate) fn new() -> Result<Self> {
         // SAFETY: Called once, when the module is loaded.
-        to_result(unsafe { bindings::sg_ulp_register() })?;
+        to_result(unsafe { bindings::svcg_ulp_register() })?;
         Ok(Self { _members: Barrier })
     }
 }
 
-impl Drop for FlagRegistration {
+impl Drop for UlpRegistration {
     fn drop(&mut self) {
         // SAFETY: It was registered.
-        unsafe { bindings::sg_ulp_unregister() };
+        unsafe { bindings::svcg_ulp_unregister() };
     }
 }

@@ -10,7 +10,7 @@
 
 #include "internal.h"
 
-const struct proto_ops *sg_ops_of(const struct sock *sk)
+const struct proto_ops *svcg_orig_proto_ops(const struct sock *sk)
 {
 #if IS_ENABLED(CONFIG_IPV6)
 	if (sk->sk_family == AF_INET6)
@@ -19,13 +19,13 @@ const struct proto_ops *sg_ops_of(const struct sock *sk)
 	return &inet_stream_ops;
 }
 
-_Bool sg_replaces_ops(int level, int name)
+_Bool svcg_replaces_proto_ops(int level, int name)
 {
 	return (level == SOL_TCP && name == TCP_ULP) ||
 	       (level == SOL_IPV6 && name == IPV6_ADDRFORM);
 }
 
-void sg_ops_give_back(struct socket *sock, const struct proto_ops *orig)
+void svcg_proto_ops_give_back(struct socket *sock, const struct proto_ops *orig)
 {
 	struct sock *sk = sock->sk;
 

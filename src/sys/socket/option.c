@@ -24,54 +24,54 @@
 #include "socket.h"
 
 /* What bind() sets in sk_userlocks. */
-#define SG_BIND_LOCKS (SOCK_BINDADDR_LOCK | SOCK_BINDPORT_LOCK)
+#define SVCG_BIND_LOCKS (SOCK_BINDADDR_LOCK | SOCK_BINDPORT_LOCK)
 
-static int sg_nf_set(struct sock *sk, int name, sockptr_t option,
-		     unsigned int len)
+static int svcg_nf_set(struct sock *sk, int name, sockptr_t option,
+		       unsigned int len)
 {
-	return sg_option_set(sk, name, &option, len);
+	return svcg_option_set(sk, name, &option, len);
 }
 
-static int sg_nf_get(struct sock *sk, int name, void __user *to, int *len)
+static int svcg_nf_get(struct sock *sk, int name, void __user *to, int *len)
 {
-	return sg_option_get(sk, name, (__force void *)to, len);
+	return svcg_option_get(sk, name, (__force void *)to, len);
 }
 
-static struct nf_sockopt_ops sg_sockopt = {
+static struct nf_sockopt_ops svcg_sockopt = {
 	.pf		= PF_INET,
 	.set_optmin	= SO_SERVICE_GROUP,
 	.set_optmax	= SO_SERVICE_GROUP_SETTINGS + 1,
-	.set		= sg_nf_set,
+	.set		= svcg_nf_set,
 	.get_optmin	= SO_SERVICE_GROUP,
 	.get_optmax	= SO_SERVICE_GROUP_SETTINGS + 1,
-	.get		= sg_nf_get,
+	.get		= svcg_nf_get,
 	.owner		= THIS_MODULE,
 };
 
-int sg_option_register(void)
+int svcg_option_register(void)
 {
-	sg_caller_init();
-	return nf_register_sockopt(&sg_sockopt);
+	svcg_caller_init();
+	return nf_register_sockopt(&svcg_sockopt);
 }
 
-void sg_option_unregister(void)
+void svcg_option_unregister(void)
 {
-	nf_unregister_sockopt(&sg_sockopt);
+	nf_unregister_sockopt(&svcg_sockopt);
 }
 
-int sg_option_copy_from(void *to, const void *from, unsigned int len)
+int svcg_option_copy_from(void *to, const void *from, unsigned int len)
 {
 	const sockptr_t *option = from;
 
 	return copy_from_sockptr(to, *option, len) ? -EFAULT : 0;
 }
 
-int sg_option_copy_to(void *to, const void *from, unsigned int len)
+int svcg_option_copy_to(void *to, const void *from, unsigned int len)
 {
 	return copy_to_user((__force void __user *)to, from, len) ? -EFAULT : 0;
 }
 
-struct socket *sg_socket_from_fd(int fd)
+struct socket *svcg_socket_from_fd(int fd)
 {
 	int err = 0;
 	struct socket *sock = sockfd_lookup(fd, &err);
@@ -79,22 +79,22 @@ struct socket *sg_socket_from_fd(int fd)
 	return sock ?: ERR_PTR(err);
 }
 
-void sg_socket_put(struct socket *sock)
+void svcg_socket_put(struct socket *sock)
 {
 	sockfd_put(sock);
 }
 
-struct sock *sg_socket_sock(const struct socket *sock)
+struct sock *svcg_socket_sock(const struct socket *sock)
 {
 	return sock->sk;
 }
 
-unsigned short sg_sock_family(const struct sock *sk)
+unsigned short svcg_sock_family(const struct sock *sk)
 {
 	return READ_ONCE(sk->sk_family);
 }
 
-static int sg_bind(struct socket *sock, const struct sg_address *address)
+static int svcg_bind(struct socket *sock, const struct svcg_address *address)
 {
 	struct sockaddr_in6 in6 = {
 		.sin6_family = AF_INET6,
@@ -122,15 +122,15 @@ static int sg_bind(struct socket *sock, const struct sg_address *address)
  * lock is held meanwhile, but the files of all sockets of the call are, so that a
  * close() of them has no effect before it returns.
  */
-int sg_socket_bind(struct socket *sock, const struct sg_address *address,
-		   _Bool reuseport, unsigned long long until,
-		   struct sg_unbound *before)
+int svcg_socket_bind(struct socket *sock, const struct svcg_address *address,
+		     _Bool reuseport, unsigned long long until,
+		     struct svcg_saved_bind *before)
 {
 	struct sock *sk = sock->sk;
 	int err;
 
-	sg_point("bind");
-	if (!sg_sock_lock_until(sk, until))
+	svcg_point("bind");
+	if (!svcg_sock_lock_until(sk, until))
 		return -EBUSY;
 	before->device = sk->sk_bound_dev_if;
 	before->userlocks = sk->sk_userlocks;
@@ -140,9 +140,9 @@ int sg_socket_bind(struct socket *sock, const struct sg_address *address,
 		sk->sk_reuseport = 1;
 	release_sock(sk);
 
-	err = sg_bind(sock, address);
+	err = svcg_bind(sock, address);
 	/* It may have waited for long. */
-	if (err && sg_sock_lock_until(sk, ktime_get_ns() + NSEC_PER_SEC)) {
+	if (err && svcg_sock_lock_until(sk, ktime_get_ns() + NSEC_PER_SEC)) {
 		sk->sk_reuseport = before->reuseport;
 		sk->sk_bound_dev_if = before->device;
 		release_sock(sk);
@@ -150,12 +150,13 @@ int sg_socket_bind(struct socket *sock, const struct sg_address *address,
 	return err;
 }
 
-void sg_socket_unbind(struct socket *sock, const struct sg_unbound *before,
-		      unsigned long long until)
+void svcg_socket_unbind(struct socket *sock,
+			const struct svcg_saved_bind *before,
+			unsigned long long until)
 {
 	struct sock *sk = sock->sk;
 
-	if (!sg_sock_lock_until(sk, until))
+	if (!svcg_sock_lock_until(sk, until))
 		return;
 	if (sk->sk_state == TCP_CLOSE && inet_sk(sk)->inet_num &&
 	    sk->sk_prot->put_port) {
@@ -163,8 +164,8 @@ void sg_socket_unbind(struct socket *sock, const struct sg_unbound *before,
 		sk->sk_prot->put_port(sk);
 		inet_reset_saddr(sk);
 		inet_sk(sk)->inet_sport = 0;
-		sk->sk_userlocks &= ~SG_BIND_LOCKS;
-		sk->sk_userlocks |= before->userlocks & SG_BIND_LOCKS;
+		sk->sk_userlocks &= ~SVCG_BIND_LOCKS;
+		sk->sk_userlocks |= before->userlocks & SVCG_BIND_LOCKS;
 		sk->sk_reuseport = before->reuseport;
 		sk->sk_ipv6only = before->ipv6only;
 		sk->sk_bound_dev_if = before->device;

@@ -51,7 +51,7 @@ impl Value<'_> {
         let mut bytes = KVVec::from_elem(0u8, self.len(), GFP_KERNEL_ACCOUNT)?;
         // SAFETY: `bytes` has room for `len` bytes; and by the invariant.
         to_result(unsafe {
-            bindings::sg_option_copy_from(bytes.as_mut_ptr().cast(), self.from, self.len)
+            bindings::svcg_option_copy_from(bytes.as_mut_ptr().cast(), self.from, self.len)
         })?;
         Ok(bytes)
     }
@@ -64,7 +64,7 @@ impl Value<'_> {
         }
         // SAFETY: `value` has room for the four bytes; and by the invariant.
         to_result(unsafe {
-            bindings::sg_option_copy_from((&raw mut value).cast(), self.from, self.len)
+            bindings::svcg_option_copy_from((&raw mut value).cast(), self.from, self.len)
         })?;
         Ok(Some(value))
     }
@@ -90,7 +90,7 @@ pub(crate) struct OptionRegistration(());
 impl OptionRegistration {
     pub(crate) fn new() -> Result<Self> {
         // SAFETY: Called once, when the module is loaded.
-        to_result(unsafe { bindings::sg_option_register() })?;
+        to_result(unsafe { bindings::svcg_option_register() })?;
         Ok(Self(()))
     }
 }
@@ -98,7 +98,7 @@ impl OptionRegistration {
 impl Drop for OptionRegistration {
     fn drop(&mut self) {
         // SAFETY: It was registered.
-        unsafe { bindings::sg_option_unregister() };
+        unsafe { bindings::svcg_option_unregister() };
     }
 }
 
@@ -116,7 +116,7 @@ pub(in crate::sys) fn tell<T: AsBytes>(
         .ok_or(EINVAL)?;
     let cut_len = c_uint::try_from(cut.len()).map_err(|_| EINVAL)?;
     // SAFETY: `cut` is there; `to` is a pointer of the user's, and is treated as such.
-    to_result(unsafe { bindings::sg_option_copy_to(to, cut.as_ptr().cast(), cut_len) })?;
+    to_result(unsafe { bindings::svcg_option_copy_to(to, cut.as_ptr().cast(), cut_len) })?;
     *len = c_int::try_from(cut_len).map_err(|_| EINVAL)?;
     Ok(())
 }

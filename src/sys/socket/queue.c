@@ -22,14 +22,14 @@
 #include "socket.h"
 
 /* So many of a queue are looked at for one of a certain home listener. */
-#define SG_DEPTH 64U
+#define SVCG_DEPTH 64U
 
 /*
  * Whether the kernel would look the listener up for the connection now. A BPF
  * program of a reuseport group is not asked, as there is no packet.
  */
-static bool sg_request_is_at_home(const struct request_sock *req,
-				  const struct sock *home)
+static bool svcg_request_is_at_home(const struct request_sock *req,
+				    const struct sock *home)
 {
 	const struct inet_request_sock *ireq = inet_rsk(req);
 	const struct net *net = sock_net(home);
@@ -60,11 +60,11 @@ static bool sg_request_is_at_home(const struct request_sock *req,
  * and the request before it. With a home @left, how many are looked at, goes down.
  * RCU read section.
  */
-static struct request_sock *sg_queue_oldest(struct request_sock_queue *queue,
-					    unsigned int families,
-					    const struct sock *home,
-					    unsigned int *left,
-					    struct request_sock **before)
+static struct request_sock *svcg_queue_oldest(struct request_sock_queue *queue,
+					      unsigned int families,
+					      const struct sock *home,
+					      unsigned int *left,
+					      struct request_sock **before)
 {
 	unsigned int all = UINT_MAX;
 	struct request_sock *req;
@@ -75,8 +75,8 @@ static struct request_sock *sg_queue_oldest(struct request_sock_queue *queue,
 	for (req = queue->rskq_accept_head; req && *left; req = req->dl_next) {
 		--*left;
 		if (!tcp_rsk(req)->tfo_listener &&
-		    sg_request_is_of(req, families) &&
-		    (!home || sg_request_is_at_home(req, home)))
+		    svcg_request_is_of(req, families) &&
+		    (!home || svcg_request_is_at_home(req, home)))
 			return req;
 		*before = req;
 	}
@@ -91,17 +91,16 @@ static_assert(__same_type(((struct request_sock_queue *)0)->rskq_accept_tail,
 static_assert(__same_type(((struct request_sock *)0)->dl_next,
 			  struct request_sock *));
 
-static struct request_sock *sg_queue_take(struct sock *sk,
-					  unsigned int families,
-					  const struct sock *home)
+static struct request_sock *
+svcg_queue_take(struct sock *sk, unsigned int families, const struct sock *home)
 {
 	struct request_sock_queue *queue = &inet_csk(sk)->icsk_accept_queue;
 	struct request_sock *req, *before;
-	unsigned int left = SG_DEPTH;
+	unsigned int left = SVCG_DEPTH;
 
 	sock_owned_by_me(sk);
 	spin_lock_bh(&queue->rskq_lock);
-	req = sg_queue_oldest(queue, families, home, &left, &before);
+	req = svcg_queue_oldest(queue, families, home, &left, &before);
 	if (req) {
 		if (before)
 			before->dl_next = req->dl_next;
@@ -115,7 +114,8 @@ static struct request_sock *sg_queue_take(struct sock *sk,
 	return req;
 }
 
-static bool sg_queue_add(struct sock *sk, struct request_sock *req, bool first)
+static bool svcg_queue_add(struct sock *sk, struct request_sock *req,
+			   bool first)
 {
 	struct request_sock_queue *queue = &inet_csk(sk)->icsk_accept_queue;
 	bool listening;
@@ -138,42 +138,43 @@ static bool sg_queue_add(struct sock *sk, struct request_sock *req, bool first)
 	return listening;
 }
 
-_Bool sg_queue_move(struct sock *from, struct sock *to, unsigned int families,
-		    const struct sock *home, _Bool first, struct sg_flow *flow)
+_Bool svcg_queue_move(struct sock *from, struct sock *to, unsigned int families,
+		      const struct sock *home, _Bool first,
+		      struct svcg_flow *flow)
 {
 	struct request_sock *req;
 
 	/* Nobody can stop a listener whose lock we hold: it can go back. */
-	if (from->sk_state != TCP_LISTEN || !sg_can_replace(to, from))
+	if (from->sk_state != TCP_LISTEN || !svcg_can_replace(to, from))
 		return false;
-	req = sg_queue_take(from, families, home);
+	req = svcg_queue_take(from, families, home);
 	if (!req)
 		return false;
 	/* As soon as it is queued it may be accepted and gone. */
-	sg_flow_of_request(req, flow);
-	sg_point("move");
-	if (!sg_queue_add(to, req, first)) {
-		sg_queue_add(from, req, true);
+	svcg_flow_of_request(req, flow);
+	svcg_point("move");
+	if (!svcg_queue_add(to, req, first)) {
+		svcg_queue_add(from, req, true);
 		/* Who has looked meanwhile has seen nothing. */
-		sg_sock_wake(from);
+		svcg_sock_wake(from);
 		return false;
 	}
-	sg_sock_wake(to);
-	sg_point("move_done");
+	svcg_sock_wake(to);
+	svcg_point("move_done");
 	return true;
 }
 
-_Bool sg_queue_next_flow(struct sock *from, unsigned int families,
-			 struct sg_flow *flow)
+_Bool svcg_queue_next_flow(struct sock *from, unsigned int families,
+			   struct svcg_flow *flow)
 {
 	struct request_sock_queue *queue = &inet_csk(from)->icsk_accept_queue;
 	struct request_sock *req, *before;
 
 	spin_lock_bh(&queue->rskq_lock);
-	req = sg_queue_oldest(queue, families, NULL, NULL, &before);
+	req = svcg_queue_oldest(queue, families, NULL, NULL, &before);
 	/* It has kept what it was when it was half-open. */
 	if (req)
-		sg_flow_of_request(req, flow);
+		svcg_flow_of_request(req, flow);
 	spin_unlock_bh(&queue->rskq_lock);
 	return req;
 }
@@ -181,19 +182,19 @@ _Bool sg_queue_next_flow(struct sock *from, unsigned int families,
 /* Microseconds need all of it. */
 static_assert(__same_type(((struct tcp_request_sock *)0)->snt_synack, u64));
 
-unsigned long long sg_queue_since(struct sock *sk, unsigned int families,
-				  const struct sock *home,
-				  unsigned int *lookups)
+unsigned long long svcg_queue_since(struct sock *sk, unsigned int families,
+				    const struct sock *home,
+				    unsigned int *lookups)
 {
 	struct request_sock_queue *queue = &inet_csk(sk)->icsk_accept_queue;
-	unsigned int allowed = lookups ? min(*lookups, SG_DEPTH) : 0;
+	unsigned int allowed = lookups ? min(*lookups, SVCG_DEPTH) : 0;
 	struct request_sock *req, *before;
 	unsigned int left = allowed;
 	unsigned long long since;
 
-	sg_point("seen");
+	svcg_point("seen");
 	spin_lock_bh(&queue->rskq_lock);
-	req = sg_queue_oldest(queue, families, home, &left, &before);
+	req = svcg_queue_oldest(queue, families, home, &left, &before);
 	since = req ? tcp_rsk(req)->snt_synack : ULLONG_MAX;
 	spin_unlock_bh(&queue->rskq_lock);
 	if (lookups)

@@ -5,8 +5,8 @@
 use crate::sys::{
     bindings,
     socket::{
+        flowlog::{Families, Flow}, //
         listener::{Locked, Sock},
-        trail::{Families, Flow}, //
     },
 };
 use kernel::sync::rcu::Guard;
@@ -27,7 +27,7 @@ impl Locked<'_> {
         let mut flow = Flow::default();
         // SAFETY: The lock of `self` is held, and the guard shows that this is a read section.
         unsafe {
-            bindings::sg_queue_move(
+            bindings::svcg_queue_move(
                 self.as_ptr(),
                 to.as_ptr(),
                 families.bits(),
@@ -47,7 +47,7 @@ impl Sock {
         let (home, lookups) = (core::ptr::null(), core::ptr::null_mut());
         // SAFETY: `self` is a full TCP socket, and the guard shows that this is a read section.
         let since =
-            unsafe { bindings::sg_queue_since(self.as_ptr(), families.bits(), home, lookups) };
+            unsafe { bindings::svcg_queue_since(self.as_ptr(), families.bits(), home, lookups) };
         (since != u64::MAX).then_some(since)
     }
 
@@ -63,7 +63,7 @@ impl Sock {
         let (sk, home) = (self.as_ptr(), home.as_ptr());
         // SAFETY: Both are full TCP sockets, `lookups` is writable, and the guard shows that this is
         // a read section.
-        let since = unsafe { bindings::sg_queue_since(sk, families.bits(), home, lookups) };
+        let since = unsafe { bindings::svcg_queue_since(sk, families.bits(), home, lookups) };
         (since != u64::MAX).then_some(since)
     }
 }

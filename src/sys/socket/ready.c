@@ -8,7 +8,7 @@
  * listener of the set, and nothing of that is seen but the call of sk_data_ready().
  *
  * As sunrpc does, a member has a sk_data_ready() of its own, and so would have each
- * child, which is a copy: it is taken off there with the flag.
+ * child, which is a copy: it is taken off there with the ULP.
  */
 #include <linux/ipv6.h>
 #include <linux/net.h>
@@ -22,24 +22,24 @@
 #include "socket.h"
 
 /* What a socket is made with; it is not exported. Set when the module is loaded. */
-static void (*sg_default_ready)(struct sock *sk) __ro_after_init;
+static void (*svcg_default_ready)(struct sock *sk) __ro_after_init;
 
-static void sg_data_ready(struct sock *sk)
+static void svcg_data_ready(struct sock *sk)
 {
 	/* Handshakes end in the softirq of their ACK; listeners end in a call. */
 	if (!in_serving_softirq()) {
 		rcu_read_lock();
-		sg_connection_queued(sk);
+		svcg_connection_queued(sk);
 		rcu_read_unlock();
 	}
-	sg_default_ready(sk);
+	svcg_default_ready(sk);
 }
 
 /*
  * What a new socket of the family has. -EOPNOTSUPP if sockets are not made with the
- * operations that calls.c copies.
+ * operations that proto_ops.c copies.
  */
-static int sg_ready_of(int family, void (**ready)(struct sock *sk))
+static int svcg_ready_of(int family, void (**ready)(struct sock *sk))
 {
 	struct socket *sock;
 	int err;
@@ -49,7 +49,7 @@ static int sg_ready_of(int family, void (**ready)(struct sock *sk))
 	if (err)
 		return err;
 	*ready = sock->sk->sk_data_ready;
-	if (sock->ops != sg_ops_of(sock->sk)) {
+	if (sock->ops != svcg_orig_proto_ops(sock->sk)) {
 		pr_err("service_group: TCP sockets of family %d have other operations than the module copies\n",
 		       family);
 		err = -EOPNOTSUPP;
@@ -58,43 +58,43 @@ static int sg_ready_of(int family, void (**ready)(struct sock *sk))
 	return err;
 }
 
-int sg_ready_init(void)
+int svcg_ready_init(void)
 {
 	void (*ready)(struct sock *sk);
 	int err;
 
-	err = sg_ready_of(AF_INET, &sg_default_ready);
+	err = svcg_ready_of(AF_INET, &svcg_default_ready);
 	if (err || !ipv6_mod_enabled())
 		return err;
-	err = sg_ready_of(AF_INET6, &ready);
-	if (!err && ready != sg_default_ready) {
+	err = svcg_ready_of(AF_INET6, &ready);
+	if (!err && ready != svcg_default_ready) {
 		pr_err("service_group: IPv4 and IPv6 sockets have different sk_data_ready()\n");
 		err = -EOPNOTSUPP;
 	}
 	return err;
 }
 
-void sg_ready_install(struct sock *sk)
+void svcg_ready_install(struct sock *sk)
 {
 	/* Who has another one knows what to do about connections. */
-	cmpxchg(&sk->sk_data_ready, sg_default_ready, sg_data_ready);
+	cmpxchg(&sk->sk_data_ready, svcg_default_ready, svcg_data_ready);
 }
 
-void sg_ready_uninstall(struct sock *sk)
+void svcg_ready_uninstall(struct sock *sk)
 {
-	cmpxchg(&sk->sk_data_ready, sg_data_ready, sg_default_ready);
+	cmpxchg(&sk->sk_data_ready, svcg_data_ready, svcg_default_ready);
 }
 
-_Bool sg_ready_installed(const struct sock *sk)
+_Bool svcg_ready_installed(const struct sock *sk)
 {
-	return READ_ONCE(sk->sk_data_ready) == sg_data_ready;
+	return READ_ONCE(sk->sk_data_ready) == svcg_data_ready;
 }
 
-void sg_sock_wake(struct sock *sk)
+void svcg_sock_wake(struct sock *sk)
 {
 	/* What this module moves, or only tells of, it knows. */
-	if (sg_ready_installed(sk))
-		sg_default_ready(sk);
+	if (svcg_ready_installed(sk))
+		svcg_default_ready(sk);
 	else
 		READ_ONCE(sk->sk_data_ready)(sk);
 }

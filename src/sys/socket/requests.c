@@ -21,20 +21,20 @@
 #include "socket.h"
 
 /* Buckets that are looked at without asking whether somebody else may run. */
-#define SG_BUCKETS_AT_ONCE 1024
+#define SVCG_BUCKETS_AT_ONCE 1024
 
-_Bool sg_request_is_of(const struct request_sock *req, unsigned int families)
+_Bool svcg_request_is_of(const struct request_sock *req, unsigned int families)
 {
-	struct sg_flow flow;
+	struct svcg_flow flow;
 
-	sg_flow_of_request(req, &flow);
-	return families & (flow.family == AF_INET6 ? SG_IPV6 : SG_IPV4);
+	svcg_flow_of_request(req, &flow);
+	return families & (flow.family == AF_INET6 ? SVCG_IPV6 : SVCG_IPV4);
 }
 
-static struct request_sock *sg_request_in(struct inet_hashinfo *hashinfo,
-					  unsigned int bucket,
-					  const struct sock *from,
-					  unsigned int families)
+static struct request_sock *svcg_request_in(struct inet_hashinfo *hashinfo,
+					    unsigned int bucket,
+					    const struct sock *from,
+					    unsigned int families)
 {
 	struct hlist_nulls_head *chain = &hashinfo->ehash[bucket].chain;
 	spinlock_t *lock = inet_ehash_lockp(hashinfo, bucket);
@@ -48,7 +48,7 @@ static struct request_sock *sg_request_in(struct inet_hashinfo *hashinfo,
 	sk_nulls_for_each(sk, node, chain) {
 		if (sk->sk_state == TCP_NEW_SYN_RECV &&
 		    inet_reqsk(sk)->rsk_listener == from &&
-		    sg_request_is_of(inet_reqsk(sk), families) &&
+		    svcg_request_is_of(inet_reqsk(sk), families) &&
 		    refcount_inc_not_zero(&sk->sk_refcnt)) {
 			found = inet_reqsk(sk);
 			break;
@@ -58,9 +58,9 @@ static struct request_sock *sg_request_in(struct inet_hashinfo *hashinfo,
 	return found;
 }
 
-struct request_sock *sg_request_next(const struct sock *from,
-				     unsigned int families,
-				     unsigned int *bucket)
+struct request_sock *svcg_request_next(const struct sock *from,
+				       unsigned int families,
+				       unsigned int *bucket)
 {
 	struct inet_hashinfo *hashinfo = tcp_get_hashinfo(from);
 	struct request_sock *req;
@@ -68,10 +68,10 @@ struct request_sock *sg_request_next(const struct sock *from,
 	for (; *bucket <= hashinfo->ehash_mask; ++*bucket) {
 		if (!inet_csk_reqsk_queue_len(from))
 			return NULL;
-		req = sg_request_in(hashinfo, *bucket, from, families);
+		req = svcg_request_in(hashinfo, *bucket, from, families);
 		if (req)
 			return req;
-		if (!(*bucket % SG_BUCKETS_AT_ONCE))
+		if (!(*bucket % SVCG_BUCKETS_AT_ONCE))
 			cond_resched();
 	}
 	return NULL;
@@ -81,8 +81,8 @@ struct request_sock *sg_request_next(const struct sock *from,
  * Not with timer_setup(): its lock class would be this module's, which the
  * request may outlive.
  */
-static void sg_request_timer_init(struct request_sock *copy,
-				  const struct request_sock *req)
+static void svcg_request_timer_init(struct request_sock *copy,
+				    const struct request_sock *req)
 {
 	struct lock_class_key *key = NULL;
 	const char *name = NULL;
@@ -104,8 +104,8 @@ static_assert(offsetof(struct sock, sk_dontcopy_begin) <
 static_assert(offsetof(struct sock, sk_dontcopy_end) <= sizeof(struct sock_common));
 
 /* A copy that is in no table, for another listener, which it holds. */
-static struct request_sock *sg_request_copy(struct request_sock *req,
-					    struct sock *listener)
+static struct request_sock *svcg_request_copy(struct request_sock *req,
+					      struct sock *listener)
 {
 	const struct sock *from = req_to_sk(req);
 	struct request_sock *copy;
@@ -133,12 +133,12 @@ static struct request_sock *sg_request_copy(struct request_sock *req,
 	copy->rsk_listener = listener;
 	/* One of the table, one of the timer, and one of ours. */
 	refcount_set(&copy->rsk_refcnt, 3);
-	sg_request_timer_init(copy, req);
+	svcg_request_timer_init(copy, req);
 	return copy;
 }
 
 /* What both have belongs to one of them; the other one forgets it. */
-static void sg_request_forget(struct request_sock *req)
+static void svcg_request_forget(struct request_sock *req)
 {
 	req->saved_syn = NULL;
 #if IS_ENABLED(CONFIG_IPV6)
@@ -152,7 +152,7 @@ static void sg_request_forget(struct request_sock *req)
 static_assert(__same_type(((struct request_sock_queue *)0)->young, atomic_t));
 static_assert(__same_type(((struct request_sock_queue *)0)->qlen, atomic_t));
 
-static void sg_request_added(struct sock *sk, const struct request_sock *req)
+static void svcg_request_added(struct sock *sk, const struct request_sock *req)
 {
 	struct request_sock_queue *queue = &inet_csk(sk)->icsk_accept_queue;
 
@@ -161,13 +161,14 @@ static void sg_request_added(struct sock *sk, const struct request_sock *req)
 	atomic_inc(&queue->qlen);
 }
 
-static void sg_request_removed(struct sock *sk, const struct request_sock *req)
+static void svcg_request_removed(struct sock *sk,
+				 const struct request_sock *req)
 {
 	reqsk_queue_removed(&inet_csk(sk)->icsk_accept_queue, req);
 }
 
-static bool sg_request_replace(struct request_sock *req,
-			       struct request_sock *copy)
+static bool svcg_request_replace(struct request_sock *req,
+				 struct request_sock *copy)
 {
 	struct inet_hashinfo *hashinfo = tcp_get_hashinfo(copy->rsk_listener);
 	spinlock_t *lock = inet_ehash_lockp(hashinfo, req->rsk_hash);
@@ -183,36 +184,36 @@ static bool sg_request_replace(struct request_sock *req,
 	return replaced;
 }
 
-enum sg_moved sg_request_move(struct request_sock *req, struct sock *from,
-			      struct sock *to)
+enum svcg_moved svcg_request_move(struct request_sock *req, struct sock *from,
+				  struct sock *to)
 {
 	struct request_sock *copy = NULL;
 
-	if (sg_can_replace(to, from))
-		copy = sg_request_copy(req, to);
+	if (svcg_can_replace(to, from))
+		copy = svcg_request_copy(req, to);
 	if (!copy)
-		return SG_MOVED_NOT;
-	sg_point("hand_over");
+		return SVCG_MOVED_FAILED;
+	svcg_point("hand_over");
 	/* First, or it might be taken away before it was counted. */
-	sg_request_added(to, copy);
-	if (!sg_request_replace(req, copy)) {
-		sg_request_removed(to, copy);
-		sg_request_forget(copy);
+	svcg_request_added(to, copy);
+	if (!svcg_request_replace(req, copy)) {
+		svcg_request_removed(to, copy);
+		svcg_request_forget(copy);
 		/* Nobody has seen it. */
 		refcount_set(&copy->rsk_refcnt, 1);
-		sg_request_put(copy);
-		return SG_MOVED_GONE;
+		svcg_request_put(copy);
+		return SVCG_MOVED_GONE;
 	}
 	if (timer_delete_sync(&req->rsk_timer))
-		sg_request_put(req);
-	sg_request_forget(req);
-	sg_request_removed(from, req);
-	sg_request_put(copy);
-	sg_point("hand_done");
-	return SG_MOVED;
+		svcg_request_put(req);
+	svcg_request_forget(req);
+	svcg_request_removed(from, req);
+	svcg_request_put(copy);
+	svcg_point("hand_done");
+	return SVCG_MOVED;
 }
 
-void sg_request_put(struct request_sock *req)
+void svcg_request_put(struct request_sock *req)
 {
 	sock_gen_put(req_to_sk(req));
 }

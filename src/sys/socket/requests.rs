@@ -5,8 +5,8 @@
 use crate::sys::{
     bindings,
     socket::{
+        flowlog::{Families, Flow}, //
         listener::Sock,
-        trail::{Families, Flow}, //
     },
 };
 use core::ptr::NonNull;
@@ -31,7 +31,7 @@ impl<'a> Requests<'a> {
     pub(crate) fn next(&mut self, families: Families) -> Option<Request<'a>> {
         // SAFETY: The listener is there.
         let found = unsafe {
-            bindings::sg_request_next(self.of.as_ptr(), families.bits(), &mut self.bucket)
+            bindings::svcg_request_next(self.of.as_ptr(), families.bits(), &mut self.bucket)
         };
         // INVARIANT: The reference was just taken.
         NonNull::new(found).map(|ptr| Request { ptr, of: self.of })
@@ -46,7 +46,7 @@ pub(crate) enum Moved {
     /// It was not there any more: its handshake was completed, or given up.
     Gone,
     /// There is no memory, or the other listener ends.
-    Not,
+    Failed,
 }
 
 /// A half-open request of a listener.
@@ -64,19 +64,20 @@ impl Request<'_> {
     pub(crate) fn flow(&self) -> Flow {
         let mut flow = Flow::default();
         // SAFETY: By the invariant.
-        unsafe { bindings::sg_flow_of_request(self.ptr.as_ptr(), &mut flow) };
+        unsafe { bindings::svcg_flow_of_request(self.ptr.as_ptr(), &mut flow) };
         flow
     }
 
     /// Moves it to another listener, of the same socket family. Process context.
     pub(crate) fn move_to(&self, to: &Sock, _guard: &Guard) -> Moved {
         // SAFETY: By the invariant; the listeners are there.
-        let moved =
-            unsafe { bindings::sg_request_move(self.ptr.as_ptr(), self.of.as_ptr(), to.as_ptr()) };
+        let moved = unsafe {
+            bindings::svcg_request_move(self.ptr.as_ptr(), self.of.as_ptr(), to.as_ptr())
+        };
         match moved {
-            bindings::sg_moved_SG_MOVED => Moved::Done,
-            bindings::sg_moved_SG_MOVED_GONE => Moved::Gone,
-            _ => Moved::Not,
+            bindings::svcg_moved_SVCG_MOVED => Moved::Done,
+            bindings::svcg_moved_SVCG_MOVED_GONE => Moved::Gone,
+            _ => Moved::Failed,
         }
     }
 }
@@ -84,6 +85,6 @@ impl Request<'_> {
 impl Drop for Request<'_> {
     fn drop(&mut self) {
         // SAFETY: By the invariant.
-        unsafe { bindings::sg_request_put(self.ptr.as_ptr()) };
+        unsafe { bindings::svcg_request_put(self.ptr.as_ptr()) };
     }
 }

@@ -25,7 +25,7 @@
  * Whether a descriptor stands for this very socket: SMC passes options on to a
  * TCP socket of its own, which nobody else may touch.
  */
-static bool sg_has_descriptor(const struct sock *sk)
+static bool svcg_has_descriptor(const struct sock *sk)
 {
 	const struct socket *sock = READ_ONCE(sk->sk_socket);
 	struct file *file = sock ? READ_ONCE(sock->file) : NULL;
@@ -33,63 +33,64 @@ static bool sg_has_descriptor(const struct sock *sk)
 	return file && sock_from_file(file) == sock;
 }
 
-enum sg_kind sg_sock_kind(const struct sock *sk)
+enum svcg_kind svcg_sock_kind(const struct sock *sk)
 {
 	if (sk_is_tcp(sk)) {
 		if (sk_is_mptcp(sk))
-			return SG_KIND_MPTCP;
-		return sg_has_descriptor(sk) ? SG_KIND_TCP : SG_KIND_OTHER;
+			return SVCG_KIND_MPTCP;
+		return svcg_has_descriptor(sk) ? SVCG_KIND_TCP :
+						 SVCG_KIND_OTHER;
 	}
 	if (sk_is_inet(sk) && sk->sk_protocol == IPPROTO_MPTCP)
-		return SG_KIND_MPTCP;
-	return SG_KIND_OTHER;
+		return SVCG_KIND_MPTCP;
+	return SVCG_KIND_OTHER;
 }
 
-struct net *sg_sock_net(const struct sock *sk)
+struct net *svcg_sock_net(const struct sock *sk)
 {
 	return sock_net(sk);
 }
 
-unsigned int sg_sock_uid(const struct sock *sk)
+unsigned int svcg_sock_uid(const struct sock *sk)
 {
 	return __kuid_val(sk_uid(sk));
 }
 
-void sg_sock_put(struct sock *sk)
+void svcg_sock_put(struct sock *sk)
 {
 	sock_put(sk);
 }
 
-_Bool sg_sock_get_unless_zero(struct sock *sk)
+_Bool svcg_sock_get_unless_zero(struct sock *sk)
 {
 	return refcount_inc_not_zero(&sk->sk_refcnt);
 }
 
-void sg_sock_lock(struct sock *sk)
+void svcg_sock_lock(struct sock *sk)
 {
 	lock_sock(sk);
 }
 
 /* As tcp_set_state() does when it stops listening, which may do it again. */
-void sg_sock_hide(struct sock *sk)
+void svcg_sock_unhash(struct sock *sk)
 {
 	sk->sk_prot->unhash(sk);
 }
 
-unsigned int sg_sock_queued(const struct sock *sk)
+unsigned int svcg_sock_queued(const struct sock *sk)
 {
 	return READ_ONCE(sk->sk_ack_backlog);
 }
 
-_Bool sg_sock_has_room(const struct sock *sk)
+_Bool svcg_sock_has_room(const struct sock *sk)
 {
-	return READ_ONCE(sk->sk_ack_backlog) <= sg_backlog(sk);
+	return READ_ONCE(sk->sk_ack_backlog) <= svcg_backlog(sk);
 }
 
 static_assert(__same_type(((struct sock *)0)->sk_lock.owned, int));
 
 /* What lock_sock_nested() does when nobody has it. */
-_Bool sg_sock_try_lock(struct sock *sk)
+_Bool svcg_sock_try_lock(struct sock *sk)
 {
 	bool locked;
 
@@ -107,9 +108,9 @@ _Bool sg_sock_try_lock(struct sock *sk)
  * The owner may have it for ever: a page under an option may be one that never
  * comes. Who is killed does not wait either.
  */
-_Bool sg_sock_lock_until(struct sock *sk, unsigned long long until)
+_Bool svcg_sock_lock_until(struct sock *sk, unsigned long long until)
 {
-	while (!sg_sock_try_lock(sk)) {
+	while (!svcg_sock_try_lock(sk)) {
 		if (ktime_get_ns() >= until || fatal_signal_pending(current))
 			return false;
 		schedule_timeout_killable(1);
@@ -121,7 +122,7 @@ _Bool sg_sock_lock_until(struct sock *sk, unsigned long long until)
  * inet_csk_wait_for_connect() waits so; epoll, poll() and io_uring, which look
  * again when they come back, do not.
  */
-unsigned int sg_sock_waiters(const struct sock *sk, _Bool *accepts)
+unsigned int svcg_sock_waiters(const struct sock *sk, _Bool *accepts)
 {
 	struct socket_wq *wq = rcu_dereference(sk->sk_wq);
 	struct wait_queue_entry *entry;
@@ -140,12 +141,12 @@ unsigned int sg_sock_waiters(const struct sock *sk, _Bool *accepts)
 	return waiters;
 }
 
-_Bool sg_sock_is_owned(const struct sock *sk)
+_Bool svcg_sock_is_owned(const struct sock *sk)
 {
 	return READ_ONCE(sk->sk_lock.owned);
 }
 
-void sg_sock_unlock(struct sock *sk)
+void svcg_sock_unlock(struct sock *sk)
 {
 	release_sock(sk);
 }
@@ -161,10 +162,11 @@ void sg_sock_unlock(struct sock *sk)
  *	psp_assoc	psp_sk_rx_policy_check()
  *	opt		inet6_csk_route_req(): sticky options of IPv6
  *
- * and then, in sg_sock_facts(), what is to be equal. What a security module thinks
- * of it (security_sock_rcv_skb(), security_inet_conn_request()) cannot be asked.
+ * and then, in svcg_sock_facts(), what is to be equal. What a security module
+ * thinks of it (security_sock_rcv_skb(), security_inet_conn_request()) cannot
+ * be asked.
  */
-static bool sg_guarded(const struct sock *sk)
+static bool svcg_has_rx_policy(const struct sock *sk)
 {
 	if (rcu_access_pointer(sk->sk_filter))
 		return true;
@@ -196,7 +198,7 @@ static bool sg_guarded(const struct sock *sk)
  * Which programs of its cgroup see its packets (sk_filter_trim_cap(),
  * ip_finish_output(), tcp_call_bpf()), and in which order; 0 for none.
  */
-static unsigned long long sg_programs(const struct sock *sk)
+static unsigned long long svcg_programs(const struct sock *sk)
 {
 	unsigned long long programs = 0;
 #ifdef CONFIG_CGROUP_BPF
@@ -228,19 +230,19 @@ static unsigned long long sg_programs(const struct sock *sk)
 }
 
 /* ip_sock_rt_scope(), and inet_sk_flowi_flags(), which tcp_conn_request() asks too. */
-static unsigned char sg_route(const struct sock *sk)
+static unsigned char svcg_route(const struct sock *sk)
 {
-	return (inet_test_bit(TRANSPARENT, sk) ? SG_ROUTE_TRANSPARENT : 0) |
-	       (sock_flag(sk, SOCK_LOCALROUTE) ? SG_ROUTE_LOCAL : 0);
+	return (inet_test_bit(TRANSPARENT, sk) ? SVCG_ROUTE_TRANSPARENT : 0) |
+	       (sock_flag(sk, SOCK_LOCALROUTE) ? SVCG_ROUTE_LOCAL : 0);
 }
 
-void sg_sock_facts(const struct sock *sk, struct sg_facts *facts)
+void svcg_sock_facts(const struct sock *sk, struct svcg_facts *facts)
 {
 	const unsigned char state = inet_sk_state_load(sk);
 
 	facts->queued = READ_ONCE(sk->sk_ack_backlog);
-	facts->half_open = inet_csk_reqsk_queue_len(sk);
-	facts->backlog = sg_backlog(sk);
+	facts->reqsk_qlen = inet_csk_reqsk_queue_len(sk);
+	facts->backlog = svcg_backlog(sk);
 	facts->port = READ_ONCE(inet_sk(sk)->inet_num);
 	/* compute_score(), inet_request_bound_dev_if() */
 	facts->device = READ_ONCE(sk->sk_bound_dev_if);
@@ -250,13 +252,13 @@ void sg_sock_facts(const struct sock *sk, struct sg_facts *facts)
 	facts->mark = READ_ONCE(sk->sk_mark);
 	/* inet_csk_route_req(): ip_sock_rt_tos() */
 	facts->tos = READ_ONCE(inet_sk(sk)->tos);
-	facts->route = sg_route(sk);
-	facts->programs = sg_programs(sk);
+	facts->route = svcg_route(sk);
+	facts->programs = svcg_programs(sk);
 	facts->closed = state == TCP_CLOSE;
 	/* tcp_abort() leaves the descriptor, and listen() what is shut down. */
 	facts->listening = state == TCP_LISTEN && !READ_ONCE(sk->sk_shutdown);
-	facts->hooked = sg_hooked(sk);
-	facts->guarded = sg_guarded(sk);
+	facts->hooked = svcg_hooked(sk);
+	facts->has_rx_policy = svcg_has_rx_policy(sk);
 	facts->ipv6_socket = sk->sk_family == AF_INET6;
 	facts->serves_ipv4 = true;
 	facts->serves_ipv6 = false;
@@ -269,7 +271,7 @@ void sg_sock_facts(const struct sock *sk, struct sg_facts *facts)
 #endif
 }
 
-void sg_sock_place(const struct sock *sk, struct sg_place *place)
+void svcg_sock_place(const struct sock *sk, struct svcg_place *place)
 {
 	memset(place, 0, sizeof(*place));
 	place->device = READ_ONCE(sk->sk_bound_dev_if);
@@ -286,7 +288,7 @@ void sg_sock_place(const struct sock *sk, struct sg_place *place)
 	memcpy(place->address, &inet_sk(sk)->inet_rcv_saddr, 4);
 }
 
-unsigned long long sg_sock_cookie(struct sock *sk)
+unsigned long long svcg_sock_cookie(struct sock *sk)
 {
 	u32 cookie[2];
 
@@ -294,10 +296,10 @@ unsigned long long sg_sock_cookie(struct sock *sk)
 	return (u64)cookie[1] << 32 | cookie[0];
 }
 
-void sg_sock_identity(struct sock *sk, struct sg_identity *identity)
+void svcg_sock_identity(struct sock *sk, struct svcg_identity *identity)
 {
 	memset(identity, 0, sizeof(*identity));
-	identity->cookie = sg_sock_cookie(sk);
+	identity->cookie = svcg_sock_cookie(sk);
 	identity->inode = sock_i_ino(sk);
 	identity->family = sk->sk_family;
 	identity->port = READ_ONCE(inet_sk(sk)->inet_num);

@@ -12,13 +12,13 @@
  * The listener that answers with a SYN cookie remembers that it did; the ACK
  * is looked up anew, and finds the home listener, which has to know as well.
  */
-void sg_cookies_follow(struct sock *home, const struct sock *taker)
+void svcg_cookies_follow(struct sock *home, const struct sock *target)
 {
-	if (!tcp_synq_no_recent_overflow(taker))
+	if (!tcp_synq_no_recent_overflow(target))
 		tcp_synq_overflow(home);
 }
 
-void sg_count_drop(struct sock *sk)
+void svcg_count_drop(struct sock *sk)
 {
 	NET_INC_STATS(sock_net(sk), LINUX_MIB_LISTENOVERFLOWS);
 	tcp_listendrop(sk);
@@ -28,17 +28,17 @@ static_assert(__same_type(((struct request_sock_ops *)0)->send_reset,
 			  void (*)(const struct sock *sk, struct sk_buff *skb,
 				   enum sk_rst_reason reason)));
 
-void sg_send_reset(const struct sock *sk, struct sk_buff *skb)
+void svcg_send_reset(const struct sock *sk, struct sk_buff *skb)
 {
 	const struct proto *prot = &tcp_prot;
 
 	/* An IPv6 socket that serves IPv4 has its own protocol all the same. */
-	if (sg_skb_is_ipv6(skb))
+	if (svcg_skb_is_ipv6(skb))
 		prot = READ_ONCE(sk->sk_prot);
 	prot->rsk_prot->send_reset(sk, skb, SK_RST_REASON_NOT_SPECIFIED);
 }
 
-_Bool sg_skb_is_ipv6(const struct sk_buff *skb)
+_Bool svcg_skb_is_ipv6(const struct sk_buff *skb)
 {
 	return skb->protocol == htons(ETH_P_IPV6);
 }

@@ -5,7 +5,8 @@
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
-void sg_trace_decision(const struct sg_record *record, unsigned long long from)
+void svcg_trace_decision(const struct svcg_record *record,
+			 unsigned long long from)
 {
 	switch (record->outcome) {
 	case SERVICE_GROUP_OUTCOME_REDIRECTED:
@@ -25,8 +26,8 @@ void sg_trace_decision(const struct sg_record *record, unsigned long long from)
 	}
 }
 
-void sg_trace_stall(_Bool begins, unsigned int group, unsigned long long member,
-		    unsigned int queued)
+void svcg_trace_stall(_Bool begins, unsigned int group,
+		      unsigned long long member, unsigned int queued)
 {
 	if (begins)
 		trace_service_group_stall_begin(group, member, queued);

@@ -17,8 +17,8 @@
 
 #ifndef _SERVICE_GROUP_TRACE_ONCE
 #define _SERVICE_GROUP_TRACE_ONCE
-static inline void sg_trace_address(void *to, unsigned short family,
-				    unsigned short port, const void *bytes)
+static inline void svcg_trace_address(void *to, unsigned short family,
+				      unsigned short port, const void *bytes)
 {
 	struct sockaddr_in *in = to;
 	struct sockaddr_in6 *in6 = to;
@@ -36,7 +36,7 @@ static inline void sg_trace_address(void *to, unsigned short family,
 }
 #endif
 
-#define sg_show_reason(reason)						\
+#define svcg_show_reason(reason)					\
 	__print_symbolic(reason,					\
 		{ SERVICE_GROUP_REASON_QUEUE_FULL, "queue-full" },	\
 		{ SERVICE_GROUP_REASON_PROMISED, "promised" },		\
@@ -49,7 +49,7 @@ static inline void sg_trace_address(void *to, unsigned short family,
 
 DECLARE_EVENT_CLASS(service_group_decision,
 
-	TP_PROTO(const struct sg_record *record, unsigned long long from),
+	TP_PROTO(const struct svcg_record *record, unsigned long long from),
 
 	TP_ARGS(record, from),
 
@@ -68,51 +68,51 @@ DECLARE_EVENT_CLASS(service_group_decision,
 	),
 
 	TP_fast_assign(
-		const struct sg_flow *flow = &record->flow;
+		const struct svcg_flow *flow = &record->flow;
 
 		__entry->group = record->group;
 		__entry->reason = record->reason;
 		__entry->from = from;
-		__entry->to = record->taker;
+		__entry->to = record->target;
 		__entry->family = flow->family;
 		__entry->local_port = flow->local_port;
 		__entry->peer_port = flow->peer_port;
 		memcpy(__entry->local_address, flow->local, 16);
 		memcpy(__entry->peer_address, flow->peer, 16);
-		sg_trace_address(__entry->local, flow->family,
-				 flow->local_port, flow->local);
-		sg_trace_address(__entry->peer, flow->family,
-				 flow->peer_port, flow->peer);
+		svcg_trace_address(__entry->local, flow->family,
+				   flow->local_port, flow->local);
+		svcg_trace_address(__entry->peer, flow->family,
+				   flow->peer_port, flow->peer);
 	),
 
 	TP_printk("group=%u reason=%s local=%pISpc peer=%pISpc from=%llu to=%llu",
-		  __entry->group, sg_show_reason(__entry->reason),
+		  __entry->group, svcg_show_reason(__entry->reason),
 		  __entry->local, __entry->peer, __entry->from, __entry->to)
 );
 
 /* A sibling took a SYN. */
 DEFINE_EVENT(service_group_decision, service_group_redirect,
-	TP_PROTO(const struct sg_record *record, unsigned long long from),
+	TP_PROTO(const struct svcg_record *record, unsigned long long from),
 	TP_ARGS(record, from));
 
 /* A sibling took over a half-open request. */
 DEFINE_EVENT(service_group_decision, service_group_hand_over,
-	TP_PROTO(const struct sg_record *record, unsigned long long from),
+	TP_PROTO(const struct svcg_record *record, unsigned long long from),
 	TP_ARGS(record, from));
 
 /* A sibling took over a complete connection. */
 DEFINE_EVENT(service_group_decision, service_group_rescue,
-	TP_PROTO(const struct sg_record *record, unsigned long long from),
+	TP_PROTO(const struct svcg_record *record, unsigned long long from),
 	TP_ARGS(record, from));
 
 /* Another machine of the cluster was given a SYN. */
 DEFINE_EVENT(service_group_decision, service_group_spill,
-	TP_PROTO(const struct sg_record *record, unsigned long long from),
+	TP_PROTO(const struct svcg_record *record, unsigned long long from),
 	TP_ARGS(record, from));
 
 /* A SYN was dropped, or answered with a reset. */
 DEFINE_EVENT(service_group_decision, service_group_drop,
-	TP_PROTO(const struct sg_record *record, unsigned long long from),
+	TP_PROTO(const struct svcg_record *record, unsigned long long from),
 	TP_ARGS(record, from));
 
 DECLARE_EVENT_CLASS(service_group_stall,

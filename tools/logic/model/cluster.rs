@@ -13,13 +13,13 @@ mod outer;
 use std::collections::BTreeMap;
 
 use service_group_logic::logic::cluster::{
+    candidates::{remember, Candidates},
     flow::{Address, Flow},
     hash::{Hash, SlotCount},
-    others::{remember, Others},
     owner::{decide, Decision, DropReason, Facts, Role as Received},
     packet::{find, Found, Kind, Packet},
     slots::{spill, NodeId, Slot},
-    tunnel::{may_bring, Mode, Wrapping},
+    tunnel::{may_bring, Encapsulation, Mode},
 };
 
 use headers::{
@@ -95,7 +95,7 @@ pub enum Came {
     /// The same from the MAC address of a node.
     Directed,
     /// In a packet from a node.
-    Wrapped(Wrapping),
+    Wrapped(Encapsulation),
 }
 
 impl Came {
@@ -160,7 +160,7 @@ impl Cluster {
         spills
     }
 
-    fn has_others(&self) -> bool {
+    fn has_candidates(&self) -> bool {
         self.spill || self.age != Age::First
     }
 
@@ -174,9 +174,9 @@ impl Cluster {
         let count = SlotCount::new(self.table.len()).expect("a table that has slots");
         let slot = Hash::Sum5.slot(&packet.flow, count);
         let (owner, spilled) = (self.table[slot], self.spills(&self.table)[slot]);
-        let mut others = Others::default();
-        if self.has_others() {
-            let mut history = Others::default();
+        let mut others = Candidates::default();
+        if self.has_candidates() {
+            let mut history = Candidates::default();
             if self.age != Age::First {
                 let before = self.spills(&self.former)[slot];
                 history = remember(history, self.former[slot], before, owner);
@@ -202,7 +202,7 @@ impl Cluster {
             young: self.age == Age::Young,
             known: false,
             needs_no_connection: packet.needs_no_connection(),
-            second_chance: came == Came::Wrapped(Wrapping::Gre),
+            second_chance: came == Came::Wrapped(Encapsulation::Gre),
         }
     }
 
@@ -214,7 +214,7 @@ impl Cluster {
         }
         let is_tcp = packet.flow.protocol == TCP;
         facts.known =
-            self.has_others() && is_tcp && self.machines[&machine].known.contains(&packet.flow);
+            self.has_candidates() && is_tcp && self.machines[&machine].known.contains(&packet.flow);
         decide(&facts)
     }
 }
@@ -243,12 +243,12 @@ impl Run<'_> {
 
     fn serve(&mut self, at: u32, came: Came, bytes: &[u8], packet: &Packet, gathered: bool) {
         let serves = self.cluster.serves(&packet.flow);
-        if let Came::Wrapped(wrapping) = came {
+        if let Came::Wrapped(encapsulation) = came {
             let source = source(bytes).expect("an IP header");
-            if !serves || !may_bring(self.cluster.mode(), wrapping, &source, packet) {
+            if !serves || !may_bring(self.cluster.mode(), encapsulation, &source, packet) {
                 return self.count(at, "dropped-tunnel");
             }
-            if wrapping == Wrapping::Gre {
+            if encapsulation == Encapsulation::Gre {
                 self.count(at, "second-chance-in");
             }
         } else if packet.kind == Kind::Discovery {
@@ -275,7 +275,7 @@ impl Run<'_> {
             Decision::TakeSpilled => self.count(at, "spilled-in"),
             Decision::Ignore => self.count(at, "ignored"),
             Decision::Silent => self.count(at, "silent"),
-            Decision::Refuse | Decision::Drop(DropReason::SecondChanceSpent) => {
+            Decision::LetReset | Decision::Drop(DropReason::SecondChanceSpent) => {
                 self.count(at, "dropped-spent");
             }
             Decision::Drop(DropReason::NoOwner) => self.count(at, "dropped-no-owner"),
@@ -312,11 +312,11 @@ impl Run<'_> {
         if !has_tunnels || !self.cluster.machines[&at].is_node {
             return;
         }
-        let (wrapping, ipv6, inner) = match (protocol, bytes) {
-            (IPIP, inner) => (Wrapping::Ip, false, inner),
-            (IPV6, inner) => (Wrapping::Ip, true, inner),
-            (GRE, [0, 0, 0x08, 0x00, inner @ ..]) => (Wrapping::Gre, false, inner),
-            (GRE, [0, 0, 0x86, 0xdd, inner @ ..]) => (Wrapping::Gre, true, inner),
+        let (encapsulation, ipv6, inner) = match (protocol, bytes) {
+            (IPIP, inner) => (Encapsulation::Ip, false, inner),
+            (IPV6, inner) => (Encapsulation::Ip, true, inner),
+            (GRE, [0, 0, 0x08, 0x00, inner @ ..]) => (Encapsulation::Gre, false, inner),
+            (GRE, [0, 0, 0x86, 0xdd, inner @ ..]) => (Encapsulation::Gre, true, inner),
             _ => return,
         };
         // For somebody else's tunnel, perhaps.
@@ -328,7 +328,7 @@ impl Run<'_> {
         }
         // What is in it the kernel has not seen to.
         match seen_by_kernel(inner).filter(|seen| is_ipv6(seen) == ipv6 && !has_hop_by_hop(seen)) {
-            Some(seen) => self.arrive(at, Came::Wrapped(wrapping), seen, false),
+            Some(seen) => self.arrive(at, Came::Wrapped(encapsulation), seen, false),
             None => self.count(at, "dropped-malformed"),
         }
     }

@@ -2,7 +2,7 @@
 //! What the nodes of a cluster do with one packet, all of them together.
 
 use proptest::prelude::*;
-use service_group_logic::logic::cluster::others::Others;
+use service_group_logic::logic::cluster::candidates::Candidates;
 use service_group_logic::logic::cluster::owner::{decide, Decision, Facts, Role};
 use service_group_logic::logic::cluster::slots::NodeId;
 use std::ops::RangeInclusive;
@@ -20,8 +20,8 @@ struct View {
 }
 
 impl View {
-    fn others(&self) -> Others {
-        let mut others = Others::only(self.previous);
+    fn others(&self) -> Candidates {
+        let mut others = Candidates::only(self.previous);
         others.add(self.spill);
         others
     }
@@ -193,7 +193,7 @@ proptest! {
         views[holder.unwrap().get() as usize - 1].known = true;
         let run = Run::of(&views, start, Role::Director, false);
         prop_assert_eq!(run.takers(), vec![holder]);
-        prop_assert!(!run.ends.iter().any(|(_, decision)| *decision == Decision::Refuse) || !view.young);
+        prop_assert!(!run.ends.iter().any(|(_, decision)| *decision == Decision::LetReset) || !view.young);
         prop_assert!(run.hops <= 2);
     }
 
@@ -201,7 +201,7 @@ proptest! {
     fn a_connection_that_nobody_has_is_reset_once_at_most(view in owned(), start in 1..=NODES) {
         let views = [View { known: false, ..view }; NODES as usize];
         let run = Run::of(&views, start, Role::Director, false);
-        let resets = run.ends.iter().filter(|(_, decision)| matches!(decision, Decision::Take | Decision::Refuse));
+        let resets = run.ends.iter().filter(|(_, decision)| matches!(decision, Decision::Take | Decision::LetReset));
         let one_to_ask = view.others().filter(|node| Some(node) != view.owner).iter().count() <= 1;
         let expected = usize::from(view.others().is_empty() || one_to_ask && !view.young);
         prop_assert_eq!(resets.count(), expected, "{:?}", run);
@@ -221,7 +221,7 @@ proptest! {
         // Whatever each node's table is: forwarded once, and one second chance.
         let run = Run::of(&views, start, Role::Director, begins);
         prop_assert!(run.hops <= 2);
-        prop_assert!(run.ends.len() <= Others::MOST);
+        prop_assert!(run.ends.len() <= Candidates::MOST);
         prop_assert!(!run.ends.iter().any(|(_, decision)| matches!(decision, Decision::Ignore | Decision::Silent)));
         prop_assert!(Run::of(&views, start, Role::Directed, begins).hops <= 1);
     }

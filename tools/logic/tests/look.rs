@@ -10,7 +10,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use service_group_logic::logic::facts::{Facts, Family};
 use service_group_logic::logic::look::{choose_source, Sibling, Source};
-use service_group_logic::logic::rescue::choose_rescuer;
+use service_group_logic::logic::migrate::choose_target;
 use service_group_logic::logic::room::Load;
 use service_group_logic::logic::select::{choose, Decision, Policy};
 use service_group_logic::logic::stall::{judge, Verdict};
@@ -212,7 +212,7 @@ impl Group {
                     ..self.facts(index)
                 };
                 let awake = self.siblings(index).filter(|(_, sibling)| !sibling.stalled);
-                let Some(to) = choose_rescuer(&home, Family::Ipv4, 0, awake) else {
+                let Some(to) = choose_target(&home, Family::Ipv4, 0, awake) else {
                     break;
                 };
                 let connection = self.members[index].queue.pop_front().unwrap();

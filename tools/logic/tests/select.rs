@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use service_group_logic::logic::facts::{Facts, Family};
 use service_group_logic::logic::look::{choose_source, Sibling, Source};
-use service_group_logic::logic::rescue::choose_rescuer;
+use service_group_logic::logic::migrate::choose_target;
 use service_group_logic::logic::room::Load;
 use service_group_logic::logic::select::{choose, Decision, Policy, Reason};
 
@@ -32,7 +32,7 @@ fn facts() -> impl Strategy<Value = Facts> {
     );
     let routes = (rarely(), rarely(), rarely(), rarely());
     (load(), flags, numbers, moods, routes).prop_map(|(load, flags, numbers, moods, routes)| {
-        let (listening, serves_ipv4, serves_ipv6, guarded, ipv6_socket) = flags;
+        let (listening, serves_ipv4, serves_ipv6, has_rx_policy, ipv6_socket) = flags;
         let (port, device, min_ttl, weight) = numbers;
         let (stalled, leaving, busy, promised) = moods;
         let (mark, tos, route, programs) = routes;
@@ -51,7 +51,7 @@ fn facts() -> impl Strategy<Value = Facts> {
             tos: u8::from(tos),
             route: u8::from(route),
             programs: u64::from(programs),
-            guarded,
+            has_rx_policy,
             ipv6_socket,
             serves_ipv4,
             serves_ipv6,
@@ -184,7 +184,7 @@ proptest! {
         let fits = |s: &Facts| room(s)
             && s.ipv6_socket == home.ipv6_socket;
         let best = eligible(&home, family, &siblings).filter(|s| fits(s)).filter_map(place).min();
-        let chosen = choose_rescuer(&home, family, owed, from(&siblings, start));
+        let chosen = choose_target(&home, family, owed, from(&siblings, start));
         prop_assert_eq!(chosen.and_then(|index| place(&siblings[index])), best);
         if let Some(index) = chosen {
             prop_assert!(siblings[index].can_replace(&home, family));

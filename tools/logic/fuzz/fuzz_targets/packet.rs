@@ -6,7 +6,7 @@
 use libfuzzer_sys::fuzz_target;
 use service_group_logic::logic::cluster::flow::Address;
 use service_group_logic::logic::cluster::packet::{find, Found, Kind, Packet, PacketError};
-use service_group_logic::logic::cluster::tunnel::{may_bring, Mode, Wrapping};
+use service_group_logic::logic::cluster::tunnel::{may_bring, Mode, Encapsulation};
 
 /// The first byte says how many of the others are at hand.
 fuzz_target!(|bytes: &[u8]| {
@@ -41,8 +41,8 @@ fn check_tunnels(found: &Packet, packet: &[u8]) {
         Mode::Directed,
     ];
     for mode in modes {
-        for wrapping in [Wrapping::Ip, Wrapping::Gre] {
-            if !may_bring(mode, wrapping, &source, found) {
+        for encapsulation in [Encapsulation::Ip, Encapsulation::Gre] {
+            if !may_bring(mode, encapsulation, &source, found) {
                 continue;
             }
             assert!(source.is_host() && source != found.flow.destination);
@@ -58,7 +58,7 @@ fn check_tunnels(found: &Packet, packet: &[u8]) {
             match mode {
                 Mode::Shared { spill } => {
                     assert_eq!(found.kind, Kind::Tcp { begins: true });
-                    assert!(spill && wrapping == Wrapping::Gre);
+                    assert!(spill && encapsulation == Encapsulation::Gre);
                 }
                 Mode::Directed => (),
             }

@@ -11,9 +11,9 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 use service_group::netlink::ClusterKey;
+use service_group_logic::logic::cluster::candidates::{remember, Candidates};
 use service_group_logic::logic::cluster::hash::Hash;
-use service_group_logic::logic::cluster::others::{remember, Others};
-use service_group_logic::logic::cluster::place::{place, Share};
+use service_group_logic::logic::cluster::rebalance::{rebalance, Share};
 use service_group_logic::logic::cluster::slots::Slot;
 
 use super::file::edit::{self, Edit, Kind};
@@ -173,7 +173,7 @@ fn slots(config: &Config, address: &Address) -> Vec<Slot> {
     let nodes = config.shares();
     let mut shares = vec![Share::default(); nodes.len()];
     // The file's limits are those of the placement.
-    let placed = place(&mut table, &nodes, &mut shares);
+    let placed = rebalance(&mut table, &nodes, &mut shares);
     debug_assert!(placed.is_ok(), "{placed:?}");
     table
 }
@@ -258,7 +258,7 @@ fn write(
     if is_counted_alike(address) {
         for ((before, &was), &new) in before.iter_mut().zip(was).zip(new) {
             // Who is no node any more has no connections.
-            *before = remember(Others::only(*before), was, None, new)
+            *before = remember(Candidates::only(*before), was, None, new)
                 .iter()
                 .find(|id| config.state(*id).is_some());
         }

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 use service_group::netlink::{ClusterHash, ClusterName, ClusterWay, MAX_CLUSTERS};
 use service_group_logic::logic::cluster::hash::{SlotCount, MAX_SLOTS};
-use service_group_logic::logic::cluster::place::MAX_NODES;
+use service_group_logic::logic::cluster::rebalance::MAX_NODES;
 use service_group_logic::logic::cluster::slots::{NodeId, Slot, State};
 use toml::Spanned;
 

@@ -9,7 +9,7 @@
 //! 0 is a slot that nobody owns.
 
 use service_group_logic::logic::cluster::hash::MAX_SLOTS;
-use service_group_logic::logic::cluster::place::MAX_NODES;
+use service_group_logic::logic::cluster::rebalance::MAX_NODES;
 use service_group_logic::logic::cluster::slots::{NodeId, Slot};
 
 /// Longest sequence that is looked for.

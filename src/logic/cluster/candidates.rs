@@ -8,9 +8,9 @@ use super::slots::{NodeId, Slot};
 
 /// A few nodes, each once, the likeliest first. What does not fit is forgotten.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Others([Slot; Others::MOST]);
+pub struct Candidates([Slot; Candidates::MOST]);
 
-impl Others {
+impl Candidates {
     /// How many there may be: so many copies of a packet may be sent for it.
     pub const MOST: usize = 4;
 
@@ -68,7 +68,7 @@ impl Others {
 
 /// Who may have connections of a slot behind a change, but for its new owner: the one before, whom
 /// it spilled to, and all who could have any before that, as far as they fit in.
-pub fn remember(history: Others, old: Slot, old_spill: Slot, new: Slot) -> Others {
+pub fn remember(history: Candidates, old: Slot, old_spill: Slot, new: Slot) -> Candidates {
     let history = history.behind(old_spill).behind(old);
     history.filter(|node| Some(node) != new)
 }
@@ -76,13 +76,13 @@ pub fn remember(history: Others, old: Slot, old_spill: Slot, new: Slot) -> Other
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 #[cfg_attr(
     CONFIG_KUNIT = "y",
-    kernel::macros::kunit_tests(service_group_cluster_others)
+    kernel::macros::kunit_tests(service_group_cluster_candidates)
 )]
 mod tests {
     use super::*;
 
-    fn of(numbers: [u32; 5]) -> Others {
-        let mut others = Others::default();
+    fn of(numbers: [u32; 5]) -> Candidates {
+        let mut others = Candidates::default();
         for number in numbers {
             others.add(NodeId::new(number));
         }
@@ -120,8 +120,8 @@ mod tests {
             of([2, 1, 3, 0, 0])
         );
         assert_eq!(of([1, 2, 0, 0, 0]).behind(None), of([1, 2, 0, 0, 0]));
-        assert_eq!(Others::only(None), Others::default());
-        assert_eq!(Others::only(NodeId::new(7)), of([7, 0, 0, 0, 0]));
+        assert_eq!(Candidates::only(None), Candidates::default());
+        assert_eq!(Candidates::only(NodeId::new(7)), of([7, 0, 0, 0, 0]));
     }
 
     #[test]
@@ -140,7 +140,7 @@ mod tests {
         ];
         for (history, [old, old_spill, new], expected) in cases {
             let of = |numbers: &[u32]| {
-                let mut others = Others::default();
+                let mut others = Candidates::default();
                 for &number in numbers {
                     others.add(NodeId::new(number));
                 }

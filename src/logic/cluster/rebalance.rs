@@ -3,7 +3,7 @@
 //! Which node is to own which slot.
 //!
 //! The number of slots is fixed, whatever the number of nodes, so that only those slots move which
-//! have to when a node comes or goes. [`place`] changes a table such that
+//! have to when a node comes or goes. [`rebalance`] changes a table such that
 //!
 //! - the nodes that are up share the slots by their weights: each has its quota `slots × weight /
 //!   total weight` rounded down, and the slots that are left go to the largest remainders, of equal
@@ -25,7 +25,7 @@ use super::{
 /// The most nodes that a table can be made of.
 pub const MAX_NODES: usize = 256;
 
-/// What [`place`] notes of a node; the caller lends the memory.
+/// What [`rebalance`] notes of a node; the caller lends the memory.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Share {
     id: Slot,
@@ -43,7 +43,7 @@ pub struct Share {
 
 /// Why no table can be made; the old one has not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PlaceError {
+pub enum RebalanceError {
     /// No slots, or more than [`MAX_SLOTS`](super::hash::MAX_SLOTS).
     SlotCount,
     /// More than [`MAX_NODES`].
@@ -58,12 +58,12 @@ pub enum PlaceError {
 ///
 /// `shares` is memory to work in, at least one for each node; what is in it does not matter.
 /// Returns how many slots have changed.
-pub fn place(
+pub fn rebalance(
     table: &mut [Slot],
     nodes: &[Node],
     shares: &mut [Share],
-) -> Result<usize, PlaceError> {
-    SlotCount::new(table.len()).ok_or(PlaceError::SlotCount)?;
+) -> Result<usize, RebalanceError> {
+    SlotCount::new(table.len()).ok_or(RebalanceError::SlotCount)?;
     let shares = list(nodes, shares)?;
     set_quotas(shares, count(table.len()));
     let freed = free(table, shares);
@@ -77,11 +77,13 @@ pub fn place(
 }
 
 /// Lists the nodes by id.
-fn list<'a>(nodes: &[Node], shares: &'a mut [Share]) -> Result<&'a mut [Share], PlaceError> {
+fn list<'a>(nodes: &[Node], shares: &'a mut [Share]) -> Result<&'a mut [Share], RebalanceError> {
     if nodes.len() > MAX_NODES {
-        return Err(PlaceError::TooManyNodes);
+        return Err(RebalanceError::TooManyNodes);
     }
-    let shares = shares.get_mut(..nodes.len()).ok_or(PlaceError::NoMemory)?;
+    let shares = shares
+        .get_mut(..nodes.len())
+        .ok_or(RebalanceError::NoMemory)?;
     let is_up = nodes.iter().any(|node| node.state == State::Up);
     let eligible = if is_up { State::Up } else { State::Draining };
     for (share, node) in shares.iter_mut().zip(nodes) {
@@ -98,7 +100,7 @@ fn list<'a>(nodes: &[Node], shares: &'a mut [Share]) -> Result<&'a mut [Share], 
     sort(shares);
     let mut pairs = shares.iter().zip(shares.iter().skip(1));
     match pairs.any(|(one, next)| one.id == next.id) {
-        true => Err(PlaceError::SameId),
+        true => Err(RebalanceError::SameId),
         false => Ok(shares),
     }
 }
@@ -210,7 +212,7 @@ fn count(number: usize) -> u64 {
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 #[cfg_attr(
     CONFIG_KUNIT = "y",
-    kernel::macros::kunit_tests(service_group_cluster_place)
+    kernel::macros::kunit_tests(service_group_cluster_rebalance)
 )]
 mod tests {
     use super::{super::slots::NodeId, *};
@@ -225,7 +227,7 @@ mod tests {
     fn placed<const N: usize>(
         old: [u32; N],
         nodes: &[(u32, u16, State)],
-    ) -> Result<(usize, [u32; N]), PlaceError> {
+    ) -> Result<(usize, [u32; N]), RebalanceError> {
         let mut list = [None; 8];
         for (to, &(id, weight, state)) in list.iter_mut().zip(nodes) {
             if let (Some(id), Some(weight)) = (NodeId::new(id), NonZeroU16::new(weight)) {
@@ -233,12 +235,12 @@ mod tests {
             }
         }
         let [Some(first), ..] = list else {
-            return Err(PlaceError::NoMemory);
+            return Err(RebalanceError::NoMemory);
         };
         let mut known = list.map(|node| node.unwrap_or(first));
         let known = known.get_mut(..nodes.len()).unwrap_or(&mut []);
         let mut table = table(old);
-        let moved = place(&mut table, known, &mut [Share::default(); 8])?;
+        let moved = rebalance(&mut table, known, &mut [Share::default(); 8])?;
         Ok((moved, table.map(|slot| slot.map_or(0, NodeId::get))))
     }
 
@@ -317,12 +319,22 @@ mod tests {
             state: Up,
         };
         let mut memory = [Share::default(); 2];
-        let mut place = |table: &mut [Slot], nodes: &[Node]| place(table, nodes, &mut memory);
-        assert_eq!(place(&mut [], &[node]), Err(PlaceError::SlotCount));
-        assert_eq!(place(&mut [None], &[node, node]), Err(PlaceError::SameId));
-        assert_eq!(place(&mut [None], &[node; 3]), Err(PlaceError::NoMemory));
+        let mut rebalance =
+            |table: &mut [Slot], nodes: &[Node]| rebalance(table, nodes, &mut memory);
+        assert_eq!(rebalance(&mut [], &[node]), Err(RebalanceError::SlotCount));
+        assert_eq!(
+            rebalance(&mut [None], &[node, node]),
+            Err(RebalanceError::SameId)
+        );
+        assert_eq!(
+            rebalance(&mut [None], &[node; 3]),
+            Err(RebalanceError::NoMemory)
+        );
         let many = [node; MAX_NODES.saturating_add(1)];
-        assert_eq!(place(&mut [None], &many), Err(PlaceError::TooManyNodes));
-        assert_eq!(place(&mut [Some(id)], &[]), Ok(1));
+        assert_eq!(
+            rebalance(&mut [None], &many),
+            Err(RebalanceError::TooManyNodes)
+        );
+        assert_eq!(rebalance(&mut [Some(id)], &[]), Ok(1));
     }
 }

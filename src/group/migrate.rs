@@ -7,15 +7,15 @@
 //! drops the ACK, although the client believes that it is connected.
 //!
 //! Here the listener that it came for takes it, beyond what its queue takes, if a sibling has room;
-//! from there the group's ticker moves as many connections as are too many, oldest first, under
-//! the listener's lock. The new socket is made of that listener, as it always is, and never of one that
-//! may end meanwhile.
+//! from there the group's stall timer moves as many connections as are too many, oldest first,
+//! under the listener's lock. The new socket is made of that listener, as it always is, and never
+//! of one that may end meanwhile.
 
 #![forbid(unsafe_code)]
 
 use super::{
     counters::Counter,
-    insight::{Done, Why},
+    decision::{Done, Why},
     stall,
     Group,
     Member, //
@@ -23,19 +23,19 @@ use super::{
 use crate::{
     logic::{
         facts::Family,
-        rescue,
+        migrate,
         room::Load,
         select::Reason,
         stall::retry, //
     },
     sys::{
         core::{
-            ticker::NS_OF_MS,
-            work::{yield_now, Readers}, //
+            clock::NS_OF_MS,
+            work::{cond_resched, Readers}, //
         },
         socket::{
+            flowlog::{Families, Flow, Packet}, //
             listener::{Locked, SockRef},
-            trail::{Families, Flow, Packet}, //
         },
     },
 };
@@ -45,7 +45,7 @@ use kernel::sync::{
     rcu::{self, Guard}, //
 };
 
-/// After so many nanoseconds the ticker comes again for what is about to be queued.
+/// After so many nanoseconds the stall timer comes again for what is about to be queued.
 const SOON: u64 = 10 * NS_OF_MS;
 
 /// Tells whether the accept queue of a member, which is so full, is to take a complete handshake's
@@ -56,18 +56,18 @@ pub(crate) fn handshake_complete(
     packet: &Packet<'_>,
     guard: &Guard,
 ) -> bool {
-    if load.has_queue_room() || rescuer(member, packet.family(), load.overflow(), guard).is_none() {
+    if load.has_queue_room() || target(member, packet.family(), load.overflow(), guard).is_none() {
         return false;
     }
     member.group.overflow.begins();
-    member.group.ticker.arm(0);
+    member.group.stall_timer.arm(0);
     true
 }
 
 /// What is known of connections that a queue takes beyond what it should. All but that one begins is
-/// the ticker's alone.
+/// the stall timer's alone.
 pub(super) struct Overflow {
-    /// Whether one is about to be queued, or was since the ticker looked.
+    /// Whether one is about to be queued, or was since the stall timer looked.
     begun: Atomic<bool>,
     /// Who may be about to queue one, while some are.
     readers: Readers,
@@ -88,7 +88,7 @@ impl Overflow {
 
     /// A connection is about to be queued so, in the caller's read section. Any context.
     fn begins(&self) {
-        // The ticker is armed after this: either its timer is set anew, or its work sees this.
+        // The stall timer is armed after this: either its timer is set anew, or its work sees this.
         self.begun.xchg(true, Full);
     }
 
@@ -110,39 +110,39 @@ impl Overflow {
     }
 
     /// In how many nanoseconds to try for a socket again that somebody has locked.
-    fn retry(&self, often: u64) -> u64 {
+    fn retry(&self, min_interval: u64) -> u64 {
         let tries = self.tries.load(Relaxed);
         self.tries.store(tries.saturating_add(1), Relaxed);
-        retry(often, tries)
+        retry(min_interval, tries)
     }
 }
 
-/// The sibling that is to take over what waits for a member, behind so many that it is owed.
-pub(super) fn rescuer<'g>(
+/// The sibling that is to take over what waits for a member, behind so many that are on their way.
+pub(super) fn target<'g>(
     member: &'g Member,
     family: Family,
-    owed: u32,
+    in_flight: u32,
     guard: &'g Guard,
 ) -> Option<&'g Member> {
     let facts = member.facts(guard);
     member
         .group
         .search(member, guard, Option::is_some, |siblings| {
-            rescue::choose_rescuer(&facts, family, owed, siblings)
+            migrate::choose_target(&facts, family, in_flight, siblings)
         })
 }
 
 impl Group {
     /// Moves what is too much for each member, and tells in how many nanoseconds to do so again, if at
-    /// all. By the ticker only.
-    pub(super) fn relieve(&self, often: u64) -> Option<u64> {
+    /// all. By the stall timer only.
+    pub(super) fn relieve(&self, min_interval: u64) -> Option<u64> {
         // First: what was about to be queued then is queued by now, and moved.
         let settled = self.overflow.is_settled();
         if self.shed() {
-            return Some(self.overflow.retry(often));
+            return Some(self.overflow.retry(min_interval));
         }
         self.overflow.tries.store(0, Relaxed);
-        (!settled).then_some(often.min(SOON))
+        (!settled).then_some(min_interval.min(SOON))
     }
 
     /// Moves what is too much for each member, and tells whether a socket was locked, and is to be
@@ -156,8 +156,8 @@ impl Group {
                 continue;
             };
             if let Some(member) = locked.attached_member() {
-                let many = locked.facts().load.overflow();
-                move_some(&locked, member, many, Why::Overflow);
+                let count = locked.facts().load.overflow();
+                move_some(&locked, member, count, Why::Overflow);
             }
         }
         busy
@@ -190,22 +190,22 @@ pub(super) fn drain(from: &Locked<'_>, member: &Member) {
 
 /// Moves so many connections, the oldest first, each to the least loaded sibling that has room,
 /// until there is none; those of one family do not wait for those of the other.
-fn move_some(from: &Locked<'_>, member: &Member, many: u32, why: Why) {
+fn move_some(from: &Locked<'_>, member: &Member, count: u32, why: Why) {
     let mut families = Families::ALL;
-    for _ in 0..many {
+    for _ in 0..count {
         let Some(flow) = from.oldest(families) else {
             break;
         };
         if !move_one(from, member, flow.family(), why) {
             families = families.without(flow.family());
         }
-        yield_now();
+        cond_resched();
     }
 }
 
 fn move_one(from: &Locked<'_>, member: &Member, family: Family, why: Why) -> bool {
     let guard = rcu::read_lock();
-    let Some(sibling) = rescuer(member, family, 0, &guard) else {
+    let Some(sibling) = target(member, family, 0, &guard) else {
         return false;
     };
     let to = sibling.sock(&guard);

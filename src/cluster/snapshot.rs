@@ -32,39 +32,39 @@ type Tunnels = RBTree<(Address, Address), Places>;
 struct Filter([u64; 4]);
 
 impl Filter {
-    /// The word and the bit for an address, of which `tail` is the last word. Of an IPv6 address
-    /// and of its solicited-node group the last 24 bits are the same.
-    fn place(tail: u32) -> (usize, u64) {
-        let [_, a, b, c] = tail.to_be_bytes();
+    /// The word and the bit for an address, of which `daddr_low32` is the last word. Of an IPv6
+    /// address and of its solicited-node group the last 24 bits are the same.
+    fn place(daddr_low32: u32) -> (usize, u64) {
+        let [_, a, b, c] = daddr_low32.to_be_bytes();
         let byte = a ^ b ^ c;
         (usize::from(byte >> 6), 1 << (byte & 63))
     }
 
     fn add(&mut self, address: &Address) {
-        let tail = address.words().last().copied().unwrap_or(0);
-        let (word, bit) = Self::place(tail);
+        let daddr_low32 = address.words().last().copied().unwrap_or(0);
+        let (word, bit) = Self::place(daddr_low32);
         if let Some(word) = self.0.get_mut(word) {
             *word |= bit;
         }
     }
 
-    fn has(&self, tail: u32) -> bool {
-        let (word, bit) = Self::place(tail);
+    fn has(&self, daddr_low32: u32) -> bool {
+        let (word, bit) = Self::place(daddr_low32);
         self.0.get(word).is_some_and(|word| word & bit != 0)
     }
 }
 
 /// The cluster IPs of a namespace at one moment.
-pub(super) struct View {
+pub(super) struct Snapshot {
     filter: Filter,
     /// By their names: those of one address stand together, the most specific one last.
     clusters: KVec<Arc<Cluster>>,
     tunnels: Tunnels,
 }
 
-impl DropsAnywhere for View {}
+impl DropsAnywhere for Snapshot {}
 
-impl View {
+impl Snapshot {
     /// They are given by their names.
     pub(super) fn new(clusters: KVec<Arc<Cluster>>) -> Result<Self> {
         let mut filter = Filter::default();
@@ -83,8 +83,8 @@ impl View {
     }
 
     /// Whether there may be something for an address, of which this is the last word.
-    pub(super) fn may_have(&self, tail: u32) -> bool {
-        self.filter.has(tail)
+    pub(super) fn may_have(&self, daddr_low32: u32) -> bool {
+        self.filter.has(daddr_low32)
     }
 
     /// The cluster IPs with this address, the most specific one last.

@@ -3,9 +3,9 @@
 
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
+use service_group_logic::logic::cluster::candidates::{remember, Candidates};
 use service_group_logic::logic::cluster::hash::MAX_SLOTS;
-use service_group_logic::logic::cluster::others::{remember, Others};
-use service_group_logic::logic::cluster::place::{place, Share, MAX_NODES};
+use service_group_logic::logic::cluster::rebalance::{rebalance, Share, MAX_NODES};
 use service_group_logic::logic::cluster::slots::{Node, NodeId, Slot, State};
 use std::num::NonZeroU16;
 
@@ -41,7 +41,7 @@ fn table() -> impl Strategy<Value = Vec<Slot>> {
 fn placed(old: &[Slot], nodes: &[Node]) -> (Vec<Slot>, usize) {
     let mut table = old.to_vec();
     let mut shares = vec![Share::default(); nodes.len()];
-    let moved = place(&mut table, nodes, &mut shares).unwrap();
+    let moved = rebalance(&mut table, nodes, &mut shares).unwrap();
     (table, moved)
 }
 
@@ -123,9 +123,9 @@ proptest! {
     ) {
         // And so is what is in the memory.
         let mut shares = vec![Share::default(); 12];
-        place(&mut old.clone(), &dirt, &mut shares).unwrap();
+        rebalance(&mut old.clone(), &dirt, &mut shares).unwrap();
         let mut table = old.clone();
-        place(&mut table, &shuffled, &mut shares).unwrap();
+        rebalance(&mut table, &shuffled, &mut shares).unwrap();
         prop_assert_eq!(placed(&old, &nodes).0, table);
     }
 
@@ -169,10 +169,10 @@ proptest! {
         let (between, _) = placed(&old, &first);
         let (new, _) = placed(&between, &second);
         for ((&old, &between), &new) in old.iter().zip(&between).zip(&new) {
-            let once = remember(Others::default(), old, None, between);
-            prop_assert_eq!(once, Others::only(old.filter(|_| old != between)));
+            let once = remember(Candidates::default(), old, None, between);
+            prop_assert_eq!(once, Candidates::only(old.filter(|_| old != between)));
             // All owners before the present one, the latest first.
-            let mut all = Others::only(between.filter(|_| between != new));
+            let mut all = Candidates::only(between.filter(|_| between != new));
             all.add(old.filter(|_| old != new && old != between));
             prop_assert_eq!(remember(once, between, None, new), all);
         }

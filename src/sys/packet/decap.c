@@ -27,7 +27,7 @@
  * What ip_rcv() sees to. What was merged of more than a length can say (BIG
  * TCP) says none, in both of its IP headers.
  */
-static _Bool sg_check_ipv4(struct sk_buff *skb)
+static _Bool svcg_check_ipv4(struct sk_buff *skb)
 {
 	const struct iphdr *iph;
 	unsigned int len;
@@ -53,7 +53,7 @@ static _Bool sg_check_ipv4(struct sk_buff *skb)
  * What ipv6_rcv() sees to, which would take hop-by-hop options as well. No
  * packet of a service has any.
  */
-static _Bool sg_check_ipv6(struct sk_buff *skb)
+static _Bool svcg_check_ipv6(struct sk_buff *skb)
 {
 	const struct ipv6hdr *ip6h;
 	unsigned int len;
@@ -75,8 +75,8 @@ static _Bool sg_check_ipv6(struct sk_buff *skb)
 }
 
 /* The one that it came by, also where its VRF has taken that one's place. */
-static struct net_device *sg_ingress(struct net *net, const struct sk_buff *skb,
-				     _Bool ipv6)
+static struct net_device *svcg_ingress(struct net *net,
+				       const struct sk_buff *skb, _Bool ipv6)
 {
 	int index = 0;
 
@@ -86,8 +86,8 @@ static struct net_device *sg_ingress(struct net *net, const struct sk_buff *skb,
 	return index ? dev_get_by_index_rcu(net, index) : skb->dev;
 }
 
-static _Bool sg_leads_to_ipv4(struct net *net, const struct sk_buff *skb,
-			      const struct net_device *dev)
+static _Bool svcg_leads_to_ipv4(struct net *net, const struct sk_buff *skb,
+				const struct net_device *dev)
 {
 	const struct in_device *in_dev = __in_dev_get_rcu(dev);
 	const struct iphdr *iph = ip_hdr(skb);
@@ -108,8 +108,8 @@ static _Bool sg_leads_to_ipv4(struct net *net, const struct sk_buff *skb,
 	       res.type == RTN_UNICAST && fib_info_nh_uses_dev(res.fi, dev);
 }
 
-static _Bool sg_leads_to_ipv6(struct net *net, const struct sk_buff *skb,
-			      const struct net_device *dev)
+static _Bool svcg_leads_to_ipv6(struct net *net, const struct sk_buff *skb,
+				const struct net_device *dev)
 {
 	const struct ipv6hdr *ip6h = ipv6_hdr(skb);
 	struct flowi6 fl6 = {
@@ -133,20 +133,21 @@ static _Bool sg_leads_to_ipv6(struct net *net, const struct sk_buff *skb,
 	return leads;
 }
 
-_Bool sg_skb_came_by_way_back(struct net *net, struct sk_buff *skb, _Bool ipv6)
+_Bool svcg_skb_came_by_way_back(struct net *net, struct sk_buff *skb,
+				_Bool ipv6)
 {
-	const struct net_device *dev = sg_ingress(net, skb, ipv6);
+	const struct net_device *dev = svcg_ingress(net, skb, ipv6);
 
 	/* IPsec has proved more; __fib_validate_source() asks no more either. */
 	if (secpath_exists(skb))
 		return true;
 	if (!dev)
 		return false;
-	return ipv6 ? sg_leads_to_ipv6(net, skb, dev) :
-		      sg_leads_to_ipv4(net, skb, dev);
+	return ipv6 ? svcg_leads_to_ipv6(net, skb, dev) :
+		      svcg_leads_to_ipv4(net, skb, dev);
 }
 
-_Bool sg_skb_passes_ipsec(struct sk_buff *skb, _Bool ipv6)
+_Bool svcg_skb_passes_ipsec(struct sk_buff *skb, _Bool ipv6)
 {
 	return ipv6 ? xfrm6_policy_check(NULL, XFRM_POLICY_IN, skb) :
 		      xfrm4_policy_check(NULL, XFRM_POLICY_IN, skb);
@@ -156,7 +157,7 @@ _Bool sg_skb_passes_ipsec(struct sk_buff *skb, _Bool ipv6)
  * The tunnel ends here, and conntrack is to know that it was let in: as with a
  * tunnel of the kernel's, which is confirmed behind this hook.
  */
-static _Bool sg_confirm(struct sk_buff *skb)
+static _Bool svcg_confirm(struct sk_buff *skb)
 {
 #if IS_ENABLED(CONFIG_NF_CONNTRACK)
 	static_assert(__same_type(((struct nf_ct_hook *)0)->confirm,
@@ -174,15 +175,15 @@ static _Bool sg_confirm(struct sk_buff *skb)
 	return true;
 }
 
-_Bool sg_skb_unwrap(struct net *net, struct sk_buff *skb, unsigned int headers,
-		    _Bool outer6, _Bool inner6)
+_Bool svcg_skb_decap(struct net *net, struct sk_buff *skb, unsigned int headers,
+		     _Bool outer6, _Bool inner6)
 {
-	struct net_device *dev = sg_ingress(net, skb, outer6);
+	struct net_device *dev = svcg_ingress(net, skb, outer6);
 	u8 outer = outer6 ? ipv6_get_dsfield(ipv6_hdr(skb)) :
 			    ipv4_get_dsfield(ip_hdr(skb));
 	u8 inner;
 
-	if (!dev || !sg_confirm(skb))
+	if (!dev || !svcg_confirm(skb))
 		return false;
 	if (__iptunnel_pull_header(skb, headers,
 				   htons(inner6 ? ETH_P_IPV6 : ETH_P_IP), true,
@@ -194,15 +195,15 @@ _Bool sg_skb_unwrap(struct net *net, struct sk_buff *skb, unsigned int headers,
 	skb_reset_mac_header(skb);
 	skb_reset_network_header(skb);
 	skb_reset_mac_len(skb);
-	if (inner6 ? !sg_check_ipv6(skb) : !sg_check_ipv4(skb))
+	if (inner6 ? !svcg_check_ipv6(skb) : !svcg_check_ipv4(skb))
 		return false;
 	inner = inner6 ? ipv6_get_dsfield(ipv6_hdr(skb)) :
 			 ipv4_get_dsfield(ip_hdr(skb));
 	return INET_ECN_decapsulate(skb, outer, inner) <= 1;
 }
 
-static int sg_deliver_ipv4(struct net *net, struct sock *sk,
-			   struct sk_buff *skb)
+static int svcg_deliver_ipv4(struct net *net, struct sock *sk,
+			     struct sk_buff *skb)
 {
 	const struct iphdr *iph;
 	enum skb_drop_reason reason;
@@ -223,8 +224,8 @@ static int sg_deliver_ipv4(struct net *net, struct sock *sk,
 	return dst_input(skb);
 }
 
-static int sg_deliver_ipv6(struct net *net, struct sock *sk,
-			   struct sk_buff *skb)
+static int svcg_deliver_ipv6(struct net *net, struct sock *sk,
+			     struct sk_buff *skb)
 {
 	skb = l3mdev_ip6_rcv(skb);
 	if (!skb)
@@ -233,24 +234,24 @@ static int sg_deliver_ipv6(struct net *net, struct sock *sk,
 	return dst_input(skb);
 }
 
-void sg_skb_receive(struct net *net, struct sk_buff *skb, _Bool last)
+void svcg_skb_receive(struct net *net, struct sk_buff *skb, _Bool last)
 {
 	/* Others are to see it; this module saw it in its tunnel. */
-	u16 flags = SG_SKB_DECIDED | (last ? SG_SKB_LAST : 0);
+	u16 flags = SVCG_SKB_DECIDED | (last ? SVCG_SKB_LAST : 0);
 
 	if (skb->protocol == htons(ETH_P_IPV6)) {
 		IP6CB(skb)->flags |= flags;
 		NF_HOOK(NFPROTO_IPV6, NF_INET_PRE_ROUTING, net, NULL, skb,
-			skb->dev, NULL, sg_deliver_ipv6);
+			skb->dev, NULL, svcg_deliver_ipv6);
 	} else {
 		IPCB(skb)->flags |= flags;
 		NF_HOOK(NFPROTO_IPV4, NF_INET_PRE_ROUTING, net, NULL, skb,
-			skb->dev, NULL, sg_deliver_ipv4);
+			skb->dev, NULL, svcg_deliver_ipv4);
 	}
 }
 
-void sg_path_shrinks(struct net *net, struct sk_buff *skb, unsigned int at,
-		     _Bool ipv6, unsigned int mtu)
+void svcg_update_pmtu(struct net *net, struct sk_buff *skb, unsigned int at,
+		      _Bool ipv6, unsigned int mtu)
 {
 	int vrf = l3mdev_master_ifindex_rcu(skb->dev);
 

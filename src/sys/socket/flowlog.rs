@@ -16,27 +16,27 @@ use core::{
 use kernel::prelude::*;
 
 pub(crate) use bindings::{
-    sg_flow as Flow,
-    sg_record as Record, //
+    svcg_flow as Flow,
+    svcg_record as Record, //
 };
 
 /// `AF_INET6`.
 const AF_INET6: u16 = 10;
 /// Number of slots; not 0.
-const SLOTS: u32 = bindings::SG_TRAIL_SLOTS;
+const SLOTS: u32 = bindings::SVCG_FLOWLOG_SLOTS;
 
 /// Of which families connections are looked for.
 #[derive(Clone, Copy)]
 pub(crate) struct Families(c_uint);
 
 impl Families {
-    pub(crate) const ALL: Self = Self(bindings::SG_IPV4 | bindings::SG_IPV6);
+    pub(crate) const ALL: Self = Self(bindings::SVCG_IPV4 | bindings::SVCG_IPV6);
 
     /// This one alone.
     pub(crate) fn only(family: Family) -> Self {
         match family {
-            Family::Ipv4 => Self(bindings::SG_IPV4),
-            Family::Ipv6 => Self(bindings::SG_IPV6),
+            Family::Ipv4 => Self(bindings::SVCG_IPV4),
+            Family::Ipv6 => Self(bindings::SVCG_IPV6),
         }
     }
 
@@ -108,7 +108,7 @@ impl Packet<'_> {
     /// Its network protocol.
     pub(crate) fn family(&self) -> Family {
         // SAFETY: By the invariant.
-        if unsafe { bindings::sg_skb_is_ipv6(self.0) } {
+        if unsafe { bindings::svcg_skb_is_ipv6(self.0) } {
             Family::Ipv6
         } else {
             Family::Ipv4
@@ -119,7 +119,7 @@ impl Packet<'_> {
     pub(crate) fn flow(&self) -> Flow {
         let mut flow = Flow::default();
         // SAFETY: By the invariant.
-        unsafe { bindings::sg_flow_of_packet(self.0, &mut flow) };
+        unsafe { bindings::svcg_flow_of_packet(self.0, &mut flow) };
         flow
     }
 }
@@ -129,7 +129,7 @@ impl Locked<'_> {
     pub(crate) fn oldest(&self, families: Families) -> Option<Flow> {
         let mut flow = Flow::default();
         // SAFETY: The lock of `self` is held.
-        unsafe { bindings::sg_queue_next_flow(self.as_ptr(), families.bits(), &mut flow) }
+        unsafe { bindings::svcg_queue_next_flow(self.as_ptr(), families.bits(), &mut flow) }
             .then_some(flow)
     }
 }
@@ -138,7 +138,7 @@ impl Sock {
     /// The number that tells the socket from all others that were and will be.
     pub(crate) fn cookie(&self) -> u64 {
         // SAFETY: `self` is a full socket.
-        unsafe { bindings::sg_sock_cookie(self.as_ptr()) }
+        unsafe { bindings::svcg_sock_cookie(self.as_ptr()) }
     }
 }
 
@@ -146,21 +146,21 @@ impl Sock {
 ///
 /// # Invariants
 ///
-/// The pointer comes from `sg_trail_new()` and is owned.
-pub(crate) struct Trail(NonNull<bindings::sg_trail>);
+/// The pointer comes from `svcg_flowlog_new()` and is owned.
+pub(crate) struct FlowLog(NonNull<bindings::svcg_flowlog>);
 
 // SAFETY: Records are read and written under their slot's lock.
-unsafe impl Send for Trail {}
+unsafe impl Send for FlowLog {}
 // SAFETY: As above.
-unsafe impl Sync for Trail {}
+unsafe impl Sync for FlowLog {}
 
-impl Trail {
+impl FlowLog {
     /// An empty one. Process context.
     pub(crate) fn new() -> Result<Self> {
         // SAFETY: It has no requirements.
-        let trail = unsafe { bindings::sg_trail_new() };
+        let flowlog = unsafe { bindings::svcg_flowlog_new() };
         // INVARIANT: It was just made.
-        NonNull::new(trail).map(Self).ok_or(ENOMEM)
+        NonNull::new(flowlog).map(Self).ok_or(ENOMEM)
     }
 
     /// Has `look` look at, or write, the record of the flow's slot, which may be another flow's.
@@ -168,30 +168,30 @@ impl Trail {
     pub(crate) fn with<R>(&self, flow: &Flow, look: impl FnOnce(&mut Record) -> R) -> R {
         let slot = flow.slot();
         // SAFETY: By the invariant; the slot is one that there is, and no other one is locked, as
-        // `look` has no trail.
-        let record = unsafe { &mut *bindings::sg_trail_lock(self.0.as_ptr(), slot) };
+        // `look` has no flowlog.
+        let record = unsafe { &mut *bindings::svcg_flowlog_lock(self.0.as_ptr(), slot) };
         let result = look(record);
         // SAFETY: It was locked above.
-        unsafe { bindings::sg_trail_unlock(self.0.as_ptr(), slot) };
+        unsafe { bindings::svcg_flowlog_unlock(self.0.as_ptr(), slot) };
         result
     }
 }
 
-impl Drop for Trail {
+impl Drop for FlowLog {
     fn drop(&mut self) {
         // SAFETY: By the invariant.
-        unsafe { bindings::sg_trail_free(self.0.as_ptr()) };
+        unsafe { bindings::svcg_flowlog_free(self.0.as_ptr()) };
     }
 }
 
 /// Has the tracepoint of the record's outcome tell of it, and which member had the connection.
 pub(crate) fn trace_decision(record: &Record, from: u64) {
     // SAFETY: The record is there.
-    unsafe { bindings::sg_trace_decision(record, from) };
+    unsafe { bindings::svcg_trace_decision(record, from) };
 }
 
 /// Has a tracepoint tell that a member is stalled, or is not any more.
 pub(crate) fn trace_stall(begins: bool, group: u32, member: u64, queued: u32) {
     // SAFETY: It has no requirements.
-    unsafe { bindings::sg_trace_stall(begins, group, member, queued) };
+    unsafe { bindings::svcg_trace_stall(begins, group, member, queued) };
 }

@@ -10,12 +10,12 @@ use crate::{
     logic::select::Reason,
     sys::{
         core::{
+            clock::{now, NS_OF_MS}, //
             netlink::Request,
-            ticker::{now, NS_OF_MS}, //
         },
         socket::{
+            flowlog::{trace_decision, Flow, Record}, //
             listener::Sock,
-            trail::{trace_decision, Flow, Record}, //
         },
         uapi, //
     },
@@ -91,7 +91,7 @@ impl Group {
     /// Remembers and traces what was done with a connection of the member `from`.
     pub(super) fn note(&self, flow: &Flow, done: Done, why: Why, from: &Sock, to: Option<&Sock>) {
         let from = from.cookie();
-        let record = self.trail.with(flow, |slot| {
+        let record = self.flowlog.with(flow, |slot| {
             // A connection that is moved was there before; a SYN is a new one's.
             let known = matches!(done, Done::Handed | Done::Rescued) && slot.flow == *flow;
             *slot = Record {
@@ -101,7 +101,7 @@ impl Group {
                 reason: why.number(),
                 moves: if known { slot.moves } else { 0 }.saturating_add(u32::from(to.is_some())),
                 home: if known { slot.home } else { from },
-                taker: to.map_or(0, Sock::cookie),
+                target: to.map_or(0, Sock::cookie),
                 time: now(),
             };
             *slot
@@ -110,14 +110,14 @@ impl Group {
     }
 
     fn recall(&self, flow: &Flow) -> Option<Record> {
-        self.trail
+        self.flowlog
             .with(flow, |record| (record.flow == *flow).then_some(*record))
     }
 }
 
 /// `decision-get`. `EINVAL` if the request does not name a connection, `ENOENT` if nothing is
 /// remembered of it.
-pub(crate) fn decision(request: &Request) -> Result {
+pub(crate) fn get(request: &Request) -> Result {
     let flow = asked_for(request).ok_or(EINVAL)?;
     let registry = request.net().registry();
     let mut group = registry.get_from(0);
@@ -158,8 +158,8 @@ fn tell(request: &Request, record: &Record) -> Result {
         message.put_u32(uapi::SERVICE_GROUP_A_DECISION_OUTCOME, record.outcome)?;
         message.put_u32(uapi::SERVICE_GROUP_A_DECISION_REASON, record.reason)?;
         message.put_u64(uapi::SERVICE_GROUP_A_DECISION_HOME, record.home, pad)?;
-        if record.taker != 0 {
-            message.put_u64(uapi::SERVICE_GROUP_A_DECISION_TAKER, record.taker, pad)?;
+        if record.target != 0 {
+            message.put_u64(uapi::SERVICE_GROUP_A_DECISION_TAKER, record.target, pad)?;
         }
         message.put_u32(uapi::SERVICE_GROUP_A_DECISION_MOVES, record.moves)?;
         let age = age.checked_div(NS_OF_MS).unwrap_or(0);
