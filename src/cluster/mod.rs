@@ -238,7 +238,10 @@ impl Clusters {
     fn nth(&self, index: usize) -> (u64, Option<Arc<Cluster>>) {
         let configs = self.changes.lock();
         let served = configs.served.get(index);
-        (self.generation(), served.map(|served| served.cluster.clone()))
+        (
+            self.generation(),
+            served.map(|served| served.cluster.clone()),
+        )
     }
 
     /// How many nodes that one has that has the most.

@@ -10,7 +10,7 @@ from ..table import rows
 
 SELFTESTS = Path(__file__).resolve().parents[2]
 # Folders without suites.
-OTHERS = ("lib", "runner")
+OTHERS = ("lib", "runner", "source")
 # Of sources of a suite.
 ENDINGS = (".c", ".py", ".sh")
 
