@@ -13,7 +13,7 @@ import socket
 import struct
 import subprocess
 
-from service_group import CLONE_NEWNET, PATIENCE, checkout, equal, expect, switch
+from service_group import AT_END, CLONE_NEWNET, PATIENCE, checkout, equal, expect, switch
 
 SEGMENT = {4: "10.9.0.{}", 6: "fd09::{:x}"}
 LENGTHS = {4: 24, 6: 64}
@@ -43,9 +43,7 @@ class Machine:
         self.inside = os.open(NAMESPACE, os.O_RDONLY)
         switch("lo", True)
         os.setns(self.outside, CLONE_NEWNET)
-        # A connection whose program and peer are gone keeps the namespace, its cluster IPs, and with
-        # those the module, until the kernel gives up: soon.
-        self.set("ipv4/tcp_orphan_retries", 1)
+        AT_END.append(self.gives_up_soon)
 
     def __enter__(self):
         os.setns(self.inside, CLONE_NEWNET)
@@ -53,6 +51,12 @@ class Machine:
 
     def __exit__(self, *_):
         os.setns(self.outside, CLONE_NEWNET)
+
+    def gives_up_soon(self):
+        """A connection whose program and peer are gone keeps the namespace, its cluster IPs, and with
+        those the module, until the kernel gives up."""
+        with contextlib.suppress(OSError):
+            self.set("ipv4/tcp_orphan_retries", 1)
 
     def address(self, version):
         """Its own address."""

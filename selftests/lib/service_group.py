@@ -38,6 +38,8 @@ INFO = ("size", "id", "members", "state", "queued", "half_open", "backlog", "res
 STALLED = 5
 # Of a suite that is random: what it began with.
 SEEDS = []
+# What is done when a test has ended.
+AT_END = []
 # With which a test's process ends that is skipped, as kselftests have it.
 SKIPPED = 4
 
@@ -227,3 +229,6 @@ def run_test(test):
         for number in SEEDS:
             print(f"# SG_SEED={number}")
         return 1
+    finally:
+        for action in AT_END:
+            action()
