@@ -244,7 +244,7 @@ impl Sock {
     }
 
     /// Makes the socket, which is open and armed, the member, and has it be one of the member's owners,
-    /// until [`Locked::detach`] or its end. Nothing comes of it if it is a member, or was not flagged.
+    /// until [`Locked::detach`] or its end. Nothing comes of it if it is a member, or has no ULP.
     pub(crate) fn attach(&self, member: RcuArc<Member>, _guard: &Guard) {
         let member = member.into_raw();
         // SAFETY: `self` is a full TCP socket, and the guard shows that this is a read section. The
@@ -410,7 +410,7 @@ impl Locked<'_> {
         to_result(result).map(|()| result > 0)
     }
 
-    /// Has the socket ready to be a member. `EBUSY` if it was not flagged, or a grace period is still
+    /// Has the socket ready to be a member. `EBUSY` if it has no ULP, or a grace period is still
     /// to pass.
     pub(crate) fn arm(&self) -> Result {
         // SAFETY: The lock is held.

@@ -144,7 +144,7 @@ int svcg_arm(struct sock *sk);
 int svcg_arm_check(const struct sock *sk);
 /*
  * Make the socket, which is open and armed, a member, and have it own that. False if
- * it was not flagged, or is one. No lock of the socket; RCU read section.
+ * it has no ULP, or is one. No lock of the socket; RCU read section.
  */
 _Bool svcg_member_attach(struct sock *sk, const void *member);
 /*
