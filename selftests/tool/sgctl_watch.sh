@@ -103,9 +103,9 @@ unload() {
 monitor_reloaded() {
 	local words=$dir/words second
 	# It is emptied meanwhile.
-	"$SGCTL" monitor >>"$words" 2>"$dir/monitor" &
+	"$SGCTL" monitor >>"$words" 2>"$dir/second" &
 	second=$!
-	wait_until has_text listening "$dir/monitor"
+	wait_until has_text listening "$dir/second"
 	start_watching --json
 	for _ in 1 2; do
 		unload
