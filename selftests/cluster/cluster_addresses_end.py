@@ -18,7 +18,8 @@ from clusters import name_of
 from family import forget_family, next_event
 from machines import ip_commands
 from served import Served
-from service_group import equal, run_tests, start, wait_until
+from service_group import equal, have_module, run_tests, start, wait_until
+from unloading import unload
 
 # Namespaces that end, and modules that are unloaded.
 ROUNDS = 4
@@ -88,11 +89,9 @@ def unloaded(version):
             is_told(served)
         served.machine.ynl.do("cluster-del", name_of(version))
         try:
-            wait_until(lambda: not subprocess.run(["rmmod", "service_group"], check=False,
-                                                  capture_output=True).returncode, "rmmod")
+            unload()
         finally:
-            if not os.path.exists("/sys/module/service_group"):
-                subprocess.run(["insmod", os.environ["SG_MODULE"]], check=True)
+            have_module()
         forget_family()
         served.open()
         served.set("director")

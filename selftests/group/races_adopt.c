@@ -94,21 +94,9 @@ static void join_thread(struct call *call)
 /* Whether the close() is over, or waits for the socket's lock. */
 static bool has_closed_or_waits(struct call *call)
 {
-	pid_t tid = __atomic_load_n(&call->tid, __ATOMIC_SEQ_CST);
-	char path[64], state = 0;
-	FILE *file;
-
 	if (__atomic_load_n(&call->done, __ATOMIC_SEQ_CST))
 		return true;
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
-	/* Not there before it runs, and when it has ended. */
-	file = fopen(path, "r");
-	if (!file)
-		return false;
-	if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
-		state = 0;
-	fclose(file);
-	return state == 'D';
+	return thread_state(__atomic_load_n(&call->tid, __ATOMIC_SEQ_CST)) == 'D';
 }
 
 /* The first is a member, so the second cannot listen. */

@@ -126,27 +126,12 @@ static void prepare(struct scene *scene, enum reader reader)
 		die("listening");
 }
 
-static bool is_asleep(pid_t thread)
-{
-	char path[64], state = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", thread);
-	file = fopen(path, "r");
-	if (!file)
-		return false;
-	if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
-		state = 0;
-	fclose(file);
-	return state == 'S';
-}
-
 /* Home is found stalled when its sibling sleeps. */
 static void *stall_home(void *arg)
 {
 	struct scene *scene = arg;
 
-	if (wait_for(is_asleep(scene->sleeper)))
+	if (wait_for(thread_state(scene->sleeper) == 'S'))
 		set_one(scene->fds[1], SERVICE_GROUP_SET_STALL, SHORT);
 	return NULL;
 }

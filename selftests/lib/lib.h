@@ -68,6 +68,7 @@ int load_module(void);
 int unload_module(void);
 void end_with(pid_t parent);
 void run_on(int processor);
+char thread_state(pid_t thread);
 
 /* Somebody without privileges. */
 #define NOBODY 65534

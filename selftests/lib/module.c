@@ -52,6 +52,22 @@ void run_on(int processor)
 		die("choosing a processor");
 }
 
+/* thread_state - of this process, as /proc tells it; 0 before it runs, and when it has ended. */
+char thread_state(pid_t thread)
+{
+	char path[64], state = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", thread);
+	file = fopen(path, "r");
+	if (!file)
+		return 0;
+	if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+		state = 0;
+	fclose(file);
+	return state;
+}
+
 /* become - has the process be this user from now on, without any privilege. */
 void become(uid_t user)
 {

@@ -53,6 +53,10 @@ def checkout():
     return os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
+# The tool.
+SGCTL = os.environ.get("SG_BIN", f"{checkout()}/build/bin") + "/sgctl"
+
+
 def enter_namespace():
     """Goes into a fresh network namespace with the loopback device up."""
     os.unshare(CLONE_NEWNET)

@@ -11,9 +11,8 @@ import subprocess
 import tempfile
 
 from machines import bound, has_arp_hooks, ip_commands, segment
-from service_group import PATIENCE, checkout, equal
+from service_group import PATIENCE, SGCTL, equal
 
-SGCTL = os.environ.get("SG_BIN", f"{checkout()}/build/bin") + "/sgctl"
 ADDRESS = "198.51.100.7"
 PORT = 80
 # The one that the nodes share, if the file does not say otherwise.

@@ -9,7 +9,6 @@ faults_end, in C; packets by cluster_unload.py. It needs a kernel with fault inj
 """
 
 import ipaddress
-import os
 import socket
 import sys
 
@@ -17,11 +16,10 @@ import outcomes
 from clusters import PORT, config, name_of, node, table
 from failures import ClusterFailures, GroupFailures, OnlyPages, kept, meets_failures
 from family import READ
-from service_group import (PORT as SERVICE, checkout, cookie_of, equal,
+from service_group import (PORT as SERVICE, SGCTL, cookie_of, equal,
                            expect, run_tests)
 from traced import Traced
 
-SGCTL = os.environ.get("SG_BIN", f"{checkout()}/build/bin") + "/sgctl"
 # The most that there may be.
 MOST_CLUSTERS, MOST_NODES, MOST_SLOTS = 256, 256, 4096
 # It is told first, so that it is what the shortest message has no room for.

@@ -5,6 +5,7 @@ A path in backticks has to exist. Of a name in backticks each part has to be a w
 `name` in `path`, of that file. Paths in pictures may have wildcards.
 """
 
+import functools
 import re
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ SOURCES = [*TOP.glob("src/**/*.rs"), *TOP.glob("src/**/*.[ch]")]
 OTHERS = {"make ynl", "mod.rs", "unsafe", "layers"}
 
 
+@functools.cache
 def words(path):
     return set(re.findall(r"\w+", COMMENT.sub("", path.read_text())))
 

@@ -14,10 +14,9 @@ import sys
 import tempfile
 import threading
 
-from service_group import (PATIENCE, PORT, checkout, equal, expect, new_socket,
+from service_group import (PATIENCE, PORT, SGCTL, equal, expect, new_socket,
                            run_tests, start, wait_until)
 
-SGCTL = os.environ.get("SG_BIN", f"{checkout()}/build/bin") + "/sgctl"
 ADDRESS = ("127.0.0.1", PORT)
 CLIENTS = 6
 LISTEN = "0A"
