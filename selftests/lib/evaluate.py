@@ -5,7 +5,7 @@ as each takes long to start in an emulated machine.
 usage: evaluate.py PIPE
 
 Folders come by the pipe, a line each. There stand `question`, whose lines are a file, a kind and
-an expression, and the pipe `reply`, which gets one line.
+an expression, and the pipe `reply`, which gets one line. The test holds that pipe open.
 """
 
 import contextlib
@@ -38,20 +38,30 @@ def answer(path, kind, expression):
     return bool(eval(expression, found))
 
 
+def reply(folder):
+    """Answers the question that stands in a folder."""
+    with open(f"{folder}/question", encoding="utf-8") as file:
+        path, kind, expression = file.read().split("\n", 2)
+    try:
+        said = str(answer(path, kind, expression))
+    except Exception as why:  # pylint: disable=broad-exception-caught
+        said = f"! {why!r}"
+    # Does not wait for a reader: without one the test has ended.
+    pipe = os.open(f"{folder}/reply", os.O_WRONLY | os.O_NONBLOCK)
+    os.set_blocking(pipe, True)
+    with os.fdopen(pipe, "w", encoding="utf-8") as file:
+        file.write(" ".join(said.splitlines()) + "\n")
+
+
 def main(pipe):
     """Answers for ever."""
     # With a writer of its own it never ends.
     with os.fdopen(os.open(pipe, os.O_RDWR), encoding="utf-8") as requests:
         while True:
             folder = requests.readline().rstrip("\n")
-            with open(f"{folder}/question", encoding="utf-8") as file:
-                path, kind, expression = file.read().split("\n", 2)
-            try:
-                said = str(answer(path, kind, expression))
-            except Exception as why:  # pylint: disable=broad-exception-caught
-                said = f"! {why!r}"
-            with open(f"{folder}/reply", "w", encoding="utf-8") as file:
-                file.write(said + "\n")
+            # A test that has ended has taken its folder with it.
+            with contextlib.suppress(OSError):
+                reply(folder)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ ask_python() {
 	local answer
 	printf '%s\n%s\n%s' "$3" "$1" "$2" >"$dir/question"
 	echo "$dir" >"$SG_PYTHON"
-	read -r answer <"$dir/reply"
+	read -r answer <&"$SG_REPLY"
 	printf '%s\n' "$answer"
 	[[ $answer != '! '* ]]
 }
@@ -204,6 +204,9 @@ fetch() {
 inside() {
 	dir=$2
 	mkfifo "$dir/reply"
+	# Open for all questions. If each opened it, evaluate.py could still have the pipe open for the
+	# answer before: its close() would then end the pipe before the new answer.
+	exec {SG_REPLY}<>"$dir/reply"
 	ip link set lo up
 	"$1"
 	exit 0
