@@ -158,7 +158,7 @@ build_debug() {
 		patch_copy "$patch" "$tmp/patched"
 	done
 	configure_debug uml "$tmp" "$folder" "${UML[@]}"
-	step "build the debug kernel (about twelve minutes on two cores)" \
+	step "build the debug kernel" \
 		kbuild "$tmp" "$folder" "${UML[@]}" linux modules
 	check_tree "$tmp/kdir"
 }
@@ -178,7 +178,7 @@ build_debug-qemu() {
 	local tmp=$1 folder=$2
 	mkdir -p "$tmp/kdir"
 	configure_debug qemu "$tmp" "$folder" LLVM=1
-	step "build the emulated debug kernel (about twelve minutes on two cores)" \
+	step "build the emulated debug kernel" \
 		kbuild "$tmp" "$folder" LLVM=1 bzImage modules
 	check_tree "$tmp/kdir"
 }
