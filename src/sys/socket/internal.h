@@ -19,13 +19,11 @@ struct tcp_ulp_ops;
  *	memberships, cleared under the socket lock
  * @lift: held while the backlog is lifted, see SVCG_LIFTED
  * @waits: a grace period is to pass after @attached before it is armed; socket
- * 	lock
+ *	lock
  * @attached: when it was given the ULP, of get_state_synchronize_rcu_full(),
- * 	whose type
- *	has several names
+ *	whose type has several names
  * @proto_ops: whether the socket was given the operations of proto_ops.c, and
- * 	counts a
- *	reference to the module for them; socket lock
+ *	counts a reference to the module for them; socket lock
  * @left: whether it was taken out of a group by a call; socket lock
  */
 struct svcg_ulp_ctx {
@@ -80,15 +78,24 @@ static inline struct svcg_ulp_ctx *svcg_ulp_ctx_of(const struct sock *sk)
 					 lockdep_sock_is_held(sk));
 }
 
+/* The same without the lock. RCU read section. */
+static inline struct svcg_ulp_ctx *svcg_ulp_ctx_rcu(const struct sock *sk)
+{
+	if (!svcg_has_ulp(sk))
+		return NULL;
+	return rcu_dereference(inet_csk(sk)->icsk_ulp_data);
+}
+
+/* The member of a context, or NULL, also of none. */
+static inline const void *svcg_ulp_ctx_member(const struct svcg_ulp_ctx *ctx)
+{
+	return ctx ? smp_load_acquire(&ctx->member) : NULL;
+}
+
 /* The member that the socket is, or NULL. RCU read section. */
 static inline const void *svcg_member_of(const struct sock *sk)
 {
-	const struct svcg_ulp_ctx *ctx;
-
-	if (!svcg_has_ulp(sk))
-		return NULL;
-	ctx = rcu_dereference(inet_csk(sk)->icsk_ulp_data);
-	return ctx ? smp_load_acquire(&ctx->member) : NULL;
+	return svcg_ulp_ctx_member(svcg_ulp_ctx_rcu(sk));
 }
 
 /* ---- proto_ops.c; the first three under the socket lock ---- */
@@ -104,6 +111,7 @@ void svcg_proto_ops_install(struct sock *sk);
 void svcg_proto_ops_uninstall(struct sock *sk);
 /* When the module is loaded. */
 void svcg_proto_ops_init(void);
+
 /* ---- ops.c ---- */
 
 /* TCP's own operations of a socket of its family. */

@@ -82,11 +82,8 @@ _Bool svcg_has_left(const struct sock *sk)
 
 _Bool svcg_has_proto_ops(const struct sock *sk)
 {
-	const struct svcg_ulp_ctx *ctx;
+	const struct svcg_ulp_ctx *ctx = svcg_ulp_ctx_rcu(sk);
 
-	if (!svcg_has_ulp(sk))
-		return false;
-	ctx = rcu_dereference(inet_csk(sk)->icsk_ulp_data);
 	return ctx && READ_ONCE(ctx->proto_ops);
 }
 
@@ -102,7 +99,7 @@ const void *svcg_hooked_member(const struct sock *sk, struct svcg_load *load)
 	/* NULL if the socket has ended since; never another protocol's. */
 	ctx = rcu_dereference(inet_csk(sk)->icsk_ulp_data);
 	/* NULL if it has left, or is not in its group yet. */
-	return ctx ? smp_load_acquire(&ctx->member) : NULL;
+	return svcg_ulp_ctx_member(ctx);
 }
 
 const void *svcg_ulp_member(const struct sock *sk)
@@ -112,9 +109,7 @@ const void *svcg_ulp_member(const struct sock *sk)
 
 const void *svcg_attached_member(const struct sock *sk)
 {
-	const struct svcg_ulp_ctx *ctx = svcg_ulp_ctx_of(sk);
-
-	return ctx ? smp_load_acquire(&ctx->member) : NULL;
+	return svcg_ulp_ctx_member(svcg_ulp_ctx_of(sk));
 }
 
 static bool svcg_in_sockmap(const struct sock *sk)
@@ -257,29 +252,23 @@ int svcg_arm(struct sock *sk)
 
 int svcg_arm_check(const struct sock *sk)
 {
-	const struct svcg_ulp_ctx *ctx;
+	const struct svcg_ulp_ctx *ctx = svcg_ulp_ctx_rcu(sk);
 
-	if (!svcg_has_ulp(sk))
-		return -EBUSY;
-	ctx = rcu_dereference(inet_csk(sk)->icsk_ulp_data);
 	if (!ctx)
 		return -EBUSY;
 	/*
 	 * Pairs with svcg_member_detach(): who was a member has lost its
 	 * operations.
 	 */
-	if (smp_load_acquire(&ctx->member))
+	if (svcg_ulp_ctx_member(ctx))
 		return -EALREADY;
 	return svcg_af_ops_of(sk) ? 0 : -EBUSY;
 }
 
 _Bool svcg_member_attach(struct sock *sk, const void *member)
 {
-	struct svcg_ulp_ctx *ctx;
+	struct svcg_ulp_ctx *ctx = svcg_ulp_ctx_rcu(sk);
 
-	if (!svcg_has_ulp(sk))
-		return false;
-	ctx = rcu_dereference(inet_csk(sk)->icsk_ulp_data);
 	/* Releases what is in the member. */
 	return ctx && !cmpxchg(&ctx->member, NULL, member);
 }
