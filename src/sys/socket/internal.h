@@ -3,8 +3,12 @@
 #ifndef _SERVICE_GROUP_SOCKET_INTERNAL_H
 #define _SERVICE_GROUP_SOCKET_INTERNAL_H
 
+#include <linux/ipv6.h>
 #include <linux/rcupdate.h>
 #include <net/inet_connection_sock.h>
+#include <net/ipv6.h>
+
+#include "socket.h"
 
 struct proto_ops;
 struct tcp_ulp_ops;
@@ -47,6 +51,30 @@ static_assert(__same_type(((struct sock *)0)->sk_ack_backlog, u32));
 static inline u32 svcg_backlog(const struct sock *sk)
 {
 	return READ_ONCE(sk->sk_max_ack_backlog) & ~SVCG_LIFTED;
+}
+
+/* How full a listener is. */
+static inline void svcg_load_read(const struct sock *sk, struct svcg_load *load)
+{
+	load->queued = READ_ONCE(sk->sk_ack_backlog);
+	load->reqsk_qlen = inet_csk_reqsk_queue_len(sk);
+	load->backlog = svcg_backlog(sk);
+}
+
+/* Which packets a listener is looked up for, as compute_score() has it. */
+static inline bool svcg_serves_ipv4(const struct sock *sk)
+{
+	return sk->sk_family != AF_INET6 || !ipv6_only_sock(sk);
+}
+
+static inline bool svcg_serves_ipv6(const struct sock *sk)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	return sk->sk_family == AF_INET6 &&
+	       !ipv6_addr_v4mapped(&sk->sk_v6_rcv_saddr);
+#else
+	return false;
+#endif
 }
 
 /* The upper layer protocol. */

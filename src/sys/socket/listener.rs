@@ -144,11 +144,7 @@ impl Sock {
         State {
             facts: Facts {
                 listening: raw.listening,
-                load: Load {
-                    queued: raw.queued,
-                    half_open: raw.reqsk_qlen,
-                    backlog: raw.backlog,
-                },
+                load: raw.load.into(),
                 port: raw.port,
                 device: raw.device,
                 min_ttl: raw.min_ttl,

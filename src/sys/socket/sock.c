@@ -240,9 +240,7 @@ void svcg_sock_facts(const struct sock *sk, struct svcg_facts *facts)
 {
 	const unsigned char state = inet_sk_state_load(sk);
 
-	facts->queued = READ_ONCE(sk->sk_ack_backlog);
-	facts->reqsk_qlen = inet_csk_reqsk_queue_len(sk);
-	facts->backlog = svcg_backlog(sk);
+	svcg_load_read(sk, &facts->load);
 	facts->port = READ_ONCE(inet_sk(sk)->inet_num);
 	/* compute_score(), inet_request_bound_dev_if() */
 	facts->device = READ_ONCE(sk->sk_bound_dev_if);
@@ -260,15 +258,24 @@ void svcg_sock_facts(const struct sock *sk, struct svcg_facts *facts)
 	facts->hooked = svcg_hooked(sk);
 	facts->has_rx_policy = svcg_has_rx_policy(sk);
 	facts->ipv6_socket = sk->sk_family == AF_INET6;
-	facts->serves_ipv4 = true;
-	facts->serves_ipv6 = false;
+	facts->serves_ipv4 = svcg_serves_ipv4(sk);
+	facts->serves_ipv6 = svcg_serves_ipv6(sk);
 #if IS_ENABLED(CONFIG_IPV6)
-	if (facts->ipv6_socket) {
+	if (facts->ipv6_socket)
 		facts->min_ttl |= READ_ONCE(inet6_sk(sk)->min_hopcount) << 8;
-		facts->serves_ipv4 = !ipv6_only_sock(sk);
-		facts->serves_ipv6 = !ipv6_addr_v4mapped(&sk->sk_v6_rcv_saddr);
+#endif
+}
+
+/* The address that it is bound to; one of IPv4 has four bytes. */
+static void svcg_sock_address(const struct sock *sk, unsigned char *address)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	if (sk->sk_family == AF_INET6) {
+		memcpy(address, &sk->sk_v6_rcv_saddr, 16);
+		return;
 	}
 #endif
+	memcpy(address, &inet_sk(sk)->inet_rcv_saddr, 4);
 }
 
 void svcg_sock_place(const struct sock *sk, struct svcg_place *place)
@@ -277,15 +284,8 @@ void svcg_sock_place(const struct sock *sk, struct svcg_place *place)
 	place->device = READ_ONCE(sk->sk_bound_dev_if);
 	place->family = sk->sk_family;
 	place->port = READ_ONCE(inet_sk(sk)->inet_num);
-	place->serves_ipv4 = true;
-#if IS_ENABLED(CONFIG_IPV6)
-	if (sk->sk_family == AF_INET6) {
-		place->serves_ipv4 = !ipv6_only_sock(sk);
-		memcpy(place->address, &sk->sk_v6_rcv_saddr, 16);
-		return;
-	}
-#endif
-	memcpy(place->address, &inet_sk(sk)->inet_rcv_saddr, 4);
+	place->serves_ipv4 = svcg_serves_ipv4(sk);
+	svcg_sock_address(sk, place->address);
 }
 
 unsigned long long svcg_sock_cookie(struct sock *sk)
@@ -303,11 +303,5 @@ void svcg_sock_identity(struct sock *sk, struct svcg_identity *identity)
 	identity->inode = sock_i_ino(sk);
 	identity->family = sk->sk_family;
 	identity->port = READ_ONCE(inet_sk(sk)->inet_num);
-#if IS_ENABLED(CONFIG_IPV6)
-	if (sk->sk_family == AF_INET6) {
-		memcpy(identity->address, &sk->sk_v6_rcv_saddr, 16);
-		return;
-	}
-#endif
-	memcpy(identity->address, &inet_sk(sk)->inet_rcv_saddr, 4);
+	svcg_sock_address(sk, identity->address);
 }

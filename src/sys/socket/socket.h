@@ -23,12 +23,22 @@ enum svcg_kind { SVCG_KIND_TCP, SVCG_KIND_MPTCP, SVCG_KIND_OTHER };
 #define SVCG_ROUTE_TRANSPARENT	1
 #define SVCG_ROUTE_LOCAL	2
 
+/**
+ * struct svcg_load - how full a listener is
+ * @queued: connections in its accept queue
+ * @reqsk_qlen: request sockets that wait for the final ACK
+ * @backlog: what listen() asked for
+ */
+struct svcg_load {
+	unsigned int queued;
+	unsigned int reqsk_qlen;
+	unsigned int backlog;
+};
+
 struct svcg_facts {
 	unsigned long long programs;
+	struct svcg_load load;
 	unsigned int	mark;
-	unsigned int	queued;
-	unsigned int	reqsk_qlen;
-	unsigned int	backlog;
 	unsigned int	device;
 	unsigned short	port;
 	unsigned short	min_ttl;
@@ -70,18 +80,6 @@ _Bool svcg_sock_lock_until(struct sock *sk, unsigned long long until);
 void svcg_sock_unlock(struct sock *sk);
 /* Has it be found by packets no more; it goes on listening. Socket lock. */
 void svcg_sock_unhash(struct sock *sk);
-/**
- * struct svcg_load - how full a listener is
- * @queued: connections in its accept queue
- * @reqsk_qlen: request sockets that wait for the final ACK
- * @backlog: what listen() asked for
- */
-struct svcg_load {
-	unsigned int queued;
-	unsigned int reqsk_qlen;
-	unsigned int backlog;
-};
-
 /* Connections in its accept queue; whether that takes another one. */
 unsigned int svcg_sock_queued(const struct sock *sk);
 _Bool svcg_sock_has_room(const struct sock *sk);

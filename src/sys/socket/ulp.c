@@ -93,9 +93,7 @@ const void *svcg_hooked_member(const struct sock *sk, struct svcg_load *load)
 
 	if (!svcg_af_ops_of(sk))
 		return NULL;
-	load->queued = READ_ONCE(sk->sk_ack_backlog);
-	load->reqsk_qlen = inet_csk_reqsk_queue_len(sk);
-	load->backlog = svcg_backlog(sk);
+	svcg_load_read(sk, load);
 	/* NULL if the socket has ended since; never another protocol's. */
 	ctx = rcu_dereference(inet_csk(sk)->icsk_ulp_data);
 	/* NULL if it has left, or is not in its group yet. */
@@ -311,13 +309,8 @@ svcg_orig_af_ops(const struct sock *sk)
 /* Whether packets of this one's family can be given to the listener. */
 static bool svcg_serves(const struct sock *sk, const struct sk_buff *skb)
 {
-#if IS_ENABLED(CONFIG_IPV6)
-	if (sk->sk_family == AF_INET6)
-		return svcg_skb_is_ipv6(skb) ?
-			       !ipv6_addr_v4mapped(&sk->sk_v6_rcv_saddr) :
-			       !ipv6_only_sock(sk);
-#endif
-	return !svcg_skb_is_ipv6(skb);
+	return svcg_skb_is_ipv6(skb) ? svcg_serves_ipv6(sk) :
+				       svcg_serves_ipv4(sk);
 }
 
 int svcg_original_conn_request(struct sock *home, struct sock *target,
