@@ -7,7 +7,7 @@
 
 use super::{
     facts::{Facts, Family, Tier},
-    select::Best,
+    select::best,
 };
 
 /// Decides which sibling takes a complete connection, or with `in_flight` 0 a half-open request,
@@ -25,25 +25,18 @@ pub fn choose_target<K: Copy>(
     in_flight: u32,
     siblings: impl Iterator<Item = (K, Facts)>,
 ) -> Option<K> {
-    let mut best = Best::new();
-    for (key, sibling) in siblings {
-        if best.is_enough() {
-            break;
-        }
-        let tier = match sibling.tier() {
+    let best = best(siblings, |sibling| {
+        let tier = match sibling.tier()? {
             // Promises do not count here: a connection that is there takes the slot.
-            Some(Tier::Free | Tier::Promised) => Tier::Free,
-            Some(_) => Tier::StalledFree,
-            None => continue,
+            Tier::Free | Tier::Promised => Tier::Free,
+            Tier::StalledFree | Tier::StalledPromised => Tier::StalledFree,
         };
-        if sibling.load.has_queue_room_for(in_flight)
+        let fits = sibling.load.has_queue_room_for(in_flight)
             && sibling.ipv6_socket == home.ipv6_socket
-            && sibling.can_replace(home, family)
-        {
-            best.offer(key, tier, sibling);
-        }
-    }
-    best.best.map(|(key, ..)| key)
+            && sibling.can_replace(home, family);
+        fits.then_some(tier)
+    });
+    best.map(|(key, ..)| key)
 }
 
 #[cfg(any(test, CONFIG_KUNIT = "y"))]

@@ -67,33 +67,30 @@ pub const SEARCH_GOOD: usize = 64;
 /// And in any case when it has seen so many.
 pub const SEARCH_MAX: usize = 256;
 
-/// The best sibling so far; the first met wins a tie.
-pub(super) struct Best<K> {
-    pub(super) best: Option<(K, Tier, Facts)>,
-    seen: usize,
-}
-
-impl<K: Copy> Best<K> {
-    pub(super) fn new() -> Self {
-        Self {
-            best: None,
-            seen: 0,
+/// The best of the siblings that have a tier: of the best tier the least loaded one, and of equals the
+/// first. Ends early in a large group.
+pub(super) fn best<K: Copy>(
+    siblings: impl Iterator<Item = (K, Facts)>,
+    mut tier_of: impl FnMut(&Facts) -> Option<Tier>,
+) -> Option<(K, Tier, Facts)> {
+    let mut best: Option<(K, Tier, Facts)> = None;
+    let mut seen = 0usize;
+    for (key, sibling) in siblings {
+        let good = matches!(best, Some((_, Tier::Free | Tier::Promised, _)));
+        if seen >= SEARCH_MAX || seen >= SEARCH_GOOD && good {
+            break;
         }
-    }
-
-    pub(super) fn offer(&mut self, key: K, tier: Tier, facts: Facts) {
-        self.seen = self.seen.saturating_add(1);
-        if self.best.is_none_or(|(_, best_tier, best)| {
-            tier < best_tier || tier == best_tier && facts.is_less_loaded(&best)
+        let Some(tier) = tier_of(&sibling) else {
+            continue;
+        };
+        seen = seen.saturating_add(1);
+        if best.is_none_or(|(_, best_tier, best)| {
+            tier < best_tier || tier == best_tier && sibling.is_less_loaded(&best)
         }) {
-            self.best = Some((key, tier, facts));
+            best = Some((key, tier, sibling));
         }
     }
-
-    pub(super) fn is_enough(&self) -> bool {
-        let good = matches!(self.best, Some((_, Tier::Free | Tier::Promised, _)));
-        self.seen >= SEARCH_MAX || self.seen >= SEARCH_GOOD && good
-    }
+    best
 }
 
 /// Whether a SYN stays with the listener that was looked up, whatever its siblings are. It is a
@@ -130,20 +127,15 @@ pub fn choose<K: Copy>(
     }
     let own = home.tier();
 
-    let mut best = Best::new();
     let mut unfit = false;
-    for (key, sibling) in siblings {
-        if best.is_enough() {
-            break;
-        }
-        match sibling.tier() {
-            Some(tier) if sibling.can_replace(home, family) => best.offer(key, tier, sibling),
-            Some(_) => unfit = true,
-            None => (),
-        }
-    }
+    let best = best(siblings, |sibling| {
+        let tier = sibling.tier()?;
+        let fits = sibling.can_replace(home, family);
+        unfit |= !fits;
+        fits.then_some(tier)
+    });
 
-    match (own, best.best) {
+    match (own, best) {
         (Some(own), Some((key, tier, facts))) if goes(policy, home, own, &facts, tier) => {
             Decision::Sibling(key, reason(home))
         }
