@@ -31,7 +31,10 @@ use crate::{
         select::{Policy, Reason, SEARCH_GOOD}, //
     },
     sys::{
-        core::work::{cond_resched, sleep_briefly},
+        core::{
+            slots::Round,
+            work::{cond_resched, sleep_briefly}, //
+        },
         socket::{
             flowlog::Families, //
             listener::{Locked, Sock, SockRef},
@@ -318,12 +321,6 @@ impl Member {
     }
 }
 
-/// Where a walk round the slots of a group is.
-struct Round {
-    slot: usize,
-    left: usize,
-}
-
 impl Group {
     /// Has those that sleep look again for whom there is something. Not all of a large group. Tells at
     /// how many siblings was looked for that, and how many connections were looked up.
@@ -331,16 +328,13 @@ impl Group {
         let mut search = Search::new(true, LOOKUPS_OF_A_TICK);
         let mut round = {
             let guard = rcu::read_lock();
-            Round {
-                slot: self.start(&guard),
-                left: self.members.capacity(&guard),
-            }
+            self.members.round_from(self.start(&guard), &guard)
         };
         for _ in 0..SEARCH_GOOD {
             if let Some(sock) = self.wake_next(&mut round, &mut search) {
                 take(&sock, &mut search);
             }
-            if round.left == 0 {
+            if round.is_over() {
                 break;
             }
             cond_resched();
@@ -352,7 +346,7 @@ impl Group {
     /// Wakes the next member if there is something for it; if it sleeps in `accept()`, its socket.
     fn wake_next(&self, round: &mut Round, search: &mut Search) -> Option<SockRef> {
         let guard = rcu::read_lock();
-        let member = self.next_member(round, &guard)?;
+        let member = self.members.next(round, &guard)?;
         let sock = member.sock(&guard);
         if sock.queued() > 0 || !member.facts(&guard).can_take() {
             return None;
@@ -372,20 +366,6 @@ impl Group {
             member.stall_state.invite();
         }
         sock.wake(&guard);
-        None
-    }
-
-    fn next_member<'g>(&'g self, round: &mut Round, guard: &'g Guard) -> Option<&'g Member> {
-        let capacity = self.members.capacity(guard);
-        while round.left > 0 {
-            let slot = round.slot;
-            let next = slot.saturating_add(1);
-            round.slot = if next < capacity { next } else { 0 };
-            round.left = round.left.saturating_sub(1);
-            if let Some(member) = self.members.get(slot, guard) {
-                return Some(member);
-            }
-        }
         None
     }
 

@@ -31,6 +31,7 @@ use crate::{
     sys::{
         core::{
             clock::NS_OF_MS,
+            slots::Round,
             work::{cond_resched, Readers}, //
         },
         socket::{
@@ -148,9 +149,9 @@ impl Group {
     /// Moves what is too much for each member, and tells whether a socket was locked, and is to be
     /// tried again: it may be so for ever, and nobody waits for that here.
     fn shed(&self) -> bool {
-        let mut index = 0;
+        let mut round = self.members.round_from(0, &rcu::read_lock());
         let mut busy = false;
-        while let Some(sock) = self.next_overflowing(&mut index) {
+        while let Some(sock) = self.next_overflowing(&mut round) {
             let Some(locked) = sock.try_lock() else {
                 busy = true;
                 continue;
@@ -163,15 +164,11 @@ impl Group {
         busy
     }
 
-    /// The first socket from this index on whose accept queue has more than it takes.
-    fn next_overflowing(&self, index: &mut usize) -> Option<SockRef> {
+    /// The next socket of a round whose accept queue has more than it takes.
+    fn next_overflowing(&self, round: &mut Round) -> Option<SockRef> {
         let guard = rcu::read_lock();
-        while *index < self.members.capacity(&guard) {
-            let member = self.members.get(*index, &guard);
-            *index = index.saturating_add(1);
-            let Some(sock) = member.map(|member| member.sock(&guard)) else {
-                continue;
-            };
+        while let Some(member) = self.members.next(round, &guard) {
+            let sock = member.sock(&guard);
             if !sock.has_queue_room() && sock.facts().load.overflow() > 0 {
                 if let Some(sock) = sock.try_ref(&guard) {
                     return Some(sock);

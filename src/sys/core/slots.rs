@@ -74,6 +74,30 @@ impl<T> Table<T> {
     }
 }
 
+/// A walk round the slots, once. It keeps no guard, so a walk may wait between two values: one that is
+/// put in or taken out meanwhile may be met or not.
+pub(crate) struct Round {
+    /// The slot that is looked at next, and how many are to be looked at.
+    at: usize,
+    left: usize,
+}
+
+impl Round {
+    /// Goes on with the slot `next`, of so many. False if the slots before it are not all of the round.
+    fn pass(&mut self, next: usize, capacity: usize) -> bool {
+        let seen = next.saturating_sub(self.at);
+        let within = seen <= self.left;
+        self.at = if next < capacity { next } else { 0 };
+        self.left = self.left.saturating_sub(seen);
+        within
+    }
+
+    /// Whether all slots were looked at.
+    pub(crate) fn is_over(&self) -> bool {
+        self.left == 0
+    }
+}
+
 struct Writer {
     used: usize,
     closed: bool,
@@ -150,8 +174,29 @@ impl<T: DropsAnywhere> RcuSlots<T> {
         start: usize,
         guard: &'g Guard,
     ) -> impl Iterator<Item = &'g T> {
-        Iterator::chain(start..self.capacity(guard), 0..start)
-            .filter_map(|index| self.get(index, guard))
+        let mut round = self.round_from(start, guard);
+        core::iter::from_fn(move || self.next(&mut round, guard))
+    }
+
+    /// A walk round the slots that there are, beginning with the slot `start`.
+    pub(crate) fn round_from(&self, start: usize, guard: &Guard) -> Round {
+        let left = self.capacity(guard);
+        // All slots are looked at wherever it begins.
+        let at = start.min(left.saturating_sub(1));
+        Round { at, left }
+    }
+
+    /// The next value of a round.
+    pub(crate) fn next<'g>(&'g self, round: &mut Round, guard: &'g Guard) -> Option<&'g T> {
+        let capacity = self.capacity(guard);
+        while !round.is_over() {
+            let slot = round.at;
+            round.pass(slot.saturating_add(1), capacity);
+            if let Some(value) = self.get(slot, guard) {
+                return Some(value);
+            }
+        }
+        None
     }
 
     /// Marks the slot, so that [`RcuSlots::unmarked_from`] passes it by. A mark is a hint: all are
@@ -174,13 +219,11 @@ impl<T: DropsAnywhere> RcuSlots<T> {
     pub(crate) fn unmarked_from<'g>(&'g self, start: usize, guard: &'g Guard) -> Unmarked<'g, T> {
         let table = self.table(guard);
         let left = table.map_or(0, |table| table.slots.len());
-        // All slots are looked at wherever it begins.
-        let start = start.min(left.saturating_sub(1));
+        let at = start.min(left.saturating_sub(1));
         Unmarked {
             table,
-            start,
-            at: start,
-            left,
+            start: at,
+            round: Round { at, left },
             marked: true,
             _guard: guard,
         }
@@ -280,9 +323,7 @@ impl<T: DropsAnywhere> RcuSlots<T> {
 pub(crate) struct Unmarked<'g, T: DropsAnywhere> {
     table: Option<&'g Table<T>>,
     start: usize,
-    /// The slot that is looked at next, and how many are to be looked at.
-    at: usize,
-    left: usize,
+    round: Round,
     /// Whether one that is marked is to come.
     marked: bool,
     _guard: &'g Guard,
@@ -291,15 +332,12 @@ pub(crate) struct Unmarked<'g, T: DropsAnywhere> {
 impl<'g, T: DropsAnywhere> Unmarked<'g, T> {
     /// The next slot of the round that is not marked.
     fn next_unmarked(&mut self, table: &Table<T>) -> Option<usize> {
-        while self.left > 0 {
-            let found = table.marks.next_zero_bit(self.at);
-            let next = found.map_or(table.slots.len(), |index| index.saturating_add(1));
-            let seen = next.saturating_sub(self.at);
+        let capacity = table.slots.len();
+        while !self.round.is_over() {
+            let found = table.marks.next_zero_bit(self.round.at);
+            let next = found.map_or(capacity, |index| index.saturating_add(1));
             // Round the end, and up to where it began.
-            self.at = if next < table.slots.len() { next } else { 0 };
-            let within = seen <= self.left;
-            self.left = self.left.saturating_sub(seen);
-            if found.is_some() && within {
+            if self.round.pass(next, capacity) && found.is_some() {
                 return found;
             }
         }
