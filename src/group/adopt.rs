@@ -288,9 +288,7 @@ fn group_for(registry: ArcBorrow<'_, Registry>, locked: &Locked<'_>) -> Option<A
     if place.port == 0 {
         return None;
     }
-    let mut id = Some(0);
-    while let Some(group) = id.and_then(|id| registry.get_from(id)) {
-        id = group.id.checked_add(1);
+    for group in registry.groups() {
         let Some(holder) = group.place_for(&place, uid) else {
             continue;
         };

@@ -20,10 +20,7 @@ use crate::{
         uapi, //
     },
 };
-use kernel::{
-    prelude::*,
-    sync::Arc, //
-};
+use kernel::prelude::*;
 
 /// What was done with a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -120,18 +117,8 @@ impl Group {
 pub(crate) fn get(request: &Request) -> Result {
     let flow = asked_for(request).ok_or(EINVAL)?;
     let registry = request.net().registry();
-    let mut group = registry.get_from(0);
-    while let Some(this) = group {
-        if let Some(record) = this.recall(&flow) {
-            return tell(request, &record);
-        }
-        group = next(&this).and_then(|id| registry.get_from(id));
-    }
-    Err(ENOENT)
-}
-
-fn next(group: &Arc<Group>) -> Option<u32> {
-    group.id.checked_add(1)
+    let record = registry.groups().find_map(|group| group.recall(&flow));
+    tell(request, &record.ok_or(ENOENT)?)
 }
 
 fn asked_for(request: &Request) -> Option<Flow> {

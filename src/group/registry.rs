@@ -160,20 +160,14 @@ impl Registry {
     }
 
     /// Refuses another group of a user who has as many as are allowed: for good under
-    /// [`Registry::changes`]. The groups are looked at one by one, so as not to hold them up.
+    /// [`Registry::changes`].
     pub(super) fn check_limit(&self, uid: u32) -> Result<(), Refusal> {
-        let mut theirs = 0u32;
-        let mut next = Some(0u32);
-        while let Some(group) = next.and_then(|id| self.get_from(id)) {
-            if group.key.uid == uid {
-                theirs = theirs.saturating_add(1);
-            }
-            if theirs >= uapi::SERVICE_GROUP_MAX_GROUPS {
-                return Err(Refusal::TooManyGroups);
-            }
-            next = group.id.checked_add(1);
+        let most = uapi::SERVICE_GROUP_MAX_GROUPS as usize;
+        let theirs = self.groups().filter(|group| group.key.uid == uid);
+        match theirs.take(most).count() < most {
+            true => Ok(()),
+            false => Err(Refusal::TooManyGroups),
         }
-        Ok(())
     }
 
     pub(super) fn add(&self, entry: Entry) {
@@ -226,8 +220,19 @@ impl Registry {
         Some(cursor.current().1.clone())
     }
 
+    /// The groups, by their ids. The lock is not held between two of them: one that comes or goes
+    /// meanwhile may be met or not.
+    pub(super) fn groups(&self) -> impl Iterator<Item = Arc<Group>> + '_ {
+        one_by_one(|id| self.get_from(id))
+    }
+
+    /// The same of those of an account.
+    pub(super) fn groups_of(&self, account: u64) -> impl Iterator<Item = Arc<Group>> + '_ {
+        one_by_one(move |id| self.get_from_of(account, id))
+    }
+
     /// The first group of the account with at least this id.
-    pub(super) fn get_from_of(&self, account: u64, id: u32) -> Option<Arc<Group>> {
+    fn get_from_of(&self, account: u64, id: u32) -> Option<Arc<Group>> {
         let groups = self.groups.lock();
         let cursor = groups.by_account.cursor_lower_bound(&(account, id))?;
         let (&(whose, _), group) = cursor.current();
@@ -262,4 +267,16 @@ impl Registry {
             refused_other: self.refused_other.load(Relaxed),
         }
     }
+}
+
+/// The groups that `get_from` finds: each time the first one with at least an id.
+fn one_by_one(
+    mut get_from: impl FnMut(u32) -> Option<Arc<Group>>,
+) -> impl Iterator<Item = Arc<Group>> {
+    let mut next = Some(0u32);
+    core::iter::from_fn(move || {
+        let group = get_from(next?)?;
+        next = group.id.checked_add(1);
+        Some(group)
+    })
 }

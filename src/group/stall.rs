@@ -274,13 +274,11 @@ pub(crate) fn tick(registry: ArcBorrow<'_, Registry>, account: u64) -> (u64, Opt
     let now = clock::now();
     let mut next: Option<u64> = None;
     let mut effort = 0u64;
-    let mut id = Some(0);
-    while let Some(group) = id.and_then(|id| registry.get_from_of(account, id)) {
+    for group in registry.groups_of(account) {
         // As much as a look at a member, though most groups have nothing to be looked after.
         effort = effort.saturating_add(1);
         next = sooner(next, group.look(now, &mut effort));
         next = sooner(next, group.wait_for_members(now));
-        id = group.id.checked_add(1);
         cond_resched();
     }
     (account::rest(account, effort), next)
