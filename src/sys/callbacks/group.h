@@ -14,7 +14,7 @@ struct sk_buff;
 struct sock;
 struct socket;
 
-/* ---- ulp.c, ready.c ---- */
+/* ---- af_ops.c, ulp.c, ready.c ---- */
 
 /* A SYN for @sk, which is armed; RCU read section, bottom halves off. */
 int svcg_conn_request(struct sock *sk, struct sk_buff *skb);

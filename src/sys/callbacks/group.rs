@@ -42,7 +42,7 @@ use kernel::{
     sync::{rcu, Arc, ArcBorrow}, //
 };
 
-// ---- A listener: ulp.c, ready.c ----
+// ---- A listener: af_ops.c, ulp.c, ready.c ----
 
 /// # Safety
 ///
@@ -88,7 +88,7 @@ unsafe extern "C" fn svcg_conn_request(
 
 /// # Safety
 ///
-/// Called by `ulp.c` when the listener is about to get a connection, in an RCU read section.
+/// Called by `af_ops.c` when the listener is about to get a connection, in an RCU read section.
 #[no_mangle]
 unsafe extern "C" fn svcg_connection_comes(
     sk: *mut bindings::sock,

@@ -126,6 +126,23 @@ static inline const void *svcg_member_of(const struct sock *sk)
 	return svcg_ulp_ctx_member(svcg_ulp_ctx_rcu(sk));
 }
 
+/* ---- af_ops.c ---- */
+
+/*
+ * Makes sure that the module has operations that stand for these; false if there
+ * is no room. Process context.
+ */
+_Bool svcg_af_ops_make(const struct inet_connection_sock_af_ops *orig);
+/* Has the socket use them, if there are any. Socket lock. */
+void svcg_af_ops_install(struct sock *sk);
+/*
+ * Gives the socket its own back, if it has the module's still. The socket lock,
+ * or nothing else has found the socket.
+ */
+void svcg_af_ops_uninstall(struct sock *sk);
+/* Takes off a child what it was copied with, before anything else finds it. */
+void svcg_child_strip(struct sock *child);
+
 /* ---- proto_ops.c; the first three under the socket lock ---- */
 
 /* Whether its operations are TCP's own, or the module's. */

@@ -96,12 +96,8 @@ void svcg_sock_facts(const struct sock *sk, struct svcg_facts *facts);
 void svcg_sock_identity(struct sock *sk, struct svcg_identity *identity);
 unsigned long long svcg_sock_cookie(struct sock *sk);
 
-/* ---- ulp.c: the ULP, and the hook in the operations ---- */
+/* ---- af_ops.c: the hook in the operations ---- */
 
-/* Whether it has been a member, and left by itself. Socket lock. */
-_Bool svcg_has_left(const struct sock *sk);
-/* Whether what its program calls is seen. RCU read section. */
-_Bool svcg_has_proto_ops(const struct sock *sk);
 /* Whether the socket's operations are the module's. */
 _Bool svcg_hooked(const struct sock *sk);
 /*
@@ -109,6 +105,19 @@ _Bool svcg_hooked(const struct sock *sk);
  * or NULL if there is none. RCU read section.
  */
 const void *svcg_hooked_member(const struct sock *sk, struct svcg_load *load);
+/*
+ * What @target would do with a SYN for @home if it had no hook; or what @home
+ * would, if @target does not serve the packet's family. RCU read section.
+ */
+int svcg_original_conn_request(struct sock *home, struct sock *target,
+			       struct sk_buff *skb);
+
+/* ---- ulp.c: the ULP ---- */
+
+/* Whether it has been a member, and left by itself. Socket lock. */
+_Bool svcg_has_left(const struct sock *sk);
+/* Whether what its program calls is seen. RCU read section. */
+_Bool svcg_has_proto_ops(const struct sock *sk);
 /* The member of the context that the socket carries, or NULL. Socket lock. */
 const void *svcg_attached_member(const struct sock *sk);
 /* The same without the lock: RCU read section. */
@@ -150,12 +159,6 @@ _Bool svcg_member_attach(struct sock *sk, const void *member);
  * see it. Socket lock.
  */
 const void *svcg_member_detach(struct sock *sk);
-/*
- * What @target would do with a SYN for @home if it had no hook; or what @home
- * would, if @target does not serve the packet's family. RCU read section.
- */
-int svcg_original_conn_request(struct sock *home, struct sock *target,
-			       struct sk_buff *skb);
 int svcg_ulp_register(void);
 /* Waits for a grace period. */
 void svcg_ulp_unregister(void);
