@@ -5,6 +5,11 @@
 
 #include <linux/bits.h>
 
+struct dst_entry;
+struct flowi4;
+struct flowi6;
+struct net;
+
 /* ---- skb.c ---- */
 
 /*
@@ -14,5 +19,14 @@
  */
 #define SVCG_SKB_DECIDED BIT(15)
 #define SVCG_SKB_LAST	BIT(14)
+
+/* ---- route.c; bottom halves off ---- */
+
+/*
+ * The route of a flow that leaves this machine, with a reference; NULL if there
+ * is none, or if it leads here.
+ */
+struct dst_entry *svcg_look_up_ipv4(struct net *net, struct flowi4 *fl4);
+struct dst_entry *svcg_look_up_ipv6(struct net *net, struct flowi6 *fl6);
 
 #endif /* _SERVICE_GROUP_PACKET_INTERNAL_H */

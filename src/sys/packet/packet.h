@@ -240,7 +240,7 @@ _Bool svcg_nd_source(const struct sk_buff *skb, unsigned char *address);
 _Bool svcg_nd_write(struct sk_buff *skb, unsigned int at, const void *from,
 		    unsigned int len);
 
-/* ---- forward.c: to other nodes; bottom halves off ---- */
+/* ---- route.c: ways to other nodes; bottom halves off ---- */
 
 /**
  * struct svcg_hop - where a packet is to go
@@ -263,7 +263,7 @@ struct svcg_route;
 
 /* Process context; NULL without memory. */
 struct svcg_route *svcg_route_new(void);
-/* Nobody uses it any more; any context. */
+/* It is not used any more; any context. */
 void svcg_route_free(struct svcg_route *route);
 /*
  * The path to always the same hop, with a reference, and this machine's address
@@ -274,6 +274,8 @@ struct dst_entry *svcg_route_find(struct svcg_route *route, struct net *net,
 				  unsigned char *source);
 unsigned int svcg_path_mtu(const struct dst_entry *dst);
 void svcg_path_put(struct dst_entry *dst);
+
+/* ---- forward.c: to other nodes; bottom halves off ---- */
 
 /* Whether its device has merged it of several (LRO), which a warning tells. */
 _Bool svcg_skb_is_merged(const struct sk_buff *skb);
