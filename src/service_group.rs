@@ -95,8 +95,8 @@ use sys::{
     },
     socket::{
         adopt::ListenProbe,
-        listener::UlpRegistration,
-        option::OptionRegistration, //
+        option::OptionRegistration,
+        ulp::UlpRegistration, //
     },
 };
 

@@ -37,7 +37,8 @@ use crate::{
         },
         socket::{
             adopt::Watching,
-            listener::{Locked, Sock, UlpContext}, //
+            listener::{Locked, Sock},
+            ulp::UlpContext, //
         },
     },
 };

@@ -38,7 +38,8 @@ use crate::{
         },
         socket::{
             descriptor::Descriptor,
-            listener::{Sock, UlpContext}, //
+            listener::Sock,
+            ulp::UlpContext, //
         },
         uapi, //
     },

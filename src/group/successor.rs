@@ -13,7 +13,10 @@ use super::{
 };
 use crate::sys::{
     core::clock::Deadline,
-    socket::listener::{Sock, UlpContext}, //
+    socket::{
+        listener::Sock,
+        ulp::UlpContext, //
+    },
 };
 use kernel::sync::{rcu, Arc};
 

@@ -10,3 +10,4 @@ pub(crate) mod listener;
 pub(crate) mod option;
 pub(crate) mod queue;
 pub(crate) mod requests;
+pub(crate) mod ulp;
