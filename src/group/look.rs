@@ -8,8 +8,7 @@
 //! nothing: another program may come first. But no more programs are told so than there are
 //! connections, but for two that look at the same moment.
 //!
-//! A program that sleeps has looked before. The stall timer wakes it, and it looks again; only who
-//! sleeps in `accept()` would not, and is given a connection with the wake-up.
+//! A program that sleeps does not look by itself: [`wake`](super::wake) has it look again.
 //!
 //! A connection is moved under the lock of the listener that it waits at, which that program may
 //! hold for as long as it likes. It is tried for a few times. What it keeps is then served as it is
@@ -21,20 +20,16 @@ use super::{
     decision::Why,
     migrate,
     stall,
-    Group,
     Member, //
 };
 use crate::{
     logic::{
         facts::{Facts, Family},
         look::{choose_source, Found, Sibling, Source},
-        select::{Policy, Reason, SEARCH_GOOD}, //
+        select::{Policy, Reason}, //
     },
     sys::{
-        core::{
-            slots::Round,
-            work::{cond_resched, sleep_briefly}, //
-        },
+        core::work::sleep_briefly,
         socket::{
             flowlog::Families, //
             listener::{Locked, Sock, SockRef},
@@ -53,24 +48,23 @@ const TRIES: u32 = 8;
 /// So often if somebody has a listener locked: who has it for a moment only is done with it then.
 const LOCKED_TRIES: u32 = 2;
 
-/// So many connections are asked whose they are, at a look and in a tick.
+/// So many connections are asked whose they are, at a look.
 const LOOKUPS: u32 = 512;
-const LOOKUPS_OF_A_TICK: u32 = 4096;
 
 /// How a member looks for a sibling that gives it a connection.
-struct Search {
+pub(super) struct Search {
     /// Whether it may have what waits behind busy programs.
     eager: bool,
     /// How many connections may still be asked whose they are.
-    lookups: u32,
-    /// Whether a sibling was passed by, as somebody has it locked.
+    pub(super) lookups: u32,
+    /// Whether a sibling was passed by, as its lock is held.
     passed: bool,
     /// At how many siblings it has looked.
-    looks: u64,
+    pub(super) looks: u64,
 }
 
 impl Search {
-    fn new(eager: bool, lookups: u32) -> Self {
+    pub(super) fn new(eager: bool, lookups: u32) -> Self {
         Self {
             eager,
             lookups,
@@ -134,7 +128,7 @@ fn get_one(sock: &Sock, eager: bool) {
 
 /// What came of a try to get a connection.
 #[derive(PartialEq, Eq)]
-enum Taken {
+pub(super) enum Taken {
     One,
     Nothing,
     /// Somebody else took it.
@@ -144,7 +138,7 @@ enum Taken {
 }
 
 /// Gives the member that is `sock` a connection of a sibling's, if there is one for it.
-fn take(sock: &Sock, search: &mut Search) -> Taken {
+pub(super) fn take(sock: &Sock, search: &mut Search) -> Taken {
     let Some(source) = source_sock(sock, search) else {
         return Taken::Nothing;
     };
@@ -223,7 +217,7 @@ fn families(looker: &Facts, sibling: &Facts) -> Families {
 
 impl Member {
     /// Which sibling is to give it a connection, among those that are not locked, or among all.
-    fn find_source<'g>(
+    pub(super) fn find_source<'g>(
         &'g self,
         search: &mut Search,
         locked: bool,
@@ -310,72 +304,5 @@ impl Member {
             self.stall_state.offer();
         }
         offered
-    }
-
-    /// Whether its program, which may be asleep, is to look for what this source has. Who is busy does
-    /// not wait for what others are busy with; for anything else to be woken does no harm, and one that
-    /// accepts one connection for each event is called busy while it sleeps.
-    fn is_wanted_for(&self, source: Source, sleeps: bool) -> bool {
-        // One thread of several may be busy.
-        source != Source::Busy || sleeps || !self.stall_state.is_busy()
-    }
-}
-
-impl Group {
-    /// Has those that sleep look again for whom there is something. Not all of a large group. Tells at
-    /// how many siblings was looked for that, and how many connections were looked up.
-    pub(super) fn wake_sleepers(&self) -> u64 {
-        let mut search = Search::new(true, LOOKUPS_OF_A_TICK);
-        let mut round = {
-            let guard = rcu::read_lock();
-            self.members.round_from(self.start(&guard), &guard)
-        };
-        for _ in 0..SEARCH_GOOD {
-            if let Some(sock) = self.wake_next(&mut round, &mut search) {
-                take(&sock, &mut search);
-            }
-            if round.is_over() {
-                break;
-            }
-            cond_resched();
-        }
-        let lookups = LOOKUPS_OF_A_TICK.saturating_sub(search.lookups);
-        search.looks.saturating_add(u64::from(lookups))
-    }
-
-    /// Wakes the next member if there is something for it; if it sleeps in `accept()`, its socket.
-    fn wake_next(&self, round: &mut Round, search: &mut Search) -> Option<SockRef> {
-        let guard = rcu::read_lock();
-        let member = self.members.next(round, &guard)?;
-        let sock = member.sock(&guard);
-        if sock.queued() > 0 || !member.facts(&guard).can_take() {
-            return None;
-        }
-        // What is locked is tried with the next tick.
-        let found = member.find_source(search, false, &guard)?;
-        let waiters = sock.waiters(&guard);
-        search.looks = search.looks.saturating_add(waiters.count.into());
-        let sleeps = waiters.accepts;
-        if !member.is_wanted_for(found.source, sleeps) {
-            return None;
-        }
-        if sleeps {
-            return sock.try_ref(&guard);
-        }
-        if found.source == Source::Busy {
-            member.stall_state.invite();
-        }
-        sock.wake(&guard);
-        None
-    }
-
-    /// Whether connections wait that somebody would get who looks.
-    pub(super) fn keeps_waiting(&self) -> bool {
-        let balanced = self.settings.policy() == Policy::Balance;
-        let guard = rcu::read_lock();
-        let mut members = self.members.iter(&guard);
-        members.any(|member| {
-            balanced && member.stall_state.is_busy() && member.facts(&guard).spare() > 0
-        })
     }
 }

@@ -38,6 +38,7 @@ mod search;
 pub(crate) mod settings;
 pub(crate) mod stall;
 mod successor;
+mod wake;
 
 use crate::{
     logic::{

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Programs that sleep while there is a connection for them are woken, and look again.
+//!
+//! The stall timer does that. A program that sleeps in `accept()` would not look: it is given a
+//! connection with the wake-up.
+
+#![forbid(unsafe_code)]
+
+use super::{
+    look::{take, Search},
+    Group,
+    Member, //
+};
+use crate::{
+    logic::{
+        look::Source,
+        select::{Policy, SEARCH_GOOD}, //
+    },
+    sys::{
+        core::{
+            slots::Round,
+            work::cond_resched, //
+        },
+        socket::listener::SockRef, //
+    },
+};
+use kernel::sync::rcu;
+
+/// So many connections are asked whose they are, in a tick.
+const LOOKUPS_OF_A_TICK: u32 = 4096;
+
+impl Member {
+    /// Whether its program, which may be asleep, is to look for what this source has. Who is busy does
+    /// not wait for what others are busy with; for anything else to be woken does no harm, and one that
+    /// accepts one connection for each event is called busy while it sleeps.
+    fn is_wanted_for(&self, source: Source, sleeps: bool) -> bool {
+        // One thread of several may be busy.
+        source != Source::Busy || sleeps || !self.stall_state.is_busy()
+    }
+}
+
+impl Group {
+    /// Has those that sleep look again for whom there is something. Not all of a large group. Tells at
+    /// how many siblings was looked for that, and how many connections were looked up.
+    pub(super) fn wake_sleepers(&self) -> u64 {
+        let mut search = Search::new(true, LOOKUPS_OF_A_TICK);
+        let mut round = {
+            let guard = rcu::read_lock();
+            self.members.round_from(self.start(&guard), &guard)
+        };
+        for _ in 0..SEARCH_GOOD {
+            if let Some(sock) = self.wake_next(&mut round, &mut search) {
+                take(&sock, &mut search);
+            }
+            if round.is_over() {
+                break;
+            }
+            cond_resched();
+        }
+        let lookups = LOOKUPS_OF_A_TICK.saturating_sub(search.lookups);
+        search.looks.saturating_add(u64::from(lookups))
+    }
+
+    /// Wakes the next member if there is something for it; if it sleeps in `accept()`, its socket.
+    fn wake_next(&self, round: &mut Round, search: &mut Search) -> Option<SockRef> {
+        let guard = rcu::read_lock();
+        let member = self.members.next(round, &guard)?;
+        let sock = member.sock(&guard);
+        if sock.queued() > 0 || !member.facts(&guard).can_take() {
+            return None;
+        }
+        // What is locked is tried with the next tick.
+        let found = member.find_source(search, false, &guard)?;
+        let waiters = sock.waiters(&guard);
+        search.looks = search.looks.saturating_add(waiters.count.into());
+        let sleeps = waiters.accepts;
+        if !member.is_wanted_for(found.source, sleeps) {
+            return None;
+        }
+        if sleeps {
+            return sock.try_ref(&guard);
+        }
+        if found.source == Source::Busy {
+            member.stall_state.invite();
+        }
+        sock.wake(&guard);
+        None
+    }
+
+    /// Whether connections wait that somebody would get who looks.
+    pub(super) fn keeps_waiting(&self) -> bool {
+        let balanced = self.settings.policy() == Policy::Balance;
+        let guard = rcu::read_lock();
+        let mut members = self.members.iter(&guard);
+        members.any(|member| {
+            balanced && member.stall_state.is_busy() && member.facts(&guard).spare() > 0
+        })
+    }
+}
