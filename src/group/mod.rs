@@ -39,6 +39,7 @@ pub(crate) mod settings;
 pub(crate) mod stall;
 mod successor;
 mod wake;
+pub(crate) mod watch;
 
 use crate::{
     logic::{
@@ -73,7 +74,8 @@ use kernel::{
 };
 use registry::Registry;
 use settings::Settings;
-use stall::{StallState, WatchState};
+use stall::StallState;
+use watch::WatchState;
 
 /// What all members have in common, because a redirected connection is checked once.
 #[derive(Clone, Copy)]

@@ -74,7 +74,7 @@ pub(crate) struct Registry {
     refused_limit: Atomic<u64>,
     refused_permission: Atomic<u64>,
     refused_other: Atomic<u64>,
-    /// Have [`stall::tick`](super::stall::tick) called while connections may wait.
+    /// Have [`watch::tick`](super::watch::tick) called while connections may wait.
     #[pin]
     stall_timers: StallTimers,
     net: OwnNet,

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Finds members whose program is hung, and relieves them.
+//! Whether a member's program keeps up with its connections, or is hung.
 //!
 //! A connection that comes, or that the kernel moves here, is announced, and sets the group's stall
-//! timer; an `accept()` that succeeds is progress. Each tick looks at the members for which
-//! connections may wait, and has [`stall::judge`] judge them. What waits for a stalled one stays
-//! where it is until somebody looks, see [`look`](super::look): its own program, if that is first,
-//! or a sibling's. Those that sleep are woken to look.
+//! timer; an `accept()` that succeeds is progress. Each tick ([`watch`](super::watch)) looks at the
+//! members for which connections may wait, and has [`stall::judge`] judge them. What waits for a
+//! stalled one stays where it is until a program looks, see [`look`](super::look): its own, if that
+//! is first, or a sibling's.
 //!
 //! A stalled member is given connections last of all, so its queue may stay empty, and it could
 //! never show that it accepts again. But its program looks for connections when it comes back,
@@ -15,11 +15,8 @@
 #![forbid(unsafe_code)]
 
 use super::{
-    account,
     counters::Counter,
-    registry::Registry,
     report::{self, Change},
-    Group,
     Member, //
 };
 use crate::{
@@ -28,8 +25,7 @@ use crate::{
         core::{
             caller::caller_process,
             clock,
-            netlink::Context,
-            work::cond_resched, //
+            netlink::Context, //
         },
         socket::{
             flowlog::trace_stall, //
@@ -40,33 +36,8 @@ use crate::{
 use kernel::sync::{
     atomic::{Acquire, Atomic, Full, Relaxed},
     barrier::{self, smp_mb},
-    rcu::{self, Guard},
-    ArcBorrow, //
+    rcu::Guard, //
 };
-
-/// When a group is to be looked after.
-pub(super) struct WatchState {
-    /// Whether it is at all: a connection has come, and may wait.
-    on: Atomic<bool>,
-    /// Not before this.
-    due: Atomic<u64>,
-}
-
-impl WatchState {
-    pub(super) fn new() -> Self {
-        Self {
-            on: Atomic::new(false),
-            due: Atomic::new(0),
-        }
-    }
-
-    /// With the next tick.
-    pub(super) fn at_once(&self) {
-        self.due.store(0, Relaxed);
-        // The stall timer is armed after this: either its timer is set anew, or its work sees this.
-        self.on.xchg(true, Full);
-    }
-}
 
 /// Whether a member keeps up with its connections.
 pub(super) struct StallState {
@@ -119,7 +90,7 @@ impl StallState {
         self.busy.load(Relaxed)
     }
 
-    fn judge(&self, queued: u32, limit: u64) -> Verdict {
+    pub(super) fn judge(&self, queued: u32, limit: u64) -> Verdict {
         // The progress first, so that it is not later than the clock's time; it may have been made
         // up to a tick later than it says.
         let progress = self.progress.load(Acquire);
@@ -195,14 +166,14 @@ pub(crate) fn announce(member: &Member, queued: u32) {
     if !group.settings.is_watched() {
         return;
     }
-    // The progress first: who looks at the members turns the watch off before.
+    // The progress first: a tick turns the watch off before it looks at the members.
     if queued == 0 {
         member.stall_state.progress.xchg(clock::ticks(), Full);
     } else {
         smp_mb(barrier::Full);
     }
     // Else a tick is to come.
-    if !group.watch.on.load(Relaxed) {
+    if !group.watch.is_on() {
         group.begin_watch();
     }
 }
@@ -248,8 +219,8 @@ pub(super) fn poll_empty(member: &Member, sock: &Sock) {
 
 // As above.
 #[inline(always)]
-fn progress(member: &Member, sock: &Sock) {
-    // Either this sees that the member was found stalled, or `find()` sees the progress.
+pub(super) fn progress(member: &Member, sock: &Sock) {
+    // Either this sees that the member was found stalled, or `found_stalled()` sees the progress.
     member.stall_state.progress.xchg(clock::ticks(), Full);
     if member.stall_state.stalled.load(Relaxed) {
         member.stall_state.stalled.xchg(false, Full);
@@ -267,129 +238,9 @@ fn tell_ready(member: &Member, sock: &Sock) {
     }
 }
 
-/// Looks after all groups of an account in a namespace; those that have waited for members for long
-/// enough end. Tells for how many nanoseconds to rest after that, and in how many to do so again, if at
-/// all. Process context.
-pub(crate) fn tick(registry: ArcBorrow<'_, Registry>, account: u64) -> (u64, Option<u64>) {
-    let now = clock::now();
-    let mut next: Option<u64> = None;
-    let mut effort = 0u64;
-    for group in registry.groups_of(account) {
-        // As much as a look at a member, though most groups have nothing to be looked after.
-        effort = effort.saturating_add(1);
-        next = sooner(next, group.look(now, &mut effort));
-        next = sooner(next, group.wait_for_members(now));
-        cond_resched();
-    }
-    (account::rest(account, effort), next)
-}
-
-fn sooner(one: Option<u64>, other: Option<u64>) -> Option<u64> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
-    }
-}
-
-impl Group {
-    /// Looks after the members if that is due, and tells in how many nanoseconds to do so again.
-    /// Members that are looked at are added to the effort.
-    fn look(&self, now: u64, effort: &mut u64) -> Option<u64> {
-        if !self.overflow.has_begun() {
-            if !self.watch.on.load(Relaxed) {
-                return None;
-            }
-            match self.watch.due.load(Relaxed).checked_sub(now) {
-                None | Some(0) => (),
-                // A connection that has come since has at least as long as those before.
-                later => return later,
-            }
-        }
-        // Before the members are looked at: one that comes meanwhile sets it again.
-        self.watch.on.xchg(false, Full);
-        let next = self.attend(effort)?;
-        self.watch.due.store(now.saturating_add(next), Relaxed);
-        self.watch.on.store(true, Relaxed);
-        Some(next)
-    }
-
-    /// Looks after the members soon.
-    pub(super) fn begin_watch(&self) {
-        self.watch.at_once();
-        self.stall_timer.arm(self.first_delay());
-    }
-
-    /// Nanoseconds after which waiting connections are looked after first. Where one may wait away from
-    /// home, its own program may sleep: without a group it would be awake now.
-    fn first_delay(&self) -> u64 {
-        if self.astray.load(Relaxed) {
-            self.settings.min_interval()
-        } else {
-            self.settings.first_delay()
-        }
-    }
-
-    /// Looks after the members, and tells in how many nanoseconds to do so again.
-    fn attend(&self, effort: &mut u64) -> Option<u64> {
-        let (limit, min_interval) = (self.settings.stall_ns(), self.settings.min_interval());
-        let (mut next, stalled) = self.judge_all(limit, effort);
-        let relieved = self.relieve(min_interval);
-        if let Some(slot) = stalled {
-            self.hung.store(slot, Relaxed);
-            // Who sleeps may just have looked, and what stays is tried again.
-            next = sooner(next, Some(limit));
-        }
-        let balanced = self.keeps_waiting();
-        let astray = self.astray.load(Relaxed);
-        if stalled.is_some() || balanced || astray {
-            let looks = self.wake_sleepers();
-            *effort = effort.saturating_add(looks);
-        }
-        if balanced || astray && next.is_some() {
-            next = sooner(next, Some(self.first_delay()));
-        }
-        // Not more often than need be.
-        sooner(next.map(|next| next.max(min_interval)), relieved)
-    }
-
-    /// Judges all members. Tells in how many nanoseconds the next one may be stalled, and the slot of
-    /// one that is while connections wait, another one each time.
-    fn judge_all(&self, limit: u64, effort: &mut u64) -> (Option<u64>, Option<usize>) {
-        let (mut next, mut hung) = (None, None);
-        let last = self.hung.load(Relaxed);
-        let guard = rcu::read_lock();
-        for member in self.members.iter(&guard) {
-            let sock = member.sock(&guard);
-            *effort = effort.saturating_add(1);
-            match member.stall_state.judge(sock.queued(), limit) {
-                // It was woken for what was moved, and sleeps again without having looked.
-                Verdict::Idle if member.is_stalled() => {
-                    let waiters = sock.waiters(&guard);
-                    *effort = effort.saturating_add(waiters.count.into());
-                    if waiters.accepts {
-                        progress(member, sock);
-                    } else {
-                        next = sooner(next, Some(limit));
-                    }
-                }
-                Verdict::Idle => (),
-                Verdict::Wait(left) => next = sooner(next, Some(left)),
-                Verdict::Stalled => {
-                    member.found_stalled(sock, limit);
-                    let slot = member.slot.load(Relaxed);
-                    // The first one after the last time's, or else the first one.
-                    if hung.is_none_or(|hung| hung <= last && slot > last) {
-                        hung = Some(slot);
-                    }
-                }
-            }
-        }
-        (next, hung)
-    }
-}
-
 impl Member {
-    fn found_stalled(&self, sock: &Sock, limit: u64) {
+    /// It was judged to be stalled.
+    pub(super) fn found_stalled(&self, sock: &Sock, limit: u64) {
         if self.stall_state.stalled.xchg(true, Full) {
             return;
         }

@@ -19,6 +19,7 @@ use crate::{
         report,
         settings,
         stall,
+        watch,
         Group,
         Member, //
     },
@@ -296,7 +297,7 @@ unsafe extern "C" fn svcg_listen_begun(sock: *mut bindings::socket, group: *mut 
 unsafe extern "C" fn svcg_tick(state: *const c_void, account: u64, tick: *mut bindings::svcg_tick) {
     // SAFETY: By the requirement, it is the registry of an `Arc`, and there for the call.
     let registry = unsafe { ArcBorrow::from_raw(state.cast::<Registry>()) };
-    let (rest, next) = stall::tick(registry, account);
+    let (rest, next) = watch::tick(registry, account);
     // SAFETY: It is the caller's own.
     unsafe {
         (*tick).rest = rest;
