@@ -9,6 +9,7 @@ use crate::{
     logic::cluster::{
         flow::Address,
         hash::{Hash, Key, MAX_SLOTS},
+        packet::has_ports,
         rebalance::MAX_NODES,
         slots::{NodeId, Slot, State},
         tunnel::Mode, //
@@ -27,9 +28,6 @@ const _: () = {
 
 pub(super) const AF_INET: u16 = 2;
 pub(super) const AF_INET6: u16 = 10;
-
-/// Protocols with ports: TCP, UDP, DCCP, SCTP, UDP-Lite.
-const WITH_PORTS: [u8; 5] = [6, 17, 33, 132, 136];
 
 /// What a cluster IP is told from others by.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -307,8 +305,8 @@ impl Name {
                 .optional_port(uapi::SERVICE_GROUP_A_CLUSTER_PORT)
                 .unwrap_or(0),
         };
-        let has_ports = name.port == 0 || WITH_PORTS.contains(&name.protocol);
-        match has_ports && family == Some(name.family()) {
+        let fits = name.port == 0 || has_ports(name.protocol);
+        match fits && family == Some(name.family()) {
             true => Ok(name),
             false => Err(EINVAL),
         }

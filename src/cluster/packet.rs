@@ -26,7 +26,7 @@ use super::{
 use crate::{
     logic::cluster::{
         owner::{self, decide, Decision, DropReason, Facts},
-        packet::{Found, Kind, Packet as Contents, PacketError},
+        packet::{Found, Kind, Packet as Contents, PacketError, TCP},
         tunnel::{may_bring, Encapsulation}, //
     },
     sys::packet::skb::{Connection, Defragged, Packet, Verdict}, //
@@ -38,8 +38,6 @@ use kernel::{
         Arc, //
     },
 };
-
-const TCP: u8 = 6;
 
 /// A packet has come, of which [`Clusters::may_serve`] was true.
 ///

@@ -25,6 +25,7 @@ use super::{
 use crate::{
     logic::cluster::{
         flow::{Address, Flow},
+        packet::TCP,
         slots::NodeId, //
     },
     sys::{
@@ -34,7 +35,6 @@ use crate::{
 };
 use kernel::sync::rcu::Guard;
 
-const TCP: u8 = 6;
 const AF_INET: u16 = super::config::AF_INET;
 
 /// Gives a SYN for which there is no room here to the node that its slot spills to; false if it did

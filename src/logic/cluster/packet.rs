@@ -20,12 +20,12 @@ use super::{
     cursor::Cursor,
     flow::{Address, Flow},
     header::{Header, Part},
-    upper::{self, Message, ICMP_HEADER_LEN, TCP, UDP}, //
+    upper::{self, Message, ICMP_HEADER_LEN, UDP}, //
 };
 
 pub use super::{
     error::PacketError,
-    upper::Kind, //
+    upper::{has_ports, Kind, TCP}, //
 };
 
 /// A whole packet.
@@ -245,6 +245,14 @@ mod tests {
             let mut bytes = ipv4(TCP, upper);
             set(&mut bytes, 33, [flags]);
             assert_eq!(found(&bytes), Ok((40_000, 80, TCP, tcp(begins))));
+        }
+    }
+
+    #[test]
+    fn protocols_with_ports() {
+        let with_ports = [TCP, UDP, DCCP, SCTP, UDP_LITE];
+        for protocol in 0..=255 {
+            assert_eq!(has_ports(protocol), with_ports.contains(&protocol));
         }
     }
 

@@ -11,7 +11,7 @@ use super::{
 };
 
 pub(super) const ICMP: u8 = 1;
-pub(super) const TCP: u8 = 6;
+pub const TCP: u8 = 6;
 pub(super) const UDP: u8 = 17;
 pub(super) const DCCP: u8 = 33;
 pub(super) const ICMPV6: u8 = 58;
@@ -85,15 +85,18 @@ impl Message {
     }
 }
 
+/// Whether packets of this protocol have ports.
+pub const fn has_ports(protocol: u8) -> bool {
+    matches!(protocol, TCP | UDP | UDP_LITE | SCTP | DCCP)
+}
+
 /// The ports, 0 where there are none.
 pub(super) fn ports(cursor: &Cursor<'_>, protocol: u8) -> Result<(u16, u16), PacketError> {
-    match protocol {
-        TCP | UDP | UDP_LITE | SCTP | DCCP => {
-            let [s0, s1, d0, d1] = cursor.peek()?;
-            Ok((u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1])))
-        }
-        _ => Ok((0, 0)),
+    if !has_ports(protocol) {
+        return Ok((0, 0));
     }
+    let [s0, s1, d0, d1] = cursor.peek()?;
+    Ok((u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1])))
 }
 
 /// Checks that a header is there; what the packet is.
