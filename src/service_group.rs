@@ -69,8 +69,8 @@
 //!
 //! Therefore `changes` comes last when a group is formed, and is not held with `lock_sock()`, but for
 //! one that is tried: when what was prepared is undone, and when a socket is adopted, which no descriptor
-//! holds open. Whoever is told that a socket begins to listen has that socket's lock, and waits for memory
-//! and `svcg_af_ops_mutex` only, as the kernel's tracepoints wait for him when a probe goes.
+//! holds open. The callback for a socket that begins to listen has that socket's lock, and waits for
+//! memory and `svcg_af_ops_mutex` only, as the kernel's tracepoints wait for it when a probe goes.
 
 mod cluster;
 mod group;
@@ -109,7 +109,7 @@ module! {
 }
 
 /// What the module registers, in the order in which it goes: fields are dropped in the order of their
-/// declaration. First nobody can ask for anything new, then nothing is found any more, then what is
+/// declaration. First no new call can come, then nothing is found any more, then what is
 /// under way ends. Freeing members frees groups, and that their tables, so there are two barriers:
 /// with the ULP, and with the work queue.
 struct ServiceGroup {

@@ -89,7 +89,7 @@ impl Neigh {
         let own = cluster.device();
         let (devices, then, now) = (self.devices.load(Relaxed), self.since.load(Relaxed), now());
         let [found_for, found] = halves(devices);
-        // Whoever sets the time looks it up.
+        // The one that sets the time looks it up.
         let is_good = now.wrapping_sub(then) < GOOD || self.since.cmpxchg(then, now, Full).is_err();
         if found_for == own && is_good {
             return found;

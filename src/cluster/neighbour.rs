@@ -128,7 +128,7 @@ pub(crate) fn arp_in(clusters: &Clusters, packet: Packet<'_>, guard: &Guard) -> 
         return packet.accept();
     };
     match policy {
-        // Who asks for its own address announces it: another machine of the cluster.
+        // A machine that asks for its own address announces it: another one of the cluster.
         ArpPolicy::Own(cluster) | ArpPolicy::Shared(cluster, _) if arp.sender != arp.target => {
             packet.answer_arp(arp.target, arp.sender, arp.sender_mac);
             cluster.count(Counter::Answered);

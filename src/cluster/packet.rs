@@ -165,7 +165,7 @@ impl Visit<'_> {
         }
     }
 
-    /// It is no use to anybody, and nobody knows whose it is.
+    /// It is of no use to any node, and has no known owner.
     fn malformed(self, packet: Packet<'_>) -> Verdict {
         if let Some(cluster) = self.services.first() {
             cluster.count(Counter::DroppedMalformed);
@@ -250,8 +250,8 @@ impl Visit<'_> {
         self.carry_out(cluster, packet, decision)
     }
 
-    /// Whether the packet came by another device than the cluster IP's. Who sends there is not
-    /// trusted with all sources; by its own device the routers are.
+    /// Whether the packet came by another device than the cluster IP's. Senders there are not trusted
+    /// with all sources; the routers at its own device are.
     #[inline(always)]
     fn is_beside(&self, cluster: &Cluster) -> bool {
         matches!(self.ingress, Ingress::Plain { device } if device != cluster.device())
@@ -313,9 +313,9 @@ impl Visit<'_> {
         packet.device() == cluster.device() && cluster.peers.sent(packet, &cluster.config)
     }
 
-    /// Who directs a packet that another node has directed here had better not. Who stands by directs
-    /// what is sent to him, by a client or router that has not heard who directs; not what all receive,
-    /// and the director as well.
+    /// A director does not direct a packet that another node has directed here. A node that stands by
+    /// directs what is sent to it alone, by a client or router that does not know the new director yet;
+    /// not what all nodes receive, as the director has received that as well.
     fn role(&self, config: &Config, packet: &Packet<'_>) -> owner::Role {
         match (config.role, self.ingress) {
             (Role::Shared, _) => owner::Role::Shared,

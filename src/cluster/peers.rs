@@ -56,7 +56,7 @@ impl Peers {
             return false;
         }
         let (then, now) = (self.since.load(Relaxed), now());
-        // Whoever sets the time looks them up.
+        // The one that sets the time looks them up.
         if now.wrapping_sub(then) >= GOOD && self.since.cmpxchg(then, now, Full).is_ok() {
             self.look_up(packet, config);
         }

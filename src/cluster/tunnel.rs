@@ -10,7 +10,7 @@
 //! seems to come from; and what is in it has to be what a node sends, see
 //! [`logic::cluster::tunnel`](crate::logic::cluster::tunnel).
 //!
-//! And errors about such packets: without a tunnel device nobody else would learn from them how long
+//! And errors about such packets: without a tunnel device nothing else would learn from them how long
 //! a packet may be.
 
 #![forbid(unsafe_code)]

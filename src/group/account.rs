@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What somebody's groups cost everybody else, and how much of it is allowed.
+//! What the groups of an account cost all others, and how much of it is allowed.
 //!
 //! A program that closes a member waits for RCU readers, and in a hurry, as it would take long to end
 //! one with many sockets. Each hurry is an interrupt for every processor. And a tick looks at groups
-//! and members in the machine's time. Whoever has sockets can have both done, so both are counted: as
+//! and members in the machine's time. Any program with sockets can cause both, so both are counted: as
 //! many hurries as the largest group needs when its program ends, and after that a steady rate; and
-//! rests between ticks that are ten times as long. Who wants more waits, and nobody else does.
+//! rests between ticks that are ten times as long. An account that wants more waits; others do not.
 //!
 //! Accounts have the names that [`caller_account`](crate::sys::core::caller::caller_account) gives them. Two
 //! of them may share what is allowed, if chance has it.

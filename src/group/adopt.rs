@@ -55,7 +55,7 @@ use kernel::{
     },
 };
 
-/// For how many milliseconds the places of members that have ended are kept; 0: nobody is adopted. While
+/// For how many milliseconds the places of members that have ended are kept; 0: no socket is adopted. While
 /// it is another number, a [`Watching`] is kept, and the registry counts it.
 struct Time {
     milliseconds: Atomic<u32>,
@@ -108,7 +108,7 @@ impl Means {
     }
 }
 
-/// Whom a group adopts, and has adopted.
+/// What a group adopts, and has adopted.
 #[pin_data]
 pub(super) struct Adoption {
     time: Time,
@@ -136,7 +136,7 @@ impl Adoption {
         })
     }
 
-    /// The adopt time in milliseconds; 0 if nobody is adopted.
+    /// The adopt time in milliseconds; 0 if no socket is adopted.
     pub(super) fn time(&self) -> u32 {
         self.time.get()
     }
@@ -210,7 +210,7 @@ impl Adoption {
 }
 
 impl Group {
-    /// Counts who was adopted, or was not, and tells of those.
+    /// Counts a socket that was adopted, or was refused, and tells of the latter.
     fn adopts(&self, result: Result<(), Refusal>) {
         let adoption = &self.adoption;
         let Err(refusal) = result else {
@@ -272,7 +272,7 @@ impl Group {
         self.holder_of(place, &rcu::read_lock())
     }
 
-    /// Whether it can be a member in somebody's place; the socket's own lock is held.
+    /// Whether it can be a member in this holder's place; the socket's own lock is held.
     fn check_successor(&self, locked: &Locked<'_>, holder: &Holder) -> Result<(), Refusal> {
         if locked.uid() != holder.uid {
             return Err(Refusal::NotPermitted);
@@ -344,7 +344,7 @@ pub(crate) fn begun(sock: &Sock, group: &Arc<Group>) {
     let holder = group.holder_of(&sock.place(), &rcu::read_lock());
     let weight = holder.map_or(1, |holder| holder.weight);
     match successor::enter(group, sock, weight) {
-        // It does not listen; nobody is to know.
+        // It does not listen, which is not worth an event.
         Err(Refusal::Connected) => (),
         result => group.adopts(result),
     }

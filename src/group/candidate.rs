@@ -32,8 +32,8 @@ pub(super) struct Candidate {
     pub(super) bound: Option<SavedBind>,
 }
 
-/// The sockets of a request. What was done to them is undone when this is dropped, as far as nobody
-/// has them locked: for all of them together no longer than a call waits.
+/// The sockets of a request. What was done to them is undone when this is dropped, but for sockets
+/// that stay locked: for all of them together no longer than a call waits.
 pub(super) struct Candidates(pub(super) KVVec<Candidate>);
 
 impl Drop for Candidates {

@@ -61,7 +61,7 @@ impl Counters {
         self.at(counter).map_or(0, |count| count.load(Relaxed))
     }
 
-    /// Moves all that was counted to `total`, so that it is counted once whoever adds up.
+    /// Moves all that was counted to `total`, so that it is counted once in each sum.
     pub(crate) fn retire_to(&self, total: &Counters) {
         for counter in Counter::ALL {
             if let (Some(from), Some(to)) = (self.at(counter), total.at(counter)) {

@@ -79,7 +79,7 @@ pub(super) fn pass_on(from: &Locked<'_>, expedited: bool) {
     migrate::drain(from, member);
 }
 
-/// Whether there is somebody to pass on to. Without a sibling nothing is waited for, although one may
+/// Whether there is a sibling to pass on to. Without one nothing is waited for, although one may
 /// have been there a moment ago and chosen this member:
 ///
 /// ```text
@@ -87,13 +87,13 @@ pub(super) fn pass_on(from: &Locked<'_>, expedited: bool) {
 ///   found: B is full
 ///   A is to take it
 ///                        leave(B)
-///                                              close(A): nobody else is there
+///                                              close(A): no other member is there
 ///                                              the kernel ends the listener
 ///   conn_request(A)
 /// ```
 ///
 /// Nothing is lost that a wait would save: with one the SYN would be half-open at A when that is
-/// closed, and nobody could take it over. What is done to A without a wait is what the kernel does to a
+/// closed, and no member could take it over. What is done to A without a wait is what the kernel does to a
 /// listener that it looked up just before it ended. A's memory, and the member's, are there as long as
 /// the read section; the request is refused or forgotten with its listener. A socket that Fast Open
 /// makes of it is given up at once, as the queue takes none any more; another one needs an ACK, which is
@@ -106,9 +106,9 @@ fn has_siblings(member: &Member) -> bool {
     member.group.members.used() > 1
 }
 
-/// Waits until nobody is half-way with something that it began before. Who closes a socket may have
-/// it be in a hurry: a program that ends with a thousand of them would wait half a minute otherwise.
-/// It cannot be left to somebody else: when `close()` returns, the port is free.
+/// Waits until nothing that began before is half-way; for `close()` in a hurry, as a program that ends
+/// with a thousand sockets would wait half a minute otherwise.
+/// It cannot be left to other code: when `close()` returns, the port is free.
 fn wait(member: &Member, expedited: bool) {
     synchronize_rcu(expedited && account::may_expedite(member.group.stall_timer.account()));
 }

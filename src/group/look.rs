@@ -45,7 +45,7 @@ use kernel::sync::{
 /// So often is tried to get a connection that others may have taken.
 const TRIES: u32 = 8;
 
-/// So often if somebody has a listener locked: who has it for a moment only is done with it then.
+/// So often if a listener is locked: a lock that is held for a moment only is free then.
 const LOCKED_TRIES: u32 = 2;
 
 /// So many connections are asked whose they are, at a look.
@@ -109,7 +109,7 @@ pub(crate) fn accepts(sock: &Sock, sleeps: bool) -> bool {
     rewrites
 }
 
-/// Gives the member that is `sock` a connection if there is one for it, and nobody keeps it.
+/// Gives the member that is `sock` a connection if there is one for it whose listener is not kept locked.
 fn get_one(sock: &Sock, eager: bool) {
     let mut search = Search::new(eager, LOOKUPS);
     let mut locked = 0u32;
@@ -131,7 +131,7 @@ fn get_one(sock: &Sock, eager: bool) {
 pub(super) enum Taken {
     One,
     Nothing,
-    /// Somebody else took it.
+    /// Another program took it.
     ComeAgain,
     /// One of the two listeners is locked.
     Locked,
@@ -142,7 +142,7 @@ pub(super) fn take(sock: &Sock, search: &mut Search) -> Taken {
     let Some(source) = source_sock(sock, search) else {
         return Taken::Nothing;
     };
-    // Behind a lock that somebody keeps nobody would get it.
+    // The program behind the lock could not accept it now, and no other one would get it.
     if sock.is_owned() {
         return Taken::Locked;
     }
@@ -156,8 +156,8 @@ pub(super) fn take(sock: &Sock, search: &mut Search) -> Taken {
     }
 }
 
-/// The socket of the sibling that is to give this one a connection: one that nobody has locked, if
-/// there is one. Who keeps a lock keeps what waits there, and not what waits elsewhere.
+/// The socket of the sibling that is to give this one a connection: one that is not locked, if
+/// there is one. A lock that is kept holds back what waits there, and not what waits elsewhere.
 fn source_sock(sock: &Sock, search: &mut Search) -> Option<SockRef> {
     let guard = rcu::read_lock();
     let looker = sock.ulp_member(&guard)?;
@@ -285,8 +285,8 @@ impl Member {
     }
 
     /// Whether its program, which polls and has nothing, is told that there is a connection: as many
-    /// programs are as there are connections. Nor is it told of one that it could not get as somebody
-    /// has the listener locked: it would try again and again.
+    /// programs are as there are connections. Nor is it told of one that it could not get as the
+    /// listener is locked: it would try again and again.
     fn is_offered_one(&self, guard: &Guard) -> bool {
         let mut search = Search::new(true, LOOKUPS);
         let Some(found) = self.find_source(&mut search, false, guard) else {

@@ -5,7 +5,7 @@
 //! Forming is all or nothing. [`Candidates`] undo what was done to their sockets when they are
 //! dropped, up to the point where nothing can fail any more: [`publish`].
 //!
-//! Whose socket it is may have it locked for as long as he likes. So all that needs a socket's lock is
+//! A program may have its socket locked for as long as it likes. So all that needs a socket's lock is
 //! done before, with nothing held that others wait for, and until a deadline: the socket is checked,
 //! given the ULP and armed. Making it a member needs no lock of the socket, and is all that is done
 //! under the lock for changes.

@@ -70,10 +70,10 @@ pub(crate) fn handshake_complete(
 pub(super) struct Overflow {
     /// Whether one is about to be queued, or was since the stall timer looked.
     begun: Atomic<bool>,
-    /// Who may be about to queue one, while some are.
+    /// The read sections that may be about to queue one, while there are some.
     readers: Readers,
     waits: Atomic<bool>,
-    /// How often in turn somebody had a socket locked.
+    /// How often in turn a socket was found locked.
     tries: Atomic<u32>,
 }
 
@@ -110,7 +110,7 @@ impl Overflow {
         !self.waits.load(Relaxed)
     }
 
-    /// In how many nanoseconds to try for a socket again that somebody has locked.
+    /// In how many nanoseconds to try for a locked socket again.
     fn retry(&self, min_interval: u64) -> u64 {
         let tries = self.tries.load(Relaxed);
         self.tries.store(tries.saturating_add(1), Relaxed);
@@ -147,7 +147,7 @@ impl Group {
     }
 
     /// Moves what is too much for each member, and tells whether a socket was locked, and is to be
-    /// tried again: it may be so for ever, and nobody waits for that here.
+    /// tried again: it may be so for ever, and nothing waits for that here.
     fn shed(&self) -> bool {
         let mut round = self.members.round_from(0, &rcu::read_lock());
         let mut busy = false;

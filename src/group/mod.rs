@@ -82,7 +82,7 @@ use watch::WatchState;
 pub(crate) struct GroupKey {
     /// The owner of the sockets that formed the group, as the initial user namespace has it.
     uid: u32,
-    /// Who formed it, likewise.
+    /// The user that formed it, likewise.
     founder: u32,
     /// The port, host byte order; 0 if none of them was bound.
     port: u16,
@@ -96,7 +96,7 @@ pub(crate) struct Group {
     id: u32,
     key: GroupKey,
     registry: Arc<Registry>,
-    /// Of all groups of who formed it.
+    /// Of all groups of the account that formed it.
     stall_timer: Arc<StallTimer>,
     settings: Settings,
     #[pin]
@@ -160,7 +160,7 @@ impl Group {
                 Refused::Closed => Refusal::NoSuchGroup,
                 Refused::Full => Refusal::NoMemory,
             })?;
-        // Nobody takes it out before this is known: its socket does not know it yet.
+        // It is not taken out before this is known: its socket does not know it yet.
         member.slot.store(index, Relaxed);
         self.registry.member_added();
         Ok(())
@@ -169,7 +169,7 @@ impl Group {
     /// Takes a member out, whose socket has `ended` or was asked to leave. The group ends with its last
     /// one, unless it waits for others.
     fn remove(&self, member: &Member, sock: &Sock, ended: bool, context: Context) {
-        // First: who takes its place sees one or the other.
+        // First: a successor sees one or the other.
         self.vacates(member, sock, ended);
         let slot = member.slot.load(Relaxed);
         let removed = self.members.remove(slot, || self.adoption.waits());
@@ -254,7 +254,7 @@ impl Member {
         }
     }
 
-    /// Nobody is while the stall time is 0, whatever was found before.
+    /// No member is while the stall time is 0, whatever was found before.
     fn is_stalled(&self) -> bool {
         self.stall_state.is_stalled() && self.group.settings.stall() != 0
     }

@@ -135,7 +135,7 @@ impl Registry {
         self.adopting.fetch_sub(1, Relaxed);
     }
 
-    /// Forgets the groups that wait for members. The namespace ends, and nobody asks any more.
+    /// Forgets the groups that wait for members. The namespace ends, and no call comes any more.
     pub(crate) fn forget_all(&self) {
         while let Some(group) = self.get_from(0) {
             drop(self.remove(group.id));

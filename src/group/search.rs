@@ -27,7 +27,7 @@ use kernel::sync::{
 impl Group {
     /// Has `choose` decide among the siblings of a member that have room in their accept queues. If
     /// that is not what was `wanted`, it is to decide once more, marked or not; not among all of a
-    /// large group, as nobody has room there most likely.
+    /// large group, as most likely no member there has room.
     pub(super) fn search<'g, R>(
         &'g self,
         of: &'g Member,
@@ -101,13 +101,13 @@ impl Member {
             self.group.members.unmark(slot, guard);
             return true;
         }
-        // Nobody would see that there is room again.
+        // Nothing would show that there is room again.
         if !sock.has_proto_ops(guard) {
             return false;
         }
         self.group.members.mark(slot, guard);
-        // Pairs with `progress()` and `moved()`: either who takes a connection off sees the mark, or
-        // this sees that there is room.
+        // Pairs with `progress()` and `moved()`: either the one that takes a connection off sees the
+        // mark, or this sees that there is room.
         smp_mb(barrier::Full);
         if sock.has_queue_room() {
             self.group.members.unmark(slot, guard);

@@ -131,7 +131,7 @@ impl Group {
         if let Some(adopt) = changes.get(Setting::Adopt) {
             self.adoption.change(adopt, means);
         }
-        // With a shorter stall time whoever waits may be due, and so may a group without members.
+        // With a shorter stall time a waiting connection may be due, and so may a group without members.
         self.watch.at_once();
         self.stall_timer.arm(0);
         report::group_event(Change::Changed, self, net, Context::Atomic);

@@ -210,7 +210,7 @@ pub(super) fn poll_begin(member: &Member) {
 pub(super) fn poll_empty(member: &Member, sock: &Sock) {
     poll_begin(member);
     member.stall_state.forget();
-    // Whoever empties the queue has called the member stalled before.
+    // The member was called stalled before its queue was emptied.
     smp_mb(barrier::Read);
     if member.stall_state.is_stalled() {
         progress(member, sock);
@@ -254,7 +254,7 @@ impl Member {
         trace_stall(true, self.group.id, sock.cookie(), queued);
         let change = Change::Stalled(queued);
         report::member_event(change, &self.group, self, sock, Context::Atomic);
-        // What is told comes in order: who has made progress meanwhile leaves it to this call.
+        // Events come in order: progress that was made meanwhile is told by this call.
         self.stall_state.told.xchg(true, Full);
         if !self.stall_state.is_stalled() {
             tell_ready(self, sock);

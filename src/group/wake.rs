@@ -31,9 +31,9 @@ use kernel::sync::rcu;
 const LOOKUPS_OF_A_TICK: u32 = 4096;
 
 impl Member {
-    /// Whether its program, which may be asleep, is to look for what this source has. Who is busy does
-    /// not wait for what others are busy with; for anything else to be woken does no harm, and one that
-    /// accepts one connection for each event is called busy while it sleeps.
+    /// Whether its program, which may be asleep, is to look for what this source has. A busy
+    /// program does not wait for what others are busy with. To be woken for anything else does no harm:
+    /// a program that accepts one connection for each event is called busy while it sleeps.
     fn is_wanted_for(&self, source: Source, sleeps: bool) -> bool {
         // One thread of several may be busy.
         source != Source::Busy || sleeps || !self.stall_state.is_busy()
@@ -41,8 +41,8 @@ impl Member {
 }
 
 impl Group {
-    /// Has those that sleep look again for whom there is something. Not all of a large group. Tells at
-    /// how many siblings was looked for that, and how many connections were looked up.
+    /// Has programs that sleep look again if there is a connection for them; not all of a large group.
+    /// Tells how many siblings were looked at for that, and how many connections were looked up.
     pub(super) fn wake_sleepers(&self) -> u64 {
         let mut search = Search::new(true, LOOKUPS_OF_A_TICK);
         let mut round = {
@@ -88,7 +88,7 @@ impl Group {
         None
     }
 
-    /// Whether connections wait that somebody would get who looks.
+    /// Whether connections wait that a program would get if it looked.
     pub(super) fn keeps_waiting(&self) -> bool {
         let balanced = self.settings.policy() == Policy::Balance;
         let guard = rcu::read_lock();

@@ -29,7 +29,7 @@ pub const MAX_PLACES: usize = 64;
 /// What a successor has from the member whose place it takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Holder {
-    /// The owner, who is to be the same.
+    /// The owner, which is to be the same.
     pub uid: u32,
     pub weight: u32,
 }

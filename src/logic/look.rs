@@ -2,7 +2,7 @@
 
 //! What a program gets that looks for connections: calls `accept()`, or polls.
 //!
-//! A connection that waits is not given away ahead of time: it stays where it is until somebody
+//! A connection that waits is not given away ahead of time: it stays where it is until a program
 //! accepts it. A member whose program looks is served from its own queue. If nothing is there, it
 //! gets one of its own that a sibling was given, or else one that waits for a hung program. So for
 //! every order of looks
@@ -33,7 +33,7 @@ pub struct Sibling {
 }
 
 impl Sibling {
-    /// How many the looker may be given. What a supervisor has seen is left to whoever it starts, but
+    /// How many the looker may be given. What a supervisor has seen is left to the program that it starts, but
     /// only what is that one's: once it is stalled the looker gets its own, promised or not.
     fn spare(&self) -> u32 {
         let facts = &self.facts;
@@ -76,7 +76,7 @@ pub struct Found<K> {
 /// Decides which sibling gives a connection to `looker`, whose program looks for one.
 ///
 /// `own` is when the oldest of its queue came. As long as it has one, it gets another only under
-/// [`Policy::Balance`], from a busy sibling, and if that has waited for longer: who came first is
+/// [`Policy::Balance`], from a busy sibling, and if that has waited for longer: what came first is
 /// served first, as if all members had one accept queue. `eager` tells that it may have what waits
 /// behind busy programs at all; a program that accepts until there is nothing would empty the
 /// queues of its siblings.

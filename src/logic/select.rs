@@ -100,7 +100,7 @@ pub fn stays(policy: Policy, load: Load, stalled: bool, leaving: bool) -> bool {
     policy == Policy::Overflow && !stalled && !leaving && load.has_unpromised_room()
 }
 
-/// Decides who takes a SYN that was looked up for `home`.
+/// Decides which member takes a SYN that was looked up for `home`.
 ///
 /// 1. A listener with a slot that is neither taken nor promised.
 /// 2. Else promises fill every member, which a SYN flood can bring about. Then the kernel's own

@@ -88,7 +88,7 @@ impl Changes {
             .any(|setting| setting.group_attribute().is_some() && self.get(*setting).is_some())
     }
 
-    /// Whether only who is privileged on the whole machine may make them: how often its timers run
+    /// Whether they need privileges on the whole machine: how often its timers run
     /// follows from the stall time.
     pub fn need_privilege(&self) -> bool {
         self.get(Setting::Stall)

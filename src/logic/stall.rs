@@ -46,7 +46,7 @@ pub fn rest(rested: u64, now: u64, looks: u64) -> u64 {
         .min(longest)
 }
 
-/// In how many nanoseconds to try again for what somebody has locked, maybe for ever, after so many
+/// In how many nanoseconds to try again for a socket that is locked, maybe for ever, after so many
 /// tries: `first` the first time, and then each time after twice as long, up to a second.
 pub fn retry(first: u64, tries: u32) -> u64 {
     first

@@ -28,6 +28,6 @@ pub enum PacketError {
     ErrorInError,
     /// An ICMP error that quotes a fragment without ports.
     QuotedFragment,
-    /// An ICMP error that quotes a packet which was not sent by whom it was sent to.
+    /// An ICMP error that quotes a packet whose sender is not the one that the error was sent to.
     QuotedOther,
 }

@@ -73,14 +73,14 @@ impl Address {
     }
 }
 
-/// The flow of a packet: who sent it to whom, host byte order.
+/// The flow of a packet: its addresses and ports, host byte order.
 ///
 /// What stands as ports for each protocol tells [`super::packet`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flow {
-    /// Who sent it: the client.
+    /// The sender: the client.
     pub source: Address,
-    /// Whom it is for: the cluster IP.
+    /// The receiver: the cluster IP.
     pub destination: Address,
     /// 0 if there is none.
     pub source_port: u16,

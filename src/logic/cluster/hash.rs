@@ -60,7 +60,7 @@ pub enum Hash {
     /// The whole 5-tuple.
     #[default]
     Sum5,
-    /// SipHash of the whole 5-tuple, which nobody can foretell who does not have the key.
+    /// SipHash of the whole 5-tuple, which cannot be foretold without the key.
     Keyed(Key),
 }
 

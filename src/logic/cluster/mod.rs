@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who takes a packet for a *cluster IP*, an address that several machines serve.
+//! Which node takes a packet for a *cluster IP*, an address that several machines serve.
 //!
 //! Every machine, its *node*, computes the same from the packet alone: [`packet`] finds its flow,
 //! [`hash`] the flow's slot, and the table of [`slots`], which [`place`] makes, says which node owns

@@ -14,14 +14,15 @@
 //! A second chance is given once: a packet that came for it is taken or dropped, and so no packet
 //! goes in circles, whatever the nodes' tables are.
 //!
-//! Who sends the reset that a connection without any socket deserves? While a change is *young*, or
-//! if slots may spill, nobody who could be mistaken: if packets are directed, the last one that was
-//! asked if there was nobody else to ask; if they are shared, the owner once the change is not young.
+//! Which node sends the reset that a connection without any socket deserves? While a change is *young*,
+//! or if slots may spill, no node that could be mistaken. If packets are directed, it is the last node
+//! that was asked, if there was no other one to ask; if they are shared, the owner once the change is not
+//! young.
 //!
-//! A packet that begins a connection belongs to the owner at once. If packets are shared nobody
-//! else takes it, also not a node which knows the connection, so that it is answered once. But an
+//! A packet that begins a connection belongs to the owner at once. If packets are shared no other
+//! node takes it, also not a node which knows the connection, so that it is answered once. But an
 //! owner without room gives it to the node that the slot spills to, as a second chance: that node
-//! takes it. All know whom a slot spills to, and so nobody need remember who has the connection.
+//! takes it. All nodes know where a slot spills to, so none need remember which one has the connection.
 //!
 //! It does not know whether a node lives, nor how long a change is young.
 
@@ -53,9 +54,9 @@ pub struct Facts {
     pub this: Option<NodeId>,
     /// The owner of the packet's slot; none if no node is there for it.
     pub owner: Option<NodeId>,
-    /// Who else may have the connection and still is a node; not the owner.
+    /// The other nodes that may have the connection and still are nodes; not the owner.
     pub others: Candidates,
-    /// To whom the slot spills, if that is allowed and there is one, and if the packet is of TCP or
+    /// The node that the slot spills to, if that is allowed and there is one, and if the packet is of TCP or
     /// about it: nothing else is spilled.
     pub spill: Slot,
     /// Whether the latest change is young.
@@ -70,7 +71,7 @@ pub struct Facts {
     pub second_chance: bool,
 }
 
-/// Why nobody gets a packet.
+/// Why no node gets a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DropReason {
     /// The slot has no owner: no node is up or draining.
@@ -96,9 +97,9 @@ pub enum Decision {
     SecondChance(Candidates),
     /// Its connection may be known to another node, which has received it as well: no reset.
     Silent,
-    /// Nobody has its connection: it is to be reset.
+    /// No node has its connection: it is to be reset.
     LetReset,
-    /// Nobody gets it: no reset.
+    /// No node gets it: no reset.
     Drop(DropReason),
 }
 
@@ -156,7 +157,7 @@ fn last_resort(facts: Facts) -> Decision {
     }
 }
 
-/// Who may have the connection, but for this node.
+/// The nodes that may have the connection, but for this one.
 fn elsewhere(others: Candidates, this: Option<NodeId>) -> Candidates {
     others.filter(|node| Some(node) != this)
 }
@@ -448,7 +449,7 @@ mod tests {
         each(|facts| {
             let decision = decide(&facts);
             let is_reset = is_taken(decision) || decision == LetReset;
-            // Whoever has the connection keeps it; what begins one may be the owner's.
+            // A node that has the connection keeps it; what begins one may be the owner's.
             if facts.known && !facts.needs_no_connection {
                 assert!(is_taken(decision));
             }
@@ -458,7 +459,7 @@ mod tests {
             if foreign && elsewhere && (facts.young || facts.spill.is_some()) {
                 assert!(!is_reset);
             }
-            // Nobody but the owner takes what he does not know, but for what is spilled.
+            // No node but the owner takes what it does not know, but for what is spilled.
             if !facts.known && is_taken(decision) && decision != Decision::TakeSpilled {
                 assert_eq!((decision, facts.this), (Decision::Take, facts.owner));
                 assert!(facts.this.is_some());

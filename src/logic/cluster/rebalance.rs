@@ -139,7 +139,7 @@ fn set_quotas(shares: &mut [Share], slots: u64) {
     }
 }
 
-/// Frees the slots that nobody is to have, or that their owner has beyond its share: of these every
+/// Frees the slots that no node is to have, or that their owner has beyond its share: of these every
 /// so manyth, so that what is left to it and what others get lies spread. Returns how many.
 fn free(table: &mut [Slot], shares: &mut [Share]) -> usize {
     for slot in table.iter() {
@@ -296,7 +296,7 @@ mod tests {
         check(old, &[down(1), up(2)], 4, [2; 6]);
         // Nothing changes.
         check([3, 3, 2, 2, 1, 1], &three, 0, [3, 3, 2, 2, 1, 1]);
-        // Slots of those who are no nodes are free.
+        // Slots of what is no node are free.
         check([7, 7, 2, 2, 0, 8], &[up(1), up(2)], 4, [1, 1, 2, 2, 1, 2]);
     }
 

@@ -44,7 +44,7 @@ pub enum State {
 /// A node, as far as it matters for its slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Node {
-    /// Who it is.
+    /// Its id.
     pub id: NodeId,
     /// How many slots it is to have, compared with others.
     pub weight: NonZeroU16,

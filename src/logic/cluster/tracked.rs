@@ -42,9 +42,9 @@ pub struct Tracked {
     pub liberal: bool,
     /// `enum tcp_conntrack`.
     pub state: u8,
-    /// Who has begun it.
+    /// The end that began it.
     pub client: End,
-    /// Who was reached.
+    /// The end that was reached.
     pub server: End,
 }
 
@@ -71,7 +71,7 @@ impl Tracked {
     }
 
     /// Whether there is a connection. Conntrack makes an entry of any packet (`nf_conntrack_tcp_loose`),
-    /// also of one that nobody here has ever answered.
+    /// also of one that was never answered here.
     fn is_there(&self) -> bool {
         self.answered && (SYN_RECV..=TIME_WAIT).contains(&self.state)
     }

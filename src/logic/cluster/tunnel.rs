@@ -2,7 +2,7 @@
 
 //! What may come out of a tunnel.
 //!
-//! Tunnels prove nothing: whoever can send in the name of a node can send this node what he likes.
+//! Tunnels prove nothing: a sender that can use the address of a node can send this node anything.
 //! And what is in them is received as if it had come by the segment. So a node takes out of a
 //! tunnel what another one has a reason to put there, and nothing else:
 //!

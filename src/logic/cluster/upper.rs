@@ -38,9 +38,9 @@ pub enum Kind {
     Echo,
     /// An ICMP error; the flow is the one of the packet that it is about, turned round.
     Error,
-    /// The same of a redirect of IPv4: advice of a router on the segment to who sent the packet.
+    /// The same of a redirect of IPv4: advice of a router on the segment to the sender of the packet.
     Redirect,
-    /// Neighbour discovery: it is for whoever has the address on its segment, and so for each node
+    /// Neighbour discovery: it is for the machine that has the address on its segment, and so for each node
     /// if they share it.
     Discovery,
     /// Any other ICMP message: routers, multicast listeners, timestamps. Most are for a machine, not

@@ -42,7 +42,7 @@ void svcg_device_gone(const struct net *net, unsigned int index,
 /* There is a device of this name: a new one, or it is up or called so now. */
 void svcg_device_came(const struct net *net, unsigned int index,
 		      const unsigned char (*name)[SVCG_DEVICE_NAME]);
-/* The device is up, has another MAC address, or is to say again who it is. */
+/* The device is up, has another MAC address, or is to announce itself again. */
 void svcg_device_moved(const struct net *net, unsigned int index);
 
 /* Something of its devices has changed that addresses may have gone with. */

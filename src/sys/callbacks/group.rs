@@ -281,7 +281,7 @@ unsafe extern "C" fn svcg_listen_begins(sk: *mut bindings::sock) {
 unsafe extern "C" fn svcg_listen_begun(sock: *mut bindings::socket, group: *mut c_void) {
     // SAFETY: By the requirement.
     let (socket, group) = unsafe { (Socket::from_ptr(sock), Arc::from_raw(group.cast::<Group>())) };
-    // What is closed by now is nobody's successor, and gives back itself what it was given.
+    // A socket that is closed by now is no successor, and gives back itself what it was given.
     if let Some(socket) = socket {
         adopt::begun(socket.sock(), &group);
     }

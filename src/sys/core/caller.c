@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Whose call it is that the kernel is in: what he may, and who he is. */
+/* The caller: its user, its capabilities, and the account of its user. */
 #include <linux/cred.h>
 #include <linux/random.h>
 #include <linux/sched.h>
@@ -48,10 +48,11 @@ unsigned int svcg_caller_uid(void)
 }
 
 /*
- * Who has a user namespace makes as many of them, and network namespaces and
- * users there, as he likes: all count to who made the outermost one. What root
- * makes, containers for one, is apart. Nobody can choose whose account has the
- * same bits as his.
+ * The owner of a user namespace makes as many of them, and network namespaces and
+ * users there, as it likes: all count to the user that made the outermost one.
+ * What root
+ * makes, containers for one, is apart. No user can choose which account has the
+ * same bits as its own.
  */
 unsigned long long svcg_caller_account(const struct net *net)
 {

@@ -13,7 +13,7 @@ pub(crate) fn caller_uid() -> u32 {
     unsafe { bindings::svcg_caller_uid() }
 }
 
-/// Whose account what the caller forms in his network namespace is counted to.
+/// The account that the groups which the caller forms in its network namespace are counted to.
 pub(crate) fn caller_account(net: Net<'_>) -> u64 {
     // SAFETY: There is always a caller, and the namespace is there.
     unsafe { bindings::svcg_caller_account(net.as_ptr()) }

@@ -32,7 +32,7 @@ pub(crate) struct Deadline(u64);
 
 impl Deadline {
     /// What a call waits for sockets that others have locked: all of them together, and as long by
-    /// the clock. Who is in a call has the lock for less, unless he makes it last.
+    /// the clock. A call has the lock for less, unless its program makes it last.
     const LOCK_TIMEOUT_NS: u64 = NS_OF_S;
 
     pub(crate) fn lock_timeout() -> Self {

@@ -17,7 +17,7 @@ struct workqueue_struct;
 /**
  * struct svcg_tick - when it is to tick again
  * @rest: not before so many nanoseconds have passed, ten seconds at most
- * @next: then, if nobody wants it sooner; ULLONG_MAX: not at all
+ * @next: then, if nothing wants it sooner; ULLONG_MAX: not at all
  */
 struct svcg_tick {
 	unsigned long long rest;
@@ -152,7 +152,7 @@ void svcg_message_free(struct sk_buff *skb);
 /* Whether the sender has CAP_NET_ADMIN in the namespace of the request. */
 _Bool svcg_request_may_change(const struct sk_buff *request,
 			      const struct net *net);
-/* Whether he has it in the initial user namespace. */
+/* Whether it has that in the initial user namespace. */
 _Bool svcg_request_is_privileged(const struct sk_buff *request);
 _Bool svcg_dump_may_change(const struct netlink_callback *cb);
 struct net *svcg_dump_net(const struct netlink_callback *cb);

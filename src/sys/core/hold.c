@@ -8,7 +8,7 @@
  * passed the point "ended"; "pass NAME" passes a point from user space, and an
  * empty line forgets everything. Several such lines may be given, one a write; of two
  * with the same point, the second holds the second one that comes. Read, each tells
- * what became of it: "waits", "held", "passed", or "late" if nobody passed in time.
+ * what became of it: "waits", "held", "passed", or "late" if no task passed in time.
  * The wait is busy, as a point may be anywhere, and ends after a second: the other
  * side may be waiting for this one, as it should.
  */
@@ -34,9 +34,9 @@ enum svcg_hold_state {
 /**
  * struct svcg_hold - a point, and what ends the wait there
  * @at: the first one to come here is held
- * @until: until somebody has passed here
+ * @until: until a task has passed here
  * @state: an enum svcg_hold_state
- * @over: somebody has
+ * @over: a task has
  */
 struct svcg_hold {
 	char at[16];
@@ -79,7 +79,7 @@ static void svcg_pass(const char *name)
 	smp_mb();
 	for (hold = svcg_holds; hold < svcg_holds + ARRAY_SIZE(svcg_holds);
 	     hold++) {
-		/* Who passes before anybody is held there is not the one. */
+		/* A task that passes before any is held there is not the one. */
 		if (READ_ONCE(hold->state) == SVCG_HELD &&
 		    !strcmp(hold->until, name))
 			WRITE_ONCE(hold->over, true);
@@ -177,5 +177,5 @@ static const struct kernel_param_ops svcg_hold_ops = {
 	.get	= svcg_hold_get,
 };
 module_param_cb(hold, &svcg_hold_ops, NULL, 0600);
-MODULE_PARM_DESC(hold, "for tests: holds who comes to one point until another is passed");
+MODULE_PARM_DESC(hold, "for tests: holds the task that comes to one point until another is passed");
 #endif /* CONFIG_FAULT_INJECTION */

@@ -133,8 +133,8 @@ impl<T: DropsAnywhere> RcuArc<T> {
         )?)))
     }
 
-    /// Gives up this ownership; see [`RcuArc::from_raw`]. Whoever has the pointer may look at the
-    /// value until then, and until a grace period after that if he is an RCU reader.
+    /// Gives up this ownership; see [`RcuArc::from_raw`]. A holder of the pointer may look at the
+    /// value until then, and an RCU reader until a grace period after that.
     pub(in crate::sys) fn into_raw(self) -> *mut T {
         let ptr = (&raw const self.0.value).cast_mut();
         core::mem::forget(self);

@@ -14,7 +14,7 @@ use kernel::{
 };
 
 /// A timer that has `svcg_tick()` called, in process context, for the groups of one account in one
-/// network namespace: what somebody's groups take is not what others wait for.
+/// network namespace: what the groups of one account take is not what others wait for.
 ///
 /// # Invariants
 ///
@@ -72,7 +72,7 @@ impl Drop for StallTimer {
 }
 
 /// The timers of a network namespace. There are as many as there are users who have formed groups: all
-/// that somebody does with user namespaces counts as one.
+/// that a user does with user namespaces counts as one.
 #[pin_data]
 pub(crate) struct StallTimers {
     #[pin]

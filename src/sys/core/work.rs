@@ -49,7 +49,7 @@ pub(crate) fn cond_resched() {
     unsafe { bindings::svcg_cond_resched() };
 }
 
-/// Lets who has a lock be done with it, for a fifth of a millisecond at most. Process context.
+/// Waits for a lock to be given back, for a fifth of a millisecond at most. Process context.
 pub(crate) fn sleep_briefly() {
     // SAFETY: It has no requirements.
     unsafe { bindings::svcg_usleep() };

@@ -153,7 +153,7 @@ void svcg_device_announce_ipv6(const struct svcg_device *device,
 		      false, true, true);
 }
 
-/* Nobody is told any more, as the module goes. */
+/* No callback comes any more, as the module goes. */
 static _Bool svcg_devices_unwatched;
 
 static int svcg_device_event(struct notifier_block *block, unsigned long event,

@@ -25,7 +25,7 @@ pub(crate) type DeviceName = [u8; 16];
 pub(crate) struct Rtnl(());
 
 impl Rtnl {
-    /// That of a caller who has the lock, and gives it back.
+    /// That of a caller that has the lock, and gives it back.
     ///
     /// # Safety
     ///
@@ -34,7 +34,7 @@ impl Rtnl {
         ManuallyDrop::new(Self(()))
     }
 
-    /// Waits until nobody else has it. Process context.
+    /// Waits for it. Process context.
     pub(crate) fn lock() -> Self {
         // SAFETY: Process context, and whoever has the evidence does not ask for it again.
         unsafe { bindings::svcg_rtnl_lock() };

@@ -236,7 +236,7 @@ static void svcg_tunnel_out(struct net *net, struct sk_buff *skb,
 {
 	__be32 from, to;
 
-	/* Nobody counts it as a tunnel device's. */
+	/* It is counted for no tunnel device. */
 	skb->dev = NULL;
 	if (!tunnel->ipv6) {
 		memcpy(&from, tunnel->from, sizeof(from));

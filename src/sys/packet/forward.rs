@@ -142,7 +142,7 @@ impl Drop for Path<'_> {
 }
 
 impl<'a> Packet<'a> {
-    /// Whether its device has merged it of several, and nobody can tell of which.
+    /// Whether its device has merged it of several, and it is not known of which.
     pub(crate) fn is_merged(&self) -> bool {
         // SAFETY: The packet is there.
         unsafe { bindings::svcg_skb_is_merged(self.as_ptr()) }

@@ -139,7 +139,7 @@ unsigned int svcg_neighbour_device(struct net *net, unsigned int index,
 	return found ?: index;
 }
 
-/* Whether arp_process() would learn from who asks. */
+/* Whether arp_process() would learn from the sender. */
 static bool svcg_is_believed(struct sk_buff *skb, __be32 ip, __be32 peer)
 {
 	bool is_believed = !ip_route_input_noref(skb, ip, peer, 0, skb->dev) &&

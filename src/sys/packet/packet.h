@@ -121,8 +121,8 @@ struct svcg_tracked_end {
  * @answered: the service has sent something
  * @liberal: sequence numbers are not followed, or are changed on the way
  * @state: enum tcp_conntrack
- * @client: who has begun it
- * @server: who was reached
+ * @client: the end that began it
+ * @server: the end that was reached
  */
 struct svcg_tracked {
 	_Bool		translated;
@@ -133,7 +133,7 @@ struct svcg_tracked {
 	struct svcg_tracked_end server;
 };
 
-/* As long as somebody asks, conntrack stays if it is there. Never loads it. Process context. */
+/* As long as a caller asks, conntrack stays if it is there. Never loads it. Process context. */
 void svcg_conntrack_get(void);
 /* A grace period passes, if it was the last one. Process context. */
 void svcg_conntrack_put(void);
@@ -169,7 +169,7 @@ int svcg_device_join_solicited(struct svcg_device *device,
 			       const unsigned char *address);
 /* Makes good what the device has forgotten of that. */
 void svcg_device_rejoin(struct svcg_device *device);
-/* Tells the segment who has the address. */
+/* Tells the segment which machine has the address. */
 void svcg_device_announce_ipv4(const struct svcg_device *device,
 			       const unsigned char *address);
 void svcg_device_announce_ipv6(const struct svcg_device *device,

@@ -41,7 +41,7 @@ pub(crate) enum Connection {
     Whole,
 }
 
-/// A packet that begins with its IP or ARP header. Who has it has to say what becomes of it; what
+/// A packet that begins with its IP or ARP header. Its owner has to say what becomes of it; what
 /// is dropped without a word is freed.
 ///
 /// # Invariants

@@ -28,8 +28,8 @@
 #include "socket.h"
 
 /*
- * The probe stays for so long when nobody wants to know any more: to put it in, and
- * to take it out, is work for all processors, and whoever has a group may ask for it.
+ * The probe stays for so long when no group adopts any more: to put it in, and
+ * to take it out, is work for all processors, and any group may ask for it.
  */
 #define SVCG_LISTEN_LINGER (10 * HZ)
 
@@ -39,7 +39,7 @@ static struct tracepoint *svcg_listen_point;
 /* Protects the registration. */
 static DEFINE_MUTEX(svcg_listen_mutex);
 static bool svcg_listen_registered;
-/* Who wants to know; goes up under the mutex. */
+/* How many groups adopt; goes up under the mutex. */
 static atomic_t svcg_listen_users;
 /* Protects @svcg_listen_over. */
 static DEFINE_SPINLOCK(svcg_listen_lock);

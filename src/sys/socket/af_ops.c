@@ -199,7 +199,7 @@ static void svcg_backlog_restore(struct sock *sk, struct svcg_ulp_ctx *ctx)
 {
 	u32 backlog = READ_ONCE(sk->sk_max_ack_backlog);
 
-	/* Who else changes it leaves it without the bit. */
+	/* listen(), which may have changed it, leaves it without the bit. */
 	if (backlog & SVCG_LIFTED)
 		cmpxchg(&sk->sk_max_ack_backlog, backlog,
 			backlog & ~SVCG_LIFTED);

@@ -19,7 +19,7 @@ struct tcp_ulp_ops;
  * struct svcg_ulp_ctx - what a socket carries from when it was given the ULP to
  * its end
  * @rcu: it is found under RCU, and freed a grace period after its socket's end
- * @member: the Rust side's member, which is owned, or NULL; set by who changes
+ * @member: the Rust side's member, which is owned, or NULL; set by what changes
  *	memberships, cleared under the socket lock
  * @lift: held while the backlog is lifted, see SVCG_LIFTED
  * @waits: a grace period is to pass after @attached before it is armed; socket
@@ -82,7 +82,7 @@ extern struct tcp_ulp_ops svcg_ulp;
 
 /*
  * Whether a listener can have what came for the other one: requests and
- * connections are of their listener's family, and so is who accepts them.
+ * connections are of their listener's family, and so are accepted sockets.
  */
 static inline bool svcg_can_replace(const struct sock *to,
 				    const struct sock *from)
@@ -150,8 +150,8 @@ _Bool svcg_proto_ops_fit(const struct sock *sk);
 /* It carries a context. */
 void svcg_proto_ops_install(struct sock *sk);
 /*
- * A reference to its file holds the socket open: who closes it has read which module
- * to put before he has the lock. Likewise for svcg_proto_ops_install().
+ * A reference to its file holds the socket open: close() reads which module to put
+ * before it has the lock. Likewise for svcg_proto_ops_install().
  */
 void svcg_proto_ops_uninstall(struct sock *sk);
 /* When the module is loaded. */
@@ -175,7 +175,7 @@ void svcg_proto_ops_give_back(struct socket *sock,
 
 /* When the module is loaded. */
 int svcg_ready_init(void);
-/* The socket lock, or nobody else sees the socket. */
+/* The socket lock, or nothing else has found the socket. */
 void svcg_ready_install(struct sock *sk);
 void svcg_ready_uninstall(struct sock *sk);
 _Bool svcg_ready_installed(const struct sock *sk);

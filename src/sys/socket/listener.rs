@@ -93,15 +93,15 @@ impl AnySock {
     }
 }
 
-/// A `struct sock` of a TCP socket. A reference says that the memory is there, as somebody has a
-/// reference count or an RCU read section; it does not say that the count is not zero.
+/// A `struct sock` of a TCP socket. A reference says that the memory is there, by a reference
+/// count or an RCU read section; it does not say that the count is not zero.
 #[repr(transparent)]
 pub(crate) struct Sock(Opaque<bindings::sock>);
 
 // SAFETY: The kernel's sockets are shared between CPUs.
 unsafe impl Sync for Sock {}
 
-/// Who waits for a socket's connections.
+/// The tasks that wait for a socket's connections.
 pub(crate) struct Waiters {
     /// How many do: with `accept()`, `poll()`, or an epoll instance.
     pub(crate) count: u32,
@@ -208,7 +208,7 @@ impl Sock {
         unsafe { bindings::svcg_sock_has_room(self.as_ptr()) }
     }
 
-    /// Locks the socket, unless somebody else has it. Process context.
+    /// Locks the socket, unless it is locked. Process context.
     pub(crate) fn try_lock(&self) -> Option<Locked<'_>> {
         // SAFETY: `self` is a full socket.
         if !unsafe { bindings::svcg_sock_try_lock(self.as_ptr()) } {
@@ -218,7 +218,7 @@ impl Sock {
         Some(Locked(self, NotThreadSafe))
     }
 
-    /// Locks the socket, or gives up when somebody else has it until then. Process context.
+    /// Locks the socket, or gives up if it is locked until then. Process context.
     pub(crate) fn lock_until(&self, deadline: &Deadline) -> Option<Locked<'_>> {
         // SAFETY: `self` is a full socket.
         if !unsafe { bindings::svcg_sock_lock_until(self.as_ptr(), deadline.ns()) } {
@@ -228,7 +228,7 @@ impl Sock {
         Some(Locked(self, NotThreadSafe))
     }
 
-    /// Who waits for its connections.
+    /// The tasks that wait for its connections.
     pub(crate) fn waiters(&self, _guard: &Guard) -> Waiters {
         let mut accepts = false;
         // SAFETY: `self` is a full socket, the place for the answer is there, and the guard shows that
@@ -243,7 +243,7 @@ impl Sock {
         unsafe { bindings::svcg_sock_is_owned(self.as_ptr()) }
     }
 
-    /// Has whoever waits for connections look again.
+    /// Has the tasks that wait for connections look again.
     pub(crate) fn wake(&self, _guard: &Guard) {
         // SAFETY: `self` is a full socket, and the guard shows that this is a read section.
         unsafe { bindings::svcg_sock_wake(self.as_ptr()) };

@@ -106,7 +106,7 @@ static int svcg_bind(struct socket *sock, const struct svcg_address *address)
 		.sin_port = htons(address->port),
 	};
 
-	/* Neither of them asks a security module: who may is checked before. */
+	/* Neither of them asks a security module: permissions are checked before. */
 	if (address->family == AF_INET6) {
 		memcpy(&in6.sin6_addr, address->address, 16);
 		return kernel_bind(sock, (struct sockaddr_unsized *)&in6,

@@ -9,8 +9,8 @@
  * what waits in a queue, the member is to pass it on.
  *
  * The copies are the module's own, one for each family, and own their sockets as
- * their protocol's module does: whoever has them counts a reference to the
- * module.
+ * their protocol's module does: each socket that has them counts a reference to
+ * the module.
  */
 #include <linux/in6.h>
 #include <linux/module.h>
@@ -86,7 +86,7 @@ static __poll_t svcg_poll(struct file *file, struct socket *sock,
 	struct sock *sk = sock->sk;
 	__poll_t mask;
 
-	/* First: who is woken from now on looks again. */
+	/* First: a task that is woken from now on looks again. */
 	mask = svcg_orig_proto_ops(sk)->poll(file, sock, wait);
 	svcg_point("poll");
 	if (poll_requested_events(wait) & input &&
@@ -222,7 +222,7 @@ void svcg_proto_ops_install(struct sock *sk)
 		return;
 	__module_get(THIS_MODULE);
 	WRITE_ONCE(ctx->proto_ops, true);
-	/* Pairs with the dependency of who reads the pointer. */
+	/* Pairs with the address dependency of readers of the pointer. */
 	smp_store_release(&sk->sk_socket->ops, svcg_proto_ops_of(sk));
 }
 
@@ -230,13 +230,13 @@ void svcg_proto_ops_uninstall(struct sock *sk)
 {
 	struct svcg_ulp_ctx *ctx = svcg_ulp_ctx_of(sk);
 
-	/* Who has closed it puts the module himself. */
+	/* A close() that has begun puts the module itself. */
 	if (!ctx || !ctx->proto_ops || !sk->sk_socket)
 		return;
 	/* Unless they were replaced by others. */
 	if (svcg_proto_ops_ours(sk->sk_socket->ops))
 		WRITE_ONCE(sk->sk_socket->ops, svcg_orig_proto_ops(sk));
 	WRITE_ONCE(ctx->proto_ops, false);
-	/* The ULP has a reference as long as somebody may be in a call. */
+	/* The ULP has a reference as long as a task may be in a call. */
 	module_put(THIS_MODULE);
 }

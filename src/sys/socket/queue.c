@@ -144,7 +144,7 @@ _Bool svcg_queue_move(struct sock *from, struct sock *to, unsigned int families,
 {
 	struct request_sock *req;
 
-	/* Nobody can stop a listener whose lock we hold: it can go back. */
+	/* A listener whose lock is held here cannot stop: it can go back. */
 	if (from->sk_state != TCP_LISTEN || !svcg_can_replace(to, from))
 		return false;
 	req = svcg_queue_take(from, families, home);
@@ -155,7 +155,7 @@ _Bool svcg_queue_move(struct sock *from, struct sock *to, unsigned int families,
 	svcg_point("move");
 	if (!svcg_queue_add(to, req, first)) {
 		svcg_queue_add(from, req, true);
-		/* Who has looked meanwhile has seen nothing. */
+		/* A program that has looked meanwhile has seen nothing. */
 		svcg_sock_wake(from);
 		return false;
 	}

@@ -76,7 +76,7 @@ int svcg_ready_init(void)
 
 void svcg_ready_install(struct sock *sk)
 {
-	/* Who has another one knows what to do about connections. */
+	/* Whatever set another one knows what to do about connections. */
 	cmpxchg(&sk->sk_data_ready, svcg_default_ready, svcg_data_ready);
 }
 

@@ -8,7 +8,7 @@
  * inet_reqsk_clone(), reqsk_queue_migrated() and reqsk_migrate_reset() of
  * net/ipv4/inet_connection_sock.c.
  *
- * The bucket's lock decides who has the request. A handshake that completes while
+ * The bucket's lock decides which listener has the request. A handshake that completes while
  * it is replaced finds it gone, and is looked up anew.
  */
 #include <linux/slab.h>
@@ -20,7 +20,7 @@
 #include "internal.h"
 #include "socket.h"
 
-/* Buckets that are looked at without asking whether somebody else may run. */
+/* Buckets that are looked at without letting other tasks run. */
 #define SVCG_BUCKETS_AT_ONCE 1024
 
 _Bool svcg_request_is_of(const struct request_sock *req, unsigned int families)
@@ -177,7 +177,7 @@ static bool svcg_request_replace(struct request_sock *req,
 	spin_lock_bh(lock);
 	replaced = sk_nulls_replace_node_init_rcu(req_to_sk(req),
 						  req_to_sk(copy));
-	/* Who completes the handshake needs the lock, and stops the timer. */
+	/* An ACK that completes the handshake needs the lock, and stops the timer. */
 	if (replaced)
 		mod_timer(&copy->rsk_timer, req->rsk_timer.expires);
 	spin_unlock_bh(lock);
@@ -199,7 +199,7 @@ enum svcg_moved svcg_request_move(struct request_sock *req, struct sock *from,
 	if (!svcg_request_replace(req, copy)) {
 		svcg_request_removed(to, copy);
 		svcg_request_forget(copy);
-		/* Nobody has seen it. */
+		/* It was never found. */
 		refcount_set(&copy->rsk_refcnt, 1);
 		svcg_request_put(copy);
 		return SVCG_MOVED_GONE;

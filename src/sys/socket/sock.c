@@ -23,7 +23,7 @@
 
 /*
  * Whether a descriptor stands for this very socket: SMC passes options on to a
- * TCP socket of its own, which nobody else may touch.
+ * TCP socket of its own, which no other code may touch.
  */
 static bool svcg_has_descriptor(const struct sock *sk)
 {
@@ -89,7 +89,7 @@ _Bool svcg_sock_has_room(const struct sock *sk)
 
 static_assert(__same_type(((struct sock *)0)->sk_lock.owned, int));
 
-/* What lock_sock_nested() does when nobody has it. */
+/* What lock_sock_nested() does when the lock is free. */
 _Bool svcg_sock_try_lock(struct sock *sk)
 {
 	bool locked;
@@ -106,7 +106,7 @@ _Bool svcg_sock_try_lock(struct sock *sk)
 
 /*
  * The owner may have it for ever: a page under an option may be one that never
- * comes. Who is killed does not wait either.
+ * comes. A task that is killed does not wait either.
  */
 _Bool svcg_sock_lock_until(struct sock *sk, unsigned long long until)
 {
@@ -153,7 +153,7 @@ void svcg_sock_unlock(struct sock *sk)
 
 /*
  * What a packet's receive path and the SYN-ACK's route ask of a listener, and a
- * redirected connection would pass by. First what nobody who has it may share:
+ * redirected connection would pass by. First what no socket that has it may share:
  *
  *	sk_filter	tcp_filter()
  *	md5sig_info	tcp_inbound_hash()

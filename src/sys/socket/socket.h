@@ -70,10 +70,10 @@ void svcg_sock_put(struct sock *sk);
 _Bool svcg_sock_get_unless_zero(struct sock *sk);
 /* Process context. */
 void svcg_sock_lock(struct sock *sk);
-/* The same without waiting for who has it; false if somebody has. */
+/* The same without waiting; false if it is locked. */
 _Bool svcg_sock_try_lock(struct sock *sk);
 /*
- * Waits for who has it until then, of svcg_clock(), or until the caller is
+ * Waits for the lock until then, of svcg_clock(), or until the caller is
  * killed.
  */
 _Bool svcg_sock_lock_until(struct sock *sk, unsigned long long until);
@@ -90,7 +90,7 @@ _Bool svcg_sock_has_room(const struct sock *sk);
 unsigned int svcg_sock_waiters(const struct sock *sk, _Bool *accepts);
 /* Whether some task has it locked at the moment. */
 _Bool svcg_sock_is_owned(const struct sock *sk);
-/* Wakes whoever waits for connections. RCU read section. */
+/* Wakes the tasks that wait for connections. RCU read section. */
 void svcg_sock_wake(struct sock *sk);
 void svcg_sock_facts(const struct sock *sk, struct svcg_facts *facts);
 void svcg_sock_identity(struct sock *sk, struct svcg_identity *identity);
@@ -202,7 +202,7 @@ void svcg_request_put(struct request_sock *req);
 
 /* Finds the tracepoint, when the module is loaded. */
 void svcg_listen_init(void);
-/* When this returns nobody is told any more, and nobody is being told. */
+/* When this returns no callback comes any more, and none is running. */
 void svcg_listen_exit(void);
 /*
  * Has svcg_listen_begins() called, until svcg_listen_unwatch() was called as

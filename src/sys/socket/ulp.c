@@ -111,7 +111,7 @@ int svcg_ulp_attach(struct sock *sk, struct svcg_ulp_ctx **new)
 	struct svcg_ulp_ctx *ctx;
 	if (err)
 		return err;
-	/* Who has given it the ULP may be waiting still. */
+	/* The call that gave it the ULP may be waiting still. */
 	ctx = svcg_ulp_ctx_of(sk);
 	if (ctx)
 		return svcg_ulp_ctx_waits(ctx);
@@ -152,7 +152,7 @@ int svcg_arm_check(const struct sock *sk)
 	if (!ctx)
 		return -EBUSY;
 	/*
-	 * Pairs with svcg_member_detach(): who was a member has lost its
+	 * Pairs with svcg_member_detach(): a former member has lost its
 	 * operations.
 	 */
 	if (svcg_ulp_ctx_member(ctx))

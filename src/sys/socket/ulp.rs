@@ -35,7 +35,7 @@ impl UlpContext {
         if context.is_null() {
             return Err(ENOMEM);
         }
-        // INVARIANT: Nobody else knows it.
+        // INVARIANT: It was just made, and no socket has it.
         Ok(Self(context))
     }
 }
@@ -118,7 +118,7 @@ impl Locked<'_> {
         to_result(unsafe { bindings::svcg_ulp_check(self.as_ptr()) })
     }
 
-    /// Gives the socket the ULP, for the rest of its life, with a context that nobody has; it takes
+    /// Gives the socket the ULP, for the rest of its life, with a context that no socket has; it takes
     /// it unless it has one. True if a grace period is to pass before [`Locked::arm`]. Errors as
     /// [`Locked::check`].
     pub(crate) fn attach_ulp(&self, context: &mut UlpContext) -> Result<bool> {
