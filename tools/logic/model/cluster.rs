@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A whole cluster, as its documentation has it: who counts a packet as what, on all of its
+//! A whole cluster, as its documentation has it: which node counts a packet as what, on all of its
 //! machines, when it has come to one of them.
 //!
 //! It makes its decisions with the functions that the module makes them with, and has in its own
@@ -90,7 +90,7 @@ pub struct Cluster {
 /// How a packet came to a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Came {
-    /// From somebody who is no node, in a frame for this machine or for all of them.
+    /// From a machine that is no node, in a frame for this machine or for all of them.
     Alone,
     /// The same from the MAC address of a node.
     Directed,

@@ -103,7 +103,7 @@ fn is_taken(decision: Decision) -> bool {
 /// What became of a packet, and of its copies.
 #[derive(Debug, Default)]
 struct Run {
-    /// Who decided what last.
+    /// What each node decided last.
     ends: Vec<(u32, Decision)>,
     /// How often one was sent, at most.
     hops: u32,
@@ -147,7 +147,7 @@ impl Run {
     }
 }
 
-/// Who has the connection, if anybody has.
+/// The node that has the connection, if one has.
 fn knower(views: &Views) -> Option<NodeId> {
     let (_, node) = views.iter().zip(1..).find(|(view, _)| view.known)?;
     NodeId::new(node)
@@ -164,7 +164,7 @@ proptest! {
         let takers = (1..=NODES)
             .filter(|&node| is_taken(ask(&views, node, Role::Shared, begins, false)))
             .map(NodeId::new);
-        // Once the change is not young any more, whoever else has a connection loses it: the owner
+        // Once the change is not young any more, another node that has a connection loses it: the owner
         // resets it.
         let expected = (1..=NODES).map(NodeId::new).filter(|&node| {
             node == owner && owner_takes || node == knower && (!begins || owner.is_none())

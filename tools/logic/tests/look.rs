@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Whatever the order of looks, arrivals and stalls: nobody is served later than without a group.
+//! Whatever the order of looks, arrivals and stalls: no client is served later than without a group.
 //!
 //! A group is played with the decisions of the module, beside listeners without one that see the
 //! same connections and the same looks.

@@ -46,7 +46,7 @@ const IPPROTO_MPTCP: u32 = 262;
 /// what is wrong with the entries, and what `bind()` would say to each of them – the port
 /// is in use, or is not for this program – is found before a socket is bound: it is tried
 /// with sockets like them, which are closed again. Nothing unbinds a socket but closing it.
-/// So some may be bound that were not, with `SO_REUSEPORT`, when somebody else takes the
+/// So some may be bound that were not, with `SO_REUSEPORT`, when another program takes the
 /// port in that moment, when the kernel then refuses the group, or when that could not be
 /// tried: a socket was made by another user, or has options that this program may not set.
 /// Drop them all then, or leave the sockets to [`form_at`].
@@ -262,7 +262,7 @@ pub struct Info {
     pub redirected_in: u64,
     /// SYNs of its own that a sibling took.
     pub redirected_out: u64,
-    /// SYNs of its own that were dropped or reset, as nobody had room.
+    /// SYNs of its own that were dropped or reset, as no member had room.
     pub dropped: u64,
     /// Complete connections that it took over from a sibling.
     pub rescued_in: u64,

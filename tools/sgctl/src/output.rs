@@ -33,7 +33,7 @@ fn encode(json: serde_json::Result<String>) -> Result<(), Failure> {
     text(&(json + "\n"))
 }
 
-/// Writes a note to standard error. If nobody can read it, that is nobody's failure: what is under way
+/// Writes a note to standard error. That it cannot be read is no failure: what is under way
 /// goes on.
 pub fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "sgctl: {text}");

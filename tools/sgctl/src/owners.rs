@@ -11,9 +11,9 @@ use rustix::process::{pidfd_getfd, pidfd_open, Pid, PidfdFlags, PidfdGetfdFlags}
 
 use crate::plan::Reason;
 
-/// Whom the security module Yama lets trace others, where there is one.
+/// Which processes the security module Yama lets trace others, where there is one.
 const YAMA: &str = "/proc/sys/kernel/yama/ptrace_scope";
-/// Nobody, and it cannot be lowered any more.
+/// None, and it cannot be lowered any more.
 const NOBODY: &str = "3";
 
 /// One descriptor of a process.
@@ -25,7 +25,7 @@ pub struct Holder {
     pub fd: RawFd,
 }
 
-/// Who holds each socket that was asked for.
+/// The processes that hold each socket that was asked for.
 #[derive(Debug, Default)]
 pub struct Owners(HashMap<u64, Vec<Holder>>);
 

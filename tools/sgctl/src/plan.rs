@@ -56,7 +56,7 @@ impl fmt::Display for Reason {
                 "process {pid} belongs to another user or may not be traced: run sgctl as root",
             ),
             Self::Sealed => f.write_str(
-                "kernel.yama.ptrace_scope is 3, which lets nobody borrow a socket, not even root, until \
+                "kernel.yama.ptrace_scope is 3, which lets no user borrow a socket, not even root, until \
                  the machine is started anew: set a lower one in /etc/sysctl.d and restart it, or \
                  have the program form its group by itself",
             ),
@@ -82,7 +82,7 @@ pub struct Found {
     pub address: SocketAddr,
     /// The device that it is bound to, if it is.
     pub device: Option<String>,
-    /// The user that it belongs to, as the kernel has it: who made it, whatever that process became.
+    /// The user that it belongs to, as the kernel has it: the one that made it, whatever that process became.
     pub uid: u32,
     /// The processes that hold it, as far as they are seen.
     pub pids: Vec<u32>,

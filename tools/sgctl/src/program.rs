@@ -4,7 +4,7 @@
 //! It is the executable's path and file system. The file itself may have been replaced by an update
 //! while old workers run, and a container may have another one at the same path. What an interpreter
 //! runs is told by its command line: by the first argument, which is a script; or, if that is an option,
-//! by all of them, as nobody else knows which options take a value.
+//! by all of them, as only the interpreter knows which options take a value.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -73,7 +73,7 @@ fn title(group: &Group, members: &str) -> String {
     format!("group {id} (user {user}, {members}): {does}")
 }
 
-/// What is to be known of who takes members' places.
+/// What is to be known of listeners that take members' places.
 fn notes(group: &Group, empty: bool) -> String {
     let waits = " It waits for listeners in the places of its members, which have ended.";
     let waits = empty.then(|| format!("{waits}\n"));

@@ -66,7 +66,7 @@ impl Signals {
 /// What ends a program that does not say otherwise.
 const ENDING: [i32; 3] = [SIGHUP, SIGINT, SIGTERM];
 
-/// Signals that are to end the program wait, until somebody asks for them. When this is gone they end
+/// Signals that are to end the program wait, until they are asked for. When this is gone they end
 /// it again, but for those that came before.
 #[derive(Debug)]
 pub struct Deferred {

@@ -2,7 +2,7 @@
 //! `sgctl why`: what became of one connection, and why.
 //!
 //! The kernel remembers those that did not stay with the listener that it looked
-//! up, and names sockets by their cookies. Who they are is looked up here.
+//! up, and names sockets by their cookies. Which sockets these are is looked up here.
 
 use std::time::Duration;
 

@@ -123,7 +123,7 @@ pub struct Cluster {
     pub mac: Option<[u8; 6]>,
     /// From which numbers the slot of a packet is computed.
     pub hash: ClusterHash,
-    /// Hash keyed only; told to those only who may change it.
+    /// Hash keyed only; told only to callers that may change it.
     pub key: Option<ClusterKey>,
     /// The node that this machine is, unless it only directs.
     pub node: Option<u32>,

@@ -69,7 +69,7 @@ impl ClusterCounters {
         sum(&[self.forwarded, self.second_chance, self.spilled_out])
     }
 
-    /// Packets that nobody got from here, though somebody was to.
+    /// Packets that no node got from here, though one was to.
     pub fn dropped(&self) -> u64 {
         sum(&[
             self.dropped_no_owner,
@@ -100,7 +100,7 @@ impl Counters {
         ])
     }
 
-    /// SYNs that nobody took: dropped, or answered with a reset.
+    /// SYNs that no member took: dropped, or answered with a reset.
     pub fn dropped(&self) -> u64 {
         sum(&[self.dropped_full, self.dropped_unfit, self.reset])
     }

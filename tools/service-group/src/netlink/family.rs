@@ -46,7 +46,7 @@ impl Family {
         by_name(channel, FAMILY, EVENTS)
     }
 
-    /// The module's, if there is one. The module is not loaded for it: somebody may have unloaded it.
+    /// The module's, if there is one. The module is not loaded for it: an administrator may have unloaded it.
     pub(super) fn find(channel: &mut Channel) -> Result<Option<Self>, Error> {
         let messages = channel.dump(GENL_ID_CTRL, &wire::request(GETFAMILY, 1, &[]))?;
         for bytes in attributes(&messages) {

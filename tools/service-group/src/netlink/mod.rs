@@ -81,7 +81,7 @@ impl Connection {
     }
 
     /// Finds the module's netlink family again, as the module may have been loaded anew. It is not loaded
-    /// for this, as somebody may have unloaded it.
+    /// for this, as an administrator may have unloaded it.
     ///
     /// # Errors
     ///

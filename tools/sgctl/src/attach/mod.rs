@@ -97,7 +97,7 @@ fn collect(args: &AttachArgs) -> Result<Collected, Failure> {
     let groups = memberships(args.dry_run)?;
     let listeners = of_port(args.port)?;
     let inodes: HashSet<u64> = listeners.iter().map(|listener| listener.inode).collect();
-    // All processes: who else holds a socket tells what it is.
+    // All processes: what else holds a socket tells what it is.
     let owners = Owners::of(&inodes, &[]);
     let wanted = |listener: &Listener| {
         let pids = owners.pids(listener.inode);
@@ -339,7 +339,7 @@ fn join_each(plan: &mut Plan, group: u32, fds: &[(usize, &OwnedFd)]) -> Vec<usiz
     for &(index, fd) in fds {
         match join(fd, group) {
             Ok(()) => joined.push(index),
-            // Somebody else may have been as quick.
+            // Another program may have been as quick.
             Err(Error::AlreadyGrouped) if info(fd).is_ok_and(|info| info.id == group) => {}
             Err(error) => plan.refused.push((index, Reason::Refused(error))),
         }

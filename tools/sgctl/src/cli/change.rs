@@ -160,8 +160,8 @@ number as inode:NUMBER (\"show\" tells it), or by the address and port that it i
 bound to, which then means every member there.
 
 With --json it prints what was changed: {\"group\": 1, \"policy\", \"when_full\",
-\"stall_ms\" (0: never), \"rewrite\", \"adopt_ms\" (0: off), \"members\": [{\"cookie\", \"inode\", \"address\" (or null),
-\"port\", \"weight\"}, ...]}; settings that were not given are left out.";
+\"stall_ms\" (0: never), \"rewrite\", \"adopt_ms\" (0: off),
+\"members\": [{\"cookie\", \"inode\", \"address\" (or null), \"port\", \"weight\"}, ...]}; settings that were not given are left out.";
 
 /// Arguments of `set`.
 #[derive(Args, Debug)]

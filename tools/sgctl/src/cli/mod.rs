@@ -106,9 +106,9 @@ With --json it prints an array of groups:
    ...]
 
 MEMBER is {\"inode\", \"cookie\", \"family\" (\"ipv4\" or \"ipv6\"), \"address\" (or null),
-\"port\", \"state\", \"queued\", \"half_open\", \"backlog\", \"weight\", \"adopted\" (whether it took
-another one's place), \"device\" (that it is bound to, while it has a port and is not connected;
-else null), \"counters\": COUNTERS}. Of events and in \"top\" there is no \"device\".
+\"port\", \"state\", \"queued\", \"half_open\", \"backlog\", \"weight\", \"adopted\" (whether it
+took another one's place), \"device\" (that it is bound to, while it has a port and is not
+connected; else null), \"counters\": COUNTERS}. Events and \"top\" have no \"device\".
 The states are \"unbound\", \"bound\", \"listening\", \"connected\", \"unhooked\", \"stalled\"
 and \"leaving\".
 
@@ -117,12 +117,13 @@ COUNTERS is {\"home\", \"home_unpromised\", \"redirected_in\", \"redirected_queu
 \"redirected_leaving\", \"dropped_full\", \"dropped_unfit\", \"reset\", \"rescued_in\",
 \"rescued_overflow\", \"rescued_stalled\", \"rescued_balanced\", \"rescued_leaving\",
 \"handed_in\", \"handed_out\", \"accepted\", \"stalls\", \"rewritten\", \"spilled\",
-\"rescued_out\"}; the last is the sum of \"rescued_overflow\", \"rescued_stalled\", \"rescued_balanced\" and
-\"rescued_leaving\".
+\"rescued_out\"}; the last is the sum of \"rescued_overflow\", \"rescued_stalled\",
+\"rescued_balanced\" and \"rescued_leaving\".
 
-The table sums up: HOME, IN and OUT are SYNs taken as the listener that was looked up,
-for a sibling and by a sibling; DROPPED those that nobody took, reset or not; RESCUED
-complete connections taken over (+) and given away (-).
+The table has sums. HOME are SYNs that the member took as the listener that was looked
+up, IN those that it took for a sibling, OUT those that a sibling took for it. DROPPED are
+SYNs that no member took, reset or not. RESCUED are complete connections that it took
+over (+) and gave away (-).
 
 Members are ordered by family, address, port and inode. Fields may be added, and
 keep their meaning.";
@@ -154,30 +155,33 @@ with --device or --no-device, once for each group.
 
 A socket's user is the one that made it, whatever its process has become since. Its
 program is the executable of the processes that hold it, and the script of an
-interpreter, with all its arguments if the first of them is an option; several instances of it are one program. A socket whose processes cannot
-be looked at is of no known program.
+interpreter, with all its arguments if the first of them is an option; several instances
+of it are one program. A socket whose processes cannot be looked at is of no known
+program.
 
 A new group adopts, for 60 s unless --adopt tells otherwise: what begins to listen in the
 place of a member, as after a reload, becomes a member at once. A place is the user,
-address, port, device and family of a member's socket, while that is open and for so long
-afterwards; with all members gone the group waits for so long. What cannot be a member is
-told by \"show\" and \"monitor\", with the reason. What listens at other addresses is to be
-attached.
+address, port, device and family of a member's socket. It is kept while that socket is
+open, and for the adopt time afterwards; with all members gone the group waits for that
+time. \"show\" and \"monitor\" tell which listener was refused, and why. What listens at
+other addresses has to be attached.
 
 It may be repeated: sockets that are new since the last time join the group, and
-when there are none, nothing changes. It succeeds when the sockets that can be grouped are in one group; what
-it could not take, and why, is told on standard error. --policy, --when-full, --stall, --rewrite
-and --adopt hold for the whole group, also for members that were there before.
+when there are none, nothing changes. It succeeds when the sockets that can be grouped
+are in one group. Standard error tells what it could not take, and why. --policy,
+--when-full, --stall, --rewrite and --adopt hold for the whole group, also for members
+that were there before.
 
 The descriptors are borrowed from the programs with pidfd_getfd, which needs the
 right to trace them: the same user, or root. The programs notice nothing. With
-kernel.yama.ptrace_scope at 3 nobody has it, and attach says so.
+kernel.yama.ptrace_scope at 3 no user has it, and attach says so.
 
 With --json it prints
   {\"port\", \"group\" (or null), \"action\": \"formed\", \"joined\", \"unchanged\" or \"none\",
    \"dry_run\", \"needs\": [\"--mixed-users\", ...] (the options without which nothing was
    done), \"settings\" (or null),
-   \"sockets\": [{\"inode\", \"address\", \"device\" (or null), \"uid\", \"programs\": [\"nginx\", ...], \"pids\",
+   \"sockets\": [{\"inode\", \"address\", \"device\" (or null), \"uid\",
+     \"programs\": [\"nginx\", ...], \"pids\",
      \"status\": \"added\", \"member\", \"refused\" or \"left\", \"reason\" (or null)}, ...]}
 A socket is left when options are needed; where the sockets are bound to different devices
 that is \"--device\", or --no-device.";

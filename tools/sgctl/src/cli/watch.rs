@@ -42,7 +42,7 @@ each member:
   IN/s    SYNs taken for a sibling
   OUT/s   SYNs that a sibling took
   RES/s   complete connections that a sibling took over
-  DRP/s   SYNs dropped, or answered with a reset, as nobody had room
+  DRP/s   SYNs dropped, or answered with a reset, as no member had room
 
 The last five are for each second since the picture before; \"-\" where there was
 none. Columns for which the terminal is too narrow are left out. Arrows, j, k, PageUp,
@@ -84,8 +84,8 @@ fn interval(text: &str) -> Result<Duration, String> {
 const EXPORT_NOTES: &str = "\
 Prometheus reads http://ADDR:PORT/metrics, in the OpenMetrics text format. The kernel
 is asked at each request, so that there is nothing to go stale; when the module is not
-loaded, the answer is 503 with a sentence. Nothing is encrypted and nobody is asked
-who they are: listen on an address that only the monitoring reaches.
+loaded, the answer is 503 with a sentence. Nothing is encrypted, and no client is
+authenticated: listen on an address that only the monitoring reaches.
 
 Metrics of a member have the labels group, address, port, inode and cookie, those of a
 group the label group. service_group_member_state is 0 unbound, 1 bound, 2 listening,

@@ -174,7 +174,7 @@ impl Figures {
     }
 }
 
-/// Who has come in members' places.
+/// Listeners in members' places.
 fn adoptions(encoder: &mut DescriptorEncoder, groups: &[Labelled<Group, 1>]) -> fmt::Result {
     type Kind = (&'static str, &'static str, fn(&Group) -> u64);
     let kinds: [Kind; 2] = [

@@ -25,7 +25,7 @@ pub struct Picture<'rates> {
     pub interval: Duration,
     /// How many rows are passed over at the top.
     pub scroll: usize,
-    /// Whether somebody can press keys.
+    /// Whether keys can be pressed.
     pub keys: bool,
     /// What is told in place of groups if there are none.
     pub none: &'static str,

@@ -22,14 +22,26 @@ of each slot's owner, or 0),
 \"reassembled\", \"answered\", \"spilled_out\", \"spilled_in\", \"dropped_tunnel\"}}.
 The key is not shown.
 
-The counters are packets on this machine: OWNED it took as its slot is this
-node's, KNOWN as the connection is here, IGNORED are left to their owner, who
-has received them as well, FORWARDED given to it. A SECOND CHANCE is given by
-the owner to those who may know a connection that it does not know: the nodes
-that had the slot before, and the one that it spills to, four at most. SILENT
-are not answered, as these have received them as well. SPILLED OUT are SYNs
-that this node's group had no room for and that were given to another node,
-SPILLED IN those that it took of others.";
+The counters are packets on this machine:
+
+OWNED: taken, as this node owns their slot.
+
+KNOWN: taken, as their connection is here.
+
+IGNORED: left to the owner, which has received them as well.
+
+FORWARDED: given to the owner.
+
+SECOND CHANCE: the owner does not know their connection, and gives them to the
+nodes that may know it: those that had the slot before, and the node that the
+slot spills to, four at most.
+
+SILENT: not answered, as the nodes that may know their connection have received
+them as well.
+
+SPILLED OUT: SYNs that this node's group had no room for, given to another node.
+
+SPILLED IN: such SYNs of other nodes, taken here.";
 
 /// Arguments of `cluster show`.
 #[derive(Args, Debug)]
@@ -44,11 +56,20 @@ pub struct ClusterShowArgs {
 }
 
 const READY_NOTES: &str = "\
-It fails if the module is not loaded, if this machine is neither the director nor
-the standby of an address, if its device is gone, if it is the standby of one that
-its device has, as nobody would answer who asks for it, and if it is the director of
-one that its device does not have. It says why, and what to do. keepalived has another
-machine direct then.";
+It fails if
+
+- the module is not loaded;
+
+- this machine is neither the director nor the standby of an address;
+
+- the device of a cluster IP is gone;
+
+- this machine is the standby of an address that its device has: then no machine
+  would answer when a neighbour asks for the address;
+
+- this machine is the director of an address that its device does not have.
+
+It says why, and what to do. keepalived has another machine direct then.";
 
 /// Arguments of `cluster ready`.
 #[derive(Args, Debug)]
