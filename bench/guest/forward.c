@@ -2,7 +2,7 @@
 /*
  * forward CASE LENGTH FLOWS PACKETS - what a packet costs that goes to another machine.
  *
- * CASE is only a name: whoever calls this has made what sends the packets on; but
+ * CASE is only a name: the caller has made what sends the packets on; but
  * with `route` they are not for the service, and are routed.
  *
  * One packet of each of FLOWS flows is sent, and then PACKETS packets of any of them are

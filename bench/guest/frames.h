@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Ethernet frames with UDP datagrams of many flows, which a program writes to a TAP
- * device as if they came from a segment. Whoever calls this has made the device and
+ * device as if they came from a segment. The caller has made the device and
  * what is on it: prepare_segment in lib.bash.
  */
 #ifndef FRAMES_H

@@ -6,16 +6,16 @@
  * An honest service, a group of two listeners in a namespace of its own, serves one
  * connection after the other, from connect() over poll() and accept() to the first
  * byte, on processor 0 and for MILLISECONDS. On processor 1 an unprivileged user, with
- * user and network namespaces of his own, does what CASE says:
+ * user and network namespaces of its own, does what CASE says:
  *
  *   alone	nothing
  *   close	opens 64 listeners and closes them, over and over
  *   stall	has 1024 listeners, each with a connection that nobody accepts, and
  *		opens another one, and closes it, over and over
  *
- * If `grouped` he forms groups of 64 of them, with the shortest stall time that he may
- * have; if `plain` he does not, which is what the figures are compared with. So the
- * difference is what the module lets him do to others, and not what anybody may do.
+ * If `grouped` the user forms groups of 64 of them, with the shortest stall time that is
+ * allowed; if `plain` not, which is what the figures are compared with. So the
+ * difference is what the module lets a user do to others, and not what any user may do.
  *
  * One JSON object is printed: how many connections were served in a second, and
  * microseconds of the median one, of the 99th percentile, and of the longest.
@@ -164,7 +164,7 @@ static void leave_waiting(uint16_t port)
 		connect_at(port);
 }
 
-/* The hostile user; says that he has begun. */
+/* The hostile user; says when it has begun. */
 static void harm(bool stall, bool grouped, int ready)
 {
 	int some[GROUP], fds[GROUPS][GROUP];

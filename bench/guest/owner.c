@@ -2,7 +2,7 @@
 /*
  * owner CASE PACKET PACKETS - what a received packet costs the kernel.
  *
- * CASE is only a name: whoever calls this has made what decides whose a packet is.
+ * CASE is only a name: the caller has made what decides whose a packet is.
  * PACKET says which ones are counted:
  *
  *   owned	to the service, and this machine takes it: a socket has it
@@ -11,7 +11,7 @@
  *   unknown	of a protocol that the kernel does not know, for comparison: it is thrown
  *		away where the protocols begin
  *
- * Some flows are looked for whose packets fare like that, whoever decides it, and PACKETS
+ * Some flows are looked for whose packets fare like that, whatever decides it, and PACKETS
  * packets of them in turn are counted, from the packet on the device until the kernel is
  * through with it. It must run in a guest whose time stamp counter counts instructions,
  * and prints one JSON object.

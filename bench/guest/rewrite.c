@@ -10,7 +10,7 @@
  *   rewritten	both are one service group that rewrites, and the first is full: the
  *		second one takes it, and its socket tells the second address
  *   dnat	connection tracking changes the address in each packet, by a rule that
- *		whoever calls this has made: the second one takes it, too
+ *		the caller has made: the second one takes it, too
  *
  * Over one connection, client and server send SEGMENTS segments each, in turn. Of
  * each the instructions are counted that the server's kernel takes:

@@ -22,7 +22,7 @@ int wire_open(void);
 int wire_open_ethernet(void);
 
 /*
- * A connection as its client sees it. Whoever connects sets the first four; the
+ * A connection as its client sees it. The one that connects sets the first four; the
  * addresses and ports are in host order.
  */
 struct wire_client {

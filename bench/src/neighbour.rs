@@ -3,7 +3,7 @@
 //! What an honest service loses beside a hostile namespace.
 //!
 //! Reads what `guest/neighbour` wrote. The hostile user does the same with and without
-//! the module's groups, so what differs is what the module lets him do to others.
+//! the module's groups, so what differs is what the module lets the user do to others.
 
 use crate::row::Row;
 use serde::Deserialize;
@@ -20,7 +20,7 @@ pub enum Case {
     Stall,
 }
 
-/// Those in which he does something.
+/// Those in which the user does something.
 pub const CASES: [Case; 2] = [Case::Close, Case::Stall];
 
 impl Case {

@@ -241,13 +241,13 @@ def become_root_of_own(user):
 
 
 def user_namespaces():
-    """Who is root of a user namespace has cluster IPs where that owns the network, nowhere else."""
+    """Root of a user namespace has cluster IPs where that owns the network, nowhere else."""
     device, ynl = one_machine()
     whole = config(4, device, 1, hash="keyed", key=bytes(16))
     ynl.do("cluster-set", whole)
     outside = os.open("/proc/self/ns/net", os.O_RDONLY)
     become_root_of_own(65534)
-    # By a socket of the one outside, whoever opened it.
+    # By a socket of the one outside, whichever process opened it.
     refused(errno.EPERM, ynl.do, "cluster-set", {**whole, "epoch": 2})
     refused(errno.EPERM, ynl.do, "cluster-del", name_of(4))
     expect("key" not in ynl.do("cluster-get", name_of(4)), "no key")

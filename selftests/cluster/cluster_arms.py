@@ -108,7 +108,7 @@ def two_arms_ipv6():
 
 
 def beside_a_node(version):
-    """Who reaches a node by another device than the cluster IP's, as what runs on it does, is served
+    """A client at another device than the cluster IP's, as what runs on the node is, is served
     by that node, whose ever the packet would be."""
     cluster = Cluster(version)
     cluster.set()
@@ -181,7 +181,7 @@ def other_vrf_ipv6():
 
 
 def other_device_strict():
-    """Who sends by another device in the name of an address elsewhere is refused, as the kernel
+    """A client that sends by another device in the name of an address elsewhere is refused, as the kernel
     would do it."""
     cluster = crossed(4)
     director = cluster.directors[0]

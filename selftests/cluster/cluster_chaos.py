@@ -219,7 +219,7 @@ class Chaos:
         return f"weights {self.weights}"
 
     def take_over(self):
-        """Who directs dies, and the other one directs; later it is back, and stands by."""
+        """The director dies, and the other one directs; later it is back, and stands by."""
         gone = self.cluster.directors[self.active]
         self.move(gone, "down")
         self.go_on(4)

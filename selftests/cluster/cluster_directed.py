@@ -314,7 +314,7 @@ def device_goes(version, way):
     for _ in range(6):
         exchange(*accepted(cluster, listeners))
     with cluster.directors[0]:
-        # It waits for whoever keeps it.
+        # It waits until no program keeps it.
         ip_commands("link del eth0")
 
 

@@ -115,7 +115,7 @@ def documented_at_a_node(version, outer):
     seen.setblocking(False)
 
     def sees_strangers():
-        """Whether a tunnel of somebody who is none of the cluster's gets to the node's programs."""
+        """Whether a tunnel of a machine that is none of the cluster's gets to the node's programs."""
         Forger(cluster, node, cluster.client, outer).send(True, packet)
         introduce(cluster.client, node, version)
         return has_come(seen)

@@ -166,7 +166,7 @@ class Comparison:
 
 
 def told(counts):
-    """Who counts what, as text."""
+    """What each machine counts, as text."""
     words = [f"{number}:{name}" + (f"*{count}" if count > 1 else "")
              for (number, name), count in sorted(counts.items())]
     return " ".join(words) or "nothing"

@@ -142,7 +142,7 @@ def one_service_ipv6():
 
 
 def learnt(machine):
-    """Whom a machine knows by nobody's MAC address."""
+    """The neighbours that a machine knows by no machine's MAC address."""
     with machine:
         told = subprocess.run(["ip", "-4", "neigh", "show"], check=True, capture_output=True,
                               text=True).stdout

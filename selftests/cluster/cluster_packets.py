@@ -164,7 +164,7 @@ def shared_ipv6():
 
 
 def directed(version, way, outer=None):
-    """What is forwarded is owned by somebody; then packets in packets, straight to a node."""
+    """What is forwarded has an owner; then packets in packets, straight to a node."""
     cluster = Directed(version, way, outer)
     listeners = cluster.listeners()
     # Neighbours are known from here on, so that none is lost on the way.
@@ -305,7 +305,7 @@ def answered(cluster):
 
 
 def questions(version, mac, kind, flawed_ones, sound):
-    """Who asks for the address, or seems to, is answered if the question makes sense."""
+    """A question for the address is answered if it makes sense, whatever machine it seems to come from."""
     cluster = Cluster(version)
     cluster.set()
     # So that the client does not ask itself.

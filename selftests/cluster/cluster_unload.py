@@ -219,7 +219,7 @@ def namespace_tunnelled():
 def replug(machine):
     """A machine's device goes, and it gets another one."""
     with machine:
-        # It waits for whoever keeps it.
+        # It waits until no program keeps it.
         ip_commands("link del eth0")
     ip_commands(*machine.cable())
     machine.plug_in()

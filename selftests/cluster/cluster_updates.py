@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """Several change cluster IPs at once, and nothing is lost: generations, the role alone, and the tool's
-apply while keepalived decides who directs; addresses that are left behind, or are somebody else's."""
+apply while keepalived chooses the director; addresses that are left behind, or are another program's."""
 
 import errno
 import itertools
@@ -296,7 +296,7 @@ def addresses_of_others():
     expect(f"{ADDRESS}/32 on eth0 stays" in said and "on lo stays" not in said, said)
     told = json.loads(sgctl("apply", file.path, "--node", "a", "--json"))
     equal([f"{ADDRESS}/32 on eth0"], told["left"], "what is named")
-    # Who does not serve an address any more, and has it, would answer for all machines.
+    # A node that does not serve an address any more, and has it, would answer for all machines.
     file.write(())
     for device in "lo", "eth0":
         said = file.apply(status=1)

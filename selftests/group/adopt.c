@@ -215,7 +215,7 @@ TEST_F(adopt, it_does_not_wait_for_ever)
 	EXPECT_EQ(0, group_of(fd));
 }
 
-/* Whoever takes its sockets out wants them to be out. */
+/* A program that takes its sockets out wants them to be out. */
 TEST_F(adopt, who_was_taken_out_leaves_no_place)
 {
 	int fds[2];

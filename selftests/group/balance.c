@@ -267,7 +267,7 @@ TEST_F(balance, idle_ones_are_looked_for_behind_a_stalled_one)
 	EXPECT_EQ(0, queue_length(self->fds[0]));
 }
 
-/* Who is not interested in connections does not look for any. */
+/* A program that is not interested in connections does not look for any. */
 TEST_F(balance, only_who_asks_for_input_takes_over)
 {
 	make_busy(self->fds[0], &self->first, 2);

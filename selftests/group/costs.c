@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What somebody's groups cost others: how often closing members has every processor
+ * What the groups of one user cost others: how often closing members has every processor
  * be interrupted, and whose work waits for whose.
  */
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * An unprivileged user keeps the lock of his sockets for ever: an option is
- * copied from a page that never comes. Nobody else waits for him: others form,
+ * An unprivileged user keeps the lock of its sockets for ever: an option is
+ * copied from a page that never comes. No other program waits for that: others form,
  * join and leave groups, change settings and read them, and unloading is refused.
  */
 
@@ -27,7 +27,7 @@ struct report {
 	int done;
 	int result;
 	int step;
-	/* Who keeps the page back. */
+	/* The process that keeps the page back. */
 	pid_t server;
 };
 
@@ -123,7 +123,7 @@ static bool cannot_unload(void)
 	return unload_module() == -EAGAIN;
 }
 
-/* Says that he wants a group's setting changed: generic netlink is the whole machine's. */
+/* Asks for a change of a group's setting: generic netlink is the whole machine's. */
 static void *ask_netlink(void *unused)
 {
 	int fd = netlink_open();
@@ -142,7 +142,7 @@ static struct page page_of(struct report *report)
 }
 
 /*
- * Forms a group of two, one of which somebody has locked by then. There is one grace
+ * Forms a group of two, one of which is locked by then. There is one grace
  * period for that; who was too late, on a busy machine, lets go.
  */
 static int form_meanwhile(struct report *report, int *fds)
@@ -381,7 +381,7 @@ static void sleep_in_the_module(struct report *report)
 	report->step = 1;
 }
 
-/* Who sleeps in there keeps the module, and does not keep unloading waiting. */
+/* A task that sleeps in there keeps the module, and does not keep unloading waiting. */
 TEST_F(hostile, sleeps_in_the_module)
 {
 	if (variant->own_network)

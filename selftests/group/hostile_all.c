@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * An unprivileged user does all at once that he is able to, in namespaces of his own or
+ * An unprivileged user does all at once that it is able to, in namespaces of his own or
  * in the network of others: everything that stress.c does, locks that are kept, calls
  * whose memory comes late, calls that are interrupted and killed, sockets that are
  * destroyed under their programs, filters and programs of BPF, requests of netlink. An

@@ -101,7 +101,7 @@ TEST_F(fit, md5_at_home)
 	expect_unfit();
 }
 
-/* A key for somebody else, and a policy that allows all, are a check all the same. */
+/* A key for another peer, and a policy that allows all, are a check all the same. */
 TEST_F(fit, ao_at_sibling)
 {
 	if (set_ao(self->fds[1], variant->family))

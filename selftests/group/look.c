@@ -4,7 +4,7 @@
  * else one that waits for a hung program. Nothing is taken from where the next
  * look comes first.
  *
- * Looks are counted, and come in the worst order: just after whoever had the
+ * Looks are counted, and come in the worst order: just after the program that had the
  * connection was found stalled. Each way to look is in look_ways.c, a locked
  * listener in look_locked.c.
  */
@@ -27,7 +27,7 @@ static void fill_home(const int fds[2], const struct address *home, int policy, 
 	set_stall(fds[0], STALL);
 }
 
-/* Whoever has connections waiting is found stalled: all have had their time. */
+/* Members at which connections wait are found stalled: all have had their time. */
 static bool time_passes(const int fds[2])
 {
 	for (int i = 0; i < 2; i++)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A program looks for connections while somebody keeps a listener's lock: others
+ * A program looks for connections while another one keeps a listener's lock: others
  * get what is theirs, and nothing is moved to the listener that is locked.
  */
 

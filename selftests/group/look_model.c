@@ -201,7 +201,7 @@ static void add_connection(struct model *model, struct connection *connection)
 
 /* --- What must be true. */
 
-/* Looks that came back empty while one of their own waited, which somebody got later. */
+/* Looks that came back empty while one of their own waited, which another look got later. */
 static unsigned int late(const struct model *model)
 {
 	unsigned int count = 0;

@@ -340,7 +340,7 @@ TEST_F(mixed, most_groups)
 	EXPECT_EQ(0, form(&fds[SERVICE_GROUP_MAX_GROUPS], 1));
 }
 
-/* All of it is his who asks: a container has a limit. */
+/* All of it is charged to the caller: a container has a limit. */
 TEST_F(mixed, memory_is_accounted)
 {
 	int result = count_memory(), fds[SERVICE_GROUP_MAX_MEMBERS];

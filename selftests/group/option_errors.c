@@ -204,7 +204,7 @@ TEST_F(errors, erange)
 	EXPECT_EQ(-ERANGE, refusal(self->good, fd, &wanted, PORT + 1));
 	EXPECT_EQ(PORT + 1, port_of(fd));
 	EXPECT_EQ(0, group_of(fd));
-	/* A group has one port, whoever joins, */
+	/* A group has one port, whatever joins, */
 	expect_usable(self->good);
 	EXPECT_EQ(-ERANGE, join(fd, group_of(self->good[0])));
 	EXPECT_EQ(0, group_of(fd));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who may group which sockets: an unprivileged user, two users, a user namespace.
+ * Which sockets a caller may group: an unprivileged user, two users, a user namespace.
  *
- * Who may have the kernel bind them is tested by privilege_bind.c, that descriptors
+ * What may have the kernel bind them is tested by privilege_bind.c, that descriptors
  * must be held by option_errors.c (EBADF).
  */
 
@@ -16,7 +16,7 @@
 
 FAMILIES(privilege);
 
-/* A socket that belongs to this user, whoever we are. */
+/* A socket that belongs to this user, whatever the caller's is. */
 static int socket_of(uid_t user, enum family family)
 {
 	int fd;
@@ -40,7 +40,7 @@ TEST_F(privilege, own_sockets)
 	EXPECT_EQ(0, leave(fds[1], SERVICE_GROUP_LEAVE_DRAIN));
 }
 
-/* A stall time is how often the machine's timers run for him. */
+/* A stall time is how often the machine's timers run for the caller. */
 static void expect_stall_times(struct __test_metadata *_metadata, int fd)
 {
 	static const uint32_t refused[] = { 1, SERVICE_GROUP_MIN_STALL - 1 };
@@ -68,7 +68,7 @@ TEST_F(privilege, short_stall_times)
 	expect_stall_times(_metadata, fd);
 }
 
-/* Nor is it his who may do everything in namespaces of his own. */
+/* Nor may a caller change it that may do everything in namespaces of its own. */
 TEST_F(privilege, short_stall_times_in_own_namespaces)
 {
 	int fd;
@@ -100,7 +100,7 @@ TEST_F(privilege, adopt_times)
 	EXPECT_EQ(0, set_one(roots, SERVICE_GROUP_SET_ADOPT, 0));
 }
 
-/* Who is privileged in the namespace may group what belongs to several users. */
+/* A caller that is privileged in the namespace may group what belongs to several users. */
 TEST_F(privilege, two_users_with_capability)
 {
 	int fds[3] = {
@@ -131,7 +131,7 @@ TEST_F(privilege, two_users_without)
 	EXPECT_EQ(2, stats_now().refused_permission);
 }
 
-/* A thief: an own socket joins the group of somebody else. */
+/* A thief: an own socket joins the group of another user. */
 TEST_F(privilege, joining_a_foreign_group)
 {
 	int theirs = socket_of(OTHER_USER, variant->family);
@@ -241,7 +241,7 @@ TEST_F(privilege, own_user_namespace)
 	EXPECT_EQ(0, stats_now().groups);
 }
 
-/* Who formed a group says who joins it, even with sockets of the same owner. */
+/* The user that formed a group decides about joining, even with sockets of the same owner. */
 TEST_F(privilege, joining_what_another_formed)
 {
 	int fds[2] = { socket_of(NOBODY, variant->family), socket_of(NOBODY, variant->family) };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who may have the kernel bind the sockets of a group: whoever has the capability,
- * as far as the port is allowed to him, and no confined process.
+ * Which callers may have the kernel bind the sockets of a group: those with the
+ * capability, as far as they may have the port, and no confined process.
  */
 
 #include <linux/capability.h>

@@ -21,7 +21,7 @@ static const char *const done[] = {
 
 FIXTURE(races) {
 	struct scene scene;
-	/* Who has the listener that ends with its process. */
+	/* The process that has the listener, which ends with it. */
 	pid_t owner;
 	pthread_t actor;
 };
@@ -177,7 +177,7 @@ static void end(FIXTURE_DATA(races) *self, enum end how, int victim)
 		break;
 	case KILL:
 		kill(self->owner, SIGKILL);
-		/* Who is half-way himself ends when he is through. */
+		/* A process that is half-way itself ends when it is through. */
 		if (!is_readers_own(self->scene.reader, victim))
 			await_owner(self);
 		break;
@@ -338,7 +338,7 @@ static void *leave_it(void *arg)
 	return NULL;
 }
 
-/* Who leaves is not in the group again by what came too early; and may be as soon as it has left. */
+/* A socket that leaves does not join again by what came too early; it may once it has left. */
 TEST_F(again, joins_while_it_leaves)
 {
 	pthread_t leaver;

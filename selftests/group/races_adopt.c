@@ -4,7 +4,7 @@
  * about to make it a member. The one side is held at a point of the module until the
  * other is through, or waits for it. Needs a kernel with fault injection.
  *
- * Whoever is first, the references to the module come out even, and the group has
+ * Whichever is first, the references to the module come out even, and the group has
  * the members that are left.
  */
 

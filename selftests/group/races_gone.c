@@ -62,14 +62,14 @@ static bool can_unload(void)
 	return wait_for(unload_module() == 0) && !load_module();
 }
 
-/* Its sockets are closed, and somebody tries to unload the module; whether it was half-way. */
+/* Its sockets are closed, and a process tries to unload the module; whether it was half-way. */
 static bool unload_meanwhile(struct __test_metadata *_metadata, FIXTURE_DATA(gone) *self,
 			     enum reader reader)
 {
 	bool held = start_reader(self, reader);
 	int result;
 
-	/* Whoever is in there refuses it, or it waits for him. */
+	/* A task in there has unloading refused, or unloading waits for it. */
 	result = unload_module();
 	EXPECT_EQ(-EAGAIN, result);
 	close_all(self->scene.fds, 2);
@@ -122,7 +122,7 @@ TEST_F(gone, namespace)
 }
 
 /*
- * The only member of its group, so that nobody waits for whoever is half-way; and the client
+ * The only member of its group, so that nothing waits for the task that is half-way; and the client
  * is in an outer namespace, so that it keeps neither the inner one nor its process.
  */
 FIXTURE(outside) {
@@ -265,7 +265,7 @@ static void *connect_on_another(void *arg)
 	return connect_once(arg);
 }
 
-/* The only member of its group: nobody waits for whoever is half-way. */
+/* The only member of its group: nothing waits for the task that is half-way. */
 static void hold_the_only_one(FIXTURE_DATA(last) *self)
 {
 	pthread_t actor;

@@ -139,7 +139,7 @@ TEST_F(settings, newer)
 	EXPECT_EQ(E2BIG, errno);
 }
 
-/* Who may not join the group may not change it, with a member's descriptor or without. */
+/* A caller that may not join the group may not change it, with a member's descriptor or without. */
 TEST_F(settings, permission)
 {
 	struct service_group_settings seen;

@@ -125,7 +125,7 @@ TEST_F(stall, all_hung)
 	ASSERT_TRUE(wait_for(is_stalled(self->fds[0])));
 	ASSERT_TRUE(wait_for(is_stalled(self->fds[1])));
 	EXPECT_EQ(11, queue_length(self->fds[0]) + queue_length(self->fds[1]));
-	/* Whoever has room takes it all the same. */
+	/* A member with room takes it all the same. */
 	fill(&self->home, 7);
 	EXPECT_TRUE(wait_for(queue_length(self->fds[0]) + queue_length(self->fds[1]) == 18));
 	/* The first that comes back gets what the other has. */

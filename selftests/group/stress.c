@@ -2,7 +2,7 @@
 /*
  * Everything at once: groups are formed, joined and left while their sockets
  * are closed, shut down, listen again and connect; clients flood them and give
- * up; processes fork, namespaces end, somebody reads everything over netlink
+ * up; processes fork, namespaces end, a process reads everything over netlink
  * and sock_diag, and tries to unload the module.
  *
  *   stress [--ops N] [--seconds N] [--seed N]

@@ -6,7 +6,7 @@
 
 #include "lib.h"
 
-/* set_ao - a key of TCP-AO for somebody else; 0, or -1 with errno. */
+/* set_ao - a key of TCP-AO for another peer; 0, or -1 with errno. */
 int set_ao(int fd, enum family family)
 {
 	struct address peer = listener_address(family, 5, 0);

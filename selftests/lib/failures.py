@@ -180,7 +180,7 @@ def request(ynl, command, attributes, mode="do"):
 
 
 class Failures:
-    """An operation of which each allocation fails once, while somebody listens for events. What is
+    """An operation of which each allocation fails once, while a program listens for events. What is
     there is the matter of those that are derived from it."""
 
     def __init__(self):
@@ -338,7 +338,7 @@ class ClusterFailures(Failures):
     def end(self):
         """Nothing holds the device."""
         self.only()()
-        # It waits for whoever keeps it.
+        # It waits until no program keeps it.
         ip_commands("link del dummy0")
 
 

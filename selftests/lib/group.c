@@ -94,7 +94,7 @@ int form_bound(const int *fds, size_t count, uint16_t port)
 	describe(request, fds, count, port);
 	result = send_request(fds[0], request);
 	free(request);
-	/* Who forms a group may do this, but a test may become somebody else. */
+	/* The user that forms a group may do this, but a test may become another user. */
 	if (!result)
 		set_one(fds[0], SERVICE_GROUP_SET_STALL, 0);
 	return result;

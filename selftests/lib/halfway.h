@@ -25,7 +25,7 @@
 #define SHORT 20
 
 /*
- * Who is half-way, and with which listener: a sibling, or the program's own. The last ones are a
+ * Which task is half-way, and with which listener: a sibling, or the program's own. The last ones are a
  * sibling's: its program accepts, sleeps in accept() and is given one by the stall timer, or polls, while
  * a connection waits at home, which is stalled.
  */
@@ -200,7 +200,7 @@ static void *act(void *arg)
 	return NULL;
 }
 
-/* Whether somebody is held at the reader's point; waits for that. */
+/* Whether a task is held at the reader's point; waits for that. */
 static bool is_held(enum reader reader)
 {
 	if (!wait_for(hold_is(points[reader], "held") || hold_is(points[reader], "late")))

@@ -30,7 +30,7 @@ void pass_hold(const char *name)
 	hold("pass", name);
 }
 
-/* Whoever is held goes on. */
+/* The task that is held goes on. */
 void forget_holds(void)
 {
 	write_file(HOLD, "\n");

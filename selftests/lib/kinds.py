@@ -13,7 +13,7 @@ DCCP, ESP, NOTHING = 33, 50, 59
 SYN, RST, ACK = 2, 4, 16
 TCP_HEADER = 20
 WITH_PORTS = (TCP, UDP, UDP_LITE, SCTP, DCCP)
-# Whom a packet may seem to come from, but for hosts of the segment: no host, one of a segment, and
+# What a packet may seem to come from, but for hosts of the segment: no host, one of a segment, and
 # one that is far away.
 ODD_SOURCES = {
     4: ("0.0.0.0", "127.0.0.1", "169.254.1.1", "224.0.0.1", "255.255.255.255", "198.51.100.1"),
@@ -269,7 +269,7 @@ class Kinds:
         self.options = b"\1" * (4 * self.rng.choice((0, 0, 0, 1, 10)))
 
     def ends(self):
-        """Whom a packet seems to come from, and its ports; also who got it that is quoted."""
+        """What a packet seems to come from, and its ports; also the receiver of the packet that it quotes."""
         choice = self.rng.random()
         ports = self.rng.choice((8080, 53)), self.rng.choice((8080, 8080, 53, 0))
         self.client = source = self.network[self.rng.randrange(128, 250)].packed

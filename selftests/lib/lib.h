@@ -70,7 +70,7 @@ void end_with(pid_t parent);
 void run_on(int processor);
 char thread_state(pid_t thread);
 
-/* Somebody without privileges. */
+/* A user without privileges. */
 #define NOBODY 65534
 void become(uid_t user);
 

@@ -31,7 +31,7 @@ class Connection:
         self.source = client.getsockname()[:2]
         self.port = self.source[1]
         self.server = self.node = None
-        # Whom its SYN may have reached.
+        # The nodes that its SYN may have reached.
         self.owners = set()
         self.connected = False
         self.sent = self.got = self.echoed = self.back = 0
@@ -47,7 +47,7 @@ class Connection:
 
 
 class Load:
-    """Who owns what, and what is under way."""
+    """The owners, and what is under way."""
 
     def __init__(self, cluster, rng, table, hash_name, key, sources):
         self.cluster, self.rng, self.sources = cluster, rng, sources
@@ -101,7 +101,7 @@ class Load:
         return {self.tables[epoch][slot] for epoch in range(since, self.newest + 1)}
 
     def alive(self, slot):
-        """Who owns it, of those that live."""
+        """Its owner, of the nodes that live."""
         return self.owners(slot, self.oldest) - self.dead
 
     # What is sent.

@@ -27,7 +27,7 @@ NAMESPACE = "/proc/thread-self/ns/net"
 def ip_commands(*lines):
     """Runs commands of ip, in one process."""
     text = "".join(f"{line}\n" for line in lines)
-    # It may wait for ever for whoever keeps a device; our own output is not to wait for it.
+    # It may wait for ever for a program that keeps a device; our own output is not to wait for it.
     done = subprocess.run(["ip", "-batch", "-"], input=text, capture_output=True, text=True,
                           check=False)
     equal(0, done.returncode, f"status of ip: {done.stderr}")

@@ -26,7 +26,7 @@ static void three_members(int fds[3])
 {
 	for (int i = 0; i < 3; i++)
 		fds[i] = reuseport_listener(IPV4, 0, PORT, 2);
-	/* He may have too many groups by now. */
+	/* The user may have too many groups by now. */
 	form(fds, 3);
 }
 
@@ -176,7 +176,7 @@ static void be_killed(struct shared *shared)
 	waitpid(child, NULL, 0);
 }
 
-/* --- ss -K, where he may; and programs of BPF. */
+/* --- ss -K, where the user may; and programs of BPF. */
 
 static void destroy_members(struct shared *shared)
 {

@@ -17,7 +17,7 @@
 
 #define SIZE 4096
 
-/* become_unprivileged - some user, with namespaces of his own in which he may do all. */
+/* become_unprivileged - some user, with namespaces of its own in which it may do all. */
 void become_unprivileged(bool own_network)
 {
 	if (setgid(1000) || setuid(1000) || prctl(PR_SET_DUMPABLE, 1))
@@ -125,13 +125,13 @@ struct page make_page(void)
 	return page;
 }
 
-/* page_was_asked_for - whether somebody waits for it. */
+/* page_was_asked_for - whether a task waits for it. */
 bool page_was_asked_for(const struct page *page)
 {
 	return __atomic_load_n(page->asked, __ATOMIC_SEQ_CST);
 }
 
-/* Whoever waits gets an error. */
+/* Tasks that wait get an error. */
 void give_page_up(const struct page *page)
 {
 	kill(page->server, SIGKILL);

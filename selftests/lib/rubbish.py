@@ -85,7 +85,7 @@ def no_second_chances(version, packet):
 
 
 def arp(mac, sender, target, hardware=1, kind=0x0800, lengths=(6, 4), operation=1):
-    """Somebody asks for a MAC address, if nothing else is given."""
+    """A question for a MAC address, if nothing else is given."""
     return struct.pack("!HHBBH6s4s6s4s", hardware, kind, *lengths, operation, mac, sender, bytes(6),
                        target)
 
@@ -104,7 +104,7 @@ def flawed_arp(mac, sender, target):
 
 def solicitation(source, target, options=b"", code=0, hops=255, length=None, destination=None,
                  wrong=0, more=0):
-    """Somebody asks for a MAC address with IPv6, if nothing else is given."""
+    """A question for a MAC address with IPv6, if nothing else is given."""
     destination = destination or bytes.fromhex("ff0200000000000000000001ff") + target[13:]
     body = (struct.pack("!BBHI", SOLICITATION, code, 0, 0) + target + options)[:length]
     total = checksum(source + destination + struct.pack("!II", len(body), ICMPV6) + body)
@@ -142,7 +142,7 @@ class Rubbish:
         return self.rng.random() < part
 
     def source(self):
-        """Somebody whom nobody can reach."""
+        """A client that no machine can reach."""
         return self.network[self.rng.randrange(128, 250)].packed
 
     def packets(self):
@@ -225,7 +225,7 @@ class Rubbish:
         return whole if self.chance(0.9) else whole[:self.rng.randrange(len(whole) + 1)]
 
     def question(self, mac):
-        """Somebody asks for the MAC address, more or less."""
+        """A question for the MAC address, more or less."""
         if self.version == 4:
             changes = {"hardware": self.rng.randrange(9), "kind": self.rng.getrandbits(16),
                        "lengths": tuple(self.rng.randbytes(2)), "operation": self.rng.randrange(4)}

@@ -18,7 +18,7 @@ from service_group import checkout, expect, start
 
 NETWORKS = {4: "10.9.0.0/24", 6: "fd09::/64"}
 NOBODY, WAN = bytes.fromhex("020000000099"), bytes.fromhex("020000000077")
-# Who owns which slot, and who did before; slot 3 is nobody's.
+# The owner of each slot, and the one before; slot 3 has none.
 OWNERS = (2, 2, 3, 0, 1, 3, 3)
 FORMER = (1, 2, 3, 3, 1, 2, 3)
 # A packet is decided about after two others at most, see Scene.arrive().

@@ -131,7 +131,7 @@ class Cluster:
 
 
 def accepted(services):
-    """Who has got the next connection, and its socket."""
+    """The node that has got the next connection, and its socket."""
     ready, _, _ = select.select(list(services.values()), [], [], PATIENCE)
     equal(1, len(ready), "who has got it")
     name = next(name for name, service in services.items() if service is ready[0])

@@ -4,7 +4,7 @@
  *
  * The first allocation fails, then the second, until the operation succeeds without
  * meeting one. Each failure is told, and has changed nothing; an operation that
- * cannot fail does all that it can. Somebody listens for notifications, whose
+ * cannot fail does all that it can. A process listens for notifications, whose
  * allocations are walked as well. It needs a kernel with fault injection, for
  * /proc/self/fail-nth.
  */

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """A walk of memory failures through what packets have a group do: each allocation that must not wait
 fails once, on the way of a SYN that a sibling takes, of the ACK that completes a handshake for which
-the queue is too full, and of the move that the ticker makes then, while somebody listens for events.
+the queue is too full, and of the move that the stall timer makes then, while a program listens for events.
 Nothing is lost but what the packet was about, and all goes on afterwards.
 
 Packets of cluster IPs are walked by cluster_unload.py. It needs a kernel with fault injection.
@@ -55,7 +55,7 @@ def close(clients):
 
 
 class Group:
-    """Two listeners, somebody who listens for events, and a connection that is there all the time."""
+    """Two listeners, a program that listens for events, and a connection that is there all the time."""
 
     def __init__(self, family):
         self.family = family

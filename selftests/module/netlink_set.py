@@ -151,7 +151,7 @@ def admin_of_a_namespace():
         with open_family() as ynl:
             ynl.do("group-set", {"id": group, "policy": "balance"})
             equal("balance", settings_of(ynl, group)["policy"], "policy")
-            # How often the machine's timers run is not his to say.
+            # How often the machine's timers run is not for this user to say.
             for stall in (1, 9):
                 refused(errno.EPERM, ynl.do, "group-set", {"id": group, "stall": stall})
             for stall in (10, 0):

@@ -75,7 +75,7 @@ def merge(before, counted):
 
 
 def add(path, counted, seconds, load, seed):
-    """Adds a call to those before, which stay until somebody removes the file; returns all."""
+    """Adds a call to those before, which stay until the file is removed; returns all."""
     content = read(path)
     entry = content.setdefault(kind_of(load), {"calls": 0, "total_s": 0.0, "suites": {}})
     entry["calls"] += 1

@@ -246,7 +246,7 @@ users_after_setuid() {
 	expect_formed 2
 }
 
-# Who holds both, but runs neither, is seen with both of them.
+# A process that holds both, but runs neither, is seen with both of them.
 handed_over_by_another() {
 	make_programs
 	cat >"$dir/starter.py" <<-EOF
@@ -323,7 +323,7 @@ one_of_a_device() {
 	done
 }
 
-# Who may not look at a process does not get its socket, and the others are grouped.
+# A user that may not look at a process does not get its socket, and the others are grouped.
 not_to_be_seen() {
 	make_programs
 	shop_of $OTHER_USER $SHOP
@@ -332,7 +332,7 @@ not_to_be_seen() {
 	expect_err "$SHOP:$PORT"
 	expect_err 'is not taken'
 	expect_told '[len(group["members"]) for group in groups]' '[2]'
-	# Who may look at all of them is asked about that one.
+	# A user that may look at all of them is asked about that one.
 	expect_refusal --mixed-users
 }
 

@@ -258,7 +258,7 @@ def killed_and_started_again():
 
 
 def without_adopting():
-    """Who is new is a stranger."""
+    """A new program is a stranger."""
     with nginx(2) as master:
         sgctl("attach", "--port", str(PORT), "--adopt", "off")
         written(NGINX, 3)
@@ -268,7 +268,7 @@ def without_adopting():
 
 
 def another_user():
-    """Who starts the program as somebody else is told why it is in no group."""
+    """An administrator that starts the program as another user is told why it is in no group."""
     with nginx(2) as master:
         group = attach()
         stop(master, signal.SIGTERM)
