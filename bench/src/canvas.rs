@@ -45,6 +45,29 @@ impl<'a> Canvas<'a> {
         Ok(Self { area })
     }
 
+    /// A picture with a title.
+    pub fn titled(path: &'a Path, (width, height): (i32, i32), title: &str) -> Result<Self> {
+        let canvas = Self::new(path, width as u32, height as u32)?;
+        canvas.text(24, 30, Align::Left, TITLE, INK, title)?;
+        Ok(canvas)
+    }
+
+    /// What is to be known of a picture, below it.
+    pub fn below(&self, y: i32, text: &str) -> Result {
+        self.text(24, y, Align::Left, SMALL, FAINT, text)
+    }
+
+    /// What stands at a place of an axis that goes to the right.
+    pub fn label(&self, x: i32, y: i32, text: &str) -> Result {
+        self.text(x, y, Align::Middle, SMALL, FAINT, text)
+    }
+
+    /// A line across, with what it stands for on an axis that goes up.
+    pub fn rung(&self, (left, right): (i32, i32), y: i32, label: &str) -> Result {
+        self.line((left, y), (right, y), RULE, 1)?;
+        self.text(left - 10, y, Align::Right, SMALL, FAINT, label)
+    }
+
     /// Text whose middle line is at `y`.
     pub fn text(
         &self,
@@ -106,6 +129,39 @@ impl<'a> Canvas<'a> {
     pub fn finish(self) -> Result {
         self.area.present()?;
         Ok(())
+    }
+}
+
+/// Bars to the right: from pixel `left`, for zero, to pixel `right`, for `most`.
+#[derive(Clone, Copy)]
+pub struct Bars {
+    pub left: i32,
+    pub right: i32,
+    pub most: f64,
+    /// Half of a bar's height.
+    pub half: i32,
+}
+
+impl Bars {
+    /// The pixel of a value; one outside the scale is put at its end.
+    pub fn pixel(&self, value: f64) -> i32 {
+        let share = value.clamp(0.0, self.most) / self.most;
+        self.left + (share * f64::from(self.right - self.left)).round() as i32
+    }
+
+    /// A bar with its name; tells where it ends. Also one of zero can be seen.
+    pub fn draw(
+        &self,
+        canvas: &Canvas,
+        y: i32,
+        name: &str,
+        value: f64,
+        colour: RGBAColor,
+    ) -> Result<i32> {
+        let end = self.pixel(value).max(self.left + 2);
+        canvas.text(self.left - 14, y, Align::Right, TEXT, INK, name)?;
+        canvas.rectangle((self.left, y - self.half), (end, y + self.half), colour)?;
+        Ok(end)
     }
 }
 
@@ -176,6 +232,25 @@ mod tests {
             scale.powers().collect::<Vec<_>>(),
             [1.0, 10.0, 100.0, 1000.0]
         );
+    }
+
+    #[test]
+    fn bars_end_within_the_scale() {
+        let bars = Bars {
+            left: 100,
+            right: 300,
+            most: 50.0,
+            half: 9,
+        };
+        for (value, pixel) in [
+            (-1.0, 100),
+            (0.0, 100),
+            (25.0, 200),
+            (50.0, 300),
+            (51.0, 300),
+        ] {
+            assert_eq!(bars.pixel(value), pixel);
+        }
     }
 
     #[test]

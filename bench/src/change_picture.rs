@@ -3,7 +3,7 @@
 //! The picture of a node that goes: the share of the connections that break, as bars, in
 //! one panel for each event and number of nodes.
 
-use crate::canvas::{Align, BAD, Canvas, FAINT, GOOD, INK, RULE, Result, SMALL, TEXT, TITLE};
+use crate::canvas::{Align, BAD, Bars, Canvas, FAINT, GOOD, INK, RULE, Result, TEXT};
 use crate::change::{EVENTS, Event, Run, SYSTEMS, System, row, sizes};
 use crate::row::number;
 use plotters::prelude::Color;
@@ -17,19 +17,19 @@ const HEADING: i32 = 34;
 const LINE: i32 = 26;
 
 /// What one panel has: a name, percent broken, whether it is ours, and the node's share.
-struct Bars {
+struct Panel {
     heading: String,
     bars: Vec<(&'static str, f64, bool)>,
     share: f64,
 }
 
-impl Bars {
+impl Panel {
     fn height(&self) -> i32 {
         HEADING + self.bars.len() as i32 * LINE + 10
     }
 }
 
-fn panels(runs: &[Run]) -> Vec<Bars> {
+fn panels(runs: &[Run]) -> Vec<Panel> {
     let mut panels = Vec::new();
     for (event, name, _) in EVENTS {
         for nodes in sizes(runs) {
@@ -40,8 +40,8 @@ fn panels(runs: &[Run]) -> Vec<Bars> {
     panels
 }
 
-fn bars_of(runs: &[Run], nodes: u32, event: Event, name: &str) -> Bars {
-    let mut panel = Bars {
+fn bars_of(runs: &[Run], nodes: u32, event: Event, name: &str) -> Panel {
+    let mut panel = Panel {
         heading: format!("1 of {nodes} nodes is {name}"),
         bars: Vec::new(),
         share: 100.0 / f64::from(nodes),
@@ -57,21 +57,20 @@ fn bars_of(runs: &[Run], nodes: u32, event: Event, name: &str) -> Bars {
 
 pub fn bars(svg: &Path, runs: &[Run]) -> Result {
     let panels = panels(runs);
-    let height = TOP + panels.iter().map(Bars::height).sum::<i32>() + 48;
-    let canvas = Canvas::new(svg, WIDTH as u32, height as u32)?;
+    let height = TOP + panels.iter().map(Panel::height).sum::<i32>() + 48;
     let title = "A node goes: live connections that break, in percent";
-    canvas.text(24, 30, Align::Left, TITLE, INK, title)?;
+    let canvas = Canvas::titled(svg, (WIDTH, height), title)?;
     let mut top = TOP;
     for panel in &panels {
         draw(&canvas, top, panel)?;
         top += panel.height();
     }
     let below = "line: an even share of the node's own connections";
-    canvas.text(24, height - 20, Align::Left, SMALL, FAINT, below)?;
+    canvas.below(height - 20, below)?;
     canvas.finish()
 }
 
-fn draw(canvas: &Canvas, top: i32, panel: &Bars) -> Result {
+fn draw(canvas: &Canvas, top: i32, panel: &Panel) -> Result {
     canvas.text(
         24,
         top + HEADING / 2,
@@ -82,17 +81,20 @@ fn draw(canvas: &Canvas, top: i32, panel: &Bars) -> Result {
     )?;
     let from = top + HEADING;
     let to = from + panel.bars.len() as i32 * LINE;
-    let pixel = |percent: f64| LEFT + (percent / 100.0 * f64::from(RIGHT - LEFT)).round() as i32;
+    let bars = Bars {
+        left: LEFT,
+        right: RIGHT,
+        most: 100.0,
+        half: 8,
+    };
     canvas.line((LEFT, from), (LEFT, to), RULE, 1)?;
     for (place, &(name, percent, ours)) in (0..).zip(&panel.bars) {
         let y = from + place * LINE + LINE / 2;
-        let end = pixel(percent).max(LEFT + 2);
         let colour = if ours { GOOD } else { BAD };
-        canvas.text(LEFT - 14, y, Align::Right, TEXT, INK, name)?;
-        canvas.rectangle((LEFT, y - 8), (end, y + 8), colour.mix(1.0))?;
+        let end = bars.draw(canvas, y, name, percent, colour.mix(1.0))?;
         let told = format!("{} %", number(percent));
         canvas.text(end + 10, y, Align::Left, TEXT, INK, &told)?;
     }
-    let x = pixel(panel.share);
+    let x = bars.pixel(panel.share);
     canvas.line((x, from), (x, to), INK, 2)
 }

@@ -3,7 +3,7 @@
 //! The picture of a director: instructions for a packet by the number of flows, on a scale
 //! of powers, as one line for each that forwards.
 
-use crate::canvas::{Align, BAD, Canvas, FAINT, GOOD, INK, LogScale, RULE, Result, SMALL, TITLE};
+use crate::canvas::{Align, BAD, Canvas, GOOD, LogScale, Result, SMALL};
 use crate::forward::{CURVES, Case, Run, flows, mean, memory};
 use plotters::style::RGBColor;
 use std::path::Path;
@@ -36,10 +36,7 @@ impl Scale {
     fn draw(&self, canvas: &Canvas) -> Result {
         let mut value = 0.0;
         while value <= self.0 {
-            let y = self.pixel(value);
-            canvas.line((LEFT, y), (RIGHT, y), RULE, 1)?;
-            let text = format!("{value:.0}");
-            canvas.text(LEFT - 10, y, Align::Right, SMALL, FAINT, &text)?;
+            canvas.rung((LEFT, RIGHT), self.pixel(value), &format!("{value:.0}"))?;
             value += STEP;
         }
         Ok(())
@@ -47,9 +44,8 @@ impl Scale {
 }
 
 pub fn curves(svg: &Path, runs: &[Run]) -> Result {
-    let canvas = Canvas::new(svg, WIDTH as u32, HEIGHT as u32)?;
     let title = "A packet through a director: instructions, by the number of flows";
-    canvas.text(24, 30, Align::Left, TITLE, INK, title)?;
+    let canvas = Canvas::titled(svg, (WIDTH, HEIGHT), title)?;
     let numbers = flows(runs);
     let (Some(&fewest), Some(&most)) = (numbers.first(), numbers.last()) else {
         return canvas.finish();
@@ -64,7 +60,7 @@ pub fn curves(svg: &Path, runs: &[Run]) -> Result {
     for &number in &numbers {
         let x = across.pixel(f64::from(number));
         let text = number.to_string();
-        canvas.text(x, BOTTOM + 20, Align::Middle, SMALL, FAINT, &text)?;
+        canvas.label(x, BOTTOM + 20, &text)?;
     }
     for case in CURVES {
         let measured = numbers
@@ -77,7 +73,7 @@ pub fn curves(svg: &Path, runs: &[Run]) -> Result {
     }
     let middle = (LEFT + RIGHT) / 2;
     let below = "flows";
-    canvas.text(middle, HEIGHT - 24, Align::Middle, SMALL, FAINT, below)?;
+    canvas.label(middle, HEIGHT - 24, below)?;
     canvas.finish()
 }
 

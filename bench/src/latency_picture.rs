@@ -5,7 +5,7 @@
 //! from the median to the longest, on a scale of powers of ten.
 
 use crate::canvas::{
-    Align, BAD, Canvas, FAINT, GOOD, INK, LogScale, RULE, Result, SMALL, TEXT, TITLE, power_below,
+    Align, BAD, Canvas, FAINT, GOOD, INK, LogScale, RULE, Result, SMALL, TEXT, power_below,
     time_label,
 };
 use crate::load::{self, Case, MEASURES, Measure, Run, Series, Variant};
@@ -31,8 +31,7 @@ pub fn lines(svg: &Path, runs: &[Run], case: Case, title: &str) -> Result {
         .map(|load| (load, load::series(runs, case, load)))
         .collect();
     let bottom = TOP + blocks.iter().map(|(_, all)| height(all)).sum::<i32>();
-    let canvas = Canvas::new(svg, WIDTH as u32, (bottom + BELOW) as u32)?;
-    canvas.text(24, 30, Align::Left, TITLE, INK, title)?;
+    let canvas = Canvas::titled(svg, (WIDTH, bottom + BELOW), title)?;
     let scale = scale(runs, &blocks);
     let mut y = TOP;
     for (load, all) in &blocks {
@@ -41,18 +40,10 @@ pub fn lines(svg: &Path, runs: &[Run], case: Case, title: &str) -> Result {
         y += height(all);
     }
     for power in scale.powers() {
-        let x = scale.pixel(power);
-        canvas.text(
-            x,
-            bottom + 12,
-            Align::Middle,
-            SMALL,
-            FAINT,
-            &time_label(power),
-        )?;
+        canvas.label(scale.pixel(power), bottom + 12, &time_label(power))?;
     }
     let below = format!("time from connect() to the first byte; {LEGEND}");
-    canvas.text(24, bottom + BELOW - 20, Align::Left, SMALL, FAINT, &below)?;
+    canvas.below(bottom + BELOW - 20, &below)?;
     canvas.finish()
 }
 

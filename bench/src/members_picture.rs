@@ -3,9 +3,7 @@
 //! The picture of a group's size: instructions for the decision, by the number of
 //! members, both on scales of powers.
 
-use crate::canvas::{
-    Align, BAD, Canvas, FAINT, GOOD, INK, LogScale, RULE, Result, SMALL, TEXT, TITLE, power_below,
-};
+use crate::canvas::{Align, BAD, Canvas, GOOD, INK, LogScale, Result, SMALL, TEXT, power_below};
 use crate::members::BOUND;
 use crate::row::Row;
 use std::path::Path;
@@ -19,9 +17,8 @@ const BOTTOM: i32 = HEIGHT - 80;
 
 /// `rows` are of `sizes`, in that order.
 pub fn curve(svg: &Path, sizes: &[u32], rows: &[Row]) -> Result {
-    let canvas = Canvas::new(svg, WIDTH as u32, HEIGHT as u32)?;
     let title = "Finding the one member that has room: instructions, by the size of the group";
-    canvas.text(24, 30, Align::Left, TITLE, INK, title)?;
+    let canvas = Canvas::titled(svg, (WIDTH, HEIGHT), title)?;
     let (Some(smallest), Some(largest)) = (sizes.first(), sizes.last()) else {
         return canvas.finish();
     };
@@ -34,16 +31,7 @@ pub fn curve(svg: &Path, sizes: &[u32], rows: &[Row]) -> Result {
     );
     let up = scale(rows);
     for power in up.powers() {
-        let y = up.pixel(power);
-        canvas.line((LEFT, y), (RIGHT, y), RULE, 1)?;
-        canvas.text(
-            LEFT - 10,
-            y,
-            Align::Right,
-            SMALL,
-            FAINT,
-            &format!("{power:.0}"),
-        )?;
+        canvas.rung((LEFT, RIGHT), up.pixel(power), &format!("{power:.0}"))?;
     }
     goal(&canvas, up, rows)?;
     let places: Vec<(i32, i32)> = sizes
@@ -62,24 +50,10 @@ pub fn curve(svg: &Path, sizes: &[u32], rows: &[Row]) -> Result {
             INK,
             &format!("{:.0}", row.value),
         )?;
-        canvas.text(
-            at.0,
-            BOTTOM + 20,
-            Align::Middle,
-            SMALL,
-            FAINT,
-            &size.to_string(),
-        )?;
+        canvas.label(at.0, BOTTOM + 20, &size.to_string())?;
     }
     let below = "members, all but one full";
-    canvas.text(
-        (LEFT + RIGHT) / 2,
-        HEIGHT - 24,
-        Align::Middle,
-        SMALL,
-        FAINT,
-        below,
-    )?;
+    canvas.label((LEFT + RIGHT) / 2, HEIGHT - 24, below)?;
     canvas.finish()
 }
 

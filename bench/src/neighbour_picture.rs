@@ -3,7 +3,7 @@
 //! The picture of a neighbour: how many connections the honest service served, as a
 //! bar for each case and a dot for each run, in percent of what it does alone.
 
-use crate::canvas::{Align, BAD, Canvas, FAINT, GOOD, INK, RULE, Result, SMALL, TEXT, TITLE};
+use crate::canvas::{Align, BAD, Bars, Canvas, FAINT, GOOD, INK, RULE, Result, TEXT};
 use crate::neighbour::{CASES, Case, Run, THROUGHPUT, values};
 use crate::stats;
 use plotters::prelude::Color;
@@ -18,18 +18,22 @@ const LINE: i32 = 36;
 const LINES: i32 = 1 + 2 * CASES.len() as i32;
 const BOTTOM: i32 = TOP + LINES * LINE + 6;
 const HEIGHT: i32 = BOTTOM + 66;
-/// What the scale ends with.
-const MOST: f64 = 120.0;
+/// In percent.
+const SCALE: Bars = Bars {
+    left: LEFT,
+    right: RIGHT,
+    most: 120.0,
+    half: 9,
+};
 
 pub fn bars(svg: &Path, runs: &[Run]) -> Result {
-    let canvas = Canvas::new(svg, WIDTH as u32, HEIGHT as u32)?;
     let title = "An honest service beside a hostile namespace: connections a second";
-    canvas.text(24, 30, Align::Left, TITLE, INK, title)?;
-    for percent in (0..=MOST as i32).step_by(20) {
-        let x = pixel(f64::from(percent));
+    let canvas = Canvas::titled(svg, (WIDTH, HEIGHT), title)?;
+    for percent in (0..=SCALE.most as i32).step_by(20) {
+        let x = SCALE.pixel(f64::from(percent));
         canvas.line((x, TOP), (x, BOTTOM), RULE, 1)?;
         let label = format!("{percent} %");
-        canvas.text(x, BOTTOM + 12, Align::Middle, SMALL, FAINT, &label)?;
+        canvas.label(x, BOTTOM + 12, &label)?;
     }
     let base = stats::mean(&values(runs, Case::Alone, false, THROUGHPUT));
     let mut y = TOP + LINE / 2;
@@ -42,7 +46,7 @@ pub fn bars(svg: &Path, runs: &[Run]) -> Result {
         y += LINE;
     }
     let below = "in percent of what it serves alone; bar: mean, dots: the runs";
-    canvas.text(24, HEIGHT - 18, Align::Left, SMALL, FAINT, below)?;
+    canvas.below(HEIGHT - 18, below)?;
     canvas.finish()
 }
 
@@ -63,17 +67,11 @@ fn name(case: Case, grouped: bool) -> String {
     format!("{}{how}", case.title())
 }
 
-fn pixel(percent: f64) -> i32 {
-    LEFT + (percent.clamp(0.0, MOST) / MOST * f64::from(RIGHT - LEFT)).round() as i32
-}
-
 fn bar(canvas: &Canvas, y: i32, name: &str, shares: &[f64], colour: RGBColor) -> Result {
     let mean = stats::mean(shares);
-    let end = pixel(mean);
-    canvas.text(LEFT - 14, y, Align::Right, TEXT, INK, name)?;
-    canvas.rectangle((LEFT, y - 9), (end, y + 9), colour.mix(0.5))?;
+    SCALE.draw(canvas, y, name, mean, colour.mix(0.5))?;
     for share in shares {
-        canvas.dot((pixel(*share), y), BAD)?;
+        canvas.dot((SCALE.pixel(*share), y), BAD)?;
     }
     let told = format!("{mean:.1} %");
     canvas.text(RIGHT + 14, y, Align::Left, TEXT, INK, &told)

@@ -3,7 +3,7 @@
 //! The picture of ownership: what each that decides adds to a packet, as bars, with the
 //! goal as a mark.
 
-use crate::canvas::{Align, BAD, Canvas, FAINT, GOOD, INK, RULE, Result, SMALL, TEXT, TITLE};
+use crate::canvas::{Align, BAD, Bars, Canvas, FAINT, GOOD, INK, RULE, Result, TEXT};
 use crate::owner::{BOUND, Case, DECIDERS, PACKETS, Packet, Run, base, mean_added};
 use crate::rewrite::difference;
 use plotters::prelude::Color;
@@ -20,14 +20,13 @@ const HEIGHT: i32 = TOP + PACKETS.len() as i32 * PANEL + 48;
 
 /// One panel for each of PACKETS.
 pub fn bars(svg: &Path, runs: &[Run]) -> Result {
-    let canvas = Canvas::new(svg, WIDTH as u32, HEIGHT as u32)?;
     let title = "Whose packet is it? Instructions that are added to a packet";
-    canvas.text(24, 30, Align::Left, TITLE, INK, title)?;
+    let canvas = Canvas::titled(svg, (WIDTH, HEIGHT), title)?;
     for (place, packet) in (0..).zip(PACKETS) {
         panel(&canvas, TOP + place * PANEL, runs, packet)?;
     }
     let below = "line: the goal, at most a third of what xt_cluster adds";
-    canvas.text(24, HEIGHT - 20, Align::Left, SMALL, FAINT, below)?;
+    canvas.below(HEIGHT - 20, below)?;
     canvas.finish()
 }
 
@@ -43,24 +42,25 @@ fn panel(canvas: &Canvas, top: i32, runs: &[Run], packet: Packet) -> Result {
     let to = from + DECIDERS.len() as i32 * LINE;
     canvas.line((LEFT, from), (LEFT, to), RULE, 1)?;
     let added = DECIDERS.map(|(case, _)| mean_added(runs, case, packet).unwrap_or(0.0));
-    let widest = added.iter().copied().fold(1.0, f64::max);
-    let pixel =
-        |value: f64| LEFT + (value.max(0.0) / widest * f64::from(RIGHT - LEFT)).round() as i32;
+    let bars = Bars {
+        left: LEFT,
+        right: RIGHT,
+        most: added.iter().copied().fold(1.0, f64::max),
+        half: 9,
+    };
     for (place, ((case, name), value)) in (0..).zip(DECIDERS.into_iter().zip(added)) {
         let y = from + place * LINE + LINE / 2;
-        let end = pixel(value).max(LEFT + 2);
         let colour = match case {
             Case::Sum5 | Case::Keyed => GOOD,
             _ => BAD,
         };
-        canvas.text(LEFT - 14, y, Align::Right, TEXT, INK, name)?;
-        canvas.rectangle((LEFT, y - 9), (end, y + 9), colour.mix(1.0))?;
+        let end = bars.draw(canvas, y, name, value, colour.mix(1.0))?;
         let told = difference(value, base);
         canvas.text(end + 10, y, Align::Left, TEXT, INK, &told)?;
     }
     let peer = mean_added(runs, Case::Cluster, packet);
     if let (Some(peer), Packet::Owned | Packet::Ignored) = (peer, packet) {
-        let x = pixel(peer * BOUND);
+        let x = bars.pixel(peer * BOUND);
         canvas.line((x, from), (x, to), INK, 2)?;
     }
     Ok(())

@@ -3,7 +3,7 @@
 //! The picture of the rolling restart: a bar for each way to tie the workers'
 //! sockets together, as long as connections were lost or late.
 
-use crate::canvas::{Align, BAD, Canvas, FAINT, GOOD, INK, Result, SMALL, TEXT, TITLE};
+use crate::canvas::{Align, BAD, Bars, Canvas, GOOD, INK, Result, TEXT};
 use crate::load::{Run, Variant};
 use crate::restart::{LOSSES, VARIANTS, made, mean};
 use crate::row::number;
@@ -19,25 +19,23 @@ const BOTTOM: i32 = TOP + VARIANTS.len() as i32 * LINE;
 const HEIGHT: i32 = BOTTOM + 50;
 
 pub fn bars(svg: &Path, runs: &[Run]) -> Result {
-    let canvas = Canvas::new(svg, WIDTH as u32, HEIGHT as u32)?;
     let title = "Connections lost or late while all eight workers are replaced";
-    canvas.text(24, 30, Align::Left, TITLE, INK, title)?;
+    let canvas = Canvas::titled(svg, (WIDTH, HEIGHT), title)?;
     let most = VARIANTS.map(|variant| lost(runs, variant));
-    let most = most.into_iter().fold(1.0, f64::max);
+    let bars = Bars {
+        left: LEFT,
+        right: RIGHT,
+        most: most.into_iter().fold(1.0, f64::max),
+        half: 10,
+    };
     for (place, variant) in VARIANTS.into_iter().enumerate() {
         let y = TOP + place as i32 * LINE + LINE / 2;
-        let share = lost(runs, variant) / most;
-        let end = LEFT + (share * f64::from(RIGHT - LEFT)).round() as i32;
-        canvas.text(LEFT - 14, y, Align::Right, TEXT, INK, variant.title())?;
-        canvas.rectangle(
-            (LEFT, y - 10),
-            (end.max(LEFT + 2), y + 10),
-            colour(variant).mix(1.0),
-        )?;
+        let colour = colour(variant).mix(1.0);
+        let end = bars.draw(&canvas, y, variant.title(), lost(runs, variant), colour)?;
         canvas.text(end + 12, y, Align::Left, TEXT, INK, &told(runs, variant))?;
     }
     let below = "a run's mean; each worker in turn: a new process listens, then the old one closes its listener";
-    canvas.text(24, HEIGHT - 20, Align::Left, SMALL, FAINT, below)?;
+    canvas.below(HEIGHT - 20, below)?;
     canvas.finish()
 }
 

@@ -3,11 +3,10 @@
 //! The picture of rewriting: what it adds to a packet and to a connection's memory,
 //! and what DNAT adds, as two bars each, with the goal as a mark.
 
-use crate::canvas::{Align, BAD, Canvas, FAINT, GOOD, INK, RULE, Result, SMALL, TEXT, TITLE};
+use crate::canvas::{Align, BAD, Bars, Canvas, FAINT, GOOD, INK, RULE, Result, TEXT};
 use crate::rewrite::{BOUND, FIGURES, Figure, Run, added_rows, difference, plain};
 use crate::row::Row;
 use plotters::prelude::Color;
-use plotters::style::RGBColor;
 use std::path::Path;
 
 const WIDTH: i32 = 1000;
@@ -21,9 +20,8 @@ const HEIGHT: i32 = TOP + FIGURES.len() as i32 * PANEL + 48;
 
 /// One panel for each of FIGURES, each as wide as its longest bar.
 pub fn bars(svg: &Path, runs: &[Run]) -> Result {
-    let canvas = Canvas::new(svg, WIDTH as u32, HEIGHT as u32)?;
     let title = "What it adds that a connection is not with the address that was asked for";
-    canvas.text(24, 30, Align::Left, TITLE, INK, title)?;
+    let canvas = Canvas::titled(svg, (WIDTH, HEIGHT), title)?;
     let mut y = TOP;
     for (figure, row) in FIGURES.iter().zip(added_rows(runs)) {
         panel(&canvas, y, figure, &row, plain(runs, figure))?;
@@ -31,7 +29,7 @@ pub fn bars(svg: &Path, runs: &[Run]) -> Result {
     }
     let below =
         "bar: added to a plain connection's; line: the goal, at most half of what DNAT adds";
-    canvas.text(24, HEIGHT - 20, Align::Left, SMALL, FAINT, below)?;
+    canvas.below(HEIGHT - 20, below)?;
     canvas.finish()
 }
 
@@ -40,28 +38,25 @@ fn panel(canvas: &Canvas, top: i32, figure: &Figure, row: &Row, plain: f64) -> R
     canvas.text(24, top + HEADING / 2, Align::Left, TEXT, FAINT, &heading)?;
     let from = top + HEADING;
     canvas.line((LEFT, from), (LEFT, from + 2 * LINE), RULE, 1)?;
-    let widest = row.value.max(row.peer_value).max(1.0);
-    let pixel =
-        |value: f64| LEFT + (value.max(0.0) / widest * f64::from(RIGHT - LEFT)).round() as i32;
-    let bars = [
+    let bars = Bars {
+        left: LEFT,
+        right: RIGHT,
+        most: row.value.max(row.peer_value).max(1.0),
+        half: 9,
+    };
+    let values = [
         ("service_group", row.value, GOOD),
         ("nftables DNAT", row.peer_value, BAD),
     ];
-    for (place, (name, value, colour)) in (0..).zip(bars) {
+    for (place, (name, value, colour)) in (0..).zip(values) {
         let y = from + place * LINE + LINE / 2;
+        let end = bars.draw(canvas, y, name, value, colour.mix(1.0))?;
         let told = difference(value, plain);
-        bar(canvas, y, name, pixel(value), colour, &told)?;
+        canvas.text(end + 10, y, Align::Left, TEXT, INK, &told)?;
     }
     if row.goal.is_some() {
-        let x = pixel(row.peer_value * BOUND);
+        let x = bars.pixel(row.peer_value * BOUND);
         canvas.line((x, from), (x, from + 2 * LINE), INK, 2)?;
     }
     Ok(())
-}
-
-fn bar(canvas: &Canvas, y: i32, name: &str, end: i32, colour: RGBColor, told: &str) -> Result {
-    let end = end.max(LEFT + 2);
-    canvas.text(LEFT - 14, y, Align::Right, TEXT, INK, name)?;
-    canvas.rectangle((LEFT, y - 9), (end, y + 9), colour.mix(1.0))?;
-    canvas.text(end + 10, y, Align::Left, TEXT, INK, told)
 }

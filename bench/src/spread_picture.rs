@@ -6,7 +6,7 @@
 //! The busiest node stands first, so that the mean over the runs does not hide that it
 //! is another one in each.
 
-use crate::canvas::{Align, BAD, Canvas, FAINT, GOOD, INK, RULE, Result, SMALL, TEXT, TITLE};
+use crate::canvas::{Align, BAD, Canvas, FAINT, GOOD, INK, RULE, Result, SMALL, TEXT};
 use crate::spread::{Choice, HASHES, Run, chosen};
 use crate::spread_traffic::{TRAFFIC, Traffic};
 use crate::stats;
@@ -37,9 +37,8 @@ const HEIGHT: i32 = TOP + TRAFFIC.len() as i32 * PANEL + 52;
 
 /// One row of panels for each kind of traffic.
 pub fn panels(svg: &Path, runs: &[Run]) -> Result {
-    let canvas = Canvas::new(svg, WIDTH as u32, HEIGHT as u32)?;
     let title = "Who gets how much? Shares of ten nodes of equal weight, by hash";
-    canvas.text(24, 30, Align::Left, TITLE, INK, title)?;
+    let canvas = Canvas::titled(svg, (WIDTH, HEIGHT), title)?;
     for ((_, title), left) in COLUMNS.iter().zip(lefts()) {
         canvas.text(left, 70, Align::Left, TEXT, INK, title)?;
     }

@@ -67,7 +67,7 @@ pub fn panels(svg: &Path, stock: &Run, grouped: &Run) -> Result {
     } else {
         "each mark is one new connection, in the order they were started"
     };
-    canvas.text(middle, HEIGHT - 22, Align::Middle, SMALL, FAINT, below)?;
+    canvas.label(middle, HEIGHT - 22, below)?;
     canvas.finish()
 }
 
@@ -155,36 +155,13 @@ pub fn shares(svg: &Path, runs: &[Run]) -> Result {
     canvas.text(LEFT, 30, Align::Left, TITLE, INK, title)?;
     for percent in (0..=100).step_by(25) {
         let y = share_pixel(f64::from(percent) / 100.0);
-        canvas.line((LEFT, y), (RIGHT - 40, y), RULE, 1)?;
-        canvas.text(
-            LEFT - 10,
-            y,
-            Align::Right,
-            SMALL,
-            FAINT,
-            &format!("{percent} %"),
-        )?;
+        canvas.rung((LEFT, RIGHT - 40), y, &format!("{percent} %"))?;
     }
     for power in times.powers() {
-        let label = time_label(power);
-        canvas.text(
-            times.pixel(power),
-            SHARES_BOTTOM + 18,
-            Align::Middle,
-            SMALL,
-            FAINT,
-            &label,
-        )?;
+        canvas.label(times.pixel(power), SHARES_BOTTOM + 18, &time_label(power))?;
     }
     let below = "time to connect";
-    canvas.text(
-        (LEFT + RIGHT) / 2,
-        HEIGHT - 24,
-        Align::Middle,
-        SMALL,
-        FAINT,
-        below,
-    )?;
+    canvas.label((LEFT + RIGHT) / 2, HEIGHT - 24, below)?;
     for (mode, name, colour, row) in [
         (Mode::Grouped, "with service_group", GOOD, 62),
         (Mode::Stock, "stock kernel", BAD, 84),
