@@ -5,6 +5,7 @@
 
 #include <linux/ipv6.h>
 #include <linux/rcupdate.h>
+#include <net/inet_common.h>
 #include <net/inet_connection_sock.h>
 #include <net/ipv6.h>
 
@@ -159,8 +160,15 @@ void svcg_proto_ops_init(void);
 
 /* ---- ops.c ---- */
 
-/* TCP's own operations of a socket of its family. */
-const struct proto_ops *svcg_orig_proto_ops(const struct sock *sk);
+/* TCP's own operations of a socket of its family. Each accept() and poll() asks. */
+static inline const struct proto_ops *svcg_orig_proto_ops(const struct sock *sk)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	if (sk->sk_family == AF_INET6)
+		return &inet6_stream_ops;
+#endif
+	return &inet_stream_ops;
+}
 
 /* Whether the option makes the socket another one, with other operations. */
 _Bool svcg_replaces_proto_ops(int level, int name);
