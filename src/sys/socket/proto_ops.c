@@ -166,6 +166,7 @@ static int svcg_setsockopt(struct socket *sock, int level, int name,
 static int svcg_release(struct socket *sock)
 {
 	const struct proto_ops *orig;
+	struct svcg_ulp_ctx *ctx;
 	struct sock *sk = sock->sk;
 	bool member;
 	int err;
@@ -178,8 +179,15 @@ static int svcg_release(struct socket *sock)
 	member = svcg_has_ulp(sk);
 	svcg_member_leaves(sk, true);
 	svcg_point("release");
+	if (member) {
+		/* __sock_release() puts the module for it. */
+		lock_sock(sk);
+		ctx = svcg_ulp_ctx_of(sk);
+		if (ctx)
+			WRITE_ONCE(ctx->proto_ops, false);
+		release_sock(sk);
+	}
 	err = orig->release(sock);
-	/* __sock_release() puts the module for it. */
 	if (member)
 		module_put(orig->owner);
 	return err;
@@ -229,13 +237,17 @@ void svcg_proto_ops_install(struct sock *sk)
 void svcg_proto_ops_uninstall(struct sock *sk)
 {
 	struct svcg_ulp_ctx *ctx = svcg_ulp_ctx_of(sk);
+	const struct proto_ops *ops, *orig;
 
 	/* A close() that has begun puts the module itself. */
 	if (!ctx || !ctx->proto_ops || !sk->sk_socket)
 		return;
-	/* Unless they were replaced by others. */
-	if (svcg_proto_ops_ours(sk->sk_socket->ops))
-		WRITE_ONCE(sk->sk_socket->ops, svcg_orig_proto_ops(sk));
+	ops = READ_ONCE(sk->sk_socket->ops);
+	orig = svcg_orig_proto_ops(sk);
+	/* Who has replaced them (ovpn does) may give them back as they were. */
+	if (!svcg_proto_ops_ours(ops) && ops != orig)
+		return;
+	WRITE_ONCE(sk->sk_socket->ops, orig);
 	WRITE_ONCE(ctx->proto_ops, false);
 	/* The ULP has a reference as long as a task may be in a call. */
 	module_put(THIS_MODULE);

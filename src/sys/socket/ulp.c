@@ -217,6 +217,9 @@ static void svcg_ulp_release(struct sock *sk)
 	if (WARN_ON_ONCE(!ctx))
 		return;
 	member = xchg(&ctx->member, NULL);
+	/* It was closed by the operations of somebody else, who put nothing. */
+	if (ctx->proto_ops)
+		module_put(THIS_MODULE);
 	kfree_rcu(ctx, rcu);
 	/* It may have left before. */
 	if (member)
