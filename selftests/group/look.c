@@ -281,4 +281,48 @@ TEST_F(shared, what_a_sibling_was_given_is_given_back)
 	EXPECT_EQ(32 - of_first, queue_length(fds[1]));
 }
 
+/* SVCG_REACH of the module. */
+#define REACH 256
+
+/*
+ * A listener of both families, at which so many connections of IPv4 wait and then one
+ * of IPv6, and a sibling that can have only that one. Whether the sibling gets it.
+ */
+static bool reaches_behind(unsigned int count)
+{
+	struct address ipv4 = client_address(IPV4, 1, PORT), ipv6 = client_address(IPV6, 1, PORT);
+	int fds[2] = { reuseport_listener(MAPPED, 0, PORT, 2 * REACH),
+		       reuseport_listener(IPV6, 2, PORT, BACKLOG) };
+
+	make_nonblocking(fds[1]);
+	fill(&ipv4, count);
+	if (!wait_for(queue_length(fds[0]) == count))
+		die("filling a queue");
+	fill(&ipv6, 1);
+	if (!wait_for(queue_length(fds[0]) == count + 1))
+		die("filling a queue");
+	if (form(fds, 2))
+		die("forming a group");
+	set_stall(fds[0], STALL);
+	if (!wait_for(is_stalled(fds[0])))
+		die("waiting for a stall");
+	return accept(fds[1], NULL, NULL) >= 0;
+}
+
+/*
+ * Others' packets wait while a queue is looked through, and it may be as long as its
+ * owner likes: what can be moved is looked for among the first ones.
+ */
+TEST(far_behind_the_others)
+{
+	enter_namespace();
+	EXPECT_FALSE(reaches_behind(REACH));
+}
+
+TEST(not_so_far_behind)
+{
+	enter_namespace();
+	EXPECT_TRUE(reaches_behind(REACH - 1));
+}
+
 TEST_HARNESS_MAIN

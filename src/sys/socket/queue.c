@@ -23,6 +23,12 @@
 
 /* So many of a queue are looked at for one of a certain home listener. */
 #define SVCG_DEPTH 64U
+/*
+ * And so many for one that can be moved at all. A queue may be as long as its owner
+ * likes, as net.core.somaxconn is a namespace's own, and others' packets wait
+ * meanwhile: bottom halves are off.
+ */
+#define SVCG_REACH 256U
 
 /*
  * Whether the kernel would look the listener up for the connection now. A BPF
@@ -58,7 +64,7 @@ static bool svcg_request_is_at_home(const struct request_sock *req,
 /*
  * The oldest request that can be moved, of this home listener if there is one,
  * and the request before it. With a home @left, how many are looked at, goes down.
- * RCU read section.
+ * What is behind the first ones is found when those are gone. RCU read section.
  */
 static struct request_sock *svcg_queue_oldest(struct request_sock_queue *queue,
 					      unsigned int families,
@@ -66,11 +72,11 @@ static struct request_sock *svcg_queue_oldest(struct request_sock_queue *queue,
 					      unsigned int *left,
 					      struct request_sock **before)
 {
-	unsigned int all = UINT_MAX;
+	unsigned int reach = SVCG_REACH;
 	struct request_sock *req;
 
 	if (!home)
-		left = &all;
+		left = &reach;
 	*before = NULL;
 	for (req = queue->rskq_accept_head; req && *left; req = req->dl_next) {
 		--*left;

@@ -293,7 +293,8 @@ _Bool svcg_queue_next_flow(struct sock *from, unsigned int families,
  * When the handshake of the connection began that would be moved so, in
  * microseconds; ULLONG_MAX if there is none, 0 if it is not known, as with SYN
  * cookies. With a home listener, as many connections are asked for theirs as there
- * are @lookups left; it is not read without one. RCU read section.
+ * are @lookups left; it is not read without one. Only the first ones of a long queue
+ * are looked at. RCU read section.
  */
 unsigned long long svcg_queue_since(struct sock *sk, unsigned int families,
 				    const struct sock *home,
