@@ -19,7 +19,7 @@ use crate::{
         core::{
             netlink::DumpStart,
             netns::{Net, OwnNet},
-            rcu::assume_rcu_read_lock, //
+            rcu::{assume_rcu_read_lock, wait_for_dropped}, //
         },
         packet::{
             device::{DeviceName, Rtnl},
@@ -230,7 +230,11 @@ unsafe extern "C" fn svcg_clusters_stop(clusters: *mut c_void) {
 #[no_mangle]
 unsafe extern "C" fn svcg_clusters_free(clusters: *mut c_void) {
     // SAFETY: By the requirement; a grace period has passed since nothing shows it packets.
-    drop(unsafe { Pin::new_unchecked(KBox::from_raw(clusters.cast::<Clusters>())) });
+    let clusters = unsafe { Pin::new_unchecked(KBox::from_raw(clusters.cast::<Clusters>())) };
+    // Routes of the namespace, which are to go before it.
+    if clusters.generation() != 0 {
+        wait_for_dropped();
+    }
 }
 
 // ---- Netlink ----

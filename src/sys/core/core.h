@@ -58,6 +58,13 @@ void svcg_synchronize_rcu(_Bool expedited);
  */
 unsigned long svcg_start_poll_rcu(void);
 _Bool svcg_poll_rcu(unsigned long readers);
+/*
+ * Has @free called with @head in process context. @head is an rcu_head, whose callback
+ * this is called by.
+ */
+void svcg_free_later(void *head, void (*free)(void *head));
+/* Waits until all is freed for which RCU was called before. Process context. */
+void svcg_free_wait(void);
 /* Lets others run; waits for a fifth of a millisecond at most. Process context. */
 void svcg_cond_resched(void);
 void svcg_usleep(void);

@@ -2,6 +2,7 @@
 
 //! Boxes whose contents outlive a grace period.
 
+use crate::sys::bindings as shim;
 use core::{
     mem::{offset_of, size_of, ManuallyDrop},
     ops::Deref,
@@ -27,10 +28,15 @@ struct Inner<T> {
 
 /// A promise that the value may be dropped in softirq context, as [`RcuBox`] drops it: that neither
 /// sleeps, nor takes a lock that others hold with softirqs on.
-pub(crate) trait DropsAnywhere: Send + Sync + 'static {}
+pub(crate) trait DropsAnywhere: Send + Sync + 'static {
+    /// Whether [`RcuBox`] is to drop it in process context all the same, as that may take long, and
+    /// softirqs of others would wait meanwhile.
+    const TAKES_LONG: bool = false;
+}
 
 /// Owns a value that RCU readers may still be looking at when the box is dropped: the value is
-/// dropped when a grace period has passed, in softirq context.
+/// dropped when a grace period has passed, in softirq context unless it [takes
+/// long](DropsAnywhere::TAKES_LONG).
 ///
 /// Dropping the box is allowed in any context.
 ///
@@ -97,14 +103,27 @@ impl<T: DropsAnywhere> Drop for RcuBox<T> {
         // SAFETY: By the invariant, `head` is valid and not in use, and it is the first field, so
         // `free()` can find the allocation by it. A `Barrier` waits for callbacks before the
         // module's code goes.
-        unsafe { bindings::call_rcu(self.0.as_ref().head.get(), Some(free::<T>)) };
+        unsafe { bindings::call_rcu(self.0.as_ref().head.get(), Some(passed::<T>)) };
     }
 }
 
 /// # Safety
 ///
 /// `head` is that of an `Inner<T>` whose box was dropped, a grace period ago.
-unsafe extern "C" fn free<T: DropsAnywhere>(head: *mut bindings::callback_head) {
+unsafe extern "C" fn passed<T: DropsAnywhere>(head: *mut bindings::callback_head) {
+    // SAFETY: By the requirement, nobody else has the allocation, and RCU is done with its head.
+    unsafe {
+        match T::TAKES_LONG {
+            true => shim::svcg_free_later(head.cast(), Some(free::<T>)),
+            false => free::<T>(head.cast()),
+        }
+    }
+}
+
+/// # Safety
+///
+/// `head` is that of an `Inner<T>` whose box was dropped, a grace period ago.
+unsafe extern "C" fn free<T: DropsAnywhere>(head: *mut c_void) {
     // SAFETY: By the requirement, nobody else has the allocation; `head` is its first field.
     drop(unsafe { KBox::from_raw(head.cast::<Inner<T>>()) });
 }
@@ -233,6 +252,12 @@ pub(in crate::sys) unsafe fn assume_rcu_read_lock<'a>() -> &'a Guard {
     // SAFETY: There is nothing to be read of a value without a size, so an aligned pointer will do.
     // What it is evidence of holds by the requirement, and as it is not owned it is not dropped.
     unsafe { NonNull::<Guard>::dangling().as_ref() }
+}
+
+/// Waits until all is dropped whose boxes were, also what takes long. Process context.
+pub(in crate::sys) fn wait_for_dropped() {
+    // SAFETY: It has no requirements.
+    unsafe { shim::svcg_free_wait() };
 }
 
 /// Waits, when it is dropped, until no callback of this module is queued.

@@ -5,7 +5,7 @@
 
 use crate::sys::{
     bindings,
-    core::rcu::Barrier, //
+    core::rcu::{wait_for_dropped, Barrier}, //
 };
 use kernel::{
     error::to_result,
@@ -71,6 +71,8 @@ impl WorkQueue {
 
 impl Drop for WorkQueue {
     fn drop(&mut self) {
+        // What RCU gives to it.
+        wait_for_dropped();
         // SAFETY: It was registered.
         unsafe { bindings::svcg_workqueue_unregister() };
     }

@@ -36,6 +36,8 @@ struct svcg_route *svcg_route_new(void)
 
 void svcg_route_free(struct svcg_route *route)
 {
+	/* There may be a hundred thousand, and others' packets are not to wait. */
+	might_sleep();
 	dst_cache_destroy(&route->cache);
 	kfree(route);
 }
