@@ -85,6 +85,8 @@ LOOKS(SLEEP, IPV4, GIVER);
 LOOKS(SLEEP, IPV4, LOOKER);
 LOOKS(OFFER, IPV4, GIVER);
 LOOKS(OFFER, IPV4, LOOKER);
+/* All other ends leave nothing there to choose; here the member's memory is needed afterwards. */
+LOOK(CHOOSE, IPV4, GIVER, LEAVE);
 
 FIXTURE_SETUP(races)
 {

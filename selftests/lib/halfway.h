@@ -26,15 +26,16 @@
 
 /*
  * Which task is half-way, and with which listener: a sibling, or the program's own. The last ones are a
- * sibling's: its program accepts, sleeps in accept() and is given one by the stall timer, or polls, while
- * a connection waits at home, which is stalled.
+ * sibling's: its program accepts, sleeps in accept() and is given one by the stall timer, polls, or is
+ * about to choose whose connection it accepts, while one waits at home, which is stalled.
  */
-enum reader { SYN, ACK, MOVE, HAND_OVER, ACCEPT, POLL, TAKE, SLEEP, OFFER };
+enum reader { SYN, ACK, MOVE, HAND_OVER, ACCEPT, POLL, TAKE, SLEEP, OFFER, CHOOSE };
 
 static const char *const points[] = {
 	[SYN] = "syn", [ACK] = "ack", [MOVE] = "move",
 	[HAND_OVER] = "hand_over", [ACCEPT] = "accept", [POLL] = "poll",
 	[TAKE] = "move", [SLEEP] = "move", [OFFER] = "seen",
+	[CHOOSE] = "seen",
 };
 
 /* Home is fds[0], the sibling fds[1]. */
@@ -166,7 +167,7 @@ static void look_elsewhere(struct scene *scene)
 		return;
 	}
 	fcntl(scene->fds[1], F_SETFL, O_NONBLOCK);
-	if (scene->reader == TAKE || poll(&readable, 1, 0) == 1)
+	if (scene->reader != OFFER || poll(&readable, 1, 0) == 1)
 		scene->taken = accept4(scene->fds[1], NULL, NULL, SOCK_CLOEXEC);
 }
 
