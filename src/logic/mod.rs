@@ -22,6 +22,7 @@ pub mod adopt;
 pub mod allowance;
 pub mod cluster;
 pub mod facts;
+pub mod links;
 pub mod look;
 pub mod migrate;
 pub mod request;

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The message that a machine sends while it is there.
+//!
+//! ```text
+//!    0       4       8       12      14       16
+//!   +-------+-------+-------+-------+--------+---------------------
+//!   | heard | flags | epoch | count | stride | count load reports ...
+//!   +-------+-------+-------+-------+--------+---------------------
+//!
+//!    0        1          2      4         20      24            28       32     36
+//!   +--------+----------+------+---------+-------+-------------+--------+------+
+//!   | family | protocol | port | address | flags | established | queued | room |
+//!   +--------+----------+------+---------+-------+-------------+--------+------+
+//! ```
+//!
+//! The stride is the length of a load report: a newer version's may have more fields. The family is
+//! Linux's number; an IPv4 address has four bytes, and zeros follow. Flags that are not known are
+//! ignored.
+
+#![forbid(unsafe_code)]
+
+use super::{
+    bytes::{Reader, Writer},
+    wire::{WireError, HEADER_LEN}, //
+};
+use crate::logic::cluster::flow::Address;
+
+/// How many load reports a heartbeat has at most.
+pub const MAX_LOADS: usize = 256;
+/// How long a load report is.
+pub const LOAD_LEN: usize = 36;
+/// How long a heartbeat without load reports is, as a frame.
+pub const HEARTBEAT_LEN: usize = HEADER_LEN + 16;
+/// How long the longest heartbeat is that this version writes, as a frame.
+pub const MAX_HEARTBEAT_LEN: usize = HEARTBEAT_LEN + MAX_LOADS * LOAD_LEN;
+
+const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
+
+/// Flag of a heartbeat: its sender takes new flows.
+const READY: u32 = 1;
+
+/// How a cluster IP is served on a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// The cluster IP.
+    pub address: Address,
+    /// Its protocol; 0 for any.
+    pub protocol: u8,
+    /// Its port; 0 for any.
+    pub port: u16,
+    /// Whether it takes new flows there.
+    pub ready: bool,
+    /// Whether anything listens there.
+    pub listening: bool,
+    /// Whether nothing that listens there has room.
+    pub full: bool,
+    /// How many connections are established.
+    pub established: u32,
+    /// How many wait to be accepted.
+    pub queued: u32,
+    /// How many more could wait.
+    pub room: u32,
+}
+
+/// Flags of a load report.
+const LOAD_READY: u32 = 1;
+const LOAD_LISTENING: u32 = 2;
+const LOAD_FULL: u32 = 4;
+
+/// Several load reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loads<'a> {
+    /// To be written.
+    Given(&'a [Load]),
+    /// As received, each of this length, and each checked.
+    Received(&'a [u8], usize),
+}
+
+impl<'a> Loads<'a> {
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = Load> + 'a {
+        let (given, received, stride) = match *self {
+            Self::Given(loads) => (loads, [].as_slice(), LOAD_LEN),
+            Self::Received(bytes, stride) => ([].as_slice(), bytes, stride),
+        };
+        let received = received.chunks_exact(stride.max(1));
+        let parsed = received.filter_map(|bytes| Load::parse(&mut Reader(bytes)).ok());
+        Iterator::chain(given.iter().copied(), parsed)
+    }
+}
+
+/// That a machine is there, and how it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heartbeat<'a> {
+    /// How long ago its sender heard of the receiver on this link, in milliseconds; if it has not,
+    /// how long ago the link began.
+    pub heard: u32,
+    /// Whether it takes new flows.
+    pub ready: bool,
+    /// The highest epoch of a table that it has.
+    pub epoch: u32,
+    /// How it serves its cluster IPs.
+    pub loads: Loads<'a>,
+}
+
+impl<'a> Heartbeat<'a> {
+    pub(super) fn parse(fields: &mut Reader<'a>, version: u16) -> Result<Self, WireError> {
+        let heard = fields.u32()?;
+        let flags = fields.u32()?;
+        let epoch = fields.u32()?;
+        let count = usize::from(fields.u16()?);
+        let stride = usize::from(fields.u16()?);
+        let is_stride = stride == LOAD_LEN || stride > LOAD_LEN && version > 1;
+        if count > MAX_LOADS || !is_stride {
+            return Err(WireError::Load);
+        }
+        let bytes = fields.bytes(count.saturating_mul(stride))?;
+        for load in bytes.chunks_exact(stride) {
+            Load::parse(&mut Reader(load))?;
+        }
+        Ok(Self {
+            heard,
+            ready: flags & READY != 0,
+            epoch,
+            loads: Loads::Received(bytes, stride),
+        })
+    }
+
+    pub(super) fn put(&self, fields: &mut Writer<'_>) -> Option<()> {
+        let count = self.loads.iter().count();
+        if count > MAX_LOADS {
+            return None;
+        }
+        fields.u32(self.heard)?;
+        fields.u32(if self.ready { READY } else { 0 })?;
+        fields.u32(self.epoch)?;
+        fields.u16(u16::try_from(count).ok()?)?;
+        fields.u16(u16::try_from(LOAD_LEN).ok()?)?;
+        for load in self.loads.iter() {
+            load.put(fields)?;
+        }
+        Some(())
+    }
+}
+
+impl Load {
+    fn parse(fields: &mut Reader<'_>) -> Result<Self, WireError> {
+        let family = fields.u8()?;
+        let protocol = fields.u8()?;
+        let port = fields.u16()?;
+        let bytes: [u8; 16] = fields.take()?;
+        let address = match (family, bytes) {
+            (AF_INET, [a, b, c, d, zeros @ ..]) if zeros == [0; 12] => {
+                Address::from_v4_bytes([a, b, c, d])
+            }
+            (AF_INET6, bytes) => Address::from_v6_bytes(bytes),
+            _ => return Err(WireError::Load),
+        };
+        let flags = fields.u32()?;
+        Ok(Self {
+            address,
+            protocol,
+            port,
+            ready: flags & LOAD_READY != 0,
+            listening: flags & LOAD_LISTENING != 0,
+            full: flags & LOAD_FULL != 0,
+            established: fields.u32()?,
+            queued: fields.u32()?,
+            room: fields.u32()?,
+        })
+    }
+
+    fn put(&self, fields: &mut Writer<'_>) -> Option<()> {
+        let family = match self.address.is_ipv6() {
+            true => AF_INET6,
+            false => AF_INET,
+        };
+        let flag = |is_set: bool, flag: u32| if is_set { flag } else { 0 };
+        fields.put([family, self.protocol])?;
+        fields.u16(self.port)?;
+        fields.put(self.address.to_bytes())?;
+        fields.u32(
+            flag(self.ready, LOAD_READY)
+                | flag(self.listening, LOAD_LISTENING)
+                | flag(self.full, LOAD_FULL),
+        )?;
+        fields.u32(self.established)?;
+        fields.u32(self.queued)?;
+        fields.u32(self.room)
+    }
+}
+
+#[cfg(any(test, CONFIG_KUNIT = "y"))]
+#[cfg_attr(
+    CONFIG_KUNIT = "y",
+    kernel::macros::kunit_tests(service_group_links_heartbeat)
+)]
+mod tests {
+    use super::*;
+
+    const LOAD: Load = Load {
+        address: Address::V4(0xcb00_7107),
+        protocol: 6,
+        port: 80,
+        ready: true,
+        listening: true,
+        full: false,
+        established: 1,
+        queued: 2,
+        room: 3,
+    };
+
+    fn written(load: Load) -> [u8; LOAD_LEN] {
+        let mut bytes = [0; LOAD_LEN];
+        assert_eq!(load.put(&mut Writer::new(&mut bytes)), Some(()));
+        bytes
+    }
+
+    #[test]
+    fn load_reports() {
+        let v6 = Address::V6([0x2001_0db8, 0, 0, 1]);
+        for flags in 0..8u8 {
+            for address in [LOAD.address, v6] {
+                let load = Load {
+                    address,
+                    ready: flags & 1 != 0,
+                    listening: flags & 2 != 0,
+                    full: flags & 4 != 0,
+                    ..LOAD
+                };
+                assert_eq!(Load::parse(&mut Reader(&written(load))), Ok(load));
+            }
+        }
+    }
+
+    #[test]
+    fn addresses_that_are_none() {
+        // Where a byte stands, what it is to be, and whether that is an address.
+        for (at, byte, expected) in [
+            (0, 0, false),
+            (0, 1, false),
+            (0, 2, true),
+            (0, 10, true),
+            (0, 11, false),
+            (7, 0xff, true),
+            (8, 1, false),
+            (19, 1, false),
+            (20, 0xff, true),
+        ] {
+            let mut bytes = written(LOAD);
+            for to in bytes.iter_mut().skip(at).take(1) {
+                *to = byte;
+            }
+            assert_eq!(Load::parse(&mut Reader(&bytes)).is_ok(), expected);
+        }
+    }
+
+    /// The count, the length of each, the message's version, how many bytes there are; what comes of it.
+    #[test]
+    fn how_many_there_may_be() {
+        let none = Err(WireError::Load);
+        let short = Err(WireError::BodyLength);
+        for (count, stride, version, length, expected) in [
+            (0, 36, 1, 0, Ok(0)),
+            (1, 36, 1, 36, Ok(1)),
+            (1, 36, 1, 35, short),
+            (2, 36, 1, 71, short),
+            (2, 36, 1, 72, Ok(2)),
+            (0, 0, 1, 0, none),
+            (0, 35, 2, 0, none),
+            (1, 37, 1, 37, none),
+            (2, 37, 2, 74, Ok(2)),
+            (1, u16::MAX, 2, 74, short),
+            (257, 36, 1, 74, none),
+            (u16::MAX, u16::MAX, 2, 74, none),
+        ] {
+            let mut bytes = [0u8; 16 + 74];
+            let mut fields = Writer::new(&mut bytes);
+            assert_eq!(fields.put([0; 12]), Some(()));
+            assert_eq!(fields.u16(count), Some(()));
+            assert_eq!(fields.u16(stride), Some(()));
+            for at in [0, usize::from(stride)] {
+                let to = bytes.iter_mut().skip(16).skip(at);
+                for (to, from) in to.zip(written(LOAD)) {
+                    *to = from;
+                }
+            }
+            let given = bytes.get(..usize::saturating_add(16, length));
+            let parsed = Heartbeat::parse(&mut Reader(given.unwrap_or(&[])), version);
+            assert_eq!(
+                parsed.map(|heartbeat| heartbeat.loads.iter().count()),
+                expected
+            );
+            if let Ok(heartbeat) = parsed {
+                assert!(heartbeat.loads.iter().all(|load| load == LOAD));
+            }
+        }
+    }
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the machines of a cluster tell each other over *links*, and what follows from it.
+//!
+//! A link is one authenticated connection between two machines, on which they send frames: [`wire`]
+//! has them, [`hello`] and [`heartbeat`] two kinds of message.
+//!
+//! A peer is authenticated, not trusted: whatever it sends is checked before it is used.
+//!
+//! It does not know how a link is made, nor who may have one.
+
+#![forbid(unsafe_code)]
+
+mod bytes;
+pub mod heartbeat;
+pub mod hello;
+pub mod wire;
