@@ -3,7 +3,8 @@
 //! What the machines of a cluster tell each other over *links*, and what follows from it.
 //!
 //! A link is one authenticated connection between two machines, on which they send frames: [`wire`]
-//! has them, [`hello`] and [`heartbeat`] two kinds of message.
+//! has them, [`hello`] and [`heartbeat`] two kinds of message. [`liveness`] judges by heartbeats
+//! whether a peer is there.
 //!
 //! A peer is authenticated, not trusted: whatever it sends is checked before it is used.
 //!
@@ -14,4 +15,5 @@
 mod bytes;
 pub mod heartbeat;
 pub mod hello;
+pub mod liveness;
 pub mod wire;

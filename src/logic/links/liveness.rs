@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Whether a peer is there, as its heartbeats tell.
+//!
+//! | the peer | is |
+//! |---|---|
+//! | was never heard of, for at most 10 heartbeats | [`State::None`]: nothing speaks against it |
+//! | is heard of, and hears of this machine | [`State::Up`] |
+//! | was not heard of for more than 3 heartbeats, or has not heard of this machine for as long | [`State::Suspect`] |
+//! | has lost its link, or was not heard of for more than 10 heartbeats | [`State::Unreachable`] |
+//!
+//! A peer that is suspect or unreachable is *away*: it gets no new flows. So is one that says that it
+//! is not ready, and one that is *held* back because it comes and goes. After its first fault it has to
+//! be up for one heartbeat before it gets new flows again, after each further one for twice as long,
+//! for a minute at most; once it was up for a minute all faults are forgotten.
+//!
+//! Suspicion is no death: what follows from it is undone when it turns out to be wrong.
+//!
+//! All times are nanoseconds of a clock that only goes forward, and that may be behind by a tick on
+//! another processor. What time alone changes is noticed by [`Peer::tick()`], once a heartbeat or more
+//! often.
+
+#![forbid(unsafe_code)]
+
+const NS_OF_MS: u64 = 1_000_000;
+
+/// After so many silent heartbeats a peer is suspect.
+const SUSPECT_AFTER: u64 = 3;
+/// After so many silent heartbeats it is unreachable.
+const UNREACHABLE_AFTER: u64 = 10;
+/// How long a peer is held back at most, and how long it has to be up until its faults are forgotten.
+const MINUTE: u64 = 60_000 * NS_OF_MS;
+
+/// What is believed of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// There was no link since it is expected.
+    None,
+    /// It is there.
+    Up,
+    /// It is silent, or does not hear this machine.
+    Suspect,
+    /// There is no link that works.
+    Unreachable,
+}
+
+/// A machine that is expected to have a link with this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    state: State,
+    /// When the state changed.
+    since: u64,
+    /// Whether there is a link whose hello has come.
+    linked: bool,
+    /// When it was heard of, on any link.
+    heard: Option<u64>,
+    /// What it said last, on this link.
+    ready: bool,
+    /// How long it has to be up; 0 if it has no faults.
+    hold: u64,
+    /// Until when it is held back, once it is up.
+    held_until: Option<u64>,
+    /// The time between two heartbeats.
+    heartbeat: u64,
+    away: bool,
+}
+
+impl Peer {
+    /// One that is expected from now on. `heartbeat` is the time between two of them.
+    pub const fn expected(now: u64, heartbeat: u64) -> Self {
+        Self {
+            state: State::None,
+            since: now,
+            linked: false,
+            heard: None,
+            ready: true,
+            hold: 0,
+            held_until: None,
+            heartbeat,
+            away: false,
+        }
+    }
+
+    /// Heartbeats come so often from now on: the slower one of both machines counts.
+    pub fn set_heartbeat(&mut self, heartbeat: u64) {
+        self.heartbeat = heartbeat;
+    }
+
+    /// It has a link, on which its hello has come; another one has ended. It is up when it is heard
+    /// of there. Returns whether what others see has changed.
+    pub fn linked(&mut self, now: u64) -> bool {
+        let before = *self;
+        self.linked = true;
+        self.heard = Some(now);
+        self.look(now);
+        self.differs(&before)
+    }
+
+    /// A heartbeat has come, `hears_us` being how long ago the peer heard of this machine when it was
+    /// sent, in milliseconds. Returns whether what others see has changed.
+    pub fn heard(&mut self, now: u64, hears_us: u32, ready: bool) -> bool {
+        let before = *self;
+        if self.linked {
+            self.heard = Some(now);
+            self.ready = ready;
+            let deafness = u64::from(hears_us).saturating_mul(NS_OF_MS);
+            match deafness > self.heartbeats(SUSPECT_AFTER) {
+                true => self.suspect(now),
+                false => self.up(now),
+            }
+            self.look(now);
+        }
+        self.differs(&before)
+    }
+
+    /// Its link has ended, and there is no other one. Returns whether what others see has changed.
+    pub fn lost(&mut self, now: u64) -> bool {
+        let before = *self;
+        if self.linked {
+            self.linked = false;
+            self.unreachable(now);
+            self.look(now);
+        }
+        self.differs(&before)
+    }
+
+    /// Time has passed. Returns whether what others see has changed.
+    pub fn tick(&mut self, now: u64) -> bool {
+        let before = *self;
+        let silence = now.saturating_sub(self.heard.unwrap_or(self.since));
+        let may_be_up = self.linked || self.state == State::None;
+        if silence > self.heartbeats(UNREACHABLE_AFTER) && may_be_up {
+            self.unreachable(now);
+        } else if silence > self.heartbeats(SUSPECT_AFTER) && self.state == State::Up {
+            self.suspect(now);
+        }
+        self.look(now);
+        self.differs(&before)
+    }
+
+    /// What is believed of it.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// When that changed.
+    pub fn since(&self) -> u64 {
+        self.since
+    }
+
+    /// When it was heard of last; none if never.
+    pub fn last_heard(&self) -> Option<u64> {
+        self.heard
+    }
+
+    /// Whether it gets no new flows.
+    pub fn is_away(&self) -> bool {
+        self.away
+    }
+
+    /// Whether it said that it takes new flows, or has not said anything yet.
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    /// Until when it is held back, if it is up and held.
+    pub fn held_until(&self) -> Option<u64> {
+        self.held_until
+    }
+
+    fn heartbeats(&self, count: u64) -> u64 {
+        self.heartbeat.saturating_mul(count)
+    }
+
+    fn differs(&self, before: &Self) -> bool {
+        let seen = |peer: &Self| (peer.state, peer.away, peer.held_until, peer.ready);
+        seen(self) != seen(before)
+    }
+
+    fn enter(&mut self, state: State, now: u64) {
+        if self.state != state {
+            self.state = state;
+            self.since = now;
+        }
+    }
+
+    fn up(&mut self, now: u64) {
+        if self.state != State::Up && self.hold > 0 {
+            self.held_until = Some(now.saturating_add(self.hold));
+        }
+        self.enter(State::Up, now);
+    }
+
+    fn suspect(&mut self, now: u64) {
+        self.fault(now);
+        self.enter(State::Suspect, now);
+    }
+
+    fn unreachable(&mut self, now: u64) {
+        self.fault(now);
+        self.enter(State::Unreachable, now);
+    }
+
+    /// If it was up, it is to be up for longer the next time.
+    fn fault(&mut self, now: u64) {
+        if self.state != State::Up {
+            return;
+        }
+        self.forgive(now);
+        self.hold = match self.hold {
+            0 => self.heartbeat,
+            hold => hold.saturating_mul(2),
+        };
+        self.hold = self.hold.min(MINUTE);
+        self.held_until = None;
+    }
+
+    fn forgive(&mut self, now: u64) {
+        if self.state == State::Up && now.saturating_sub(self.since) >= MINUTE {
+            self.hold = 0;
+        }
+    }
+
+    /// What follows from its state.
+    fn look(&mut self, now: u64) {
+        self.forgive(now);
+        self.held_until = self.held_until.filter(|&until| now < until);
+        let is_bad = matches!(self.state, State::Suspect | State::Unreachable);
+        self.away = is_bad || self.held_until.is_some() || !self.ready;
+    }
+}
