@@ -24,7 +24,7 @@ pub mod owner;
 pub mod packet;
 pub mod places;
 pub mod rebalance;
-mod siphash;
+pub(super) mod siphash;
 pub mod slots;
 pub mod tracked;
 pub mod tunnel;

@@ -86,7 +86,7 @@ fn word(bytes: &[u8]) -> u64 {
 }
 
 /// The hash of a message.
-pub(super) fn siphash_2_4(key: Key, message: &[u8]) -> u64 {
+pub(in crate::logic) fn siphash_2_4(key: Key, message: &[u8]) -> u64 {
     let mut state = State::new(key);
     let blocks = message.chunks_exact(8);
     let rest = blocks.remainder();

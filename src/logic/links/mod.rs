@@ -4,7 +4,8 @@
 //!
 //! A link is one authenticated connection between two machines, on which they send frames: [`wire`]
 //! has them, [`hello`] and [`heartbeat`] two kinds of message. [`liveness`] judges by heartbeats
-//! whether a peer is there.
+//! whether a peer is there. A node that is not there gets no new flows: [`deputy`] says who gets them
+//! instead.
 //!
 //! A peer is authenticated, not trusted: whatever it sends is checked before it is used.
 //!
@@ -13,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod bytes;
+pub mod deputy;
 pub mod heartbeat;
 pub mod hello;
 pub mod liveness;
