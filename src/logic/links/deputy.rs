@@ -107,3 +107,134 @@ fn minus_log2(hash: u64) -> u64 {
     let whole = u64::from(zeros).saturating_add(1) << FRACTION_BITS;
     whole.saturating_sub(log)
 }
+
+#[cfg(any(test, CONFIG_KUNIT = "y"))]
+#[cfg_attr(
+    CONFIG_KUNIT = "y",
+    kernel::macros::kunit_tests(service_group_links_deputy)
+)]
+mod tests {
+    use super::*;
+    use core::num::NonZeroU16;
+
+    /// Nodes 1 to 4 of these weights and states.
+    fn with_nodes(nodes: [(u16, State); 4], check: impl Fn(&[Node])) {
+        let mut id = 0u32;
+        let made = nodes.map(|(weight, state)| {
+            id = id.saturating_add(1);
+            Some(Node {
+                id: NodeId::new(id)?,
+                weight: NonZeroU16::new(weight)?,
+                state,
+            })
+        });
+        let [Some(a), Some(b), Some(c), Some(d)] = made else {
+            assert!(made.iter().all(Option::is_some));
+            return;
+        };
+        check(&[a, b, c, d]);
+    }
+
+    fn owners<const N: usize>(ids: [u32; N], nodes: &[Node], away: &[u32]) -> [u32; N] {
+        let mut effective = [None; N];
+        let is_away = |id: NodeId| away.contains(&id.get());
+        deputies(&ids.map(NodeId::new), nodes, is_away, &mut effective);
+        effective.map(|slot| slot.map_or(0, NodeId::get))
+    }
+
+    #[test]
+    fn only_slots_of_nodes_that_are_away_move() {
+        with_nodes([(1, State::Up); 4], |nodes| {
+            let table = [1, 2, 3, 4, 0, 1, 2, 9];
+            assert_eq!(owners(table, nodes, &[]), table);
+            for away in 1..=4u32 {
+                let found = owners(table, nodes, &[away]);
+                for (found, owner) in found.into_iter().zip(table) {
+                    assert_eq!(found == owner, owner != away);
+                    assert!(found != away);
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn who_may_be_a_deputy() {
+        // With nobody else the owner is as good.
+        let table = [1, 1, 1, 2];
+        let cases = [
+            (
+                [State::Up, State::Down, State::Down, State::Draining],
+                [1, 1, 1, 2],
+            ),
+            (
+                [State::Up, State::Down, State::Up, State::Draining],
+                [3, 3, 3, 2],
+            ),
+            (
+                [State::Draining, State::Down, State::Up, State::Draining],
+                [3, 3, 3, 2],
+            ),
+        ];
+        for (states, expected) in cases {
+            with_nodes(states.map(|state| (1, state)), |nodes| {
+                assert_eq!(owners(table, nodes, &[1]), expected);
+            });
+        }
+        with_nodes([(1, State::Up); 4], |nodes| {
+            assert_eq!(owners(table, nodes, &[1, 2, 3, 4]), table);
+            assert_eq!(owners(table, nodes, &[1, 2, 3]), [4; 4]);
+        });
+        assert_eq!(owners(table, &[], &[1]), table);
+    }
+
+    /// Deputies of four nodes: all versions of the module name these.
+    #[test]
+    fn all_versions_name_the_same() {
+        with_nodes(
+            [
+                (1, State::Up),
+                (2, State::Up),
+                (3, State::Up),
+                (65_535, State::Up),
+            ],
+            |nodes| {
+                assert_eq!(
+                    owners([4; 16], nodes, &[4]),
+                    [3, 3, 1, 2, 2, 2, 3, 1, 3, 3, 3, 2, 2, 3, 3, 3]
+                );
+            },
+        );
+    }
+
+    #[test]
+    fn logarithms() {
+        // With 28 bits behind the point; of powers of 2, and of what is nearest to 1.
+        for (hash, expected) in [
+            (0, 64 << 28),
+            (1, 64 << 28),
+            (1 << 62 | 1, 2 << 28),
+            (1 << 63, 1 << 28),
+            (3 << 62, 111_410_780),
+            (u64::MAX, 0),
+        ] {
+            let log = minus_log2(hash);
+            assert!(log.abs_diff(expected) <= 2);
+        }
+    }
+
+    #[test]
+    fn of_equal_lots_the_lower_id_wins() {
+        let (Some(low), Some(high)) = (NodeId::new(1), NodeId::new(2)) else {
+            return;
+        };
+        let lot = |node, number, weight| Lot {
+            node,
+            number,
+            weight,
+        };
+        assert!(lot(low, 2, 2).is_less_than(&lot(high, 1, 1)));
+        assert!(!lot(high, 2, 2).is_less_than(&lot(low, 1, 1)));
+        assert!(lot(high, 1, 2).is_less_than(&lot(low, 1, 1)));
+        assert!(!lot(low, 64 << 28, 1).is_less_than(&lot(high, 64 << 28, 65_535)));
+    }
+}
