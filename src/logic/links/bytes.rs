@@ -36,6 +36,10 @@ impl<'a> Reader<'a> {
         self.take().map(u32::from_le_bytes)
     }
 
+    pub(super) fn u64(&mut self) -> Result<u64, WireError> {
+        self.take().map(u64::from_le_bytes)
+    }
+
     /// Nothing may be left of a message of the first version; a newer one may have more fields.
     pub(super) fn end(self, version: u16) -> Result<(), WireError> {
         match self.0.is_empty() || version > 1 {
@@ -71,6 +75,10 @@ impl<'a> Writer<'a> {
     }
 
     pub(super) fn u32(&mut self, number: u32) -> Option<()> {
+        self.put(number.to_le_bytes())
+    }
+
+    pub(super) fn u64(&mut self, number: u64) -> Option<()> {
         self.put(number.to_le_bytes())
     }
 

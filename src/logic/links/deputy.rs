@@ -40,6 +40,18 @@ pub fn deputies(
     }
 }
 
+/// The deputies that slots have if nobody but their owners is away. `standing` is as long as `slots`.
+///
+/// Another machine may take a slot's owner to be away when this one does not, even if this one is the
+/// owner. So a slot's deputy may always have connections of the slot, and the owner while the deputy has
+/// it: both are always among those that a packet's second chance is for. As all machines name the same
+/// ones, nobody need be told.
+pub fn standing(slots: &[Slot], nodes: &[Node], standing: &mut [Slot]) {
+    for (number, (standing, &owner)) in standing.iter_mut().zip(slots).enumerate() {
+        *standing = owner.and_then(|_| deputy(number, nodes, |node| Some(node) == owner));
+    }
+}
+
 /// Who has this slot if its owner is away: none if nobody is up and not away.
 pub fn deputy(slot: usize, nodes: &[Node], is_away: impl Fn(NodeId) -> bool) -> Slot {
     let there = nodes
@@ -202,6 +214,36 @@ mod tests {
                     owners([4; 16], nodes, &[4]),
                     [3, 3, 1, 2, 2, 2, 3, 1, 3, 3, 3, 2, 2, 3, 3, 3]
                 );
+            },
+        );
+    }
+
+    #[test]
+    fn standing_deputies_are_those_of_an_owner_that_is_away() {
+        with_nodes([(1, State::Up); 4], |nodes| {
+            let table = [1, 2, 3, 4, 1, 2, 0, 9].map(NodeId::new);
+            let mut all = [None; 8];
+            standing(&table, nodes, &mut all);
+            for owner in 1..=5u32 {
+                let mut effective = [None; 8];
+                deputies(&table, nodes, |id| id.get() == owner, &mut effective);
+                for ((&slot, found), &standing) in table.iter().zip(effective).zip(&all) {
+                    assert!(slot.is_none() == standing.is_none());
+                    assert!(slot != NodeId::new(owner) || found == standing);
+                }
+            }
+        });
+        with_nodes(
+            [
+                (1, State::Up),
+                (1, State::Down),
+                (1, State::Down),
+                (1, State::Down),
+            ],
+            |nodes| {
+                let mut all = [NodeId::new(9)];
+                standing(&[NodeId::new(1)], nodes, &mut all);
+                assert_eq!(all, [None]);
             },
         );
     }

@@ -3,10 +3,10 @@
 //! The message that a machine sends while it is there.
 //!
 //! ```text
-//!    0       4       8       12      14       16
-//!   +-------+-------+-------+-------+--------+---------------------
-//!   | heard | flags | epoch | count | stride | count load reports ...
-//!   +-------+-------+-------+-------+--------+---------------------
+//!    0      8      16      20      24      28      30       32
+//!   +------+------+-------+-------+-------+-------+--------+---------------------
+//!   | sent | echo | heard | flags | epoch | count | stride | count load reports ...
+//!   +------+------+-------+-------+-------+-------+--------+---------------------
 //!
 //!    0        1          2      4         20      24            28       32     36
 //!   +--------+----------+------+---------+-------+-------------+--------+------+
@@ -31,7 +31,7 @@ pub const MAX_LOADS: usize = 256;
 /// How long a load report is.
 pub const LOAD_LEN: usize = 36;
 /// How long a heartbeat without load reports is, as a frame.
-pub const HEARTBEAT_LEN: usize = HEADER_LEN + 16;
+pub const HEARTBEAT_LEN: usize = HEADER_LEN + 32;
 /// How long the longest heartbeat is that this version writes, as a frame.
 pub const MAX_HEARTBEAT_LEN: usize = HEARTBEAT_LEN + MAX_LOADS * LOAD_LEN;
 
@@ -40,6 +40,8 @@ const AF_INET6: u8 = 10;
 
 /// Flag of a heartbeat: its sender takes new flows.
 const READY: u32 = 1;
+/// Flag of a heartbeat: its sender gives the receiver's new flows to deputies.
+const AWAY: u32 = 2;
 
 /// How a cluster IP is served on a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,11 +96,18 @@ impl<'a> Loads<'a> {
 /// That a machine is there, and how it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heartbeat<'a> {
+    /// When it is sent, by its sender's clock; the receiver only sends it back.
+    pub sent: u64,
+    /// The latest `sent` that its sender has received on this link; 0 if none.
+    pub echo: u64,
     /// How long ago its sender heard of the receiver on this link, in milliseconds; if it has not,
     /// how long ago the link began.
     pub heard: u32,
     /// Whether it takes new flows.
     pub ready: bool,
+    /// Whether the receiver is away for it: as long as any of its tables gives slots of the receiver to
+    /// deputies.
+    pub away: bool,
     /// The highest epoch of a table that it has.
     pub epoch: u32,
     /// How it serves its cluster IPs.
@@ -107,6 +116,8 @@ pub struct Heartbeat<'a> {
 
 impl<'a> Heartbeat<'a> {
     pub(super) fn parse(fields: &mut Reader<'a>, version: u16) -> Result<Self, WireError> {
+        let sent = fields.u64()?;
+        let echo = fields.u64()?;
         let heard = fields.u32()?;
         let flags = fields.u32()?;
         let epoch = fields.u32()?;
@@ -121,8 +132,11 @@ impl<'a> Heartbeat<'a> {
             Load::parse(&mut Reader(load))?;
         }
         Ok(Self {
+            sent,
+            echo,
             heard,
             ready: flags & READY != 0,
+            away: flags & AWAY != 0,
             epoch,
             loads: Loads::Received(bytes, stride),
         })
@@ -133,8 +147,10 @@ impl<'a> Heartbeat<'a> {
         if count > MAX_LOADS {
             return None;
         }
+        fields.u64(self.sent)?;
+        fields.u64(self.echo)?;
         fields.u32(self.heard)?;
-        fields.u32(if self.ready { READY } else { 0 })?;
+        fields.u32(flag(self.ready, READY) | flag(self.away, AWAY))?;
         fields.u32(self.epoch)?;
         fields.u16(u16::try_from(count).ok()?)?;
         fields.u16(u16::try_from(LOAD_LEN).ok()?)?;
@@ -142,6 +158,13 @@ impl<'a> Heartbeat<'a> {
             load.put(fields)?;
         }
         Some(())
+    }
+}
+
+fn flag(is_set: bool, flag: u32) -> u32 {
+    match is_set {
+        true => flag,
+        false => 0,
     }
 }
 
@@ -177,7 +200,6 @@ impl Load {
             true => AF_INET6,
             false => AF_INET,
         };
-        let flag = |is_set: bool, flag: u32| if is_set { flag } else { 0 };
         fields.put([family, self.protocol])?;
         fields.u16(self.port)?;
         fields.put(self.address.to_bytes())?;
@@ -276,18 +298,18 @@ mod tests {
             (257, 36, 1, 74, none),
             (u16::MAX, u16::MAX, 2, 74, none),
         ] {
-            let mut bytes = [0u8; 16 + 74];
+            let mut bytes = [0u8; 32 + 74];
             let mut fields = Writer::new(&mut bytes);
-            assert_eq!(fields.put([0; 12]), Some(()));
+            assert_eq!(fields.put([0; 28]), Some(()));
             assert_eq!(fields.u16(count), Some(()));
             assert_eq!(fields.u16(stride), Some(()));
             for at in [0, usize::from(stride)] {
-                let to = bytes.iter_mut().skip(16).skip(at);
+                let to = bytes.iter_mut().skip(32).skip(at);
                 for (to, from) in to.zip(written(LOAD)) {
                     *to = from;
                 }
             }
-            let given = bytes.get(..usize::saturating_add(16, length));
+            let given = bytes.get(..usize::saturating_add(32, length));
             let parsed = Heartbeat::parse(&mut Reader(given.unwrap_or(&[])), version);
             assert_eq!(
                 parsed.map(|heartbeat| heartbeat.loads.iter().count()),

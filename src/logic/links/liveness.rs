@@ -14,7 +14,9 @@
 //! be up for one heartbeat before it gets new flows again, after each further one for twice as long,
 //! for a minute at most; once it was up for a minute all faults are forgotten.
 //!
-//! Suspicion is no death: what follows from it is undone when it turns out to be wrong.
+//! Suspicion is no death: what follows from it is undone when it turns out to be wrong. And a peer may
+//! suspect this machine, which hears of that later or not at all. So [`Peer::assured_until()`] tells
+//! how long this machine may rely on that they agree: see [`super::assurance`].
 //!
 //! All times are nanoseconds of a clock that only goes forward, and that may be behind by a tick on
 //! another processor. What time alone changes is noticed by [`Peer::tick()`], once a heartbeat or more
@@ -44,6 +46,19 @@ pub enum State {
     Unreachable,
 }
 
+/// What a heartbeat says that matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// How long ago the peer heard of this machine when it was sent, in milliseconds.
+    pub hears_us: u32,
+    /// Whether the peer takes new flows.
+    pub ready: bool,
+    /// Whether this machine is away for the peer.
+    pub away: bool,
+    /// When this machine sent the last heartbeat that the peer had heard on this link; 0 if none.
+    pub echo: u64,
+}
+
 /// A machine that is expected to have a link with this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
@@ -56,6 +71,10 @@ pub struct Peer {
     heard: Option<u64>,
     /// What it said last, on this link.
     ready: bool,
+    /// Until when it does not suspect this machine, by what it said last.
+    trusted_until: u64,
+    /// Until when it is not away although its link has ended.
+    spared_until: u64,
     /// How long it has to be up; 0 if it has no faults.
     hold: u64,
     /// Until when it is held back, once it is up.
@@ -74,6 +93,8 @@ impl Peer {
             linked: false,
             heard: None,
             ready: true,
+            trusted_until: 0,
+            spared_until: 0,
             hold: 0,
             held_until: None,
             heartbeat,
@@ -92,18 +113,26 @@ impl Peer {
         let before = *self;
         self.linked = true;
         self.heard = Some(now);
+        self.trusted_until = 0;
         self.look(now);
         self.differs(&before)
     }
 
-    /// A heartbeat has come, `hears_us` being how long ago the peer heard of this machine when it was
-    /// sent, in milliseconds. Returns whether what others see has changed.
-    pub fn heard(&mut self, now: u64, hears_us: u32, ready: bool) -> bool {
+    /// A heartbeat has come. Returns whether what others see has changed.
+    pub fn heard(&mut self, now: u64, said: Said) -> bool {
         let before = *self;
         if self.linked {
             self.heard = Some(now);
-            self.ready = ready;
-            let deafness = u64::from(hears_us).saturating_mul(NS_OF_MS);
+            self.ready = said.ready;
+            let deafness = u64::from(said.hears_us).saturating_mul(NS_OF_MS);
+            // It heard that later, and so takes as long or longer to suspect this machine.
+            self.trusted_until = match said.away || said.echo == 0 {
+                true => 0,
+                false => said
+                    .echo
+                    .min(now)
+                    .saturating_add(self.heartbeats(SUSPECT_AFTER)),
+            };
             match deafness > self.heartbeats(SUSPECT_AFTER) {
                 true => self.suspect(now),
                 false => self.up(now),
@@ -113,15 +142,19 @@ impl Peer {
         self.differs(&before)
     }
 
-    /// Its link has ended, and there is no other one. Returns whether what others see has changed.
+    /// The peer has ended its link. Returns whether what others see has changed.
     pub fn lost(&mut self, now: u64) -> bool {
-        let before = *self;
-        if self.linked {
-            self.linked = false;
-            self.unreachable(now);
-            self.look(now);
-        }
-        self.differs(&before)
+        self.ended(now, 0)
+    }
+
+    /// This machine has ended its link, and there is no other one. Returns whether what others see has
+    /// changed.
+    ///
+    /// As the peer does not know that yet it is away when it would have been suspect, had it been
+    /// silent: see [`Peer::assured_until()`].
+    pub fn closed(&mut self, now: u64) -> bool {
+        let heard = self.heard.unwrap_or(0);
+        self.ended(now, heard.saturating_add(self.heartbeats(SUSPECT_AFTER)))
     }
 
     /// Time has passed. Returns whether what others see has changed.
@@ -163,9 +196,33 @@ impl Peer {
         self.ready
     }
 
+    /// Until when this machine and the peer both hold the other one to be there, if nothing else is
+    /// heard; it may have passed.
+    pub fn assured_until(&self) -> u64 {
+        match self.away || self.state != State::Up {
+            true => 0,
+            false => self.trusted_until,
+        }
+    }
+
     /// Until when it is held back, if it is up and held.
     pub fn held_until(&self) -> Option<u64> {
         self.held_until
+    }
+
+    fn ended(&mut self, now: u64, spared_until: u64) -> bool {
+        let before = *self;
+        if self.linked {
+            self.linked = false;
+            self.trusted_until = 0;
+            self.spared_until = match before.state {
+                State::Up if !before.away => spared_until,
+                _ => 0,
+            };
+            self.unreachable(now);
+            self.look(now);
+        }
+        self.differs(&before)
     }
 
     fn heartbeats(&self, count: u64) -> u64 {
@@ -225,7 +282,11 @@ impl Peer {
     fn look(&mut self, now: u64) {
         self.forgive(now);
         self.held_until = self.held_until.filter(|&until| now < until);
-        let is_bad = matches!(self.state, State::Suspect | State::Unreachable);
+        let is_bad = match self.state {
+            State::None | State::Up => false,
+            State::Suspect => true,
+            State::Unreachable => now > self.spared_until,
+        };
         self.away = is_bad || self.held_until.is_some() || !self.ready;
     }
 }
@@ -245,11 +306,20 @@ mod tests {
         ms.saturating_mul(NS_OF_MS)
     }
 
+    fn said(hears_us: u32, ready: bool) -> Said {
+        Said {
+            hears_us,
+            ready,
+            away: false,
+            echo: 0,
+        }
+    }
+
     /// One that is up since then.
     fn up(ms: u64) -> Peer {
         let mut peer = Peer::expected(at(ms), HEARTBEAT);
         peer.linked(at(ms));
-        assert!(peer.heard(at(ms), 0, true));
+        assert!(peer.heard(at(ms), said(0, true)));
         assert_eq!((peer.state(), peer.is_away()), (State::Up, false));
         peer
     }
@@ -282,14 +352,14 @@ mod tests {
         let mut peer = Peer::expected(at(0), HEARTBEAT);
         assert!(!peer.tick(at(1_000)));
         // There is nobody to say anything.
-        assert!(!peer.heard(at(1_000), 0, false) && !peer.lost(at(1_000)));
+        assert!(!peer.heard(at(1_000), said(0, false)) && !peer.lost(at(1_000)));
         assert_eq!((peer.state(), peer.is_away()), (State::None, false));
         assert!(peer.tick(at(1_001)));
         assert_eq!((peer.state(), peer.is_away()), (State::Unreachable, true));
         assert_eq!(peer.last_heard(), None);
         // It was not up, and so it is not held back.
         assert!(!peer.linked(at(1_500)) && peer.is_away());
-        assert!(peer.heard(at(1_500), 0, true) && !peer.is_away());
+        assert!(peer.heard(at(1_500), said(0, true)) && !peer.is_away());
         assert_eq!(peer.last_heard(), Some(at(1_500)));
     }
 
@@ -298,8 +368,8 @@ mod tests {
         let mut peer = up(0);
         assert!(peer.lost(at(50)));
         assert_eq!(peer.state(), State::Unreachable);
-        assert!(!peer.heard(at(60), 0, true) && !peer.lost(at(60)));
-        assert!(!peer.linked(at(70)) && peer.heard(at(80), 0, true));
+        assert!(!peer.heard(at(60), said(0, true)) && !peer.lost(at(60)));
+        assert!(!peer.linked(at(70)) && peer.heard(at(80), said(0, true)));
         assert_eq!(peer.held_until(), Some(at(180)));
         assert!(peer.is_away() && !peer.tick(at(179)));
         assert!(peer.tick(at(180)) && !peer.is_away());
@@ -308,22 +378,22 @@ mod tests {
     #[test]
     fn who_does_not_hear_this_machine() {
         let mut peer = up(0);
-        assert!(!peer.heard(at(100), 300, true));
-        assert!(peer.heard(at(200), 301, true));
+        assert!(!peer.heard(at(100), said(300, true)));
+        assert!(peer.heard(at(200), said(301, true)));
         assert_eq!((peer.state(), peer.is_away()), (State::Suspect, true));
-        assert!(!peer.heard(at(300), u32::MAX, true));
-        assert!(peer.heard(at(400), 300, true));
+        assert!(!peer.heard(at(300), said(u32::MAX, true)));
+        assert!(peer.heard(at(400), said(300, true)));
         assert_eq!(peer.state(), State::Up);
     }
 
     #[test]
     fn who_is_not_ready() {
         let mut peer = up(0);
-        assert!(peer.heard(at(10), 0, false));
+        assert!(peer.heard(at(10), said(0, false)));
         assert_eq!((peer.state(), peer.is_away()), (State::Up, true));
         assert!(!peer.is_ready());
         // That is no fault.
-        assert!(peer.heard(at(20), 0, true) && !peer.is_away());
+        assert!(peer.heard(at(20), said(0, true)) && !peer.is_away());
     }
 
     #[test]
@@ -336,17 +406,17 @@ mod tests {
             now = now.saturating_add(at(1));
             peer.lost(now);
             peer.linked(now);
-            peer.heard(now, 0, true);
+            peer.heard(now, said(0, true));
             assert_eq!(peer.held_until(), Some(now.saturating_add(at(expected))));
         }
         // It is up, and heard of all the time.
         let back = now.saturating_add(at(60_000));
-        peer.heard(back.saturating_sub(1), 0, true);
+        peer.heard(back.saturating_sub(1), said(0, true));
         assert!(peer.is_away());
-        assert!(peer.heard(back, 0, true) && !peer.is_away());
+        assert!(peer.heard(back, said(0, true)) && !peer.is_away());
         peer.lost(back);
         peer.linked(back);
-        peer.heard(back, 0, true);
+        peer.heard(back, said(0, true));
         assert_eq!(peer.held_until(), Some(back.saturating_add(HEARTBEAT)));
     }
 
@@ -356,10 +426,10 @@ mod tests {
             let mut peer = up(0);
             peer.lost(at(0));
             peer.linked(at(0));
-            peer.heard(at(0), 0, true);
+            peer.heard(at(0), said(0, true));
             peer.lost(at(good));
             peer.linked(at(70_000));
-            peer.heard(at(70_000), 0, true);
+            peer.heard(at(70_000), said(0, true));
             let until = at(70_000).saturating_add(at(expected));
             assert_eq!(peer.held_until(), Some(until));
         }
@@ -372,5 +442,55 @@ mod tests {
         assert!(!peer.tick(at(600)));
         assert!(peer.tick(at(601)));
         assert_eq!(peer.state(), State::Suspect);
+    }
+
+    #[test]
+    fn assurance() {
+        // When that was sent which the peer has heard, whether this machine is away for it, and until
+        // when it is not.
+        for (echo, away, expected) in [
+            (950, false, 1_250),
+            (700, false, 1_000),
+            (5_000, false, 1_300),
+            (0, false, 0),
+            (950, true, 0),
+        ] {
+            let mut peer = up(0);
+            let said = Said {
+                away,
+                echo: at(echo),
+                ..said(0, true)
+            };
+            peer.heard(at(1_000), said);
+            assert_eq!(peer.assured_until(), at(expected));
+            // This machine takes the peer to be away.
+            let mut silent = peer;
+            silent.tick(at(1_301));
+            assert_eq!(silent.assured_until(), 0);
+            // What was said on another link does not count.
+            assert!(!peer.linked(at(1_100)));
+            assert_eq!((peer.state(), peer.assured_until()), (State::Up, 0));
+        }
+        assert_eq!(Peer::expected(at(0), HEARTBEAT).assured_until(), 0);
+    }
+
+    #[test]
+    fn a_link_that_this_machine_ends() {
+        let mut peer = up(0);
+        assert!(peer.closed(at(50)));
+        assert_eq!((peer.state(), peer.is_away()), (State::Unreachable, false));
+        assert!(!peer.tick(at(300)) && peer.tick(at(301)) && peer.is_away());
+        // One that was away stays away.
+        let mut peer = up(0);
+        peer.heard(at(10), said(0, false));
+        assert!(peer.closed(at(50)) && peer.is_away());
+        let mut peer = up(0);
+        peer.tick(at(400));
+        assert!(peer.closed(at(500)) && peer.is_away());
+        // Held back as soon as it is up again.
+        let mut peer = up(0);
+        peer.closed(at(50));
+        assert!(!peer.linked(at(60)) && !peer.is_away());
+        assert!(peer.heard(at(70), said(0, true)) && peer.is_away());
     }
 }

@@ -5,7 +5,7 @@
 //! A link is one authenticated connection between two machines, on which they send frames: [`wire`]
 //! has them, [`hello`] and [`heartbeat`] two kinds of message. [`liveness`] judges by heartbeats
 //! whether a peer is there. A node that is not there gets no new flows: [`deputy`] says who gets them
-//! instead.
+//! instead. Machines may disagree about that for a while, and [`assurance`] says when they do not.
 //!
 //! A peer is authenticated, not trusted: whatever it sends is checked before it is used.
 //!
@@ -13,6 +13,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod assurance;
 mod bytes;
 pub mod deputy;
 pub mod heartbeat;
