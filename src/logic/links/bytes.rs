@@ -4,7 +4,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::wire::WireError;
+use super::error::WireError;
 
 /// Takes one field after the other off the front of a message.
 #[derive(Clone, Copy)]

@@ -22,7 +22,7 @@
 
 use super::{
     bytes::{Reader, Writer},
-    wire::{WireError, HEADER_LEN}, //
+    error::{WireError, HEADER_LEN}, //
 };
 use crate::logic::cluster::flow::Address;
 

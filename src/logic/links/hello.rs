@@ -17,7 +17,7 @@
 
 use super::{
     bytes::{Reader, Writer},
-    wire::{WireError, HEADER_LEN}, //
+    error::{WireError, HEADER_LEN}, //
 };
 use crate::logic::cluster::slots::NodeId;
 

@@ -161,11 +161,12 @@ impl Peer {
     pub fn tick(&mut self, now: u64) -> bool {
         let before = *self;
         let silence = now.saturating_sub(self.heard.unwrap_or(self.since));
-        let may_be_up = self.linked || self.state == State::None;
-        if silence > self.heartbeats(UNREACHABLE_AFTER) && may_be_up {
-            self.unreachable(now);
-        } else if silence > self.heartbeats(SUSPECT_AFTER) && self.state == State::Up {
-            self.suspect(now);
+        let is_silent = silence > self.heartbeats(SUSPECT_AFTER);
+        match self.state {
+            _ if silence > self.heartbeats(UNREACHABLE_AFTER) => self.unreachable(now),
+            State::None if self.linked && is_silent => self.suspect(now),
+            State::Up if is_silent => self.suspect(now),
+            _ => (),
         }
         self.look(now);
         self.differs(&before)

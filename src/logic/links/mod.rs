@@ -16,6 +16,7 @@
 pub mod assurance;
 mod bytes;
 pub mod deputy;
+mod error;
 pub mod heartbeat;
 pub mod hello;
 pub mod liveness;

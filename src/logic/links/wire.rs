@@ -18,16 +18,13 @@
 
 #![forbid(unsafe_code)]
 
+pub use super::error::{WireError, HEADER_LEN, MAX_FRAME_LEN};
 use super::{
     bytes::{Reader, Writer},
     heartbeat::Heartbeat,
     hello::Hello, //
 };
 
-/// How long a frame's header is, and so the shortest frame.
-pub const HEADER_LEN: usize = 12;
-/// How long a frame may be.
-pub const MAX_FRAME_LEN: usize = 65_536;
 /// How long the frame of a bye is.
 pub const BYE_LEN: usize = HEADER_LEN + 4;
 
@@ -37,25 +34,6 @@ const VERSION: u16 = 1;
 const HELLO: u16 = 1;
 const HEARTBEAT: u16 = 2;
 const BYE: u16 = 3;
-
-/// How a peer broke the format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WireError {
-    /// A frame is shorter than its header, or longer than [`MAX_FRAME_LEN`].
-    FrameLength,
-    /// The number of a frame is not the one behind the last frame's.
-    Sequence,
-    /// The first frame is no hello, or another one is.
-    Order,
-    /// There is no version 0 of a message.
-    MessageVersion,
-    /// A message has another length than its fields.
-    BodyLength,
-    /// A hello that is none: it begins otherwise, or a number in it is out of bounds.
-    Hello,
-    /// A load report for no address that there is, or too many of them.
-    Load,
-}
 
 /// What a frame has in front of its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
