@@ -181,8 +181,10 @@ def numbers(spec):
     lines += ["/// The commands of the family.", "pub mod command {"]
     lines += [f"pub const {upper(name)}: u8 = {number};" for number, name in spec.commands()]
     lines.append("}")
-    for name in ("group", "member", "stats", "decision", "node", "cluster"):
-        lines += ["", f"/// Attributes of the set `{name}`.", f"pub mod {name} {{"]
+    for name in ("group", "member", "stats", "decision", "node", "cluster", "machine", "link-end",
+                 "link"):
+        module = name.replace("-", "_")
+        lines += ["", f"/// Attributes of the set `{name}`.", f"pub mod {module} {{"]
         lines += [f"pub const {upper(it['name'])}: u16 = {number};"
                   for number, it in spec.numbered(name) if it["type"] != "pad"]
         lines.append("}")

@@ -57,3 +57,4 @@ use dumpit;
 
 mod cluster;
 mod group;
+mod links;

@@ -31,7 +31,7 @@ static const struct netlink_range_validation service_group_a_node_weight_range =
 };
 
 /* Common nested types */
-const struct nla_policy service_group_node_nl_policy[SERVICE_GROUP_A_NODE_PAD + 1] = {
+const struct nla_policy service_group_node_nl_policy[SERVICE_GROUP_A_NODE_DEPUTISED + 1] = {
 	[SERVICE_GROUP_A_NODE_ID] = NLA_POLICY_MIN(NLA_U32, 1),
 	[SERVICE_GROUP_A_NODE_WEIGHT] = NLA_POLICY_FULL_RANGE(NLA_U32, &service_group_a_node_weight_range),
 	[SERVICE_GROUP_A_NODE_STATE] = NLA_POLICY_MAX(NLA_U32, 2),
@@ -39,6 +39,8 @@ const struct nla_policy service_group_node_nl_policy[SERVICE_GROUP_A_NODE_PAD + 
 	[SERVICE_GROUP_A_NODE_WAY] = NLA_POLICY_MAX(NLA_U32, 1),
 	[SERVICE_GROUP_A_NODE_SLOTS] = { .type = NLA_U32, },
 	[SERVICE_GROUP_A_NODE_FORWARDED] = { .type = NLA_U64, },
+	[SERVICE_GROUP_A_NODE_AWAY] = { .type = NLA_U32, },
+	[SERVICE_GROUP_A_NODE_DEPUTISED] = { .type = NLA_U32, },
 };
 
 /* SERVICE_GROUP_CMD_GROUP_GET - do */
@@ -129,6 +131,40 @@ static const struct nla_policy service_group_cluster_role_set_nl_policy[SERVICE_
 	[SERVICE_GROUP_A_CLUSTER_GENERATION] = { .type = NLA_U64, },
 };
 
+/* SERVICE_GROUP_CMD_MACHINE_SET - do */
+static const struct nla_policy service_group_machine_set_nl_policy[SERVICE_GROUP_A_MACHINE_PEERS + 1] = {
+	[SERVICE_GROUP_A_MACHINE_ID] = NLA_POLICY_MIN(NLA_U32, 1),
+	[SERVICE_GROUP_A_MACHINE_CLUSTER_ID] = NLA_POLICY_EXACT_LEN(16),
+	[SERVICE_GROUP_A_MACHINE_HEARTBEAT] = NLA_POLICY_RANGE(NLA_U32, SERVICE_GROUP_MIN_HEARTBEAT, SERVICE_GROUP_MAX_HEARTBEAT),
+	[SERVICE_GROUP_A_MACHINE_INSECURE] = NLA_POLICY_MAX(NLA_U32, 1),
+	[SERVICE_GROUP_A_MACHINE_PEERS] = NLA_POLICY_MIN(NLA_U32, 1),
+};
+
+/* SERVICE_GROUP_CMD_LINK_GET - do */
+static const struct nla_policy service_group_link_get_nl_policy[SERVICE_GROUP_A_LINK_PEER + 1] = {
+	[SERVICE_GROUP_A_LINK_PEER] = NLA_POLICY_MIN(NLA_U32, 1),
+};
+
+/* SERVICE_GROUP_CMD_LINK_ADD - do */
+static const struct nla_policy service_group_link_add_nl_policy[SERVICE_GROUP_A_LINK_FD + 1] = {
+	[SERVICE_GROUP_A_LINK_PEER] = NLA_POLICY_MIN(NLA_U32, 1),
+	[SERVICE_GROUP_A_LINK_FD] = { .type = NLA_U32, },
+};
+
+/* SERVICE_GROUP_CMD_LINK_DEL - do */
+static const struct nla_policy service_group_link_del_nl_policy[SERVICE_GROUP_A_LINK_PEER + 1] = {
+	[SERVICE_GROUP_A_LINK_PEER] = NLA_POLICY_MIN(NLA_U32, 1),
+};
+
+/* SERVICE_GROUP_CMD_HEALTH_SET - do */
+static const struct nla_policy service_group_health_set_nl_policy[SERVICE_GROUP_A_CLUSTER_HEALTHY + 1] = {
+	[SERVICE_GROUP_A_CLUSTER_FAMILY] = { .type = NLA_U16, },
+	[SERVICE_GROUP_A_CLUSTER_ADDRESS] = NLA_POLICY_MAX_LEN(16),
+	[SERVICE_GROUP_A_CLUSTER_PROTOCOL] = NLA_POLICY_MAX(NLA_U32, 255),
+	[SERVICE_GROUP_A_CLUSTER_PORT] = { .type = NLA_BE16, },
+	[SERVICE_GROUP_A_CLUSTER_HEALTHY] = NLA_POLICY_MAX(NLA_U32, 1),
+};
+
 /* Ops table for service_group */
 static const struct genl_split_ops service_group_nl_ops[] = {
 	{
@@ -210,6 +246,56 @@ static const struct genl_split_ops service_group_nl_ops[] = {
 		.doit		= service_group_nl_cluster_role_set_doit,
 		.policy		= service_group_cluster_role_set_nl_policy,
 		.maxattr	= SERVICE_GROUP_A_CLUSTER_GENERATION,
+		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd	= SERVICE_GROUP_CMD_MACHINE_GET,
+		.doit	= service_group_nl_machine_get_doit,
+		.flags	= GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= SERVICE_GROUP_CMD_MACHINE_SET,
+		.doit		= service_group_nl_machine_set_doit,
+		.policy		= service_group_machine_set_nl_policy,
+		.maxattr	= SERVICE_GROUP_A_MACHINE_PEERS,
+		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd	= SERVICE_GROUP_CMD_MACHINE_DEL,
+		.doit	= service_group_nl_machine_del_doit,
+		.flags	= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= SERVICE_GROUP_CMD_LINK_GET,
+		.doit		= service_group_nl_link_get_doit,
+		.policy		= service_group_link_get_nl_policy,
+		.maxattr	= SERVICE_GROUP_A_LINK_PEER,
+		.flags		= GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd	= SERVICE_GROUP_CMD_LINK_GET,
+		.dumpit	= service_group_nl_link_get_dumpit,
+		.flags	= GENL_CMD_CAP_DUMP,
+	},
+	{
+		.cmd		= SERVICE_GROUP_CMD_LINK_ADD,
+		.doit		= service_group_nl_link_add_doit,
+		.policy		= service_group_link_add_nl_policy,
+		.maxattr	= SERVICE_GROUP_A_LINK_FD,
+		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= SERVICE_GROUP_CMD_LINK_DEL,
+		.doit		= service_group_nl_link_del_doit,
+		.policy		= service_group_link_del_nl_policy,
+		.maxattr	= SERVICE_GROUP_A_LINK_PEER,
+		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= SERVICE_GROUP_CMD_HEALTH_SET,
+		.doit		= service_group_nl_health_set_doit,
+		.policy		= service_group_health_set_nl_policy,
+		.maxattr	= SERVICE_GROUP_A_CLUSTER_HEALTHY,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 };

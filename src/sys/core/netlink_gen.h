@@ -13,7 +13,7 @@
 #include <uapi/linux/service_group_netlink.h>
 
 /* Common nested types */
-extern const struct nla_policy service_group_node_nl_policy[SERVICE_GROUP_A_NODE_PAD + 1];
+extern const struct nla_policy service_group_node_nl_policy[SERVICE_GROUP_A_NODE_DEPUTISED + 1];
 
 int service_group_nl_cluster_get_start(struct netlink_callback *cb);
 
@@ -41,6 +41,19 @@ int service_group_nl_cluster_del_doit(struct sk_buff *skb,
 				      struct genl_info *info);
 int service_group_nl_cluster_role_set_doit(struct sk_buff *skb,
 					   struct genl_info *info);
+int service_group_nl_machine_get_doit(struct sk_buff *skb,
+				      struct genl_info *info);
+int service_group_nl_machine_set_doit(struct sk_buff *skb,
+				      struct genl_info *info);
+int service_group_nl_machine_del_doit(struct sk_buff *skb,
+				      struct genl_info *info);
+int service_group_nl_link_get_doit(struct sk_buff *skb, struct genl_info *info);
+int service_group_nl_link_get_dumpit(struct sk_buff *skb,
+				     struct netlink_callback *cb);
+int service_group_nl_link_add_doit(struct sk_buff *skb, struct genl_info *info);
+int service_group_nl_link_del_doit(struct sk_buff *skb, struct genl_info *info);
+int service_group_nl_health_set_doit(struct sk_buff *skb,
+				     struct genl_info *info);
 
 enum {
 	SERVICE_GROUP_NLGRP_EVENTS,

@@ -26,6 +26,14 @@ pub mod command {
     pub const CLUSTER_CHANGE_NTF: u8 = 18;
     pub const CLUSTER_DEL_NTF: u8 = 19;
     pub const CLUSTER_ROLE_SET: u8 = 20;
+    pub const MACHINE_GET: u8 = 21;
+    pub const MACHINE_SET: u8 = 22;
+    pub const MACHINE_DEL: u8 = 23;
+    pub const LINK_GET: u8 = 24;
+    pub const LINK_ADD: u8 = 25;
+    pub const LINK_DEL: u8 = 26;
+    pub const LINK_CHANGE_NTF: u8 = 27;
+    pub const HEALTH_SET: u8 = 28;
 }
 
 /// Attributes of the set `group`.
@@ -96,6 +104,8 @@ pub mod node {
     pub const WAY: u16 = 5;
     pub const SLOTS: u16 = 6;
     pub const FORWARDED: u16 = 7;
+    pub const AWAY: u16 = 9;
+    pub const DEPUTISED: u16 = 10;
 }
 
 /// Attributes of the set `cluster`.
@@ -119,6 +129,51 @@ pub mod cluster {
     pub const BRIEF: u16 = 18;
     pub const GENERATION: u16 = 19;
     pub const LOCAL: u16 = 20;
+    pub const HEALTHY: u16 = 21;
+    pub const READY: u16 = 22;
+}
+
+/// Attributes of the set `machine`.
+pub mod machine {
+    pub const ID: u16 = 1;
+    pub const CLUSTER_ID: u16 = 2;
+    pub const BOOT_ID: u16 = 3;
+    pub const HEARTBEAT: u16 = 4;
+    pub const INSECURE: u16 = 5;
+    pub const PEERS: u16 = 6;
+}
+
+/// Attributes of the set `link-end`.
+pub mod link_end {
+    pub const REASON: u16 = 1;
+    pub const TIMES: u16 = 2;
+}
+
+/// Attributes of the set `link`.
+pub mod link {
+    pub const PEER: u16 = 1;
+    pub const FD: u16 = 2;
+    pub const STATE: u16 = 3;
+    pub const REASON: u16 = 4;
+    pub const AWAY: u16 = 5;
+    pub const READY: u16 = 6;
+    pub const HEARD: u16 = 7;
+    pub const SINCE: u16 = 8;
+    pub const HELD: u16 = 9;
+    pub const EPOCH: u16 = 10;
+    pub const BOOT_ID: u16 = 11;
+    pub const VERSION: u16 = 12;
+    pub const SECURE: u16 = 13;
+    pub const FAMILY: u16 = 14;
+    pub const LOCAL_ADDRESS: u16 = 15;
+    pub const LOCAL_PORT: u16 = 16;
+    pub const PEER_ADDRESS: u16 = 17;
+    pub const PEER_PORT: u16 = 18;
+    pub const FRAMES_IN: u16 = 19;
+    pub const FRAMES_OUT: u16 = 20;
+    pub const BYTES_IN: u16 = 21;
+    pub const BYTES_OUT: u16 = 22;
+    pub const ENDED: u16 = 23;
 }
 
 /// For each setting, in the order of the option, its attribute if it is a group's.
