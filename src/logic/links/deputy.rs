@@ -162,7 +162,7 @@ mod tests {
             for away in 1..=4u32 {
                 let found = owners(table, nodes, &[away]);
                 for (found, owner) in found.into_iter().zip(table) {
-                    assert_eq!(found == owner, owner != away);
+                    assert_eq!((found == owner), (owner != away));
                     assert!(found != away);
                 }
             }
