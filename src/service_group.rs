@@ -50,6 +50,8 @@
 //!
 //!   rtnl_lock()               which devices there are (sleeps)
 //!     Clusters::changes       a namespace's cluster IPs (sleeps)
+//!
+//!   Links::state              a namespace's peers and links (sleeps)
 //! ```
 //!
 //! A program that polls may hold an epoll's mutex above all of these. It takes siblings' `rskq_lock`
@@ -74,6 +76,7 @@
 
 mod cluster;
 mod group;
+mod links;
 // Public in the host crate that shares it.
 #[expect(unreachable_pub)]
 // Tables are made by the tool, with what is here.

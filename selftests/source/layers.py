@@ -16,10 +16,11 @@ TOP = Path(__file__).resolve().parents[2]
 # Each layer, and those that it may name beside itself. `callbacks` is what C calls.
 RUST = {
     (): {("sys", "core"), ("sys", "socket"), ("sys", "packet")},
-    ("sys", "callbacks"): {("group",), ("cluster",), ("sys",), ("sys", "core"), ("sys", "socket"),
+    ("sys", "callbacks"): {("group",), ("cluster",), ("links",), ("sys",), ("sys", "core"), ("sys", "socket"),
                            ("sys", "packet")},
     ("group",): {("logic",), ("sys",), ("sys", "core"), ("sys", "socket")},
     ("cluster",): {("logic",), ("sys",), ("sys", "core"), ("sys", "packet"), ("sys", "socket")},
+    ("links",): {("logic",), ("sys",), ("sys", "core"), ("sys", "socket")},
     ("sys", "packet"): {("logic",), ("sys",), ("sys", "core"), ("sys", "socket")},
     ("sys", "socket"): {("logic",), ("sys",), ("sys", "core")},
     ("sys", "core"): {("sys",)},
@@ -27,8 +28,12 @@ RUST = {
     ("sys",): set(),
     ("logic",): set(),
 }
-# The one place where a part names another: a SYN that no member has room for goes to another machine.
-SPILL = (("group", "redirect"), ("cluster", "spill"))
+# The places where a part names another: a SYN that no member has room for goes to another machine; and
+# cluster IPs are told who is away.
+BETWEEN = {
+    (("group", "redirect"), ("cluster", "spill")),
+    (("links", "judge"), ("cluster", "liveness")),
+}
 # The same for folders of the shim.
 SHIM = {
     "packet": {"socket", "core"},
@@ -62,7 +67,7 @@ def rust():
     for name, used in modules.uses.items():
         for other in sorted(used):
             allowed = RUST[layer_of(name)] | {layer_of(name)}
-            if layer_of(other) not in allowed and (name, other) != SPILL:
+            if layer_of(other) not in allowed and (name, other) not in BETWEEN:
                 yield f"{shown(name)}: names {shown(other)}"
     # The root of a folder has what its files share, and names them as they name it.
     files = {name for name in modules.files if not modules.is_root_of_a_folder(name)}

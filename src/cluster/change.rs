@@ -6,13 +6,15 @@
 
 use super::{
     allowance::Allowance,
+    away::{divide, Away, Division},
     config::{self, Config, Name, NodeConfig, Role},
     counters::Counters,
     forward::Destination,
+    health::Health,
     peers::Peers,
     report::{self, Change},
     snapshot::Snapshot,
-    table::{Map, Table},
+    table::Map,
     Cluster,
     Clusters,
     ConfigTable,
@@ -73,11 +75,8 @@ pub(crate) fn set(request: &Request) -> Result {
             None => config::device(request)?,
         };
     }
-    let table = match old {
-        Some(old) => Table::after(&old.cluster.table, map)?,
-        None => Table::first(map)?,
-    };
-    let (cluster, retired) = serve(clusters, &mut configs, config, table, gatherer, &rtnl)?;
+    let division = divide(old, &config, map)?;
+    let (cluster, retired) = serve(clusters, &mut configs, config, division, gatherer, &rtnl)?;
     drop(configs);
     rtnl.disable_lro(net, cluster.config.device);
     drop((rtnl, retired));
@@ -108,8 +107,12 @@ pub(crate) fn set_role(request: &Request) -> Result {
         return Ok(());
     }
     let config = old.cluster.config.with_role(role, old.cluster.device())?;
-    let (table, gatherer) = (old.cluster.table.clone(), old.gatherer.clone());
-    let (cluster, retired) = serve(clusters, &mut configs, config, table, gatherer, &rtnl)?;
+    let table = old.cluster.table.clone();
+    let away = &old.cluster.away;
+    let away = Away::of(&config, |id| away.has(id), away.assured.clone())?;
+    let division = (table, old.cluster.given.clone(), away);
+    let gatherer = old.gatherer.clone();
+    let (cluster, retired) = serve(clusters, &mut configs, config, division, gatherer, &rtnl)?;
     drop(configs);
     rtnl.disable_lro(net, cluster.config.device);
     drop((rtnl, retired));
@@ -124,7 +127,7 @@ fn serve(
     clusters: &Clusters,
     configs: &mut ConfigTable,
     config: Config,
-    table: Arc<Table>,
+    division: Division,
     gatherer: Option<Arc<Gatherer>>,
     rtnl: &Rtnl,
 ) -> Result<(Arc<Cluster>, Option<Arc<Gatherer>>)> {
@@ -140,7 +143,7 @@ fn serve(
     // What was announced when the device was made anew may have been lost.
     let is_same = |old: &Config| old.role == config.role && old.device == config.device;
     let is_new = joined.is_some() || old.is_none_or(|old| !is_same(&old.config));
-    let cluster = Arc::new(Cluster::after(old, config, table)?, GFP_KERNEL_ACCOUNT)?;
+    let cluster = Arc::new(Cluster::after(old, config, division)?, GFP_KERNEL_ACCOUNT)?;
     let snapshot = snapshot_with(configs, place, &cluster)?;
     configs.served.reserve(1, GFP_KERNEL_ACCOUNT)?;
     if configs.hooks.is_none() {
@@ -207,7 +210,7 @@ fn check(config: &Config, map: &Map, configs: &ConfigTable, old: Option<&Served>
     };
     let epoch = old.cluster.config.epoch;
     let stale =
-        config.epoch < epoch || (config.epoch == epoch && !map.owns_like(old.cluster.table.map()));
+        config.epoch < epoch || (config.epoch == epoch && !map.owns_like(old.cluster.given()));
     match stale {
         true => Err(ESTALE),
         false => Ok(()),
@@ -237,7 +240,7 @@ pub(super) fn join(
 
 /// What packets are to find when `cluster` is served in the place of the one of its name, or as
 /// well, between the others.
-fn snapshot_with(
+pub(super) fn snapshot_with(
     configs: &ConfigTable,
     place: Result<usize, usize>,
     cluster: &Arc<Cluster>,
@@ -340,11 +343,15 @@ impl Served {
 
 impl Cluster {
     /// One that takes the place of `old`, and goes on with its counters.
-    fn after(old: Option<&Self>, config: Config, table: Arc<Table>) -> Result<Self> {
-        let counters = match old {
-            Some(old) => old.counters.clone(),
-            None => Arc::new(Counters::new(), GFP_KERNEL_ACCOUNT)?,
+    pub(super) fn after(old: Option<&Self>, config: Config, division: Division) -> Result<Self> {
+        let (counters, health) = match old {
+            Some(old) => (old.counters.clone(), old.health.clone()),
+            None => (
+                Arc::new(Counters::new(), GFP_KERNEL_ACCOUNT)?,
+                Arc::new(Health::new(), GFP_KERNEL_ACCOUNT)?,
+            ),
         };
+        let (table, given, away) = division;
         let mut destinations = KVec::with_capacity(config.nodes.len(), GFP_KERNEL_ACCOUNT)?;
         for node in &config.nodes {
             let destination = Self::destination(old, node, &config)?;
@@ -359,6 +366,9 @@ impl Cluster {
             device,
             only_directs,
             table,
+            given,
+            away,
+            health,
             destinations,
             peers,
             counters,

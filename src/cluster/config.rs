@@ -220,7 +220,7 @@ impl Config {
     }
 
     /// Whether there is a node with this id that takes connections.
-    fn is_up(&self, id: NodeId) -> bool {
+    pub(super) fn is_up(&self, id: NodeId) -> bool {
         self.state(id) == Some(State::Up)
     }
 

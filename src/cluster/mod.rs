@@ -17,7 +17,8 @@
 //! the next. Where the owner of a packet is told, and what becomes of it then, decides
 //! [`logic::cluster`](crate::logic::cluster).
 //!
-//! It configures no addresses, and does not know which nodes live: that is for who sets the table.
+//! It configures no addresses, and does not find out which nodes live: that is for who sets the table, and
+//! for links, which tell [`liveness`].
 //!
 //! Without the module a machine would answer for all of a cluster IP's flows, as it has the address. So
 //! the module cannot be unloaded as long as a namespace has any.
@@ -25,12 +26,16 @@
 #![forbid(unsafe_code)]
 
 mod allowance;
+mod assured;
+mod away;
 pub(crate) mod change;
 mod config;
 mod contents;
 mod counter_gen;
 mod counters;
 mod forward;
+pub(crate) mod health;
+pub(crate) mod liveness;
 pub(crate) mod neighbour;
 pub(crate) mod packet;
 mod peers;
@@ -61,9 +66,11 @@ use crate::{
     },
 };
 use allowance::Allowance;
+use away::Away;
 use config::{Config, Name, NodeConfig};
 use counters::{Counter, Counters};
 use forward::Destination;
+use health::Health;
 use kernel::{
     new_mutex,
     prelude::*,
@@ -77,14 +84,20 @@ use kernel::{
 use peers::Peers;
 use report::Change;
 use snapshot::Snapshot;
-use table::Table;
+use table::{Map, Table};
 
 /// An address that several machines serve. It does not change; another one takes its place.
 struct Cluster {
     config: Config,
     /// Index of the device, which is another one when it was made anew; 0 while it is gone.
     device: Atomic<u32>,
+    /// The table that packets go by.
     table: Arc<Table>,
+    /// The one that was given, if slots have deputies.
+    given: Option<Arc<Map>>,
+    /// Nodes whose slots have deputies.
+    away: Away,
+    health: Arc<Health>,
     /// Whether this machine gives all packets to others.
     only_directs: bool,
     /// Of each of the nodes, in their order.

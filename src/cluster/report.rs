@@ -56,31 +56,35 @@ fn put_name(message: &mut Message, name: &Name) -> Result {
     message.put_be16(uapi::SERVICE_GROUP_A_CLUSTER_PORT, name.port)
 }
 
-fn put_node(message: &mut Message, node: &NodeConfig, slots: u32, forwarded: u64) -> Result {
+fn put_node(message: &mut Message, node: &NodeConfig, cluster: &Cluster, forwarded: u64) -> Result {
+    let slots = &cluster.given().slots;
+    let own = slots.iter().filter(|&&slot| slot == Some(node.id)).count();
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     message.put_u32(uapi::SERVICE_GROUP_A_NODE_ID, node.id.get())?;
     message.put_u32(uapi::SERVICE_GROUP_A_NODE_WEIGHT, node.weight)?;
     message.put_u32(uapi::SERVICE_GROUP_A_NODE_STATE, node.state_number())?;
     put_address(message, uapi::SERVICE_GROUP_A_NODE_ADDRESS, &node.address)?;
     message.put_u32(uapi::SERVICE_GROUP_A_NODE_WAY, node.way.number())?;
-    message.put_u32(uapi::SERVICE_GROUP_A_NODE_SLOTS, slots)?;
+    message.put_u32(uapi::SERVICE_GROUP_A_NODE_SLOTS, number(own))?;
     let pad = uapi::SERVICE_GROUP_A_NODE_PAD;
-    message.put_u64(uapi::SERVICE_GROUP_A_NODE_FORWARDED, forwarded, pad)
+    message.put_u64(uapi::SERVICE_GROUP_A_NODE_FORWARDED, forwarded, pad)?;
+    let is_away = cluster.away.has(node.id);
+    message.put_u32(uapi::SERVICE_GROUP_A_NODE_AWAY, is_away.into())?;
+    let deputised = number(cluster.deputised(node.id));
+    message.put_u32(uapi::SERVICE_GROUP_A_NODE_DEPUTISED, deputised)
 }
 
 fn put_nodes(message: &mut Message, cluster: &Cluster) -> Result {
-    let slots = &cluster.table.map().slots;
     for (node, destination) in cluster.config.nodes.iter().zip(&cluster.destinations) {
-        let own = slots.iter().filter(|&&slot| slot == Some(node.id)).count();
         message.put_nest(uapi::SERVICE_GROUP_A_CLUSTER_NODES, |nest| {
-            let slots = u32::try_from(own).unwrap_or(u32::MAX);
-            put_node(nest, node, slots, destination.forwarded())
+            put_node(nest, node, cluster, destination.forwarded())
         })?;
     }
     Ok(())
 }
 
 fn put_table(message: &mut Message, cluster: &Cluster) -> Result {
-    let slots = &cluster.table.map().slots;
+    let slots = &cluster.given().slots;
     let mut bytes = KVec::with_capacity(slots.len().saturating_mul(4), GFP_KERNEL)?;
     for slot in slots {
         let id = slot.map_or(0, |id| id.get());
@@ -89,7 +93,22 @@ fn put_table(message: &mut Message, cluster: &Cluster) -> Result {
     message.put_bytes(uapi::SERVICE_GROUP_A_CLUSTER_TABLE, &bytes)
 }
 
-fn put_cluster(message: &mut Message, cluster: &Cluster, local: Local, also: Also) -> Result {
+/// What this machine is found to have at this moment.
+struct Here {
+    local: Local,
+    ready: bool,
+}
+
+impl Here {
+    fn of(cluster: &Cluster, net: Net<'_>) -> Self {
+        Self {
+            local: cluster.local(net).0,
+            ready: cluster.is_ready(net),
+        }
+    }
+}
+
+fn put_cluster(message: &mut Message, cluster: &Cluster, here: &Here, also: Also) -> Result {
     let config = &cluster.config;
     put_name(message, &config.name)?;
     message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_ROLE, config.role.number())?;
@@ -112,7 +131,10 @@ fn put_cluster(message: &mut Message, cluster: &Cluster, local: Local, also: Als
     message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_SETTLE, config.settle)?;
     message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_SPILL, config.spill.into())?;
     message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_EPOCH, config.epoch)?;
-    message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_LOCAL, local.number())?;
+    message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_LOCAL, here.local.number())?;
+    let healthy = cluster.health.is_good();
+    message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_HEALTHY, healthy.into())?;
+    message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_READY, here.ready.into())?;
     if also.is_brief {
         return Ok(());
     }
@@ -140,8 +162,8 @@ fn size_of(cluster: &Cluster) -> u32 {
 
 /// Room for all that is told of one that has so many nodes and slots.
 fn size(nodes: usize, slots: usize) -> u32 {
-    let (nodes, slots) = (nodes.saturating_mul(96), slots.saturating_mul(4));
-    let size = nodes.saturating_add(slots).saturating_add(640);
+    let (nodes, slots) = (nodes.saturating_mul(112), slots.saturating_mul(4));
+    let size = nodes.saturating_add(slots).saturating_add(656);
     u32::try_from(size).unwrap_or(u32::MAX)
 }
 
@@ -155,9 +177,9 @@ pub(crate) fn one(request: &Request) -> Result {
         table: true,
         is_brief: false,
     };
-    let (local, _) = cluster.local(request.net());
+    let here = Here::of(&cluster, request.net());
     request.reply_long(cmd, size_of(&cluster), |message| {
-        put_cluster(message, &cluster, local, also)
+        put_cluster(message, &cluster, &here, also)
     })
 }
 
@@ -197,9 +219,9 @@ pub(crate) fn all(dump: &mut Dump) -> Result {
             // It may have more nodes than any had before.
             dump.need(size(cluster.config.nodes.len(), 0));
         }
-        let (local, _) = cluster.local(dump.net());
+        let here = Here::of(&cluster, dump.net());
         dump.add(uapi::SERVICE_GROUP_CMD_CLUSTER_GET, |message| {
-            put_cluster(message, &cluster, local, also)
+            put_cluster(message, &cluster, &here, also)
         })?;
         *dump.position() = [index.saturating_add(1), 0];
     }
@@ -212,6 +234,6 @@ pub(super) fn event(change: Change, cluster: &Cluster, net: Net<'_>) {
         Change::Removed => uapi::SERVICE_GROUP_CMD_CLUSTER_DEL_NTF,
     };
     notify_long(net, cmd, size_of(cluster), Context::Process, |message| {
-        put_cluster(message, cluster, cluster.local(net).0, Also::default())
+        put_cluster(message, cluster, &Here::of(cluster, net), Also::default())
     });
 }

@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::assured::Assured;
 use crate::{
     logic::cluster::{
         candidates::{remember, Candidates},
@@ -27,6 +28,10 @@ pub(super) struct Map {
     pub(super) slots: KVec<Slot>,
     /// To whom they spill; none if they must not.
     spills: KVec<Slot>,
+    /// Who may always have connections of a slot besides its owner: its deputy, or whose deputy that is.
+    /// None without links.
+    standing: KVec<Slot>,
+    assured: Option<Arc<Assured>>,
 }
 
 impl Map {
@@ -38,6 +43,30 @@ impl Map {
             count,
             slots,
             spills: KVec::new(),
+            standing: KVec::new(),
+            assured: None,
+        })
+    }
+
+    /// With links: who stands in for owners, and whether all agree about that.
+    pub(super) fn stand_in(&mut self, standing: KVec<Slot>, assured: Arc<Assured>) {
+        self.standing = standing;
+        self.assured = Some(assured);
+    }
+
+    /// Another one with these owners, without links.
+    pub(super) fn copy(&self) -> Result<Self, AllocError> {
+        let copy = |slots: &KVec<Slot>| {
+            let mut copy = KVec::with_capacity(slots.len(), GFP_KERNEL_ACCOUNT)?;
+            copy.extend_from_slice(slots, GFP_KERNEL_ACCOUNT)?;
+            Ok(copy)
+        };
+        Ok(Self {
+            slots: copy(&self.slots)?,
+            spills: copy(&self.spills)?,
+            standing: KVec::new(),
+            assured: None,
+            ..*self
         })
     }
 
@@ -64,7 +93,10 @@ impl Map {
     }
 
     fn same(&self, other: &Self) -> bool {
-        self.owns_like(other) && *self.spills == *other.spills
+        self.owns_like(other)
+            && *self.spills == *other.spills
+            && *self.standing == *other.standing
+            && self.assured.is_some() == other.assured.is_some()
     }
 }
 
@@ -96,7 +128,8 @@ impl Layer {
 
     /// Adds all who owned a slot, or got its connections from who did, and are wanted.
     fn add_to(&self, others: &mut Candidates, slot: usize, is_wanted: impl Fn(NodeId) -> bool) {
-        let latest = [at(&self.map.slots, slot), at(&self.map.spills, slot)];
+        let map = &self.map;
+        let latest = [&map.slots, &map.spills, &map.standing].map(|slots| at(slots, slot));
         let history = self.history.get(slot).copied().unwrap_or_default();
         let latest = latest.into_iter().flatten();
         let nodes = Iterator::chain(latest, history.iter());
@@ -174,15 +207,17 @@ impl Table {
 
     /// Whether connections may be with others than the owner.
     pub(super) fn has_candidates(&self) -> bool {
-        self.since.is_some() || !self.map().spills.is_empty()
+        self.since.is_some() || !self.map().spills.is_empty() || !self.map().standing.is_empty()
     }
 
-    /// Whether the latest change is.
+    /// Whether the latest change is, or machines may disagree about who is there.
     pub(super) fn is_young(&self, settle: u32) -> bool {
-        self.since.is_some_and(|since| {
+        let is_young = self.since.is_some_and(|since| {
             let age = now().saturating_sub(since);
             age < u64::from(settle).saturating_mul(NS_OF_S)
-        })
+        });
+        let assured = self.map().assured.as_ref();
+        is_young || assured.is_some_and(|assured| assured.is_young(settle))
     }
 
     /// Who owns a flow, and to whom that spills.

@@ -22,6 +22,16 @@ pub struct Assurance {
 }
 
 impl Assurance {
+    /// One that is kept as its [`times()`](Self::times).
+    pub const fn of_times(since: u64, until: u64) -> Self {
+        Self { since, until }
+    }
+
+    /// Since when and until when.
+    pub const fn times(&self) -> (u64, u64) {
+        (self.since, self.until)
+    }
+
     /// After news of any of the peers that matter: all of them that are nodes. `until` is
     /// [`Peer::assured_until()`](super::liveness::Peer::assured_until) of each.
     pub fn renew(&mut self, now: u64, until: impl Iterator<Item = u64>) {

@@ -94,6 +94,12 @@ const void *svcg_netns_state(const struct net *net);
 /* What svcg_clusters_new() made. */
 const void *svcg_netns_clusters(const struct net *net);
 
+/* What svcg_links_new() made. */
+const void *svcg_netns_links(const struct net *net);
+/* Has svcg_links_tick() called in so many nanoseconds, or before. Any context. */
+void svcg_netns_tick(const struct net *net, unsigned long long ns);
+void svcg_random(void *to, unsigned int len);
+
 /* ---- netlink.c: messages of the generic netlink family ---- */
 
 int svcg_netlink_register(void);
@@ -116,6 +122,12 @@ _Bool svcg_info_address(const struct genl_info *info, int attribute,
 /* The same for one that may be left out. */
 _Bool svcg_info_optional_u32(const struct genl_info *info, int attribute,
 			     unsigned int *value);
+/*
+ * The same of one that may be there several times: the one at this position, which
+ * goes on; 0 at first. False if there are no more.
+ */
+_Bool svcg_info_next_u32(const struct genl_info *info, int attribute,
+			 unsigned int *position, unsigned int *value);
 /* The bytes of an attribute, or NULL if it is not there. */
 const void *svcg_info_data(const struct genl_info *info, int attribute,
 			   unsigned int *len);

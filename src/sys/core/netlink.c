@@ -117,6 +117,24 @@ const void *svcg_info_data(const struct genl_info *info, int attribute,
 	return nla_data(info->attrs[attribute]);
 }
 
+_Bool svcg_info_next_u32(const struct genl_info *info, int attribute,
+			 unsigned int *position, unsigned int *value)
+{
+	unsigned int index = 0;
+	struct nlattr *attr;
+	int rem;
+
+	nlmsg_for_each_attr_type(attr, attribute, info->nlhdr, GENL_HDRLEN,
+				 rem) {
+		if (index++ < *position)
+			continue;
+		*position = index;
+		*value = nla_get_u32(attr);
+		return true;
+	}
+	return false;
+}
+
 int svcg_info_node(const struct genl_info *info, unsigned int *position,
 		   struct svcg_node *node)
 {

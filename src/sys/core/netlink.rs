@@ -194,6 +194,15 @@ impl Request {
         }
     }
 
+    /// The numbers of an attribute that may be there several times, one after the other; `position` is
+    /// 0 at first.
+    pub(crate) fn next_u32(&self, attribute: u32, position: &mut u32) -> Option<u32> {
+        let (attribute, mut value) = (number(attribute).ok()?, 0);
+        // SAFETY: The request is there; the attribute is one of the command's policy.
+        unsafe { bindings::svcg_info_next_u32(self.info, attribute, position, &mut value) }
+            .then_some(value)
+    }
+
     /// Whether the sender has `CAP_NET_ADMIN` in the namespace.
     pub(crate) fn may_change(&self) -> bool {
         // SAFETY: The request is there, and so is its namespace.
@@ -331,6 +340,17 @@ impl Dump {
             }
         }
         result
+    }
+
+    /// The same for what is looked up in the namespace meanwhile.
+    pub(crate) fn add_of(
+        &mut self,
+        cmd: u32,
+        fill: impl FnOnce(&mut Message, Net<'_>) -> Result,
+    ) -> Result {
+        // SAFETY: The dump has a namespace as long as it is there, and so for the call.
+        let net = unsafe { Net::from_ptr(bindings::svcg_dump_net(self.cb)) };
+        self.add(cmd, |message| fill(message, net))
     }
 }
 

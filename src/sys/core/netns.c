@@ -4,7 +4,8 @@
  *
  * Every member's socket holds a reference to its namespace, so when the state
  * is freed there are no groups in it. Cluster IPs hold none: they are stopped
- * first, and a grace period passes before they are freed.
+ * first, and a grace period passes before they are freed. The file of each link's
+ * socket holds one until the link's thread is done with what is kept here.
  *
  * A namespace that has cluster IPs holds the module, from the first one to when
  * the last one goes, or the namespace ends. Both happen in code of the module, which
@@ -25,12 +26,15 @@
  * namespaces that go on, unless the module could not be loaded to the end; then what
  * was served meanwhile goes there, and so does the reference.
  */
+#include <linux/jiffies.h>
+#include <linux/random.h>
 #include <linux/workqueue.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
 
 #include "callbacks/cluster.h"
 #include "callbacks/group.h"
+#include "callbacks/links.h"
 #include "packet/packet.h"
 #include "core.h"
 
@@ -42,12 +46,16 @@ static unsigned int svcg_netns_id __read_mostly;
  * @clusters: the cluster IPs
  * @addresses: asks which of their addresses this machine has
  * @asked: how often it has asked again, since somebody told of a change
+ * @links: this machine's peers, and the links to them
+ * @tick: judges peers
  */
 struct svcg_netns {
 	void *state;
 	void *clusters;
 	struct delayed_work addresses;
 	unsigned int asked;
+	void *links;
+	struct delayed_work tick;
 };
 
 /*
@@ -83,6 +91,31 @@ void svcg_addresses_look_soon(const struct net *net)
 	mod_delayed_work(system_dfl_wq, &netns->addresses, 0);
 }
 
+static void svcg_netns_judge(struct work_struct *work)
+{
+	struct svcg_netns *netns =
+		container_of(to_delayed_work(work), struct svcg_netns, tick);
+	unsigned long long ns = svcg_links_tick(netns->links);
+
+	/* One that is wanted sooner stays. */
+	if (ns != ULLONG_MAX)
+		queue_delayed_work(system_dfl_wq, &netns->tick,
+				   nsecs_to_jiffies(ns) + 1);
+}
+
+void svcg_netns_tick(const struct net *net, unsigned long long ns)
+{
+	struct svcg_netns *netns = net_generic(net, svcg_netns_id);
+
+	/* It waits for locks of cluster IPs, as what asks for addresses does. */
+	mod_delayed_work(system_dfl_wq, &netns->tick, nsecs_to_jiffies(ns));
+}
+
+void svcg_random(void *to, unsigned int len)
+{
+	get_random_bytes(to, len);
+}
+
 static int __net_init svcg_netns_init(struct net *net)
 {
 	struct svcg_netns *netns = net_generic(net, svcg_netns_id);
@@ -91,20 +124,29 @@ static int __net_init svcg_netns_init(struct net *net)
 	if (!netns->state)
 		return -ENOMEM;
 	netns->clusters = svcg_clusters_new(net);
-	if (!netns->clusters) {
-		svcg_netns_free(netns->state);
-		return -ENOMEM;
-	}
+	if (!netns->clusters)
+		goto free_state;
+	netns->links = svcg_links_new(net);
+	if (!netns->links)
+		goto free_clusters;
 	INIT_DELAYED_WORK(&netns->addresses, svcg_netns_look);
+	INIT_DELAYED_WORK(&netns->tick, svcg_netns_judge);
 	return 0;
+
+free_clusters:
+	svcg_clusters_free(netns->clusters);
+free_state:
+	svcg_netns_free(netns->state);
+	return -ENOMEM;
 }
 
 static void __net_exit svcg_netns_pre_exit(struct net *net)
 {
 	struct svcg_netns *netns = net_generic(net, svcg_netns_id);
 
-	/* Before, as it takes the same locks. */
+	/* Before, as they take the same locks. */
 	disable_delayed_work_sync(&netns->addresses);
+	disable_delayed_work_sync(&netns->tick);
 	svcg_clusters_stop(netns->clusters);
 }
 
@@ -112,6 +154,7 @@ static void __net_exit svcg_netns_exit(struct net *net)
 {
 	struct svcg_netns *netns = net_generic(net, svcg_netns_id);
 
+	svcg_links_free(netns->links);
 	svcg_clusters_free(netns->clusters);
 	svcg_netns_free(netns->state);
 }
@@ -146,4 +189,11 @@ const void *svcg_netns_clusters(const struct net *net)
 	const struct svcg_netns *netns = net_generic(net, svcg_netns_id);
 
 	return netns->clusters;
+}
+
+const void *svcg_netns_links(const struct net *net)
+{
+	const struct svcg_netns *netns = net_generic(net, svcg_netns_id);
+
+	return netns->links;
 }

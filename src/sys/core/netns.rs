@@ -4,7 +4,7 @@
 
 use crate::sys::{
     bindings,
-    core::parts::{Clusters, Registry}, //
+    core::parts::{Clusters, Links, Registry}, //
 };
 use core::marker::PhantomData;
 use kernel::{
@@ -43,6 +43,19 @@ impl<'a> Net<'a> {
         unsafe { &*bindings::svcg_netns_clusters(self.0).cast::<Clusters>() }
     }
 
+    /// The links of the namespace.
+    pub(crate) fn links(self) -> &'a Links {
+        // SAFETY: What `svcg_links_new()` returned is there as long as the namespace and the module's
+        // registration are; whoever asks has both. It is pinned, and nobody moves it.
+        unsafe { &*bindings::svcg_netns_links(self.0).cast::<Links>() }
+    }
+
+    /// Has peers be judged in so many nanoseconds, and not later. Any context.
+    pub(crate) fn tick_in(self, ns: u64) {
+        // SAFETY: The namespace is there.
+        unsafe { bindings::svcg_netns_tick(self.0, ns) };
+    }
+
     /// Whether it is the caller's own.
     pub(crate) fn is_callers(self) -> bool {
         // SAFETY: The namespace is there.
@@ -62,7 +75,7 @@ impl PartialEq for Net<'_> {
     }
 }
 
-/// Has each namespace get a [`Registry`], and [`Clusters`].
+/// Has each namespace get a [`Registry`], [`Clusters`], and [`Links`].
 pub(crate) struct NetnsRegistration(());
 
 impl NetnsRegistration {
@@ -105,4 +118,13 @@ impl OwnNet {
         // SAFETY: By the invariant.
         unsafe { Net::from_ptr(self.0) }
     }
+}
+
+/// Bytes that nobody can guess.
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    let len = c_uint::try_from(N).unwrap_or(0);
+    // SAFETY: There is room for so many.
+    unsafe { bindings::svcg_random(bytes.as_mut_ptr().cast(), len) };
+    bytes
 }

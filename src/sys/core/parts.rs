@@ -27,7 +27,17 @@ pub(crate) trait ClusterPart {
     type Clusters: Send + Sync + 'static;
 }
 
+/// The part of links.
+pub(crate) trait LinkPart {
+    /// What a network namespace has.
+    type Links: Send + Sync + 'static;
+    /// What a link's thread owns.
+    type Thread: Send + 'static;
+}
+
 pub(crate) type Member = <Parts as GroupPart>::Member;
 pub(crate) type Group = <Parts as GroupPart>::Group;
 pub(crate) type Registry = <Parts as GroupPart>::Registry;
 pub(crate) type Clusters = <Parts as ClusterPart>::Clusters;
+pub(crate) type Links = <Parts as LinkPart>::Links;
+pub(crate) type LinkThread = <Parts as LinkPart>::Thread;

@@ -6,7 +6,9 @@
 pub(crate) mod adopt;
 pub(crate) mod descriptor;
 pub(crate) mod flowlog;
+pub(crate) mod link;
 pub(crate) mod listener;
+pub(crate) mod lookup;
 pub(crate) mod option;
 pub(crate) mod queue;
 pub(crate) mod requests;

@@ -8,6 +8,7 @@
 
 struct net;
 struct request_sock;
+struct svcg_link;
 struct svcg_ulp_ctx;
 struct svcg_flowlog;
 struct sk_buff;
@@ -264,6 +265,61 @@ void svcg_flowlog_unlock(struct svcg_flowlog *flowlog, unsigned int slot);
 void svcg_flow_of_packet(const struct sk_buff *skb, struct svcg_flow *flow);
 void svcg_flow_of_request(const struct request_sock *req,
 			  struct svcg_flow *flow);
+
+/* ---- lookup.c ---- */
+
+/*
+ * Whether a listener is found for such a connection that comes by this device, and
+ * how full that one is. A BPF program of a reuseport group is not asked.
+ */
+_Bool svcg_listens(struct net *net, const struct svcg_flow *flow,
+		   unsigned int device, struct svcg_load *load);
+
+/* ---- link.c: sockets that are links ---- */
+
+/*
+ * Takes a socket over, with a reference to its file: a TCP socket of the namespace,
+ * connected, with kTLS unless @insecure. -EBADF, -ENOTSOCK, -EPROTONOSUPPORT,
+ * -EXDEV, -ENOTCONN, -EOPNOTSUPP, in this order; -ENOMEM. Process context.
+ */
+int svcg_link_take(const struct net *net, int fd, _Bool insecure,
+		   struct svcg_link **taken);
+/* Gives it back. Process context. */
+void svcg_link_put(struct svcg_link *link);
+/* Whether both are the same socket. */
+_Bool svcg_link_is_same(const struct svcg_link *one,
+			const struct svcg_link *other);
+_Bool svcg_link_is_secure(const struct svcg_link *link);
+struct net *svcg_link_net(const struct svcg_link *link);
+void svcg_link_flow(const struct svcg_link *link, struct svcg_flow *flow);
+/*
+ * Whether the namespace is kept by its links only, of which there are so many:
+ * then nobody is left in it.
+ */
+_Bool svcg_link_is_abandoned(const struct svcg_link *link, unsigned int links);
+/*
+ * Has a thread call svcg_link_run() with @data, which it owns then. -ENOENT if
+ * the module is being loaded or unloaded. Process context.
+ */
+int svcg_link_start(void *data, unsigned int peer);
+/* Has the thread look what there is to do. Any context. */
+void svcg_link_kick(struct svcg_link *link);
+
+/*
+ * What follows is for the link's own thread, as it waits for the socket's lock,
+ * which a user may hold for ever. But svcg_link_wait() does not: it waits until
+ * something has come, or for a kick, for so long at most.
+ */
+void svcg_link_begin(struct svcg_link *link);
+void svcg_link_wait(struct svcg_link *link, unsigned long long ns);
+/*
+ * Both move what can be moved now, and tell how much; -EAGAIN for nothing.
+ * Receiving: 0 at the end, -EBADMSG for a record that is no data.
+ */
+int svcg_link_receive(struct svcg_link *link, void *to, unsigned int len);
+int svcg_link_send(struct svcg_link *link, const void *from, unsigned int len);
+/* Ends the connection. */
+void svcg_link_shut(struct svcg_link *link);
 
 /* ---- trace.c: tracepoints ---- */
 

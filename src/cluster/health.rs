@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Whether this machine can serve a cluster IP: something listens, and no check says otherwise.
+//!
+//! Whether something listens is known of TCP, if the cluster IP has a port.
+
+#![forbid(unsafe_code)]
+
+use super::{
+    config::Name,
+    Cluster, //
+};
+use crate::{
+    logic::{
+        links::heartbeat::Load,
+        room, //
+    },
+    sys::{
+        core::{
+            netlink::Request,
+            netns::Net, //
+        },
+        socket::{
+            flowlog::Flow,
+            lookup::listener, //
+        },
+        uapi, //
+    },
+};
+use kernel::{
+    prelude::*,
+    sync::atomic::{Atomic, Relaxed}, //
+};
+
+const TCP: u8 = 6;
+
+/// What a check of the service has said, from one table to the next.
+pub(super) struct Health(Atomic<bool>);
+
+impl Health {
+    pub(super) fn new() -> Self {
+        Self(Atomic::new(true))
+    }
+
+    pub(super) fn is_good(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+}
+
+/// `health-set`. `EINVAL` if something is missing, `ENOENT` if there is no such cluster IP.
+pub(crate) fn set(request: &Request) -> Result {
+    let name = Name::of(request)?;
+    let healthy = request
+        .u32(uapi::SERVICE_GROUP_A_CLUSTER_HEALTHY)
+        .ok_or(EINVAL)?;
+    let cluster = request.net().clusters().get(&name).ok_or(ENOENT)?;
+    cluster.health.0.store(healthy == 1, Relaxed);
+    Ok(())
+}
+
+impl Name {
+    /// A report of nothing.
+    pub(super) fn load(&self) -> Load {
+        Load {
+            address: self.address,
+            protocol: self.protocol,
+            port: self.port,
+            ready: true,
+            listening: false,
+            full: false,
+            established: 0,
+            queued: 0,
+            room: 0,
+        }
+    }
+}
+
+impl Cluster {
+    /// How this machine serves it at this moment.
+    pub(super) fn load(&self, net: Net<'_>) -> Load {
+        let name = &self.config.name;
+        let load = Load {
+            ready: self.health.is_good(),
+            ..name.load()
+        };
+        if name.protocol != TCP || name.port == 0 {
+            return load;
+        }
+        match listener(net, &self.connection(), self.device()) {
+            Some(found) => told(load, found),
+            None => Load {
+                ready: false,
+                ..load
+            },
+        }
+    }
+
+    /// Whether it can; who is no node need not.
+    pub(super) fn is_ready(&self, net: Net<'_>) -> bool {
+        self.config.this.is_none() || self.load(net).ready
+    }
+
+    /// One that a client may make.
+    fn connection(&self) -> Flow {
+        let name = &self.config.name;
+        Flow {
+            family: name.family(),
+            local_port: name.port,
+            local: name.address.to_bytes(),
+            ..Flow::default()
+        }
+    }
+}
+
+/// With how full the listener is.
+fn told(load: Load, found: room::Load) -> Load {
+    // The queue takes one more than its backlog.
+    let room = found.backlog.saturating_add(1).saturating_sub(found.queued);
+    Load {
+        listening: true,
+        full: room == 0,
+        queued: found.queued,
+        room,
+        ..load
+    }
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What links have to do with cluster IPs: they are told how this machine serves them, and say which
+//! nodes are away.
+
+#![forbid(unsafe_code)]
+
+use super::{
+    assured::Assured,
+    away::Away,
+    change::snapshot_with,
+    report::{self, Change},
+    table::Table,
+    Cluster,
+    Clusters,
+    ConfigTable, //
+};
+use crate::logic::{
+    cluster::slots::NodeId,
+    links::heartbeat::Load, //
+};
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+/// How this machine serves its cluster IPs, as peers are told.
+pub(crate) struct Report {
+    pub(crate) loads: KVec<Load>,
+    /// The highest epoch of them.
+    pub(crate) epoch: u32,
+}
+
+/// Of those that this machine is a node of, at this moment. Process context.
+pub(crate) fn report(clusters: &Clusters) -> Result<Report> {
+    let configs = clusters.changes.lock();
+    let mut loads = KVec::with_capacity(configs.served.len(), GFP_KERNEL_ACCOUNT)?;
+    let mut epoch = 0;
+    for served in &configs.served {
+        epoch = served.cluster.config.epoch.max(epoch);
+        if served.cluster.config.this.is_some() {
+            loads.push(served.cluster.load(clusters.net()), GFP_KERNEL_ACCOUNT)?;
+        }
+    }
+    Ok(Report { loads, epoch })
+}
+
+/// What is believed of nodes.
+pub(crate) trait Beliefs {
+    /// Whether it gets no new flows of the cluster IP that a report is of.
+    fn is_away(&self, node: NodeId, of: &Load) -> bool;
+    /// Until when it and this machine hold each other to be there; none if no link to it is expected.
+    fn assured_until(&self, node: NodeId) -> Option<u64>;
+}
+
+/// Has the cluster IP at this place in their order go by what is believed; false if there is none. Process
+/// context. Without memory nothing changes, until it is asked for again.
+pub(crate) fn judge(clusters: &Clusters, place: usize, beliefs: &impl Beliefs) -> bool {
+    let mut configs = clusters.changes.lock();
+    let Some(served) = configs.served.get(place) else {
+        return false;
+    };
+    let cluster = served.cluster.clone();
+    // It is asked for again.
+    let _ = configs.go_by(place, &cluster, beliefs, clusters);
+    true
+}
+
+impl ConfigTable {
+    /// Has a cluster IP go by what is believed now.
+    fn go_by(
+        &mut self,
+        place: usize,
+        old: &Arc<Cluster>,
+        beliefs: &impl Beliefs,
+        clusters: &Clusters,
+    ) -> Result {
+        let of = old.config.name.load();
+        let ids = || old.config.nodes.iter().map(|node| node.id);
+        let assured = match &old.away.assured {
+            _ if ids().all(|id| beliefs.assured_until(id).is_none()) => None,
+            Some(assured) => Some(assured.clone()),
+            None => Some(Arc::new(Assured::new(), GFP_KERNEL_ACCOUNT)?),
+        };
+        if let Some(assured) = &assured {
+            assured.renew(ids().filter_map(|id| beliefs.assured_until(id)));
+        }
+        let away = Away::of(&old.config, |id| beliefs.is_away(id, &of), assured)?;
+        let is_linked = away.assured.is_some() == old.away.assured.is_some();
+        match is_linked && away.as_slice() == old.away.as_slice() {
+            true => Ok(()),
+            false => self.replace(place, old, away, clusters),
+        }
+    }
+
+    /// Has another table take the place of the old one.
+    fn replace(
+        &mut self,
+        place: usize,
+        old: &Arc<Cluster>,
+        away: Away,
+        clusters: &Clusters,
+    ) -> Result {
+        let config = old.config.with_role(old.config.role, old.device())?;
+        let (map, given) = away.divide(&config, old.given().copy()?)?;
+        let table = Table::after(&old.table, map)?;
+        let cluster = Cluster::after(Some(old), config, (table, given, away))?;
+        let cluster = Arc::new(cluster, GFP_KERNEL_ACCOUNT)?;
+        let snapshot = snapshot_with(self, Ok(place), &cluster)?;
+        let served = self.served.get_mut(place).ok_or(ENOENT)?;
+        // Nothing fails from here on.
+        clusters.snapshot.replace(Some(snapshot));
+        served.cluster = cluster.clone();
+        report::event(Change::Changed, &cluster, clusters.net());
+        Ok(())
+    }
+}
