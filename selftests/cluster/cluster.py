@@ -212,9 +212,12 @@ def told_again():
     ynl.do("cluster-set", whole)
     told = ynl.do("cluster-get", name_of(4, 6, 443))
     equal([2, 1, 0, 0], [one.pop("slots") for one in told["nodes"]], "slots")
-    equal([0] * 4, [one.pop("forwarded") for one in told["nodes"]], "forwarded")
+    for name in "forwarded", "away", "deputised":
+        equal([0] * 4, [one.pop(name) for one in told["nodes"]], name)
     equal(set([0]), set(told.pop("counters").values()), "counters")
     equal("absent", told.pop("local"), "where the address is")
+    # Nothing listens.
+    equal((1, 0), (told.pop("healthy"), told.pop("ready")), "healthy, and ready")
     equal(whole, {**told, "address": bytes(told["address"])}, "what was set")
     dumped, = ynl.dump("cluster-get", {})
     expect("table" not in dumped and dumped["key"] == bytes(range(16)), "dumped")

@@ -14,8 +14,8 @@ import sys
 
 import outcomes
 from clusters import PORT, config, name_of, node, table
-from failures import ClusterFailures, GroupFailures, OnlyPages, kept, meets_failures
-from family import READ
+from failures import (ClusterFailures, Failures, GroupFailures, OnlyPages, kept, meets_failures)
+from family import READ, NlError
 from service_group import (PORT as SERVICE, SGCTL, cookie_of, equal,
                            expect, run_tests)
 from traced import Traced
@@ -197,6 +197,91 @@ def ready_without_large_memory():
         equal((0, f"{address}: standby\n"), sgctl("ready", address), "what ready says")
 
 
+class LinkFailures(Failures):
+    """A machine that expects peers, and a connection that may be the link to one. Heartbeats are as slow
+    as may be, so that nothing happens by itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.sockets = []
+        self.connect()
+
+    def connect(self):
+        """A connection that is no link yet, in the place of the one that may be one; it has the same
+        descriptors."""
+        for sock in self.sockets:
+            sock.close()
+        client = socket.create_connection(self.server.getsockname())
+        self.sockets = [client, self.server.accept()[0]]
+
+    def says(self, *peers, **changes):
+        """Who the machine is."""
+        return {"id": 1, "cluster-id": bytes(16), "heartbeat": 10000, "insecure": 1, "peers": list(peers),
+                **changes}
+
+    def state(self):
+        """Who it is, and its peers, with whether they have links."""
+        try:
+            machine = self.ynl.do("machine-get", {})
+        except NlError:
+            return None
+        return machine, [(peer["peer"], "secure" in peer) for peer in self.ynl.dump("link-get", {})]
+
+    def only(self, *peers, **changes):
+        """A function after which it is this machine, with these peers and no link."""
+        def prepare():
+            if self.state():
+                self.ynl.do("machine-del", {})
+            if peers:
+                self.ynl.do("machine-set", self.says(*peers, **changes))
+        return prepare
+
+    def linked(self):
+        """It has a link to the first of two peers."""
+        self.only(2, 3)()
+        self.connect()
+        self.ynl.do("link-add", {"peer": 2, "fd": self.sockets[0].fileno()})
+
+    @staticmethod
+    def essence(answer):
+        """Without times, and what comes and goes meanwhile."""
+        return [message[:20] for message in answer]
+
+
+def machine():
+    """Who a machine is is said, said anew and forgotten."""
+    walks = LinkFailures()
+    walks.walk(walks.only(), "machine-set", walks.says(2, 3, 4))
+    walks.walk(walks.only(2, 3), "machine-set", walks.says(3, 4, heartbeat=9000))
+    walks.walk(walks.only(2, 3), "machine-get", {})
+    walks.walk(walks.linked, "machine-del", {})
+
+
+def link():
+    """A link comes, takes the place of another one, is read and goes."""
+    walks = LinkFailures()
+    descriptor = walks.sockets[0].fileno()
+
+    def unlinked():
+        walks.only(2, 3)()
+        walks.connect()
+        equal(descriptor, walks.sockets[0].fileno(), "descriptor")
+
+    walks.walk(unlinked, "link-add", {"peer": 2, "fd": descriptor})
+    walks.walk(walks.linked, "link-get", {"peer": 2})
+    walks.walk(walks.linked, "link-get", {}, "dump")
+    walks.walk(walks.linked, "link-del", {"peer": 2})
+
+
+def health():
+    """Of a cluster IP."""
+    walks = ClusterFailures()
+    whole = config(4, walks.device, 1)
+    only = walks.only(whole)
+    walks.walk(only, "health-set", {**name_of(4), "healthy": 0})
+
+
 # Of each operation and way to use it: a test with its walk.
 WALKS = {
     ("group-get", "do"): group_get, ("group-get", "dump"): group_get,
@@ -205,6 +290,9 @@ WALKS = {
     ("decision-get", "do"): decision_get, ("cluster-get", "do"): clusters_ipv4,
     ("cluster-get", "dump"): clusters_ipv4, ("cluster-set", "do"): clusters_ipv4,
     ("cluster-del", "do"): clusters_ipv4, ("cluster-role-set", "do"): clusters_directed,
+    ("machine-get", "do"): machine, ("machine-set", "do"): machine, ("machine-del", "do"): machine,
+    ("link-get", "do"): link, ("link-get", "dump"): link, ("link-add", "do"): link,
+    ("link-del", "do"): link, ("health-set", "do"): health,
 }
 
 
