@@ -29,6 +29,7 @@
 
 mod bind;
 mod error;
+pub mod ktls;
 #[cfg(feature = "netlink")]
 pub mod netlink;
 mod option;

@@ -46,7 +46,8 @@ pub(crate) fn copy(
     set_at(to, level, name, &value[..length])
 }
 
-fn set_at(
+/// Sets an option of any level, or tells the errno.
+pub(crate) fn set_at(
     fd: BorrowedFd<'_>,
     level: libc::c_int,
     name: libc::c_int,

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use super::family::{notice, notices, Family, Notice, GENL_ID_CTRL};
 use super::numbers::command;
 use super::wire::{self, GENL_HEADER};
-use super::{cluster_wire, Channel, Error, Event, Message};
+use super::{cluster_wire, link_wire, Channel, Error, Event, Message};
 
 /// What happens to groups and cluster IPs, as it happens. The iterator waits for the next one
 /// and never ends; its descriptor is readable when something has happened.
@@ -144,6 +144,7 @@ fn event(payload: &[u8]) -> Result<Option<Event>, Error> {
         command::MEMBER_READY_NTF => Event::MemberReady(wire::member(bytes)?),
         command::CLUSTER_CHANGE_NTF => Event::ClusterChanged(cluster_wire::read(bytes)?),
         command::CLUSTER_DEL_NTF => Event::ClusterRemoved(cluster_wire::read(bytes)?),
+        command::LINK_CHANGE_NTF => Event::LinkChanged(link_wire::read(bytes)?),
         _ => return Ok(None),
     }))
 }
@@ -207,6 +208,11 @@ mod tests {
             };
             assert_eq!(it.epoch, 5);
         }
+        let told = of(command::LINK_CHANGE_NTF).ok().flatten();
+        let Some(Event::LinkChanged(link)) = told else {
+            panic!("{told:?}");
+        };
+        assert_eq!(link.peer, 3);
         assert_eq!(of(99).ok(), Some(None));
         assert!(event(&[4]).is_err());
     }

@@ -22,3 +22,11 @@ pub(super) fn of_header(name: &str) -> Option<u16> {
     }
     None
 }
+
+/// The constant of the header with this name, which is told without `SERVICE_GROUP_`.
+pub(super) fn constant(name: &str) -> Option<usize> {
+    let header = include_str!("../../../../include/uapi/linux/service_group_netlink.h");
+    let begin = format!("#define SERVICE_GROUP_{name}\t");
+    let value = header.lines().find_map(|line| line.strip_prefix(&begin))?;
+    value.trim().parse().ok()
+}

@@ -3,7 +3,7 @@
 //! what became of a connection.
 //!
 //! Groups are made with the socket option, not here. Cluster IPs, addresses that
-//! several machines serve, are read and set.
+//! several machines serve, are read and set, and so are the links between these machines.
 //!
 //! ```no_run
 //! use service_group::netlink::Connection;
@@ -33,6 +33,9 @@ mod family;
 #[cfg(test)]
 mod header;
 mod kernel_enum;
+mod link;
+mod link_wire;
+mod links;
 // All numbers of the specification, used or not.
 #[allow(dead_code)]
 mod numbers;
@@ -48,6 +51,7 @@ pub use counters::{ClusterCounters, Counter, Counters};
 pub use decision::{Decision, Outcome, Reason};
 pub use error::Error;
 pub use events::Events;
+pub use link::{Link, LinkEnds, LinkReason, LinkState, LinkTraffic, Machine, MAX_PEERS};
 pub use records::{Event, Group, Member, Stats};
 
 use std::net::SocketAddr;

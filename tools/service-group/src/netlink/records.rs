@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use super::{Cluster, Counters};
+use super::{Cluster, Counters, Link};
 use crate::option::MemberState;
 use crate::settings::GroupSettings;
 
@@ -97,7 +97,7 @@ pub struct Stats {
     pub cluster_generation: Option<u64>,
 }
 
-/// Something that happened to a group or a cluster IP.
+/// Something that happened to a group, a cluster IP or a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -122,6 +122,8 @@ pub enum Event {
     ClusterChanged(Cluster),
     /// A cluster IP is not served any more; its final counters.
     ClusterRemoved(Cluster),
+    /// A machine is in another state, gets new flows or none, or a link to it came or ended.
+    LinkChanged(Link),
     /// The module was unloaded: nothing happens any more.
     Unloaded,
     /// The module was loaded again. What has happened since may be missing.
