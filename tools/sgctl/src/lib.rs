@@ -10,6 +10,7 @@
 
 pub mod cli;
 
+mod agent;
 mod attach;
 mod backoff;
 mod cluster;
@@ -47,6 +48,7 @@ pub use output::note;
 pub fn run(cli: cli::Cli) -> Result<(), Failure> {
     match cli.command {
         cli::Command::Show(args) => show::run(&args),
+        cli::Command::Agent(args) => agent::run(&args),
         cli::Command::Attach(args) => attach::run(&args),
         cli::Command::Detach(args) => detach::run(&args),
         cli::Command::Set(args) => set::run(&args),

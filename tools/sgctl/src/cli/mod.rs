@@ -2,6 +2,7 @@
 //! The command line: the one definition of which the man pages and the shell
 //! completions are made, too.
 
+mod agent;
 mod change;
 mod cluster;
 mod watch;
@@ -15,13 +16,14 @@ use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand};
 
 use crate::cluster::file::values::device;
 
+pub use agent::AgentArgs;
 pub use change::{MemberName, PolicyArg, SetArgs, SettingArgs, WhenFullArg};
 pub use cluster::{
     AddressArgs, AddressName, ChangeArgs, ClusterAddArgs, ClusterApplyArgs, ClusterArgs,
-    ClusterCheckArgs, ClusterCommand, ClusterDelArgs, ClusterLeaveArgs, ClusterPlanArgs,
-    ClusterSetArgs, ClusterShowArgs, Count, DrainArgs, HashArg, KeepalivedArgs, LintArgs, ModeArg,
-    NodeAddArgs, NodeCommand, NodeDelArgs, NodeOptions, NodeSetArgs, OwnerArgs, ReadyArgs, RoleArg,
-    RoleArgs, StateArg, WayArg,
+    ClusterCheckArgs, ClusterCommand, ClusterDelArgs, ClusterInitArgs, ClusterLeaveArgs,
+    ClusterPlanArgs, ClusterPushArgs, ClusterSetArgs, ClusterShowArgs, ClusterStatusArgs, Count,
+    DrainArgs, HashArg, KeepalivedArgs, LintArgs, ModeArg, NodeAddArgs, NodeCommand, NodeDelArgs,
+    NodeOptions, NodeSetArgs, OwnerArgs, ReadyArgs, RoleArg, RoleArgs, StateArg, WayArg,
 };
 pub use watch::{ExportArgs, MonitorArgs, TopArgs};
 pub use why::WhyArgs;
@@ -85,6 +87,8 @@ pub enum Command {
     Why(WhyArgs),
     /// Show and change cluster IPs: addresses that several machines serve.
     Cluster(ClusterArgs),
+    /// Have this machine linked to the others of its cluster.
+    Agent(AgentArgs),
     /// Print what happens to groups and members, as it happens.
     Monitor(MonitorArgs),
     /// Show members' queues and rates, again and again.

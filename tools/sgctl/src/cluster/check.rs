@@ -31,6 +31,7 @@ pub fn run(args: &ClusterCheckArgs) -> Result<(), Failure> {
     let (config, problems) = problems(path, &text);
     if let Some(config) = &config {
         store::warn_if_open(path, config);
+        store::warn_if_insecure(config);
         for caution in sources::of_file(config) {
             eprintln!("sgctl: {caution}");
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! docs/cluster.md shows what there is: its commands can be given, its files are
-//! right, and its examples are what comes out.
+//! docs/cluster.md and docs/links.md show what there is: their commands can be given, their
+//! files are right, and their examples are what comes out.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -12,10 +12,11 @@ use super::{owner, plan};
 use crate::cli::{Cli, ClusterCommand, Command};
 
 const PAGE: &str = include_str!("../../../../docs/cluster.md");
+const LINKS: &str = include_str!("../../../../docs/links.md");
 
-/// The texts between these two, which are not nested.
-fn between<'a>(begin: &str, end: &str) -> Vec<&'a str> {
-    let parts = PAGE.split(begin).skip(1);
+/// The texts of a page between these two, which are not nested.
+fn between<'a>(page: &'a str, begin: &str, end: &str) -> Vec<&'a str> {
+    let parts = page.split(begin).skip(1);
     parts.filter_map(|part| part.split(end).next()).collect()
 }
 
@@ -29,30 +30,34 @@ fn parsed(line: &str) -> Cli {
 
 #[test]
 fn every_command_can_be_given() {
-    let blocks = PAGE.lines().filter_map(|line| line.strip_prefix("    "));
-    let spans = between("`", "`").into_iter();
-    let all: Vec<&str> = blocks
-        .chain(spans)
-        .filter(|line| line.starts_with("sgctl "))
-        .collect();
-    assert!(all.len() > 20, "{all:?}");
-    for line in all {
-        parsed(line);
+    for (page, least) in [(PAGE, 20), (LINKS, 6)] {
+        let blocks = page.lines().filter_map(|line| line.strip_prefix("    "));
+        let spans = between(page, "`", "`").into_iter();
+        let all: Vec<&str> = blocks
+            .chain(spans)
+            .filter(|line| line.starts_with("sgctl "))
+            .collect();
+        assert!(all.len() > least, "{all:?}");
+        for line in all {
+            parsed(line);
+        }
     }
 }
 
 #[test]
 fn every_file_can_be_read() {
-    let files = between("```toml\n", "```");
-    assert_eq!(files.len(), 2);
-    for file in files {
-        assert!(read(file).is_ok(), "{:?}", read(file));
+    for (page, count) in [(PAGE, 2), (LINKS, 1)] {
+        let files = between(page, "```toml\n", "```");
+        assert_eq!(files.len(), count);
+        for file in files {
+            assert!(read(file).is_ok(), "{:?}", read(file));
+        }
     }
 }
 
 #[test]
 fn the_owner_is_the_one_that_is_told() {
-    let file = between("```toml\n", "```")[0];
+    let file = between(PAGE, "```toml\n", "```")[0];
     let planned = plan::plan(Path::new("x"), file, SystemTime::now(), 0).expect("it is right");
     let config = read(&planned.text).expect("it is right");
     let line = "sgctl cluster owner 192.0.2.1:40000 198.51.100.7:80 tcp";
@@ -86,5 +91,20 @@ fn the_unit_applies_the_file_that_is_the_default() {
     for command in commands {
         assert_eq!(file(command), default);
     }
+    assert!(unit.contains(&format!("ConditionPathExists={}\n", default.display())));
+}
+
+#[test]
+fn the_agents_unit_has_the_file_that_is_the_default() {
+    let unit = include_str!("../../../systemd/service-group-agent.service.in");
+    let command = unit
+        .lines()
+        .find_map(|line| line.strip_prefix("ExecStart=@PREFIX@/sbin/"));
+    let file = |line| match parsed(line).command {
+        Command::Agent(args) => args.file,
+        other => panic!("{other:?}"),
+    };
+    let default = file("sgctl agent");
+    assert_eq!(file(command.expect("it has one")), default);
     assert!(unit.contains(&format!("ConditionPathExists={}\n", default.display())));
 }

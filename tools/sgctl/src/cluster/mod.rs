@@ -4,15 +4,17 @@
 //! One [`file`](mod@file) describes the whole cluster. [`plan`] keeps its tables fit,
 //! [`apply`] has this machine do its part, [`change`] edits it, [`check`] tells whether
 //! it is right. Which node owns a packet is decided by the same code as in the kernel;
-//! [`owner`] explains it, and [`lint`] tries it on traffic. It does not watch whether
-//! nodes live.
+//! [`owner`] explains it, and [`lint`] tries it on traffic. [`init`] makes the key that a machine
+//! proves itself with to others, and [`status`] shows what it knows of them; whether they live, the
+//! module watches.
 
-mod apply;
+pub mod apply;
 mod change;
 mod check;
 #[cfg(test)]
 mod docs_tests;
 pub mod file;
+mod init;
 mod keepalived;
 mod lint;
 mod moves;
@@ -22,6 +24,7 @@ mod ready;
 mod role;
 mod show;
 mod sources;
+pub mod status;
 pub mod view;
 
 use crate::cli::{ClusterArgs, ClusterCommand};
@@ -31,7 +34,10 @@ use crate::Failure;
 pub fn run(args: &ClusterArgs) -> Result<(), Failure> {
     match &args.command {
         ClusterCommand::Show(args) => show::run(args),
+        ClusterCommand::Status(args) => status::run(args),
+        ClusterCommand::Init(args) => init::run(args),
         ClusterCommand::Apply(args) => apply::run(args),
+        ClusterCommand::Push(args) => crate::agent::push::run(args),
         ClusterCommand::Leave(args) => apply::leave(args),
         ClusterCommand::Check(args) => check::run(args),
         ClusterCommand::Plan(args) => plan::run(args),

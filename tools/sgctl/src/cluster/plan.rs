@@ -285,7 +285,8 @@ fn earlier(address: &Address, slots: usize, now: SystemTime) -> Vec<Slot> {
         .unwrap_or_else(|| vec![None; slots])
 }
 
-fn random_key() -> Result<ClusterKey, Failure> {
+/// 16 bytes that nobody can guess.
+pub fn random_key() -> Result<ClusterKey, Failure> {
     let mut key = [0; 16];
     let filled = rustix::rand::getrandom(&mut key, rustix::rand::GetRandomFlags::empty());
     match filled {

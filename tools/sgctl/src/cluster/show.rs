@@ -41,6 +41,7 @@ pub fn run(args: &ClusterShowArgs) -> Result<(), Failure> {
     // Names only: what is shown is the kernel's.
     let text = store::text(&args.file);
     let config = text.and_then(|text| store::config(&args.file, &text)).ok();
+    config.iter().for_each(store::warn_if_insecure);
     if args.json {
         let views = facts.clusters.iter().map(|cluster| {
             ClusterView::new(cluster, facts.link_name(cluster.device), config.as_ref())

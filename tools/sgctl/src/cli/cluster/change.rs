@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::cluster::file::links::{self, Fingerprint};
 use crate::cluster::file::{values, FILE};
 
 /// What becomes of a changed file; a macro, as constants are put together of literals.
@@ -214,6 +215,12 @@ pub struct NodeOptions {
     /// Its own device, if it is another than that of the addresses.
     #[arg(long, value_name = "DEVICE", value_parser = values::device)]
     pub device: Option<String>,
+    /// The fingerprint that "cluster init" prints there: with it the machine has links.
+    #[arg(long, value_name = "FINGERPRINT")]
+    pub fingerprint: Option<Fingerprint>,
+    /// Where its agent listens, if it is not at its address and the port of the file.
+    #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = links::listen)]
+    pub listen: Option<String>,
 }
 
 /// Arguments of `cluster node add`.

@@ -2,6 +2,7 @@
 //! Options of `cluster` and what is below it.
 
 mod change;
+mod links;
 mod look;
 
 use std::net::IpAddr;
@@ -16,6 +17,7 @@ pub use change::{
     DrainArgs, HashArg, ModeArg, NodeAddArgs, NodeCommand, NodeDelArgs, NodeOptions, NodeSetArgs,
     StateArg, WayArg,
 };
+pub use links::{ClusterInitArgs, ClusterPushArgs, ClusterStatusArgs};
 pub use look::{ClusterShowArgs, Count, LintArgs, OwnerArgs, ReadyArgs};
 
 const CLUSTER_NOTES: &str = "\
@@ -28,8 +30,11 @@ that goes down, or is removed while it is up, are.
 
 The file has a [[node]] for each machine that serves the addresses, with name,
 id and address, and maybe weight (1), state (up, draining or down), way
-(neighbour or tunnel) and device; a [[director]] with a name for each machine
-that only directs; and an [[address]] for each address that they serve, with ip
+(neighbour or tunnel), device, fingerprint and listen; a [[director]] with a name,
+and maybe id, address, device, fingerprint and listen, for each machine that only
+directs; a [cluster] with id, and maybe heartbeat (100 ms), link-security (tls or
+none) and port (5347), if the machines have links, which \"sgctl agent\" makes;
+and an [[address]] for each address that they serve, with ip
 and device, and maybe protocol, port, mode (shared or directed), directors,
 mac, hash (sum3, sum5 or keyed), key, slots (251), settle (3600 seconds) and
 spill (false). \"plan\" writes epoch, hashed, table, before and changed, which
@@ -52,8 +57,14 @@ pub struct ClusterArgs {
 pub enum ClusterCommand {
     /// Show the cluster IPs of this machine, their nodes and counters.
     Show(ClusterShowArgs),
+    /// Show what this machine knows of the others.
+    Status(ClusterStatusArgs),
+    /// Make the key of this machine, and begin the file if there is none.
+    Init(ClusterInitArgs),
     /// Have this machine do what the file says, all or nothing.
     Apply(ClusterApplyArgs),
+    /// Give the file to the other machines, if all take it.
+    Push(ClusterPushArgs),
     /// Have this machine serve no cluster IP, until the file is applied again.
     Leave(ClusterLeaveArgs),
     /// Say whether the file can be applied; the module is not needed.
@@ -121,7 +132,8 @@ This takes away the addresses that \"apply\" has added, so that no neighbour
 sends this machine anything for them, and then the cluster IPs; all or nothing. The
 file stays as it is, and is not needed. Connections that are here end, unless the
 machine was drained before. Where keepalived gives this machine the address, stop it
-before.
+before. Links end as well; stop the agent before, or it takes part again when the file
+changes.
 
 It prints what \"apply\" would.";
 
@@ -251,6 +263,10 @@ mod tests {
             "show --json",
             "apply x.toml --dry-run --node a",
             "leave --dry-run --json",
+            "status --file x.toml --json",
+            "push x.toml --node a --keys . --dry-run --json",
+            "init --name a --address 192.0.2.1 --file x.toml --keys . --force",
+            "node add a --address 192.0.2.1 --listen 192.0.2.2:99",
             "check x.toml --json",
             "plan",
             "add 198.51.100.7 --device eth0 --mode directed --director a --director b",
@@ -286,6 +302,9 @@ mod tests {
             "sgctl cluster set 198.51.100.7 --mac 02:53:00:00:00:01",
             "sgctl cluster node add a --address 127.0.0.1",
             "sgctl cluster node set a --weight 0",
+            "sgctl cluster node set a --fingerprint MD5:00",
+            "sgctl cluster node set a --listen 0.0.0.0",
+            "sgctl cluster init --name a/b",
             "sgctl cluster owner 192.0.2.1 198.51.100.7:80 tcp",
             "sgctl cluster lint --pcap x --nodes 0",
             "sgctl cluster keepalived --router-id 0",

@@ -20,7 +20,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::SystemTime;
 
+use rustix::io::Errno;
 use rustix::system::uname;
+use service_group::netlink::{Connection, Error};
 
 use super::file::{lock::Lock, store, Config};
 use super::plan::fitting;
@@ -45,6 +47,8 @@ pub struct How<'a> {
     pub node: Option<&'a str>,
     /// Whether nothing is to be changed.
     pub dry_run: bool,
+    /// Whether the program goes on afterwards, and sees to signals itself.
+    pub goes_on: bool,
 }
 
 /// Runs the subcommand.
@@ -54,20 +58,17 @@ pub fn run(args: &ClusterApplyArgs) -> Result<(), Failure> {
     let how = How {
         node: args.node.as_deref(),
         dry_run: args.dry_run,
+        goes_on: false,
     };
     let prepared = prepare(&args.file, &config, how)?;
     let said = prepared.report.sentences();
     finish(prepared, args.json, &said)
 }
 
-/// Runs `cluster leave`: no cluster IP is served any more, whatever the file says.
+/// Runs `cluster leave`: no cluster IP is served any more, and no link is expected, whatever the file
+/// says.
 pub fn leave(args: &ClusterLeaveArgs) -> Result<(), Failure> {
-    let nothing = Config {
-        nodes: Vec::new(),
-        directors: Vec::new(),
-        addresses: Vec::new(),
-        former: Vec::new(),
-    };
+    let nothing = Config::default();
     let own = uname().nodename().to_string_lossy().into_owned();
     let prepared = prepare_as(
         own,
@@ -76,7 +77,23 @@ pub fn leave(args: &ClusterLeaveArgs) -> Result<(), Failure> {
         args.dry_run,
     )?;
     let said = prepared.report.sentences_or("serves no cluster IP already");
-    finish(prepared, args.json, &said)
+    finish(prepared, args.json, &said)?;
+    // Afterwards, so that others hear of this machine until it serves nothing.
+    match args.dry_run || !forget_links()? || args.json {
+        true => Ok(()),
+        false => output::text("it has no links any more, until its agent is started again\n"),
+    }
+}
+
+/// No link to this machine is expected here any more. Whether there were any.
+fn forget_links() -> Result<bool, Failure> {
+    match Connection::open()?.delete_machine() {
+        // The module knows none.
+        Err(Error::Refused(number)) if Errno::from_raw_os_error(number) == Errno::OPNOTSUPP => {
+            Ok(false)
+        }
+        outcome => outcome.map_err(machine::refusal),
+    }
 }
 
 /// Does what is prepared, and tells it.
@@ -139,6 +156,7 @@ pub struct Prepared<'a> {
     planner: Planner<'a>,
     facts: Facts,
     steps: Vec<Step>,
+    goes_on: bool,
     /// What it changes.
     pub report: Report,
 }
@@ -157,7 +175,11 @@ pub fn prepare<'a>(path: &Path, config: &'a Config, how: How<'_>) -> Result<Prep
         )),
         false => failure,
     })?;
-    prepare_as(own, config, (alone, machine), how.dry_run)
+    let prepared = prepare_as(own, config, (alone, machine), how.dry_run)?;
+    Ok(Prepared {
+        goes_on: how.goes_on,
+        ..prepared
+    })
 }
 
 /// The same on the machine with this name, of what is right.
@@ -180,6 +202,7 @@ fn prepare_as(
         planner,
         facts,
         steps,
+        goes_on: false,
         report,
     })
 }
@@ -202,7 +225,9 @@ impl Prepared<'_> {
         then: impl FnOnce() -> Result<(), Failure>,
     ) -> Result<Report, Failure> {
         if !self.planner.dry_run {
-            self.machine.defer_signals()?;
+            if !self.goes_on {
+                self.machine.defer_signals()?;
+            }
             let first = (self.facts, self.steps);
             passes::carry_out(&self.planner, first, &mut self.machine, then)?;
         }

@@ -243,7 +243,7 @@ fn what_makes_no_sense_is_refused() {
         (
             &text,
             "node add d --address 192.0.2.1 --id 9",
-            "two nodes with id 9",
+            "two machines with id 9",
         ),
         (&text, "node set d --weight 2", "it has a, b, c"),
         (&text, "node set a", "nothing to change"),

@@ -26,6 +26,8 @@ use addresses::{add_address, del_address, set_address};
 use cautions::cautions;
 use nodes::{add_node, del_node, find_node, set_node};
 
+pub use nodes::new_id;
+
 /// What an entry is given.
 type Fields = Vec<(&'static str, Value)>;
 
@@ -155,6 +157,7 @@ fn prepared<'a>(args: &ChangeArgs, config: &'a Config) -> Result<Option<Prepared
     let how = How {
         node: args.node.as_deref(),
         dry_run: args.dry_run,
+        goes_on: false,
     };
     own_name(config, how.node)
         .map_err(|failure| Failure::usage(format!("{failure}, or leave it out with --no-apply")))?;

@@ -34,6 +34,11 @@ fn node_fields(address: Option<IpAddr>, options: &NodeOptions) -> Fields {
         ("state", options.state.as_ref().map(word)),
         ("way", options.way.as_ref().map(word)),
         ("device", options.device.as_deref().map(Value::from)),
+        (
+            "fingerprint",
+            options.fingerprint.map(|it| it.to_string().into()),
+        ),
+        ("listen", options.listen.as_deref().map(Value::from)),
     ])
 }
 
@@ -60,8 +65,9 @@ pub(super) fn add_node(
 
 /// An id above all that the file has, also those of nodes that are gone: machines may still look
 /// for connections with these.
-fn new_id(config: &Config) -> u32 {
+pub fn new_id(config: &Config) -> u32 {
     let nodes = config.nodes.iter().map(|node| node.id);
+    let nodes = nodes.chain(config.directors.iter().filter_map(|one| one.id));
     let tables = config.addresses.iter().filter_map(|it| it.table.as_ref());
     let owners = tables.flat_map(|table| table.slots.iter().chain(&table.before));
     let known = nodes.chain(owners.copied().flatten());

@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Whether a file makes sense, and which line does not.
 
-use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
-use std::num::NonZeroU16;
+use std::collections::HashSet;
 use std::ops::Range;
 use std::time::SystemTime;
 
 use serde::Serialize;
-use service_group::netlink::{ClusterHash, ClusterName, ClusterWay, MAX_CLUSTERS};
+use service_group::netlink::{ClusterHash, ClusterName, MAX_CLUSTERS};
 use service_group_logic::logic::cluster::hash::{SlotCount, MAX_SLOTS};
 use service_group_logic::logic::cluster::rebalance::MAX_NODES;
-use service_group_logic::logic::cluster::slots::{NodeId, Slot, State};
+use service_group_logic::logic::cluster::slots::Slot;
 use toml::Spanned;
 
+use super::machines::machines;
 use super::mode::mode;
-use super::raw::{RawAddress, RawDirector, RawFile, RawNode, Text, Word};
-use super::{describe, runs, values, Address, Config, Director, Node, Table};
+use super::raw::{RawAddress, RawFile, Text, Word};
+use super::{describe, runs, values, Address, Config, Table};
 
 /// Slots of an address that does not say how many: a prime, so that the sums have
 /// no pattern in common with it.
@@ -62,30 +61,7 @@ fn line(text: &str, at: usize) -> usize {
 fn check(raw: &RawFile, text: &str) -> Result<Config, Found> {
     limit(&raw.node, MAX_NODES, "nodes")?;
     limit(&raw.address, MAX_CLUSTERS, "addresses")?;
-    let mut config = Config {
-        nodes: raw
-            .node
-            .iter()
-            .map(|one| node(one.get_ref()))
-            .collect::<Result<_, _>>()?,
-        directors: raw
-            .director
-            .iter()
-            .map(|one| director(one.get_ref()))
-            .collect::<Result<_, _>>()?,
-        addresses: Vec::new(),
-        former: Vec::new(),
-    };
-    let names = raw.node.iter().map(|one| &one.get_ref().name);
-    let names = names.chain(raw.director.iter().map(|one| &one.get_ref().name));
-    unique(names, |name| {
-        format!("there are two machines \"{name}\": name each differently")
-    })?;
-    let ids = raw.node.iter().map(|one| &one.get_ref().id);
-    unique(ids, |id| {
-        format!("there are two nodes with id {id}: number each differently")
-    })?;
-    own_addresses(raw, &config)?;
+    let mut config = machines(raw)?;
     for one in &raw.address {
         let address = address(one, &config, text)?;
         let mut others = config.addresses.iter();
@@ -97,31 +73,6 @@ fn check(raw: &RawFile, text: &str) -> Result<Config, Found> {
         config.addresses.push(address);
     }
     Ok(config)
-}
-
-/// Refuses nodes that would be reached by the address of another one, or of all.
-fn own_addresses(raw: &RawFile, config: &Config) -> Result<(), Found> {
-    let mut seen: HashMap<IpAddr, &str> = HashMap::new();
-    for (one, node) in raw.node.iter().zip(&config.nodes) {
-        let (span, address) = (one.get_ref().address.span(), node.address);
-        if let Some(other) = seen.insert(address, &node.name) {
-            let reason =
-                format!("{address} is the address of node \"{other}\": give each node its own, or remove one");
-            return Err((span, reason));
-        }
-    }
-    for one in &raw.address {
-        let ip = &one.get_ref().ip;
-        let node = ip.get_ref().parse().ok().and_then(|ip| seen.get(&ip));
-        if let Some(node) = node {
-            let reason = format!(
-                "{} is the address of node \"{node}\": give the node one that it alone has",
-                ip.get_ref()
-            );
-            return Err((ip.span(), reason));
-        }
-    }
-    Ok(())
 }
 
 fn limit<T>(list: &[Spanned<T>], most: usize, things: &str) -> Result<(), Found> {
@@ -146,7 +97,10 @@ pub(super) fn unique<'a, T: Eq + std::hash::Hash + 'a>(
 }
 
 /// Reads a text that stands in the file.
-fn word<T>(text: &Spanned<String>, read: impl Fn(&str) -> Result<T, String>) -> Result<T, Found> {
+pub(super) fn word<T>(
+    text: &Spanned<String>,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Result<T, Found> {
     read(text.get_ref()).map_err(|reason| (text.span(), reason))
 }
 
@@ -158,7 +112,7 @@ pub(super) fn maybe<T>(
     text.map(|text| word(text, read)).transpose()
 }
 
-fn number(number: &Spanned<i64>, what: &str, range: (i64, i64)) -> Result<u32, Found> {
+pub(super) fn number(number: &Spanned<i64>, what: &str, range: (i64, i64)) -> Result<u32, Found> {
     let (least, most) = range;
     let value = *number.get_ref();
     match u32::try_from(value) {
@@ -168,32 +122,6 @@ fn number(number: &Spanned<i64>, what: &str, range: (i64, i64)) -> Result<u32, F
             format!("{what} {value} is out of range: give a number from {least} to {most}"),
         )),
     }
-}
-
-fn node(raw: &RawNode) -> Result<Node, Found> {
-    let id = number(&raw.id, "id", (1, u32::MAX.into()))?;
-    let id = NodeId::new(id).ok_or_else(|| (raw.id.span(), "an id is not 0".to_owned()))?;
-    let weight = raw.weight.as_ref();
-    let weight = weight.map(|weight| number(weight, "weight", (1, u16::MAX.into())));
-    let weight = weight
-        .transpose()?
-        .and_then(|weight| u16::try_from(weight).ok());
-    Ok(Node {
-        name: word(&raw.name, values::machine)?,
-        id,
-        weight: weight.and_then(NonZeroU16::new).unwrap_or(NonZeroU16::MIN),
-        state: maybe(raw.state.as_ref(), values::state)?.unwrap_or(State::Up),
-        address: word(&raw.address, values::unicast)?,
-        way: maybe(raw.way.as_ref(), values::way)?.unwrap_or(ClusterWay::Neighbour),
-        device: maybe(raw.device.as_ref(), values::device)?,
-    })
-}
-
-fn director(raw: &RawDirector) -> Result<Director, Found> {
-    Ok(Director {
-        name: word(&raw.name, values::machine)?,
-        device: maybe(raw.device.as_ref(), values::device)?,
-    })
 }
 
 fn address(spanned: &Spanned<RawAddress>, config: &Config, text: &str) -> Result<Address, Found> {

@@ -3,6 +3,8 @@
 
 use super::super::Mode;
 use super::*;
+use service_group::netlink::ClusterWay;
+use service_group_logic::logic::cluster::slots::{NodeId, State};
 
 pub(crate) const NODES: &str = r#"
 [[node]]
@@ -107,8 +109,8 @@ fn nodes_that_are_wrong_are_refused_with_their_line() {
         ("\"draining\"", "\"gone\"", 12, "up, draining, down"),
         ("\"tunnel\"", "\"bridge\"", 13, "neighbour, tunnel"),
         ("way =", "wya =", 13, "unknown field `wya`"),
-        ("id = 2", "id = 1", 9, "two nodes with id 1"),
-        ("192.0.2.12", "192.0.2.11", 10, "the address of node \"a\""),
+        ("id = 2", "id = 1", 9, "two machines with id 1"),
+        ("192.0.2.12", "192.0.2.11", 10, "the address of \"a\""),
         ("\"b\"", "\"a\"", 8, "two machines \"a\""),
         ("name = \"a\"\n", "", 2, "missing field `name`"),
         ("way = \"tunnel\"", "way = ", 13, ""),
@@ -184,7 +186,7 @@ fn addresses_that_are_wrong_are_refused_with_their_line() {
     refused(
         &file("ip = \"192.0.2.12\"\ndevice = \"eth0\""),
         16,
-        "the address of node \"b\"",
+        "the address of \"b\"",
     );
     refused(&file("ip = \"198.51.100.7\""), 15, "missing field `device`");
     refused(

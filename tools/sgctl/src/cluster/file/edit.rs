@@ -14,6 +14,8 @@ use crate::Failure;
 pub enum Kind {
     /// A machine that serves the addresses.
     Node,
+    /// A machine that only directs.
+    Director,
     /// A cluster IP.
     Address,
 }
@@ -22,6 +24,7 @@ impl Kind {
     fn key(self) -> &'static str {
         match self {
             Self::Node => "node",
+            Self::Director => "director",
             Self::Address => "address",
         }
     }
@@ -41,7 +44,7 @@ impl Edit {
         let document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| {
             Failure::usage(format!("{} cannot be read: {error}", path.display()))
         })?;
-        for kind in [Kind::Node, Kind::Address] {
+        for kind in [Kind::Node, Kind::Director, Kind::Address] {
             let item = document.get(kind.key());
             if item.is_some_and(|item| !item.is_array_of_tables()) {
                 return Err(Failure::usage(format!(
@@ -57,6 +60,19 @@ impl Edit {
     /// The text as it is now.
     pub fn text(&self) -> String {
         self.0.to_string()
+    }
+
+    /// Adds what the links of all machines have in common, in front of everything.
+    pub fn begin_cluster(&mut self, id: &str) {
+        let mut id: Value = id.into();
+        if !self.0.is_empty() {
+            // A line between it and what follows.
+            id.decor_mut().set_suffix("\n");
+        }
+        let mut table = Table::new();
+        table.insert("id", Item::Value(id));
+        table.set_position(-1);
+        self.0.insert("cluster", Item::Table(table));
     }
 
     /// Adds an entry.

@@ -2,14 +2,17 @@
 //! The file that describes a cluster, the same on every machine.
 //!
 //! [`raw`] is the file as it is written, [`check`] makes of it what is here, or
-//! says which line is wrong and why, with [`mode`](mod@mode). [`edit`] changes the text and leaves the rest
+//! says which line is wrong and why, with [`machines`] and [`mode`](mod@mode).
+//! [`links`] is what machines have to know each other by. [`edit`] changes the text and leaves the rest
 //! of it as it is, [`store`] reads and replaces the file, [`lock`] has others wait
 //! meanwhile. Nothing here asks the
 //! kernel.
 
 mod check;
 pub mod edit;
+pub mod links;
 pub mod lock;
+mod machines;
 mod mode;
 mod raw;
 pub mod runs;
@@ -26,6 +29,7 @@ use service_group_logic::logic::cluster::hash::{Hash, Key, SlotCount};
 use service_group_logic::logic::cluster::slots::{self, NodeId, Slot, State};
 
 pub use check::{read, Problem};
+use links::{Fingerprint, Links, Listen};
 
 /// Where the file is, if no other is named.
 pub const FILE: &str = "/etc/service_group/cluster.toml";
@@ -41,8 +45,10 @@ pub mod samples {
 }
 
 /// A whole cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
+    /// What the links of all machines have in common, if they have links.
+    pub links: Option<Links>,
     /// The machines that serve the addresses.
     pub nodes: Vec<Node>,
     /// The machines that only direct.
@@ -70,6 +76,10 @@ pub struct Node {
     pub way: ClusterWay,
     /// Its own device, in place of an address's.
     pub device: Option<String>,
+    /// The certificate that proves a link to be its own.
+    pub fingerprint: Option<Fingerprint>,
+    /// Where its agent listens, if not at its address.
+    pub listen: Option<Listen>,
 }
 
 /// A machine that only directs.
@@ -77,8 +87,16 @@ pub struct Node {
 pub struct Director {
     /// Its name.
     pub name: String,
+    /// Its id, which no node has; for links.
+    pub id: Option<NodeId>,
+    /// Address to reach it by; for links.
+    pub address: Option<IpAddr>,
     /// Its own device, in place of an address's.
     pub device: Option<String>,
+    /// The certificate that proves a link to be its own.
+    pub fingerprint: Option<Fingerprint>,
+    /// Where its agent listens, if not at its address.
+    pub listen: Option<Listen>,
 }
 
 /// How packets of an address come to the nodes.
@@ -176,6 +194,15 @@ impl Config {
     /// The machine that only directs with this name.
     pub fn director(&self, name: &str) -> Option<&Director> {
         self.directors.iter().find(|node| node.name == name)
+    }
+
+    /// The name of the machine with this id, if there is one.
+    pub fn machine_name(&self, id: u32) -> Option<&str> {
+        let nodes = self.nodes.iter().map(|it| (Some(it.id), &it.name));
+        let directors = self.directors.iter().map(|it| (it.id, &it.name));
+        let mut all = nodes.chain(directors);
+        let found = all.find(|(of, _)| of.is_some_and(|of| of.get() == id));
+        found.map(|(_, name)| name.as_str())
     }
 
     /// The names of all machines.

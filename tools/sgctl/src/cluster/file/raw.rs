@@ -10,12 +10,23 @@ use toml::Spanned;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawFile {
+    pub cluster: Option<RawCluster>,
     #[serde(default)]
     pub node: Vec<Spanned<RawNode>>,
     #[serde(default)]
     pub director: Vec<Spanned<RawDirector>>,
     #[serde(default)]
     pub address: Vec<Spanned<RawAddress>>,
+}
+
+/// What the links of all machines have in common.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawCluster {
+    pub id: Spanned<String>,
+    pub heartbeat: Option<Spanned<i64>>,
+    pub link_security: Option<Spanned<String>>,
+    pub port: Option<Spanned<i64>>,
 }
 
 /// A machine that serves the addresses.
@@ -29,6 +40,8 @@ pub struct RawNode {
     pub state: Option<Spanned<String>>,
     pub way: Option<Spanned<String>>,
     pub device: Option<Spanned<String>>,
+    pub fingerprint: Option<Spanned<String>>,
+    pub listen: Option<Spanned<String>>,
 }
 
 /// A machine that only directs.
@@ -36,7 +49,11 @@ pub struct RawNode {
 #[serde(deny_unknown_fields)]
 pub struct RawDirector {
     pub name: Spanned<String>,
+    pub id: Option<Spanned<i64>>,
+    pub address: Option<Spanned<String>>,
     pub device: Option<Spanned<String>>,
+    pub fingerprint: Option<Spanned<String>>,
+    pub listen: Option<Spanned<String>>,
 }
 
 /// A cluster IP.

@@ -81,6 +81,15 @@ pub fn warn_if_open(path: &Path, config: &Config) {
     }
 }
 
+/// Says so when links of a file prove nothing.
+pub fn warn_if_insecure(config: &Config) {
+    if config.links.is_some_and(|links| !links.is_secure) {
+        eprintln!(
+            "sgctl: links are neither encrypted nor proved, as link-security is \"none\" in the file"
+        );
+    }
+}
+
 fn has_key(config: &Config) -> bool {
     config.addresses.iter().any(|address| address.key.is_some())
 }

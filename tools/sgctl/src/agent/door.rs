@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The socket that the agent listens at, and the threads of what comes there.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::net::{shutdown, Shutdown};
+
+use super::gate::{Gate, Place};
+use super::meet::{self, Me, Met, LIMIT};
+use super::timed::Timed;
+use super::tls::Purpose;
+use super::{offer, News};
+use crate::listen::refusal;
+use crate::{output, Failure};
+
+/// How long to wait when the system gives no connection, as when there are no descriptors.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Who this machine is, as the threads see it; another one after a change of the file.
+pub type Shared = Arc<RwLock<Arc<Me>>>;
+
+/// The socket that is listened at, until this is gone.
+pub struct Door {
+    /// Where it is.
+    pub at: SocketAddr,
+    listener: Arc<TcpListener>,
+}
+
+/// What one side of a meeting has come to.
+pub type Outcome = Result<Met, String>;
+
+impl Door {
+    /// Listens there, and tells what comes of each connection.
+    pub fn open(
+        at: SocketAddr,
+        me: Shared,
+        gate: Gate,
+        news: Sender<News>,
+    ) -> Result<Self, Failure> {
+        let listener = TcpListener::bind(at).map_err(|error| {
+            let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
+            Failure::new(refusal(at, errno))
+        })?;
+        let listener = Arc::new(listener);
+        let door = Self {
+            at,
+            listener: listener.clone(),
+        };
+        let listens = move || listen(&listener, &me, &gate, &news);
+        spawn("accept", listens)?;
+        Ok(door)
+    }
+}
+
+impl Drop for Door {
+    /// The thread that waits for connections ends.
+    fn drop(&mut self) {
+        let _ = shutdown(&self.listener, Shutdown::Both);
+    }
+}
+
+/// Starts a thread.
+pub fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+    let started = thread::Builder::new().name(name.to_owned()).spawn(work);
+    started
+        .map(|_| ())
+        .map_err(|error| Failure::new(format!("no thread could be started: {error}")))
+}
+
+fn listen(listener: &TcpListener, me: &Shared, gate: &Gate, news: &Sender<News>) {
+    loop {
+        let (socket, from) = match listener.accept() {
+            Ok(both) => both,
+            // It was shut down.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => return,
+            Err(_) => {
+                thread::sleep(PAUSE);
+                continue;
+            }
+        };
+        let me = me.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let ip = from.ip().to_canonical();
+        let is_known = me.roster.peers.iter().any(|peer| peer.listen.ip() == ip);
+        let Some(place) = gate.enter(ip, is_known) else {
+            continue;
+        };
+        let news = news.clone();
+        if let Err(failure) = spawn("meet", move || met(&me, (socket, from), place, &news)) {
+            output::note(&failure.to_string());
+        }
+    }
+}
+
+/// One connection that came.
+fn met(me: &Me, (socket, from): (TcpStream, SocketAddr), place: Place, news: &Sender<News>) {
+    let outcome = prepared(socket).and_then(|socket| meet::accept(me, socket));
+    let outcome = match outcome {
+        Ok(met) if met.purpose == Purpose::Control => match offer::hear(met, news) {
+            Ok(()) => return,
+            Err(why) => Err(why),
+        },
+        outcome => outcome,
+    };
+    drop(place);
+    // The agent may be ending.
+    let _ = news.send(News::Came(from, outcome));
+}
+
+/// Connects to a machine, and tells what came of it.
+pub fn call(me: &Me, id: u32, news: &Sender<News>) {
+    let outcome = me.roster.peer(id).map(|peer| {
+        let socket = TcpStream::connect_timeout(&peer.listen, LIMIT)
+            .map_err(|error| unreached(peer.listen, &error));
+        socket
+            .and_then(prepared)
+            .and_then(|socket| meet::connect(me, peer, Purpose::Link, socket))
+    });
+    let gone = || Err("it is not in the file any more".to_owned());
+    let _ = news.send(News::Called(id, outcome.unwrap_or_else(gone)));
+}
+
+/// Why a machine could not be connected to, as a part of a sentence about it.
+pub fn unreached(at: SocketAddr, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => {
+            format!("nobody listens at {at}: start its agent, or correct its address or port")
+        }
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
+            format!("{at} does not answer: it is down, or a firewall drops the packets")
+        }
+        _ => format!("{at} cannot be reached: {error}"),
+    }
+}
+
+/// A socket whose meeting begins now.
+pub fn prepared(socket: TcpStream) -> Result<Timed, String> {
+    let until = Instant::now() + LIMIT;
+    let set = socket.set_nodelay(true);
+    set.map_err(|error| meet::connection(&error))?;
+    Ok(Timed::new(socket, until))
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Options of `agent`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cluster::file::FILE;
+
+const NOTES: &str = "\
+It runs until SIGTERM or SIGINT ends it, best as service-group-agent.service. At first it
+applies the file, as \"sgctl cluster apply\" does, and tells the module which other machines
+are expected. Then it connects to those that have a higher id, and those of a lower one
+connect to it. Both sides prove themselves, by TLS 1.3 and the certificates of which the
+file has the fingerprints. Each connection is given to the module, and is a link then.
+Links do not need the agent: they go on when it ends, and a new one finds them. When a
+link is lost it connects again, at once, and then after 100ms to 5s.
+
+SIGHUP, and any change of the file, have it apply the file again. If that is wrong it says
+why, and all stays as it is.
+
+It prints a line each time that something changes; with --json
+that is an object: {\"time\" (RFC 3339, UTC), \"event\", \"machine\" (a name or an address,
+where it is about one), \"text\"}. The events are \"begin\", \"apply\", \"reload\", \"link\",
+\"state\", \"failed\" (this machine has connected in vain), \"refused\" (another one has, or a file
+was not applied), \"taken\" (a file of \"sgctl cluster push\"), \"module-unload\", \"module-load\" and \"end\".";
+
+/// Arguments of `agent`.
+#[derive(Args, Debug)]
+#[command(after_long_help = NOTES)]
+pub struct AgentArgs {
+    /// The file that describes the cluster.
+    #[arg(long, value_name = "FILE", default_value = FILE)]
+    pub file: PathBuf,
+    /// The name of this machine in the file, if it is not the host name.
+    #[arg(long, value_name = "NAME")]
+    pub node: Option<String>,
+    /// The folder of the key of this machine, if it is not that of the file.
+    #[arg(long, value_name = "DIR")]
+    pub keys: Option<PathBuf>,
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
