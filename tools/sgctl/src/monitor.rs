@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `sgctl monitor`: prints what happens to groups, members and cluster IPs, as it
+//! `sgctl monitor`: prints what happens to groups, members, cluster IPs and links, as it
 //! happens.
 
 use std::os::fd::AsFd;
@@ -9,8 +9,10 @@ use serde::Serialize;
 use service_group::netlink::{Cluster, Connection, Error, Event, Group, Member};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use crate::agent::link_words;
 use crate::cli::MonitorArgs;
 use crate::cluster::file::describe;
+use crate::cluster::status::LinkView;
 use crate::cluster::view::{lacks_address, ClusterView};
 use crate::signals::Signals;
 use crate::view::{self, endpoint, GroupView, MemberView};
@@ -27,6 +29,8 @@ struct Line {
     member: Option<NumberedMember>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cluster: Option<ClusterView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<LinkView>,
 }
 
 /// A member with the number of its group.
@@ -104,6 +108,7 @@ fn words(event: Option<&Event>) -> String {
         Some(Event::MemberReady(it)) => member(it, "ready: it accepts again"),
         Some(Event::ClusterChanged(it)) => cluster_words(it),
         Some(Event::ClusterRemoved(it)) => format!("cluster {} removed", describe(&it.name)),
+        Some(Event::LinkChanged(it)) => format!("machine {}: {}", it.peer, link_words(it)),
         Some(Event::Unloaded) => "the module was unloaded: waiting for it".to_owned(),
         Some(Event::Loaded) => "the module was loaded".to_owned(),
         Some(_) => "an event that this version does not know".to_owned(),
@@ -129,6 +134,10 @@ fn line(time: &str, event: Option<&Event>) -> Line {
         Some(Event::ClusterChanged(cluster) | Event::ClusterRemoved(cluster)) => Some(cluster),
         _ => None,
     };
+    let link = match event {
+        Some(Event::LinkChanged(link)) => Some(LinkView::new(link, None)),
+        _ => None,
+    };
     let (event, group, member) = match event {
         Some(Event::GroupAdded(group)) => ("group-add", Some(group), None),
         Some(Event::GroupRemoved(group)) => ("group-del", Some(group), None),
@@ -140,6 +149,7 @@ fn line(time: &str, event: Option<&Event>) -> Line {
         Some(Event::MemberReady(member)) => ("member-ready", None, Some(member)),
         Some(Event::ClusterChanged(_)) => ("cluster-change", None, None),
         Some(Event::ClusterRemoved(_)) => ("cluster-del", None, None),
+        Some(Event::LinkChanged(_)) => ("link-change", None, None),
         Some(Event::Unloaded) => ("module-unload", None, None),
         Some(Event::Loaded) => ("module-load", None, None),
         Some(_) => ("unknown", None, None),
@@ -157,13 +167,14 @@ fn line(time: &str, event: Option<&Event>) -> Line {
             // The event has the number of the device; by now the name may be another's.
             ClusterView::new(cluster, cluster.device.to_string(), None)
         }),
+        link,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use service_group::netlink::{ClusterLocal, ClusterName};
+    use service_group::netlink::{ClusterLocal, ClusterName, Link, LinkState};
 
     #[test]
     fn events_are_told_in_words_and_in_json() {
@@ -260,6 +271,25 @@ mod tests {
         let event = Event::ClusterRemoved(cluster);
         assert!(words(Some(&event)).ends_with("port 80 removed"));
         assert_eq!(line("now", Some(&event)).event, "cluster-del");
+    }
+
+    #[test]
+    fn links_are_told() {
+        let link = Link {
+            state: LinkState::Suspect,
+            away: true,
+            ..Link::new(7)
+        };
+        let event = Event::LinkChanged(link);
+        let text = words(Some(&event));
+        assert_eq!(text, "machine 7: suspect, gets no new connections");
+        let json = serde_json::to_value(line("now", Some(&event))).expect("it is JSON");
+        assert_eq!(json["event"], "link-change");
+        assert_eq!(
+            (&json["link"]["peer"], &json["link"]["state"]),
+            (&7.into(), &"suspect".into())
+        );
+        assert!(json.get("group").is_none() && json.get("cluster").is_none());
     }
 
     #[test]

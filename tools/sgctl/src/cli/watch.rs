@@ -14,9 +14,9 @@ const MONITOR_JSON: &str = "\
 With --json each line is an object: {\"time\" (RFC 3339, UTC), \"event\"} and, as
 \"show --json\" has them, \"group\" (without its members) or \"member\" (with the number
 of its \"group\"), or \"cluster\" as \"cluster show --json\" does, without names, table
-and its number of slots. The events are \"group-add\", \"group-del\", \"group-change\",
+and its number of slots, or \"link\" as \"cluster status --json\". The events are \"group-add\", \"group-del\", \"group-change\",
 \"member-add\", \"member-del\", \"member-change\", \"member-stall\", \"member-ready\",
-\"cluster-change\" and \"cluster-del\"; \"lost\" when the kernel had to throw some away;
+\"cluster-change\", \"cluster-del\" and \"link-change\"; \"lost\" when the kernel had to throw some away;
 \"module-unload\" and \"module-load\" when the module is unloaded, and loaded again. It
 waits meanwhile, and does not have the module loaded. What happens while that is
 loaded may be told or not: \"show\" tells how things are.";
@@ -95,7 +95,8 @@ service_group_members_left_out and service_group_groups_left_out.
 Metrics of a cluster IP have the labels address, protocol and port (0 is any), those of
 its nodes the label node as well, which is the id. service_group_cluster_role is 0
 shared, 1 directed, 2 director, 3 standby, and service_group_cluster_node_state 0 up,
-1 draining, 2 down.
+1 draining, 2 down. Metrics of a link have the label peer, which is the id of the other
+machine. service_group_link_state is 0 none, 1 up, 2 suspect, 3 unreachable.
 
 At most four requests are answered at the same time, each within five seconds. SIGTERM
 and SIGINT end it. A dashboard for Grafana is in PREFIX/share/service_group, and in the

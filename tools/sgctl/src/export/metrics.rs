@@ -12,9 +12,9 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
-use service_group::netlink::{Cluster, Counter, Counters, Group, Member, Stats};
+use service_group::netlink::{Cluster, Counter, Counters, Group, Link, Member, Stats};
 
-use super::{clusters, settings};
+use super::{clusters, links, settings};
 use crate::snapshot::Snapshot;
 use crate::Failure;
 
@@ -30,6 +30,8 @@ pub struct Figures {
     pub snapshot: Snapshot,
     /// Cluster IPs.
     pub clusters: Vec<Cluster>,
+    /// Machines that a link is expected to.
+    pub links: Vec<Link>,
     /// How many groups, and how many members, are told of.
     pub limit: usize,
 }
@@ -131,7 +133,8 @@ impl Collector for Figures {
         counters(&mut encoder, "member", &members, names, |it| {
             it.counters.list()
         })?;
-        clusters::encode(&mut encoder, &self.clusters)
+        clusters::encode(&mut encoder, &self.clusters)?;
+        links::encode(&mut encoder, &self.links)
     }
 }
 
@@ -279,6 +282,7 @@ pub mod tests {
             },
             snapshot: Snapshot::new(vec![group(3), group(4)], vec![member(5), member(6)]),
             clusters: vec![clusters::tests::cluster()],
+            links: vec![links::tests::link()],
             limit,
         }
     }

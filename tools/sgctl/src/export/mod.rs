@@ -8,13 +8,14 @@ mod clusters;
 #[cfg(test)]
 mod dashboard;
 mod http;
+mod links;
 mod metrics;
 mod settings;
 
 use std::net::TcpListener;
 
 use rustix::io::Errno;
-use service_group::netlink::{Cluster, Connection, Error};
+use service_group::netlink::{Connection, Error};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::cli::ExportArgs;
@@ -45,15 +46,16 @@ fn page(limit: usize) -> Result<String, Failure> {
     let figures = Figures {
         stats: kernel.stats()?,
         snapshot: Snapshot::read(&mut kernel, None)?,
-        clusters: clusters(&mut kernel)?,
+        clusters: unless_unknown(kernel.clusters())?,
+        links: unless_unknown(kernel.links())?,
         limit,
     };
     metrics::page(figures)
 }
 
-/// The cluster IPs; none of a module that knows none.
-fn clusters(kernel: &mut Connection) -> Result<Vec<Cluster>, Error> {
-    match kernel.clusters() {
+/// What there is; nothing of a module that knows no such things.
+fn unless_unknown<T>(answer: Result<Vec<T>, Error>) -> Result<Vec<T>, Error> {
+    match answer {
         Err(Error::Refused(number)) if Errno::from_raw_os_error(number) == Errno::OPNOTSUPP => {
             Ok(Vec::new())
         }
