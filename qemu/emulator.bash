@@ -59,8 +59,9 @@ describe_emulated() {
 	[[ -z $icount ]] || guest+=(-icount 'shift=0,sleep=off')
 }
 
-# An emulated processor on a busy host seems to hang now and then.
-PARAMETERS=(tsc=reliable watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120)
+# An emulated processor on a busy host seems to hang now and then. While it boots, the kernel would take
+# this for a broken timer, and give up.
+PARAMETERS=(tsc=reliable no_timer_check watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120)
 
 # port NAME DESCRIPTOR - a stream of the guest.
 port() {
