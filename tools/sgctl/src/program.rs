@@ -112,7 +112,7 @@ pub fn of_holders(pids: &[u32], mut look: impl FnMut(u32) -> Option<Program>) ->
     let programs: Option<BTreeSet<Program>> = counted.iter().map(|pid| look(*pid)).collect();
     let programs: Vec<Program> = programs.unwrap_or_default().into_iter().collect();
     match programs.as_slice() {
-        [only] if services.is_empty() && only.keeps_sockets() => Vec::new(),
+        [only] if only.keeps_sockets() => Vec::new(),
         _ => programs,
     }
 }
@@ -238,6 +238,7 @@ mod tests {
             1 => Some(program("/usr/lib/systemd/systemd", "systemd", "/")),
             2 | 3 => Some(program("/srv/shop", "shop", "/")),
             4 => Some(program("/srv/admin", "admin", "/")),
+            6 => Some(program("/usr/lib/systemd/systemd", "systemd --user", "/")),
             _ => None,
         };
         let named = |pids: &[u32]| {
@@ -248,6 +249,7 @@ mod tests {
         assert_eq!(named(&[3, 4, 2]), ["admin", "shop"]);
         // It is not known for whom.
         assert_eq!(named(&[1]), [""; 0]);
+        assert_eq!(named(&[6]), [""; 0]);
         assert_eq!(named(&[]), [""; 0]);
         assert_eq!(named(&[2, 5]), [""; 0]);
         // The program of a container may be its process 1.
