@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{fchown, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::{read, Config, FILE};
@@ -11,6 +11,9 @@ use crate::Failure;
 
 /// Who may read a new file: it may have a key.
 pub(super) const MODE: u32 = 0o600;
+
+/// So many links the kernel follows.
+const LINKS: usize = 40;
 
 /// The text of a file.
 pub fn text(path: &Path) -> Result<String, Failure> {
@@ -99,9 +102,20 @@ pub fn at(path: &Path, line: usize, reason: &str) -> Failure {
     Failure::usage(format!("{}:{line}: {reason}", path.display()))
 }
 
-/// The file itself, where the path is a link to it.
+/// The file itself, where the path is a link to it, also if that is not there yet.
 pub(super) fn target(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+    if let Ok(file) = fs::canonicalize(path) {
+        return file;
+    }
+    let mut file = path.to_owned();
+    for _ in 0..LINKS {
+        let Ok(link) = fs::read_link(&file) else {
+            break;
+        };
+        file.pop();
+        file.push(link);
+    }
+    file
 }
 
 /// A text that is written, but not yet in the place of the file.
@@ -141,7 +155,12 @@ impl Draft {
             } else {
                 0o7777
             };
-            let mode = old.permissions().mode() & kept;
+            // Only root may give a file away; its group may be another one of the caller's.
+            let is_of_group = fchown(&file, Some(old.uid()), Some(old.gid()))
+                .or_else(|_| fchown(&file, None, Some(old.gid())))
+                .is_ok();
+            let shared = if is_of_group { 0o7777 } else { 0o7707 };
+            let mode = old.permissions().mode() & kept & shared;
             file.set_permissions(fs::Permissions::from_mode(mode))?;
         }
         file.write_all(text.as_bytes())?;
@@ -221,6 +240,44 @@ pub(super) mod tests {
         assert_eq!(mode(&path), Some(0o640));
         let left = fs::read_dir(&folder).expect("it is there").count();
         assert_eq!(left, 1);
+        fs::remove_dir_all(folder).expect("it is ours");
+    }
+
+    #[test]
+    fn a_file_keeps_its_owner() {
+        let folder = folder_of("owner");
+        let path = folder.join("cluster.toml");
+        fs::write(&path, "one").expect("it is ours");
+        let owner = || fs::metadata(&path).map(|it| (it.uid(), it.gid())).ok();
+        // Who is not root tests only that nothing else is done.
+        let _ = std::os::unix::fs::chown(&path, Some(1001), Some(1002));
+        let before = owner();
+        let draft = Draft::write(&path, "two").expect("it can be written");
+        draft.publish().expect("it can be renamed");
+        assert_eq!((text(&path), owner()), (Ok("two".to_owned()), before));
+        fs::remove_dir_all(folder).expect("it is ours");
+    }
+
+    #[test]
+    fn a_link_stays_one() {
+        let folder = folder_of("links");
+        let (file, link, other) = (folder.join("x/file"), folder.join("link"), folder.join("y"));
+        fs::create_dir_all(folder.join("x")).expect("it is ours");
+        std::os::unix::fs::symlink("x/file", &link).expect("it is ours");
+        std::os::unix::fs::symlink(&link, &other).expect("it is ours");
+        // First the file is not there.
+        for words in ["one", "two"] {
+            for path in [&link, &other] {
+                let draft = Draft::write(path, words).expect("it can be written");
+                draft.publish().expect("it can be renamed");
+                assert!(path.is_symlink());
+                assert_eq!(text(&file), Ok(words.to_owned()));
+            }
+            fs::remove_file(&file).expect("it is ours");
+        }
+        let loop_of_one = folder.join("loop");
+        std::os::unix::fs::symlink("loop", &loop_of_one).expect("it is ours");
+        assert_eq!(target(&loop_of_one), loop_of_one);
         fs::remove_dir_all(folder).expect("it is ours");
     }
 
