@@ -15,6 +15,7 @@ from service_group import (CLONE_NEWNET, PATIENCE, enter_namespace, equal, expec
                            run_tests, start)
 from tool_clusters import ADDRESS, SGCTL, sgctl
 from tool_file import File, holders, one_machine, shown
+from traced import Traced
 
 WAITS = "another sgctl changes /run/sgctl/network-namespace-{}: waiting until it is done\n"
 
@@ -49,6 +50,30 @@ def one_after_the_other():
         seen.add(shown())
     equal(0, traced.status, f"status of the first one: {traced.end()}")
     expect(seen <= {None, ("director", 61)}, f"what is served meanwhile: {seen}")
+    said, wrong = waiting.communicate(timeout=PATIENCE)
+    equal((0, ""), (waiting.returncode, wrong), f"the second one: {said}")
+    equal((("director", 62), ["eth0"]), (shown(), holders()), "what is served")
+
+
+def a_change_comes_first():
+    """While one changes the file, another applies it: it waits, and applies what was changed. The file
+    is replaced last, and until then it says what this machine does not do any more."""
+    one_machine()
+    file = File()
+    file.write(("lb1",), settle=61)
+    file.apply()
+    traced = Traced([SGCTL, "cluster", "set", ADDRESS, "--settle", "62", "--file", file.path,
+                     "--node", "lb1"])
+    while shown() == ("director", 61):
+        expect(traced.sends(), f"it ends before it has done anything: {traced.status}")
+    with open(file.path, encoding="utf-8") as text:
+        expect("settle = 61\n" in text.read(), "the file is replaced last")
+    waiting = applies(file)
+    inode = os.stat("/proc/self/ns/net").st_ino
+    equal(f"sgctl: {WAITS.format(inode)}", waiting.stderr.readline(), "what the second one says")
+    expect(traced.status is None, "the first one is not done")
+    said = traced.end()
+    equal(0, traced.status, f"status of the first one: {said}")
     said, wrong = waiting.communicate(timeout=PATIENCE)
     equal((0, ""), (waiting.returncode, wrong), f"the second one: {said}")
     equal((("director", 62), ["eth0"]), (shown(), holders()), "what is served")
@@ -132,6 +157,6 @@ def older_module():
 
 if __name__ == "__main__":
     sys.exit(run_tests("cluster_applied", [
-        one_after_the_other, another_device_of_the_only_one, another_device_of_one_of_two,
-        another_device_by_keepalived, older_module,
+        one_after_the_other, a_change_comes_first, another_device_of_the_only_one,
+        another_device_of_one_of_two, another_device_by_keepalived, older_module,
     ]))

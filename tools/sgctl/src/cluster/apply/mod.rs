@@ -53,6 +53,8 @@ pub struct How<'a> {
 
 /// Runs the subcommand.
 pub fn run(args: &ClusterApplyArgs) -> Result<(), Failure> {
+    // Before the file is read: who changes it replaces it only after the new one was applied.
+    let alone = alone(args.dry_run);
     let text = store::text(&args.file)?;
     let config = store::config(&args.file, &text)?;
     let how = How {
@@ -60,7 +62,7 @@ pub fn run(args: &ClusterApplyArgs) -> Result<(), Failure> {
         dry_run: args.dry_run,
         goes_on: false,
     };
-    let prepared = prepare(&args.file, &config, how)?;
+    let prepared = prepare(&args.file, &config, how, alone)?;
     let said = prepared.report.sentences();
     finish(prepared, args.json, &said)
 }
@@ -162,13 +164,17 @@ pub struct Prepared<'a> {
 }
 
 /// Checks everything, and prepares what a file describes.
-pub fn prepare<'a>(path: &Path, config: &'a Config, how: How<'_>) -> Result<Prepared<'a>, Failure> {
+pub fn prepare<'a>(
+    path: &Path,
+    config: &'a Config,
+    how: How<'_>,
+    alone: Option<Lock>,
+) -> Result<Prepared<'a>, Failure> {
     for address in &config.addresses {
         fitting(path, config, address)?;
     }
     store::warn_if_open(path, config);
     let own = own_name(config, how.node)?;
-    let alone = alone(how.dry_run);
     let machine = Machine::open().map_err(|failure| match how.dry_run {
         true => Failure::new(format!(
             "{failure}; or check the file alone with \"sgctl cluster check\""
@@ -209,7 +215,7 @@ fn prepare_as(
 
 /// Waits until nobody else changes the cluster IPs of this network namespace. Without a folder for
 /// that it goes on: others are noticed then, too, but not always.
-fn alone(dry_run: bool) -> Option<Lock> {
+pub fn alone(dry_run: bool) -> Option<Lock> {
     let net = fs::metadata("/proc/self/ns/net")
         .ok()
         .filter(|_| !dry_run)?;

@@ -13,7 +13,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 use toml_edit::Value;
 
-use super::apply::{own_name, prepare, How, Prepared, Report};
+use super::apply::{alone, own_name, prepare, How, Prepared, Report};
 use super::file::edit::{checked, Edit, Kind};
 use super::file::lock::Lock;
 use super::file::{read, store, Config, Node};
@@ -161,7 +161,7 @@ fn prepared<'a>(args: &ChangeArgs, config: &'a Config) -> Result<Option<Prepared
     };
     own_name(config, how.node)
         .map_err(|failure| Failure::usage(format!("{failure}, or leave it out with --no-apply")))?;
-    prepare(path, config, how).map(Some)
+    prepare(path, config, how, alone(how.dry_run)).map(Some)
 }
 
 /// Says what is to be done next; or everything, as JSON.
