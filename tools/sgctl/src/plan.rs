@@ -177,9 +177,15 @@ fn arrange(found: &[Found]) -> Plan {
     Plan { action, refused }
 }
 
+/// How many processes may accept from a socket. Process 1 keeps what it hands to a service, and accepts
+/// nothing meanwhile.
+fn sharers(socket: &Found) -> usize {
+    socket.pids.iter().filter(|pid| **pid != 1).count()
+}
+
 /// Why one socket makes no group.
 fn lonely(found: &[Found], index: usize) -> Reason {
-    match found.get(index).map_or(0, |socket| socket.pids.len()) {
+    match found.get(index).map_or(0, sharers) {
         0 | 1 => Reason::Alone,
         processes => Reason::SharedQueue { processes },
     }
@@ -191,12 +197,12 @@ pub fn shared(found: &[Found]) -> Vec<(SocketAddr, usize)> {
     let alone = |socket: &&Found| {
         let place = |it: &Found| (it.address, it.device.clone());
         let same = found.iter().filter(|other| place(other) == place(socket));
-        same.count() == 1 && socket.pids.len() > 1
+        same.count() == 1 && sharers(socket) > 1
     };
     found
         .iter()
         .filter(alone)
-        .map(|socket| (socket.address, socket.pids.len()))
+        .map(|socket| (socket.address, sharers(socket)))
         .collect()
 }
 

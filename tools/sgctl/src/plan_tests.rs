@@ -72,6 +72,11 @@ fn one_socket_makes_no_group_and_the_reason_is_told() {
         Action::Impossible,
         &[(0, Reason::Alone)],
     );
+    check(
+        &[socket(1, &[1, 5])],
+        Action::Impossible,
+        &[(0, Reason::Alone)],
+    );
     let shared = Reason::SharedQueue { processes: 3 };
     check(&[socket(1, &[5, 6, 7])], Action::Impossible, &[(0, shared)]);
 }
@@ -170,13 +175,17 @@ fn one_group_is_of_one_device() {
 
 #[test]
 fn queues_that_are_shared_are_noticed() {
-    let mut other = socket(3, &[1, 2]);
+    let mut other = socket(3, &[2, 3]);
     other.address = SocketAddr::from(([127, 0, 0, 1], 80));
-    let found = [socket(1, &[1, 2]), socket(2, &[1, 2]), other.clone()];
+    let found = [socket(1, &[2, 3]), socket(2, &[2, 3]), other.clone()];
     assert_eq!(shared(&found), [(other.address, 2)]);
-    let (first, mut second) = (socket(1, &[1, 2]), socket(2, &[1]));
+    let (first, mut second) = (socket(1, &[2, 3]), socket(2, &[2]));
     second.device = Some("eth1".to_owned());
     assert_eq!(shared(&[first.clone(), second]), [(first.address, 2)]);
+    // What systemd started, and keeps the socket for.
+    let served = |pids: &[u32]| shared(&[socket(1, pids)]);
+    assert!(served(&[1, 2]).is_empty());
+    assert_eq!(served(&[1, 2, 3]), [(first.address, 2)]);
 }
 
 #[test]
