@@ -5,7 +5,7 @@
 use super::offer::{Offer, Wish};
 use super::roster::Roster;
 use super::work::{verified, Agent};
-use crate::cluster::apply::{own_name, prepare, How};
+use crate::cluster::apply::{alone, own_name, prepare, How};
 use crate::cluster::file::lock::Lock;
 use crate::cluster::file::store::{self, Draft};
 use crate::Failure;
@@ -47,11 +47,11 @@ impl Agent {
             goes_on: true,
         };
         if !is_taken {
-            return prepare(&self.file, &config, how).map(|_| ());
+            return prepare(&self.file, &config, how, None).map(|_| ());
         }
         let _lock = Lock::wait(&self.file)?;
         let draft = Draft::write(&self.file, &offer.text)?;
-        let prepared = prepare(&self.file, &config, how)?;
+        let prepared = prepare(&self.file, &config, how, alone(false))?;
         prepared.carry_out(|| draft.publish()).map(|_| ())
     }
 }

@@ -23,8 +23,9 @@ use super::roster::Roster;
 use super::schedule::Schedule;
 use super::News;
 use crate::cli::AgentArgs;
-use crate::cluster::apply::{own_name, prepare, How};
+use crate::cluster::apply::{alone, own_name, prepare, How};
 use crate::cluster::file::links::Machine;
+use crate::cluster::file::lock::Lock;
 use crate::cluster::file::{store, Config};
 use crate::{output, Failure};
 
@@ -56,6 +57,8 @@ impl Agent {
     /// Does what the file says, and listens.
     pub fn begin(args: &AgentArgs, news: Sender<News>) -> Result<Self, Failure> {
         let folder = keys::folder(args.keys.as_deref(), &args.file);
+        // A change of the file is applied before the file is replaced: not to be undone.
+        let alone = alone(false);
         let stamp = stamp(&args.file);
         let (me, config) = read(&args.file, &folder, args.node.as_deref())?;
         let (at, gate) = (me.roster.own.listen, Gate::default());
@@ -77,7 +80,7 @@ impl Agent {
             log: Log::new(args.json),
             told: Vec::new(),
         };
-        agent.apply(&config, &own)?;
+        agent.apply(&config, &own, alone)?;
         agent.expect()?;
         Ok(agent)
     }
@@ -106,13 +109,13 @@ impl Agent {
         me.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn apply(&mut self, config: &Config, own: &str) -> Result<(), Failure> {
+    fn apply(&mut self, config: &Config, own: &str, alone: Option<Lock>) -> Result<(), Failure> {
         let how = How {
             node: Some(own),
             dry_run: false,
             goes_on: true,
         };
-        let prepared = prepare(&self.file, config, how)?;
+        let prepared = prepare(&self.file, config, how, alone)?;
         for line in prepared.report.sentences().lines() {
             self.log.say("apply", line)?;
         }
@@ -188,6 +191,7 @@ impl Agent {
     }
 
     fn renew(&mut self) -> Result<(), Failure> {
+        let alone = alone(false);
         let (new, config) = read(&self.file, &self.folder, self.node.as_deref())?;
         let old = self.me();
         let (at, own) = (new.roster.own.listen, new.roster.own.name.clone());
@@ -195,7 +199,7 @@ impl Agent {
             let gate = self.gate.clone();
             self.door = Door::open(at, self.me.clone(), gate, self.news.clone())?;
         }
-        self.apply(&config, &own)?;
+        self.apply(&config, &own, alone)?;
         let has_changed = |peer: &&Machine| {
             let old = old.roster.peer(peer.id.get());
             old.is_some_and(|old| old.fingerprint.is_some() && old.fingerprint != peer.fingerprint)
