@@ -99,7 +99,7 @@ fn frames(sent: u32) -> Frames {
 }
 
 /// The first message in these bytes, which end with it.
-fn only<'a>(mut frames: Frames, bytes: &'a [u8]) -> Result<Option<Message<'a>>, WireError> {
+fn only(mut frames: Frames, bytes: &[u8]) -> Result<Option<Message<'_>>, WireError> {
     match frames.next(bytes)? {
         Progress::More(more) => {
             assert!(more > 0 && bytes.len() + more <= MAX_FRAME_LEN);
