@@ -328,6 +328,33 @@ def the_module_is_held():
     load()
 
 
+def one_after_the_other():
+    """A machine whose agent was never started is not taken for a dead one; one that was linked is, also
+    after a reboot."""
+    agents = Agents()
+    agents.start("a", "b")
+    wait_until(lambda: agents.states("a")["b"] == "up", "two are linked")
+    frames = agents.status("a")["b"]["frames_in"]
+    # Longer than a machine is silent that is given up.
+    wait_until(lambda: agents.status("a")["b"]["frames_in"] > frames + 30, "they talk")
+    for name in "ab":
+        equal(("none", False), (agents.states(name)["c"], agents.status(name)["c"]["away"]), "c")
+    agents.start("c")
+    agents.all_up()
+    switch("port3", False)
+    agents.are(c="unreachable")
+    # As at a reboot: the kernel knows nobody.
+    agents.end("a")
+    with agents.machines["a"]:
+        sgctl("leave")
+    agents.start("a")
+    agents.are(c="unreachable")
+    expect(agents.status("a")["c"]["away"], "it gets new flows")
+    wait_until(lambda: agents.states("a")["b"] == "up", "the other one is linked")
+    switch("port3", True)
+    agents.all_up()
+
+
 def silent_strangers():
     """Connections that say nothing keep no machine out."""
     agents = Agents("ab")
@@ -345,4 +372,5 @@ if __name__ == "__main__":
     sys.exit(run_tests("sgctl_agent", [
         linked, linked_by_ipv6, linked_in_the_clear, without_agents, cut_off, gone_at_once,
         strangers, wrong_files, machines_come_and_go, pushed, moved, the_module_is_held, silent_strangers,
+        one_after_the_other,
     ]))

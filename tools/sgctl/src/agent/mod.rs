@@ -18,6 +18,7 @@ mod door;
 mod gate;
 mod introduce;
 pub mod keys;
+mod known;
 mod log;
 mod meet;
 mod notify;

@@ -3,6 +3,7 @@
 
 use super::introduce::Introduction;
 use super::keys::Keys;
+use super::known::Known;
 use crate::cluster::file::links::{Links, Machine};
 use crate::cluster::file::Config;
 use crate::Failure;
@@ -75,15 +76,18 @@ impl Roster {
         Introduction::new(self.own.id.get(), self.links.id)
     }
 
-    /// As the kernel is told it.
-    pub fn machine(&self) -> service_group::netlink::Machine {
+    /// As the kernel is told it: with those peers that were linked before.
+    pub fn machine(&self, known: &Known) -> service_group::netlink::Machine {
         service_group::netlink::Machine {
             id: self.own.id.get(),
             cluster: self.links.id,
             boot: None,
             heartbeat: self.links.heartbeat,
             insecure: !self.links.is_secure,
-            peers: self.peers.iter().map(|peer| peer.id.get()).collect(),
+            peers: {
+                let ids = self.peers.iter().map(|peer| peer.id.get());
+                ids.filter(|&id| known.has(id)).collect()
+            },
         }
     }
 }
@@ -112,7 +116,14 @@ mod tests {
     fn the_lower_id_calls() {
         let roster = Roster::new(&config(1..=4, "none"), "m2").expect("it is in it");
         assert_eq!(roster.to_call().collect::<Vec<_>>(), [3, 4]);
-        assert_eq!(roster.machine().peers, [1, 3, 4]);
+        let nowhere = std::path::Path::new("/nonexistent");
+        let mut known = Known::load(nowhere, &roster.links.id).expect("there is none");
+        assert!(roster.machine(&known).peers.is_empty());
+        for id in [3, 1, 9] {
+            // It is known all the same.
+            known.add(id).expect_err("it cannot be written");
+        }
+        assert_eq!(roster.machine(&known).peers, [1, 3]);
         assert_eq!(roster.peer(3).map(|it| it.name.as_str()), Some("m3"));
         assert!(roster.peer(2).is_none());
     }

@@ -15,6 +15,7 @@ use signal_hook::consts::SIGHUP;
 use super::door::{self, spawn, Door, Outcome, Shared};
 use super::gate::Gate;
 use super::keys::{self, Keys};
+use super::known::Known;
 use super::log::{self, Log};
 use super::meet::{Me, Met};
 use super::notify::notify;
@@ -44,6 +45,7 @@ pub struct Agent {
     looked: Instant,
     kernel: Connection,
     me: Shared,
+    known: Known,
     door: Door,
     gate: Gate,
     schedule: Schedule,
@@ -63,6 +65,7 @@ impl Agent {
         let (me, config) = read(&args.file, &folder, args.node.as_deref())?;
         let (at, gate) = (me.roster.own.listen, Gate::default());
         let own = me.roster.own.name.clone();
+        let known = Known::load(&folder, &me.roster.links.id)?;
         let me: Shared = Arc::new(RwLock::new(Arc::new(me)));
         let mut agent = Self {
             stamp,
@@ -72,6 +75,7 @@ impl Agent {
             // First, so that nothing is done if somebody else listens there.
             door: Door::open(at, me.clone(), gate.clone(), news.clone())?,
             me,
+            known,
             gate,
             file: args.file.clone(),
             node: args.node.clone(),
@@ -82,6 +86,7 @@ impl Agent {
         };
         agent.apply(&config, &own, alone)?;
         agent.expect()?;
+        agent.plan_calls();
         Ok(agent)
     }
 
@@ -124,11 +129,25 @@ impl Agent {
 
     /// Tells the kernel who is expected; it ends the links to others.
     fn expect(&mut self) -> Result<(), Failure> {
+        let machine = self.me().roster.machine(&self.known);
+        self.kernel.set_machine(&machine).map_err(refusal)
+    }
+
+    fn plan_calls(&mut self) {
         let me = self.me();
-        let machine = me.roster.machine();
-        self.kernel.set_machine(&machine).map_err(refusal)?;
         self.schedule.set(me.roster.to_call(), Instant::now());
-        Ok(())
+    }
+
+    /// The kernel is to expect a machine that has proved itself.
+    fn know(&mut self, id: u32) -> Result<(), Failure> {
+        match self.known.add(id) {
+            Ok(false) => return Ok(()),
+            Ok(true) => {}
+            Err(failure) => output::note(&format!(
+                "that it was linked is forgotten at the next reboot: {failure}"
+            )),
+        }
+        self.expect()
     }
 
     /// Works until a signal ends it.
@@ -206,8 +225,13 @@ impl Agent {
         };
         let renewed = new.roster.peers.iter().filter(has_changed);
         let renewed: Vec<u32> = renewed.map(|peer| peer.id.get()).collect();
+        self.known = match new.roster.links.id == old.roster.links.id {
+            true => self.known.clone(),
+            false => Known::load(&self.folder, &new.roster.links.id)?,
+        };
         *self.me.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
         self.expect()?;
+        self.plan_calls();
         for id in renewed {
             self.kernel.delete_link(id).map_err(refusal)?;
         }
@@ -315,6 +339,7 @@ impl Agent {
         if me.roster.peer(peer.id.get()) != Some(&peer) {
             return Ok(false);
         }
+        self.know(peer.id.get())?;
         let given = met.line.into_kernel().map_err(|error| no_tls(&error));
         let given = given.and_then(|socket| {
             let added = self.kernel.add_link(peer.id.get(), &socket);

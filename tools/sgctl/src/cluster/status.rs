@@ -7,7 +7,7 @@ use std::time::Duration;
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
-use service_group::netlink::{Connection, Link, Machine};
+use service_group::netlink::{Connection, Link, LinkReason, Machine};
 
 use super::file::{store, values, Config};
 use crate::agent::refusal;
@@ -22,17 +22,33 @@ const HEADER: [&str; 9] = [
 pub fn run(args: &ClusterStatusArgs) -> Result<(), Failure> {
     let mut kernel = Connection::open()?;
     let machine = kernel.machine().map_err(refusal)?;
-    let links = match machine {
-        Some(_) => kernel.links().map_err(refusal)?,
-        None => Vec::new(),
-    };
-    // Names only: what is shown is the kernel's.
+    // Without a file that can be read names are missing, and machines that were never linked.
     let text = store::text(&args.file);
     let config = text.and_then(|text| store::config(&args.file, &text)).ok();
+    let links = match &machine {
+        Some(machine) => with_strangers(
+            kernel.links().map_err(refusal)?,
+            machine.id,
+            config.as_ref(),
+        ),
+        None => Vec::new(),
+    };
     match args.json {
         true => output::json(&StatusView::new(machine.as_ref(), &links, config.as_ref())),
         false => output::text(&words(machine.as_ref(), &links, config.as_ref())),
     }
+}
+
+/// The links, and the machines of the file that were never linked to the one with this id, by their ids.
+fn with_strangers(mut links: Vec<Link>, own: u32, config: Option<&Config>) -> Vec<Link> {
+    let machines = config.map(Config::linked).unwrap_or_default();
+    for id in machines.iter().map(|machine| machine.id.get()) {
+        if id != own && links.iter().all(|link| link.peer != id) {
+            links.push(Link::new(id));
+        }
+    }
+    links.sort_by_key(|link| link.peer);
+    links
 }
 
 /// The name that the file has for a machine.
@@ -95,6 +111,7 @@ fn way(link: &Link) -> String {
     match (link.ends, link.secure) {
         (Some(_), true) => "TLS".to_owned(),
         (Some(_), false) => "not encrypted".to_owned(),
+        (None, _) if link.reason == LinkReason::Nothing => "none: not linked yet".to_owned(),
         (None, _) => format!("none: {}", link.reason.text()),
     }
 }
@@ -201,7 +218,7 @@ mod tests {
     use super::super::file::{read, samples::node};
     use super::*;
     use serde_json::{json, to_value};
-    use service_group::netlink::{LinkEnds, LinkReason, LinkState};
+    use service_group::netlink::{LinkEnds, LinkState};
 
     fn machine() -> Machine {
         Machine {
@@ -260,6 +277,26 @@ a (id 1): heartbeat 100ms
         assert!(words(Some(&open), &[], None)
             .starts_with("? (id 1): heartbeat 100ms, links without TLS"));
         assert!(words(None, &[], None).contains("start its agent"));
+    }
+
+    #[test]
+    fn machines_that_were_never_linked_are_shown() {
+        let cluster = format!(
+            "[cluster]\nid = \"{}\"\nlink-security = \"none\"\n",
+            "05".repeat(16)
+        );
+        let config = read(&(cluster + &node("a", 1, "") + &node("b", 2, "") + &node("d", 4, "")));
+        let config = config.expect("it is right");
+        let links = with_strangers(links().into(), 1, Some(&config));
+        let ids: Vec<u32> = links.iter().map(|link| link.peer).collect();
+        assert_eq!(ids, [2, 3, 4]);
+        let told = words(Some(&machine()), &links, Some(&config));
+        let last = told.lines().last().expect("a line");
+        assert!(
+            last.starts_with(" d ") && last.ends_with("none: not linked yet"),
+            "{told}"
+        );
+        assert_eq!(with_strangers(Vec::new(), 1, None), []);
     }
 
     #[test]
