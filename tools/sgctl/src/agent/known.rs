@@ -12,6 +12,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::cluster::file::store::Draft;
+use crate::cluster::file::values;
 use crate::Failure;
 
 /// The file beside the keys.
@@ -33,7 +34,7 @@ impl Known {
             Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
             text => text.map_err(|error| failure(&path, &error.to_string()))?,
         };
-        let cluster: String = cluster.iter().map(|byte| format!("{byte:02x}")).collect();
+        let cluster = values::hex(cluster);
         let mut lines = text.lines();
         let ids = match lines.next() == Some(&cluster) {
             true => lines.map(str::parse).collect::<Result<_, _>>(),
@@ -55,9 +56,9 @@ impl Known {
         if !self.ids.insert(id) {
             return Ok(false);
         }
-        let ids = self.ids.iter().map(|id| format!("{id}\n"));
-        let text = format!("{}\n{}", self.cluster, ids.collect::<String>());
-        Draft::write(&self.path, &text)?.publish()?;
+        let mut lines = vec![self.cluster.clone()];
+        lines.extend(self.ids.iter().map(u32::to_string));
+        Draft::write(&self.path, &(lines.join("\n") + "\n"))?.publish()?;
         Ok(true)
     }
 }
