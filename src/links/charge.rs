@@ -11,7 +11,8 @@
 use crate::sys::{
     core::{
         caller::caller_account,
-        netlink::Request, //
+        netlink::Request,
+        shares::{share_of, use_up, SHARES}, //
     },
     uapi, //
 };
@@ -23,13 +24,11 @@ use kernel::{
 /// Links of a user, and of a namespace: each peer has one, and one that is ending.
 pub(super) const MOST: u32 = 2 * uapi::SERVICE_GROUP_MAX_PEERS;
 
-/// So many that two users rarely have one together.
-const SHARES: usize = 1024;
-
-static ALL: [Atomic<u32>; SHARES] = [const { Atomic::new(0) }; SHARES];
+/// How many links each account has.
+static ALL: [Atomic<u64>; SHARES] = [const { Atomic::new(0) }; SHARES];
 
 /// That a link is counted, if it is.
-pub(super) struct Charge(Option<&'static Atomic<u32>>);
+pub(super) struct Charge(Option<&'static Atomic<u64>>);
 
 impl Charge {
     /// `EUSERS` if the user has too many.
@@ -37,25 +36,17 @@ impl Charge {
         if request.is_privileged() {
             return Ok(Self(None));
         }
-        let shares = u64::try_from(SHARES).map_err(|_| EUSERS)?;
-        let index = caller_account(request.net()) % shares;
-        let share = usize::try_from(index).ok().and_then(|index| ALL.get(index));
-        let share = share.ok_or(EUSERS)?;
-        let mut before = share.load(Relaxed);
-        while before < MOST {
-            match share.cmpxchg(before, before.saturating_add(1), Relaxed) {
-                Ok(_) => return Ok(Self(Some(share))),
-                Err(other) => before = other,
-            }
-        }
-        Err(EUSERS)
+        let share = share_of(&ALL, caller_account(request.net())).ok_or(EUSERS)?;
+        let one_more = |before: u64| (before < MOST.into()).then(|| before.saturating_add(1));
+        use_up(share, one_more).ok_or(EUSERS)?;
+        Ok(Self(Some(share)))
     }
 }
 
 impl Drop for Charge {
     fn drop(&mut self) {
         if let Some(share) = self.0 {
-            share.add(u32::MAX, Relaxed);
+            share.fetch_sub(1, Relaxed);
         }
     }
 }

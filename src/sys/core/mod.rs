@@ -8,6 +8,7 @@ pub(crate) mod netlink;
 pub(crate) mod netns;
 pub(crate) mod parts;
 pub(crate) mod rcu;
+pub(crate) mod shares;
 pub(crate) mod slots;
 pub(crate) mod stall_timer;
 pub(crate) mod work;
