@@ -80,23 +80,30 @@ impl Away {
             return Ok((given, None));
         }
         let nodes = nodes(config)?;
-        let mut slots = KVec::from_elem(None, given.slots.len(), GFP_KERNEL_ACCOUNT)?;
-        deputies(&given.slots, &nodes, |id| self.has(id), &mut slots);
-        let stand_in = match &self.assured {
-            Some(assured) => Some((standing_in(&given.slots, &slots, &nodes)?, assured)),
-            None => None,
+        let (mut map, given) = match self.ids.is_empty() {
+            true => (given, None),
+            false => {
+                let map = self.deputised(config, &given, &nodes)?;
+                (map, Some(Arc::new(given, GFP_KERNEL_ACCOUNT)?))
+            }
         };
+        if let Some(assured) = &self.assured {
+            let owners = given.as_deref().map_or(&map.slots, |given| &given.slots);
+            let standing = standing_in(owners, &map.slots, &nodes)?;
+            map.stand_in(standing, assured.clone());
+        }
+        Ok((map, given))
+    }
+
+    /// The given table, with deputies for the nodes that are away.
+    fn deputised(&self, config: &Config, given: &Map, nodes: &[Node]) -> Result<Map> {
+        let mut slots = KVec::from_elem(None, given.slots.len(), GFP_KERNEL_ACCOUNT)?;
+        deputies(&given.slots, nodes, |id| self.has(id), &mut slots);
         let mut map = Map::new(given.hash, slots).ok_or(EINVAL)?;
         if config.spill {
             map.let_spill(|id| config.is_up(id) && !self.has(id))?;
         }
-        if let Some((standing, assured)) = stand_in {
-            map.stand_in(standing, assured.clone());
-        }
-        match self.ids.is_empty() {
-            true => Ok((map, None)),
-            false => Ok((map, Some(Arc::new(given, GFP_KERNEL_ACCOUNT)?))),
-        }
+        Ok(map)
     }
 }
 
@@ -135,7 +142,9 @@ impl Cluster {
 
     /// How many slots of a node have a deputy.
     pub(super) fn deputised(&self, id: NodeId) -> usize {
-        let slots = Iterator::zip(self.given().slots.iter(), &self.table.map().slots);
+        // Without one of their own no slot has.
+        let Some(given) = &self.given else { return 0 };
+        let slots = Iterator::zip(given.slots.iter(), &self.table.map().slots);
         slots
             .filter(|&(&given, &now)| given == Some(id) && now != given)
             .count()

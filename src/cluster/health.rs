@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     logic::{
+        cluster::packet::TCP,
         links::heartbeat::Load,
         room, //
     },
@@ -31,8 +32,6 @@ use kernel::{
     prelude::*,
     sync::atomic::{Atomic, Relaxed}, //
 };
-
-const TCP: u8 = 6;
 
 /// What a check of the service has said, from one table to the next.
 pub(super) struct Health(Atomic<bool>);
@@ -114,8 +113,7 @@ impl Cluster {
 
 /// With how full the listener is.
 fn told(load: Load, found: room::Load) -> Load {
-    // The queue takes one more than its backlog.
-    let room = found.backlog.saturating_add(1).saturating_sub(found.queued);
+    let room = found.queue_room();
     Load {
         listening: true,
         full: room == 0,

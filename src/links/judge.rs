@@ -14,7 +14,7 @@ use crate::{
     cluster::liveness::{self, Beliefs, Report},
     logic::{
         cluster::slots::NodeId,
-        links::heartbeat::Load, //
+        links::{heartbeat::Load, liveness::UNREACHABLE_AFTER}, //
     },
     sys::core::clock::now,
 };
@@ -22,9 +22,6 @@ use kernel::{
     prelude::*,
     sync::atomic::Relaxed, //
 };
-
-/// After so many heartbeats of silence a link is given up.
-const SILENT_AFTER: u64 = 10;
 
 /// Who is believed to be away.
 #[derive(Default)]
@@ -110,7 +107,7 @@ fn look(machine: &mut Machine) {
     let now = now();
     let own = machine.heartbeat;
     for peer in &mut machine.peers {
-        let longest = peer.set_heartbeat(own).saturating_mul(SILENT_AFTER);
+        let longest = peer.set_heartbeat(own).saturating_mul(UNREACHABLE_AFTER);
         let heard = peer.link.as_ref().map(|link| link.heard.load(Relaxed));
         if heard.is_some_and(|heard| now.saturating_sub(heard) > longest) {
             peer.lose(Reason::SILENT);

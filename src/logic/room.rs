@@ -46,6 +46,12 @@ impl Load {
         self.queued.saturating_add(in_flight) <= self.backlog
     }
 
+    /// How many connections the accept queue takes yet.
+    #[inline]
+    pub const fn queue_room(self) -> u32 {
+        self.backlog.saturating_add(1).saturating_sub(self.queued)
+    }
+
     /// How many connections are in the accept queue beyond what it takes.
     #[inline]
     pub const fn overflow(self) -> u32 {
@@ -84,6 +90,8 @@ mod tests {
             assert_eq!(load.has_unpromised_room(), unpromised);
             assert_eq!(load.has_queue_room(), queue);
             assert_eq!(load.overflow(), overflow);
+            // No backlog is as large as the last ones.
+            assert!(backlog == u32::MAX || (load.queue_room() > 0) == queue);
         }
     }
 }

@@ -28,8 +28,8 @@ const NS_OF_MS: u64 = 1_000_000;
 
 /// After so many silent heartbeats a peer is suspect.
 const SUSPECT_AFTER: u64 = 3;
-/// After so many silent heartbeats it is unreachable.
-const UNREACHABLE_AFTER: u64 = 10;
+/// After so many silent heartbeats it is unreachable, and its link is given up.
+pub const UNREACHABLE_AFTER: u64 = 10;
 /// How long a peer is held back at most, and how long it has to be up until its faults are forgotten.
 const MINUTE: u64 = 60_000 * NS_OF_MS;
 
