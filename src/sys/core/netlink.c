@@ -117,8 +117,10 @@ const void *svcg_info_data(const struct genl_info *info, int attribute,
 	return nla_data(info->attrs[attribute]);
 }
 
-_Bool svcg_info_next_u32(const struct genl_info *info, int attribute,
-			 unsigned int *position, unsigned int *value)
+/* Of attributes of one type the one at this position, or NULL; the position is the next one's then. */
+static const struct nlattr *svcg_info_next(const struct genl_info *info,
+					   int attribute,
+					   unsigned int *position)
 {
 	unsigned int index = 0;
 	struct nlattr *attr;
@@ -129,31 +131,35 @@ _Bool svcg_info_next_u32(const struct genl_info *info, int attribute,
 		if (index++ < *position)
 			continue;
 		*position = index;
-		*value = nla_get_u32(attr);
-		return true;
+		return attr;
 	}
-	return false;
+	return NULL;
+}
+
+_Bool svcg_info_next_u32(const struct genl_info *info, int attribute,
+			 unsigned int *position, unsigned int *value)
+{
+	const struct nlattr *attr = svcg_info_next(info, attribute, position);
+
+	if (!attr)
+		return false;
+	*value = nla_get_u32(attr);
+	return true;
 }
 
 int svcg_info_node(const struct genl_info *info, unsigned int *position,
 		   struct svcg_node *node)
 {
 	struct nlattr *tb[SERVICE_GROUP_A_NODE_MAX + 1];
-	unsigned int index = 0;
-	struct nlattr *attr;
-	int rem, err;
+	const struct nlattr *attr;
+	int err;
 
-	nlmsg_for_each_attr_type(attr, SERVICE_GROUP_A_CLUSTER_NODES,
-				 info->nlhdr, GENL_HDRLEN, rem) {
-		if (index++ < *position)
-			continue;
-		*position = index;
-		err = nla_parse_nested(tb, SERVICE_GROUP_A_NODE_MAX, attr,
-				       service_group_node_nl_policy,
-				       info->extack);
-		return err ? err : svcg_node_read(tb, node);
-	}
-	return -ENOENT;
+	attr = svcg_info_next(info, SERVICE_GROUP_A_CLUSTER_NODES, position);
+	if (!attr)
+		return -ENOENT;
+	err = nla_parse_nested(tb, SERVICE_GROUP_A_NODE_MAX, attr,
+			       service_group_node_nl_policy, info->extack);
+	return err ? err : svcg_node_read(tb, node);
 }
 
 struct sk_buff *svcg_reply_new(const struct genl_info *info, unsigned char cmd,

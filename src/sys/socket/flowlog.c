@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Remembers what became of connections, in a fixed number of slots; and names
- * the connection that a packet, a request or a queue's head belongs to.
+ * the connection that a packet, a request, a queue's head or a socket belongs to.
  */
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -104,4 +104,18 @@ void svcg_flow_of_request(const struct request_sock *req,
 	}
 #endif
 	svcg_flow_ipv4(flow, ireq->ir_loc_addr, ireq->ir_rmt_addr);
+}
+
+void svcg_flow_of_socket(const struct sock *sk, struct svcg_flow *flow)
+{
+	memset(flow, 0, sizeof(*flow));
+	flow->local_port = READ_ONCE(inet_sk(sk)->inet_num);
+	flow->peer_port = ntohs(READ_ONCE(sk->sk_dport));
+#if IS_ENABLED(CONFIG_IPV6)
+	if (sk->sk_family == AF_INET6) {
+		svcg_flow_ipv6(flow, &sk->sk_v6_rcv_saddr, &sk->sk_v6_daddr);
+		return;
+	}
+#endif
+	svcg_flow_ipv4(flow, sk->sk_rcv_saddr, sk->sk_daddr);
 }

@@ -16,7 +16,6 @@
 #include <linux/poll.h>
 #include <linux/slab.h>
 #include <linux/tcp.h>
-#include <net/ipv6.h>
 #include <net/net_namespace.h>
 #include <net/sock.h>
 #include <net/tcp.h>
@@ -121,22 +120,7 @@ struct net *svcg_link_net(const struct svcg_link *link)
 
 void svcg_link_flow(const struct svcg_link *link, struct svcg_flow *flow)
 {
-	const struct sock *sk = link->sock->sk;
-
-	memset(flow, 0, sizeof(*flow));
-	flow->local_port = READ_ONCE(inet_sk(sk)->inet_num);
-	flow->peer_port = ntohs(READ_ONCE(sk->sk_dport));
-	flow->family = AF_INET;
-#if IS_ENABLED(CONFIG_IPV6)
-	if (sk->sk_family == AF_INET6 && !ipv6_addr_v4mapped(&sk->sk_v6_daddr)) {
-		flow->family = AF_INET6;
-		memcpy(flow->local, &sk->sk_v6_rcv_saddr, sizeof(flow->local));
-		memcpy(flow->peer, &sk->sk_v6_daddr, sizeof(flow->peer));
-		return;
-	}
-#endif
-	memcpy(flow->local, &sk->sk_rcv_saddr, sizeof(sk->sk_rcv_saddr));
-	memcpy(flow->peer, &sk->sk_daddr, sizeof(sk->sk_daddr));
+	svcg_flow_of_socket(link->sock->sk, flow);
 }
 
 /*

@@ -46,12 +46,8 @@ _Bool svcg_listens(struct net *net, const struct svcg_flow *flow,
 	dev = dev_get_by_index_rcu(net, device);
 	if (dev)
 		sk = svcg_lookup(net, flow, dev);
-	if (sk) {
-		load->queued = READ_ONCE(sk->sk_ack_backlog);
-		load->reqsk_qlen =
-			reqsk_queue_len(&inet_csk(sk)->icsk_accept_queue);
-		load->backlog = svcg_backlog(sk);
-	}
+	if (sk)
+		svcg_load_read(sk, load);
 	rcu_read_unlock();
 	return sk;
 }

@@ -265,6 +265,8 @@ void svcg_flowlog_unlock(struct svcg_flowlog *flowlog, unsigned int slot);
 void svcg_flow_of_packet(const struct sk_buff *skb, struct svcg_flow *flow);
 void svcg_flow_of_request(const struct request_sock *req,
 			  struct svcg_flow *flow);
+/* The socket is connected. */
+void svcg_flow_of_socket(const struct sock *sk, struct svcg_flow *flow);
 
 /* ---- lookup.c ---- */
 
