@@ -161,6 +161,7 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::cluster::file::store::tests::folder_of;
 
     /// Keys of a certificate that is valid in these years.
     pub(in super::super) fn valid(years: (i32, i32)) -> Keys {
@@ -176,14 +177,6 @@ pub(super) mod tests {
     /// Keys that can be used.
     pub(in super::super) fn keys() -> Keys {
         valid(validity())
-    }
-
-    fn folder_of(name: &str) -> PathBuf {
-        let folder = std::env::temp_dir().join(format!("sgctl-{name}-{}", std::process::id()));
-        // One of that number may have been killed.
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).expect("it can be made");
-        folder
     }
 
     #[test]

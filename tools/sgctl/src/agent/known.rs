@@ -70,21 +70,14 @@ fn failure(path: &Path, why: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::file::store::tests::folder_of;
 
     const ONE: [u8; 16] = [1; 16];
     const OTHER: [u8; 16] = [2; 16];
 
-    /// A folder of its own.
-    fn folder(name: &str) -> PathBuf {
-        let folder =
-            std::env::temp_dir().join(format!("sgctl-known-{name}-{}", std::process::id()));
-        fs::create_dir_all(&folder).expect("a folder");
-        folder
-    }
-
     #[test]
     fn who_was_linked_is_known_afterwards() {
-        let folder = folder("afterwards");
+        let folder = folder_of("known-afterwards");
         let mut known = Known::load(&folder, &ONE).expect("there is none");
         assert!(!known.has(2));
         assert_eq!(known.add(2), Ok(true));
@@ -98,7 +91,7 @@ mod tests {
 
     #[test]
     fn machines_of_another_cluster_are_strangers() {
-        let folder = folder("another");
+        let folder = folder_of("known-another");
         let mut known = Known::load(&folder, &ONE).expect("there is none");
         known.add(2).expect("it can be written");
         let mut other = Known::load(&folder, &OTHER).expect("it is right");
@@ -110,7 +103,7 @@ mod tests {
 
     #[test]
     fn what_is_no_such_file_is_told() {
-        let folder = folder("broken");
+        let folder = folder_of("known-broken");
         fs::write(folder.join(NAME), format!("{}\nx\n", "01".repeat(16))).expect("a file");
         let told = Known::load(&folder, &ONE).expect_err("it is wrong");
         assert!(told.to_string().contains("remove the file"), "{told}");

@@ -15,6 +15,13 @@ pub fn notify(state: &str) {
     }
 }
 
+/// What is told before the file is read again.
+pub fn reloading() -> String {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let micros = now.tv_sec.saturating_mul(1_000_000) + now.tv_nsec / 1000;
+    format!("RELOADING=1\nMONOTONIC_USEC={micros}")
+}
+
 fn tell(socket: &OsStr, state: &str) -> std::io::Result<usize> {
     let address = match socket.as_bytes().split_first() {
         Some((b'@', name)) => SocketAddr::from_abstract_name(name)?,

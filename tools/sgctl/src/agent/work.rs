@@ -18,7 +18,7 @@ use super::keys::{self, Keys};
 use super::known::Known;
 use super::log::{self, Log};
 use super::meet::{Me, Met};
-use super::notify::notify;
+use super::notify::{notify, reloading};
 use super::refusals::{no_tls, not_added, refusal};
 use super::roster::Roster;
 use super::schedule::Schedule;
@@ -225,10 +225,9 @@ impl Agent {
         };
         let renewed = new.roster.peers.iter().filter(has_changed);
         let renewed: Vec<u32> = renewed.map(|peer| peer.id.get()).collect();
-        self.known = match new.roster.links.id == old.roster.links.id {
-            true => self.known.clone(),
-            false => Known::load(&self.folder, &new.roster.links.id)?,
-        };
+        if new.roster.links.id != old.roster.links.id {
+            self.known = Known::load(&self.folder, &new.roster.links.id)?;
+        }
         *self.me.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
         self.expect()?;
         self.plan_calls();
@@ -391,13 +390,6 @@ fn name(me: &Me, id: u32) -> String {
 fn stamp(file: &Path) -> Stamp {
     let facts = fs::metadata(file).ok()?;
     Some((facts.ino(), facts.mtime(), facts.mtime_nsec(), facts.size()))
-}
-
-/// What systemd is told before the file is read again.
-fn reloading() -> String {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let micros = now.tv_sec.saturating_mul(1_000_000) + now.tv_nsec / 1000;
-    format!("RELOADING=1\nMONOTONIC_USEC={micros}")
 }
 
 fn random() -> u32 {

@@ -192,12 +192,14 @@ fn failure(path: &Path, error: &io::Error) -> Failure {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    /// A folder of this test's own.
-    pub(in super::super) fn folder_of(name: &str) -> PathBuf {
+    /// A folder of this test's own, which is empty.
+    pub(crate) fn folder_of(name: &str) -> PathBuf {
         let folder = std::env::temp_dir().join(format!("sgctl-{name}-{}", std::process::id()));
+        // One of that number may have been killed.
+        let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).expect("it can be made");
         folder
     }

@@ -7,7 +7,9 @@ use service_group::netlink::{ClusterHash, ClusterKey, ClusterWay};
 use service_group_logic::logic::cluster::flow;
 use service_group_logic::logic::cluster::slots::State;
 
-/// Protocols by name, with those that have ports first.
+pub use service_group_logic::logic::cluster::packet::has_ports;
+
+/// Protocols by name.
 const PROTOCOLS: [(&str, u8); 9] = [
     ("tcp", 6),
     ("udp", 17),
@@ -19,15 +21,6 @@ const PROTOCOLS: [(&str, u8); 9] = [
     ("esp", 50),
     ("ah", 51),
 ];
-/// How many of them have ports.
-const WITH_PORTS: usize = 5;
-
-/// Whether packets of this protocol have ports.
-pub fn has_ports(protocol: u8) -> bool {
-    let mut known = PROTOCOLS.iter().take(WITH_PORTS);
-    known.any(|(_, number)| *number == protocol)
-}
-
 /// The name of a protocol, or its number.
 pub fn protocol_name(protocol: u8) -> String {
     let known = PROTOCOLS.iter().find(|(_, number)| *number == protocol);
