@@ -56,6 +56,13 @@ def open_family(**options):
     return Family(SPEC, **options)
 
 
+def kernel_family(name):
+    """One of the kernel's own families, by the kernel's spec: built beside the library, or in the source."""
+    beside, below = f"{library()}/specs", "Documentation/netlink/specs"
+    folder = beside if os.path.exists(beside) else f"{library()}/../../../../{below}"
+    return YnlFamily(f"{folder}/{name}.yaml", schema="")
+
+
 def forget_family():
     """Has the family looked up again, which has another number when the module was away."""
     sys.modules[YnlFamily.__module__].GenlProtocol.genl_family_name_to_id = {}
