@@ -69,6 +69,13 @@ ynl: provision-stock ## Generate the netlink code from its specification
 
 # ---- programs ----
 
+# sgctl alone, which is all that a demo needs.
+.PHONY: sgctl
+sgctl: provision-root
+	@$(CARGO) build --release $(TOOLS) --package sgctl --bin sgctl
+	@mkdir -p $(BUILD)/bin
+	@install -C -t $(BUILD)/bin $(BUILD)/cargo/release/sgctl
+
 .PHONY: tools
 tools: provision-root ## Build sgctl, its manual pages and completions
 	@$(CARGO) build --release $(TOOLS) --workspace --bins --examples
@@ -92,7 +99,7 @@ selftests: provision-stock ## Build the tests that run in a guest
 
 .PHONY: demo
 demo: ## See nginx keep its connections when a worker hangs
-	@$(MAKE) --no-print-directory -j3 KERNEL=stock module tools reporter
+	@$(MAKE) --no-print-directory -j3 KERNEL=stock module sgctl reporter
 	@bench/demo
 
 .PHONY: bench
