@@ -191,7 +191,7 @@ impl Group {
     }
 }
 
-/// One socket of a group.
+/// One socket of a group. No lock protects it: each field that changes is an atomic. It is found under RCU.
 pub(crate) struct Member {
     group: Arc<Group>,
     sock: SockRef,
