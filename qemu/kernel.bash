@@ -23,13 +23,25 @@ apt() {
 		-o Dir::Etc::sourceparts=/dev/null -o APT::Sandbox::User=root)
 }
 
-# fetch_kernel - chooses a kernel, fetches its packages, and writes it down. What
-# was fetched before an interruption is not fetched again.
+# is_chosen - whether the kernel of before is to be used: with SG_NEWEST none is.
+is_chosen() {
+	[[ -z ${SG_NEWEST-} ]] && have source
+}
+
+# choose_kernel VERSION RELEASE - this one is the kernel from now on.
+choose_kernel() {
+	echo "$1 $2" >"$SG_CACHE/kernel.new"
+	mv "$SG_CACHE/kernel.new" "$SG_CACHE/kernel"
+}
+
+# fetch_kernel - looks for the newest kernel, fetches its packages, and writes it
+# down. What was fetched before an interruption is not fetched again.
 fetch_kernel() {
 	local part=$SG_CACHE/part-packages series release version
 	# The one we waited for may have done it.
-	! have source || return 0
+	! is_chosen || return 0
 	mkdir -p "$part"/{apt/lists,apt/archives,packages}/partial
+	rm -f "$part/chosen"
 	echo "deb [signed-by=$HOST_KEYS] $SG_MIRROR $SUITE-backports main" >"$part/sources"
 	step "ask the mirror which kernels it has" apt "$part" apt-get update
 	apt "$part" apt-cache dumpavail |
@@ -38,6 +50,10 @@ fetch_kernel() {
 		die "the mirror $SG_MIRROR has no kernel 7.x with its source in $SUITE-backports"
 	known_series "$series" ||
 		say "warning: none of ${SERIES[*]} is on the mirror; taking $release, on which nothing was run"
+	if whole "$(entry_folder source "$version")"; then
+		choose_kernel "$version" "$release"
+		return
+	fi
 	step "fetch kernel $release ($version)" download "$part" "$series" "$release" "$version"
 	echo "$series $release $version" >"$part/chosen"
 }
@@ -45,7 +61,9 @@ fetch_kernel() {
 # unpack_kernel - makes the entry of the kernel that fetch_kernel has fetched.
 unpack_kernel() {
 	local part=$SG_CACHE/part-packages tmp=$SG_CACHE/part-source series release version
-	! have source || return 0
+	! is_chosen || return 0
+	# It was there already.
+	[[ -e $part/chosen ]] || return 0
 	read -r series release version <"$part/chosen"
 	rm -rf --one-file-system "$tmp"
 	mkdir "$tmp"
@@ -55,8 +73,7 @@ unpack_kernel() {
 	rm -rf "$tmp/packages"
 	finish_entry "$tmp" "$(entry_folder source "$version")"
 	trap - EXIT
-	echo "$version $release" >"$SG_CACHE/kernel.new"
-	mv "$SG_CACHE/kernel.new" "$SG_CACHE/kernel"
+	choose_kernel "$version" "$release"
 	rm -rf "$part"
 }
 
