@@ -4,7 +4,8 @@
 //!
 //! The table names the owner. A connection may be elsewhere all the same: with the slot's previous
 //! owner, if it was begun before a change of the table, or with the node that the slot *spills* to,
-//! if its owner had no room when it was begun. No such connection may break:
+//! if its owner had no room when it was begun. No such connection may break, but for one before a change
+//! which is not young any more, if packets are shared and do not spill:
 //!
 //! - A node that has the connection's socket keeps it, whatever the table says.
 //! - An owner that does not know the connection answers nothing, for that would be a reset. If
