@@ -4,7 +4,7 @@
 //!
 //! One file or folder a subcommand; the others are what they share. It is a library so
 //! that man pages and completions are made from the same definitions. It does
-//! not load the kernel module.
+//! not load the kernel module itself: the kernel does, when the netlink family is asked for.
 
 #![forbid(unsafe_code)]
 

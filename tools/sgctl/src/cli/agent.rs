@@ -8,13 +8,14 @@ use clap::Args;
 use crate::cluster::file::FILE;
 
 const NOTES: &str = "\
-It runs until SIGTERM or SIGINT ends it, best as service-group-agent.service. At first it
-applies the file, as \"sgctl cluster apply\" does, and tells the module which other machines
-are expected. Then it connects to those that have a higher id, and those of a lower one
-connect to it. Both sides prove themselves, by TLS 1.3 and the certificates of which the
-file has the fingerprints. Each connection is given to the module, and is a link then.
-Links do not need the agent: they go on when it ends, and a new one finds them. When a
-link is lost it connects again, at once, and then after 100ms to 5s.
+The agent runs until SIGTERM or SIGINT ends it, best as service-group-agent.service.
+First it applies the file, as \"sgctl cluster apply\" does, and tells the module which
+machines to expect. Then it connects to each machine with a higher id, and accepts
+connections of those with a lower one. Both sides prove who they are, with TLS 1.3 and
+certificates whose fingerprints the file has. The agent gives each connection to the
+module; from then on it is a link. A link stays when the agent ends, and the next
+agent finds it. When a link is lost, the agent connects again, at once, and then after
+100ms to 5s.
 
 SIGHUP, and any change of the file, have it apply the file again. If that is wrong it says
 why, and all stays as it is.

@@ -18,18 +18,18 @@ pub struct SettingArgs {
     /// What becomes of a SYN when no member has room.
     #[arg(long, value_enum, value_name = "ACTION")]
     pub when_full: Option<WhenFullArg>,
-    /// After how long without accept a member is stalled, if connections wait in
-    /// it: 1ms to 60s, or "off" for never. Less than 10ms needs CAP_NET_ADMIN in the
-    /// initial user namespace.
+    /// Stall time: a member is stalled when connections wait in its queue and its program
+    /// has accepted none for this time. 1ms to 60s, or "off" for never. Less than 10ms needs
+    /// CAP_NET_ADMIN in the initial user namespace.
     #[arg(long, value_name = "DURATION", value_parser = stall)]
     pub stall: Option<Duration>,
     /// Whether programs see the address that their listener is bound to, in place
     /// of the one that the client asked for.
-    #[arg(long, value_enum, value_name = "WHETHER")]
+    #[arg(long, value_enum, value_name = "on|off")]
     pub rewrite: Option<OnOff>,
-    /// For how long the place of a member that has ended is kept for a listener that
-    /// takes it, as after a reload, and becomes a member: 1ms to 24h, or "off" if no
-    /// listener becomes a member by itself. More than a minute needs CAP_NET_ADMIN.
+    /// Adopt time: for how long the group keeps the place of a member that has ended. A
+    /// listener that begins to listen in that place, as after a reload, becomes a member.
+    /// 1ms to 24h, or "off". More than a minute needs CAP_NET_ADMIN.
     #[arg(long, value_name = "DURATION", value_parser = adopt)]
     pub adopt: Option<Duration>,
 }
@@ -87,9 +87,9 @@ impl From<WhenFullArg> for WhenFull {
 /// A value of `--rewrite`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OnOff {
-    /// They do.
+    /// Programs see the address of their listener.
     On,
-    /// They do not. New groups do this.
+    /// Programs see the address that the client asked for. New groups do this.
     Off,
 }
 
@@ -159,9 +159,9 @@ A member is named by its cookie (\"show --json\" and \"monitor\" tell it), by it
 number as inode:NUMBER (\"show\" tells it), or by the address and port that it is
 bound to, which then means every member there.
 
-With --json it prints what was changed: {\"group\": 1, \"policy\", \"when_full\",
-\"stall_ms\" (0: never), \"rewrite\", \"adopt_ms\" (0: off),
-\"members\": [{\"cookie\", \"inode\", \"address\" (or null), \"port\", \"weight\"}, ...]}; settings that were not given are left out.";
+With --json it prints what was changed: {\"group\": 1, \"policy\", \"when_full\", \"stall_ms\"
+(0: never), \"rewrite\", \"adopt_ms\" (0: off), \"members\": [{\"cookie\", \"inode\", \"address\"
+(or null), \"port\", \"weight\"}, ...]}; settings that were not given are left out.";
 
 /// Arguments of `set`.
 #[derive(Args, Debug)]
@@ -181,8 +181,8 @@ pub struct SetArgs {
     #[arg(long, value_name = "MEMBER", num_args = 1.., requires = "weight",
           value_parser = member)]
     pub member: Vec<MemberName>,
-    /// How many connections each of these members is to have waiting, compared
-    /// with the others.
+    /// Weight of these members: one of weight 4 gets connections until four times as many
+    /// wait in it as in one of weight 1.
     #[arg(long, value_name = "N", requires = "member",
           value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_WEIGHT)))]
     pub weight: Option<u32>,

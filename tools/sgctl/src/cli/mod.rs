@@ -36,7 +36,9 @@ const EXIT: &str = "Exit status: 0 when done, 1 when it failed, 2 when the comma
 /// any listening socket of its group has room, and has several machines serve one
 /// address. sgctl groups the sockets of programs that run already, starts programs
 /// with grouped sockets, changes what a group does, shows how full each socket is,
-/// and sets up cluster IPs. Load the module first: modprobe service_group.
+/// and sets up cluster IPs. The module has to be installed. Commands that ask it make the
+/// kernel load it. For "run", and for programs that use the socket option, load it before:
+/// modprobe service_group.
 #[derive(Debug, Parser)]
 #[command(name = "sgctl", version, after_long_help = EXIT)]
 pub struct Cli {
@@ -87,13 +89,13 @@ pub enum Command {
     Why(WhyArgs),
     /// Show and change cluster IPs: addresses that several machines serve.
     Cluster(ClusterArgs),
-    /// Have this machine linked to the others of its cluster.
+    /// Link this machine to the others of its cluster, until a signal ends it.
     Agent(AgentArgs),
     /// Print what happens to groups and members, as it happens.
     Monitor(MonitorArgs),
     /// Show members' queues and rates, again and again.
     Top(TopArgs),
-    /// Answer Prometheus with queues, states and counters.
+    /// Serve queues, states and counters to Prometheus, over HTTP.
     Export(ExportArgs),
     /// Become a worker that `run` starts.
     #[command(hide = true)]
@@ -167,8 +169,8 @@ A new group adopts, for 60 s unless --adopt tells otherwise: what begins to list
 place of a member, as after a reload, becomes a member at once. A place is the user,
 address, port, device and family of a member's socket. It is kept while that socket is
 open, and for the adopt time afterwards; with all members gone the group waits for that
-time. \"show\" and \"monitor\" tell which listener was refused, and why. What listens at
-other addresses has to be attached.
+time. \"show\" and \"monitor\" tell which listener was refused, and why. Listeners at
+other addresses do not join by themselves: run \"attach\" again.
 
 It may be repeated: sockets that are new since the last time join the group, and
 when there are none, nothing changes. It succeeds when the sockets that can be grouped
@@ -187,8 +189,8 @@ With --json it prints
    \"sockets\": [{\"inode\", \"address\", \"device\" (or null), \"uid\",
      \"programs\": [\"nginx\", ...], \"pids\",
      \"status\": \"added\", \"member\", \"refused\" or \"left\", \"reason\" (or null)}, ...]}
-A socket is left when options are needed; where the sockets are bound to different devices
-that is \"--device\", or --no-device.";
+\"left\" is a socket that was not grouped because an option is missing; where the sockets
+are bound to different devices, that is \"--device\" or --no-device.";
 
 /// Arguments of `attach`.
 #[derive(Args, Debug)]
@@ -215,8 +217,7 @@ pub struct AttachArgs {
     /// Group sockets of different programs.
     #[arg(long)]
     pub mixed_programs: bool,
-    /// Let listeners at loopback addresses serve what comes for others, and others what comes
-    /// for them.
+    /// Group listeners at loopback addresses with listeners at other addresses.
     #[arg(long)]
     pub with_loopback: bool,
     /// What the group is to do, whether it is new or not.
@@ -255,13 +256,14 @@ with LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES as systemd sets them; a name is
 serves IPv4 as well, unless an IPv4 address of the same port is listed. Port 0 is
 one that the kernel chooses.
 
-A worker that ends is started again with the same sockets, after 100 ms, then
-twice as long each time, up to 10 s; one that lived for 10 s begins anew. It has
-to stay in the foreground (nginx: -g \"daemon off;\").
+When a worker ends, sgctl starts it again with the same sockets, after 100 ms. The
+delay doubles with each further end, up to 10 s; after a worker has run for 10 s, the
+delay is 100 ms again. The program has to stay in the foreground (nginx: -g \"daemon
+off;\").
 
-SIGHUP, SIGUSR1 and SIGUSR2 are passed on to all workers and what they started.
-SIGTERM and SIGINT are, too, and end everything: what is left after the grace is
-killed. The output is that of the workers; sgctl adds a line for each group.";
+sgctl passes SIGHUP, SIGUSR1 and SIGUSR2 to all workers and their children. It also passes
+SIGTERM and SIGINT, then waits until the workers have ended, and kills those that are left
+after --grace. The output is that of the workers; sgctl adds a line for each group.";
 
 /// Arguments of `run`.
 #[derive(Args, Debug)]

@@ -11,15 +11,16 @@ const INTERVALS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(3600);
 
 const MONITOR_JSON: &str = "\
-With --json each line is an object: {\"time\" (RFC 3339, UTC), \"event\"} and, as
-\"show --json\" has them, \"group\" (without its members) or \"member\" (with the number
-of its \"group\"), or \"cluster\" as \"cluster show --json\" does, without names, table
-and its number of slots, or \"link\" as \"cluster status --json\". The events are \"group-add\", \"group-del\", \"group-change\",
-\"member-add\", \"member-del\", \"member-change\", \"member-stall\", \"member-ready\",
-\"cluster-change\", \"cluster-del\" and \"link-change\"; \"lost\" when the kernel had to throw some away;
-\"module-unload\" and \"module-load\" when the module is unloaded, and loaded again. It
-waits meanwhile, and does not have the module loaded. What happens while that is
-loaded may be told or not: \"show\" tells how things are.";
+With --json each line is an object: {\"time\" (RFC 3339, UTC), \"event\"} and, as \"show
+--json\" has them, \"group\" (without its members) or \"member\" (with the number of its
+\"group\"), or \"cluster\" as \"cluster show --json\" does, without names, table and its
+number of slots, or \"link\" as \"cluster status --json\". The events are \"group-add\",
+\"group-del\", \"group-change\", \"member-add\", \"member-del\", \"member-change\",
+\"member-stall\", \"member-ready\", \"cluster-change\", \"cluster-del\" and \"link-change\";
+\"lost\" when the kernel had to throw some away; \"module-unload\" and \"module-load\" when
+the module is unloaded, and loaded again. monitor waits for the module then, and does
+not load it. Events from while the module is being loaded may be missing: \"show\"
+prints the state.";
 
 /// Arguments of `monitor`.
 #[derive(Args, Debug)]
@@ -47,7 +48,7 @@ each member:
 The last five are for each second since the picture before; \"-\" where there was
 none. Columns for which the terminal is too narrow are left out. Arrows, j, k, PageUp,
 PageDown, Home and End scroll; q ends it. When the module is unloaded it waits until
-that is loaded again, and does not load it.
+the module is loaded again, and does not load it.
 
 With --once it reads twice, one interval apart, prints one picture as plain text and
 ends, to a terminal or not; at most 10000 lines, \"show\" prints all. With --json
@@ -83,9 +84,9 @@ fn interval(text: &str) -> Result<Duration, String> {
 
 const EXPORT_NOTES: &str = "\
 Prometheus reads http://ADDR:PORT/metrics, in the OpenMetrics text format. The kernel
-is asked at each request, so that there is nothing to go stale; when the module is not
-loaded, the answer is 503 with a sentence. Nothing is encrypted, and no client is
-authenticated: listen on an address that only the monitoring reaches.
+is asked at each request, so no value is old; when the module is not loaded, and the
+kernel cannot load it, the answer is status 503 with a sentence. Nothing is encrypted,
+and no client is authenticated: listen on an address that only the monitoring reaches.
 
 Metrics of a member have the labels group, address, port, inode and cookie, those of a
 group the label group. service_group_member_state is 0 unbound, 1 bound, 2 listening,

@@ -12,8 +12,8 @@ packets are.
 
 The kernel remembers connections that were redirected, passed on, spilled, dropped or
 reset: of each group 256 at most, of which later ones take the place of earlier ones,
-until the group ends. Of a connection that stayed with the listener that the kernel looked up
-nothing is remembered, and the exit status is 1, as it is for one that is forgotten.
+until the group ends. It remembers nothing of a connection that stayed with the listener that
+it had looked up. For such a connection, and for a forgotten one, the exit status is 1.
 
 With --json it prints {\"local\", \"peer\", \"group\", \"outcome\", \"reason\", \"home\": SOCKET,
 \"taker\": SOCKET (or null), \"moves\", \"age_ms\"}. SOCKET is {\"cookie\", \"inode\", \"address\",

@@ -83,7 +83,7 @@ pub enum HashArg {
     Sum3,
     /// Both addresses, both ports and the protocol.
     Sum5,
-    /// A keyed hash of the same five, whose outcome nobody can choose.
+    /// SipHash of the same five, with a secret key: clients cannot choose their slot.
     Keyed,
 }
 
@@ -106,10 +106,11 @@ pub struct AddressArgs {
     /// one a new address has a key made.
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
-    /// Number of slots; 251 if it is new.
+    /// Number of slots; 251 for a new address.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub slots: Option<u16>,
-    /// For how many seconds a change of the table is young; 3600 if it is new.
+    /// Settle time in seconds: for how long after a change of the table connections are looked
+    /// for at former owners; 3600 for a new address.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=86_400))]
     pub settle: Option<u32>,
     /// Whether a node whose group has no room for a connection gives it to another node.
@@ -186,7 +187,7 @@ pub enum StateArg {
     Up,
     /// It keeps the connections that it has, and takes no others.
     Draining,
-    /// It is not there.
+    /// It is dead: others get its slots, and its connections are lost.
     Down,
 }
 
@@ -203,13 +204,13 @@ pub enum WayArg {
 /// What a node is to be; what is not given stays as it is.
 #[derive(Args, Debug)]
 pub struct NodeOptions {
-    /// How many slots it is to have, compared with others; 1 if it is new.
+    /// How many slots it is to have, compared with others; 1 for a new node.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub weight: Option<u16>,
-    /// Whether it is there; up if it is new.
+    /// Whether it is there; up for a new node.
     #[arg(long, value_enum, value_name = "STATE")]
     pub state: Option<StateArg>,
-    /// How packets get to it; neighbour if it is new.
+    /// How packets get to it; neighbour for a new node.
     #[arg(long, value_enum, value_name = "WAY")]
     pub way: Option<WayArg>,
     /// Its own device, if it is another than that of the addresses.
@@ -276,9 +277,9 @@ pub struct NodeDelArgs {
 
 const DRAIN_NOTES: &str = "\
 The same as \"node set NAME --state draining\"; \"node set NAME --state up\" gives
-the slots back. Its connections go on until they end by themselves; \"sgctl
-cluster show\" on it tells when no more packets are known. Then \"node del NAME\"
-removes it.
+the slots back. The node keeps its TCP connections until they end, at a shared address
+for the settle time. When the counter \"known\" of \"sgctl cluster show\" on that node
+stands still, remove the node with \"node del NAME\".
 
 The file is changed and planned, and applied on this machine. Then copy the file
 to the other machines, and run there: sgctl cluster apply";

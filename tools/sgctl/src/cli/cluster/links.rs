@@ -10,15 +10,15 @@ use crate::cluster::file::{values, FILE};
 
 const INIT_NOTES: &str = "\
 It makes a key and a certificate, which stay on this machine, and prints the fingerprint
-of the certificate. Others know this machine by that: it belongs into the file, which is
-the same on all machines.
+of the certificate. Other machines know this machine by its fingerprint, which has to be
+in the file, the same on all machines.
 
-If the file has this machine, the fingerprint is entered. If it has not, or there is no file
-here, the command is printed that adds the machine where the file is. With --address it is
-added to the file here, which is begun if there is none.
+If the file has this machine, init writes the fingerprint into the file. If not, init
+prints the command that adds the machine; run it where the file is. With --address, init
+adds this machine to the file here, and makes the file if there is none.
 
-Run again it says that there are keys, and makes none. With --force it makes new ones: then
-the other machines need the new fingerprint before they take part again.
+If there are keys already, init says so and makes none. With --force it makes new ones;
+then the other machines refuse new links until their file has the new fingerprint.
 
 With --json it prints {\"name\", \"fingerprint\", \"keys\" (the folder), \"new_keys\", \"file\",
 \"in_file\" (whether the file has the fingerprint now)}.";
@@ -48,10 +48,11 @@ pub struct ClusterInitArgs {
 }
 
 const PUSH_NOTES: &str = "\
-The agent of each other machine is asked whether it would take the file: it checks it as \"check\"
-and \"apply --dry-run\" do. If all would, each applies it, and keeps it. If one refuses, or does
-not answer, nobody is given the file, unless --anyway is given. This machine is to have applied
-it before. Both sides prove themselves, as for links.
+Apply the file on this machine first. push asks the agent of each other machine
+whether it accepts the file; the agent checks it as \"check\" and \"apply --dry-run\" do.
+If all accept, each agent applies the file and keeps it. If one refuses or does not
+answer, no machine is given the file, unless --anyway is given. Both sides prove who
+they are, as for links. With link-security \"none\" push is refused.
 
 With --json it prints {\"given\", \"machines\": [{\"machine\", \"ok\", \"reason\" (or null)}]}. The
 status is 0 if all have taken it.";
@@ -85,6 +86,10 @@ A machine is up, suspect if it has not been heard of for three heartbeats, and u
 its link is lost, or after ten. AWAY are those that get no new connections: they are
 not up, are not ready, or are held back as they have come and gone. READY is what a machine
 says of itself. HEARD is how long ago that was.
+
+A machine that was never linked to this one has the state none. EPOCH is the number of
+its newest table, VERSION that of the protocol, and LINK tells whether the link is
+encrypted, or why there is none.
 
 With --json it prints {\"machine\" (this one: {\"id\", \"name\" (or null), \"cluster\", \"boot\",
 \"heartbeat_ms\", \"insecure\"}, or null if no agent has begun), \"links\": [{\"peer\", \"name\" (or

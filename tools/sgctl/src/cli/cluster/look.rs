@@ -36,12 +36,33 @@ SECOND CHANCE: the owner does not know their connection, and gives them to the
 nodes that may know it: those that had the slot before, and the node that the
 slot spills to, four at most.
 
+SECOND CHANCE IN: such packets of other nodes, which came here.
+
 SILENT: not answered, as the nodes that may know their connection have received
 them as well.
 
 SPILLED OUT: SYNs that this node's group had no room for, given to another node.
 
-SPILLED IN: such SYNs of other nodes, taken here.";
+SPILLED IN: such SYNs of other nodes, taken here.
+
+ANSWERED: ARP requests and neighbour solicitations for the address, answered.
+
+REASSEMBLED: datagrams put together of fragments.
+
+TOO BIG: dropped, as they were too big for the way to their node; the sender was told.
+
+DROPPED NO OWNER: their slot has no owner.
+
+DROPPED SPENT: after a second chance no node knew their connection.
+
+DROPPED MALFORMED: they contradict themselves.
+
+DROPPED UNREACHABLE: there was no way to their node, or IPsec forbids it.
+
+DROPPED HOP LIMIT: their sender allows no further hop; it was told.
+
+DROPPED TUNNEL: they came in a tunnel, with what no node sends, or by a device that
+does not lead to the node.";
 
 /// Arguments of `cluster show`.
 #[derive(Args, Debug)]
@@ -58,14 +79,14 @@ pub struct ClusterShowArgs {
 const READY_NOTES: &str = "\
 It fails if
 
-- the module is not loaded;
+- the module is not loaded, and the kernel cannot load it;
 
 - this machine is neither the director nor the standby of an address;
 
 - the device of a cluster IP is gone;
 
-- this machine is the standby of an address that its device has: then no machine
-  would answer when a neighbour asks for the address;
+- this machine is the standby of an address, but its device has the address: then no
+  machine answers ARP or neighbour discovery for it;
 
 - this machine is the director of an address that its device does not have.
 
@@ -161,18 +182,18 @@ pub struct LintArgs {
     /// Watch this device.
     #[arg(long, value_name = "DEVICE", requires = "seconds", value_parser = values::device)]
     pub live: Option<String>,
-    /// For how long; Ctrl-C ends it before.
+    /// For how many seconds to watch; Ctrl-C ends it earlier.
     #[arg(long, value_name = "S", conflicts_with = "pcap",
           value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub seconds: Option<u32>,
     /// The file that describes the cluster.
     #[arg(long, value_name = "FILE", default_value = FILE)]
     pub file: PathBuf,
-    /// Leave the file aside, and spread over so many nodes.
+    /// Do not read the file; spread over this number of nodes.
     #[arg(long, value_name = "N", conflicts_with = "file",
           value_parser = clap::value_parser!(u16).range(1..=256))]
     pub nodes: Option<u16>,
-    /// By so many slots.
+    /// Number of slots; as many as nodes if not given.
     #[arg(long, value_name = "N", requires = "nodes",
           value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub slots: Option<u16>,
@@ -200,5 +221,20 @@ impl LintArgs {
             nodes,
             slots: self.slots.unwrap_or(nodes),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_counter_is_documented() {
+        for counter in service_group::netlink::ClusterCounters::default().list() {
+            let name = format!("\"{}\"", counter.name);
+            assert!(SHOW_JSON.contains(&name), "{name}");
+            let text = format!("\n{}: ", counter.name.replace('_', " ").to_uppercase());
+            assert!(SHOW_JSON.contains(&text), "{text}");
+        }
     }
 }

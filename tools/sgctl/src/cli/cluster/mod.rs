@@ -61,11 +61,11 @@ pub enum ClusterCommand {
     Status(ClusterStatusArgs),
     /// Make the key of this machine, and begin the file if there is none.
     Init(ClusterInitArgs),
-    /// Have this machine do what the file says, all or nothing.
+    /// Set this machine up as the file says; if a step fails, undo all.
     Apply(ClusterApplyArgs),
     /// Give the file to the other machines, if all take it.
     Push(ClusterPushArgs),
-    /// Have this machine serve no cluster IP, until the file is applied again.
+    /// Stop serving cluster IPs, and end links, until the file is applied again.
     Leave(ClusterLeaveArgs),
     /// Say whether the file can be applied; the module is not needed.
     Check(ClusterCheckArgs),
@@ -95,14 +95,13 @@ pub enum ClusterCommand {
 }
 
 const APPLY_NOTES: &str = "\
-It refuses a file whose tables do not fit its nodes, and one that is older than
-what this machine does already. It sets the cluster IPs of the kernel, and
-removes those that the file does not have; and gives the address itself to the
-loopback device, or to the device of the only director. If a step fails, those
-before it are undone. What the kernel alone knew of a cluster IP may be lost then,
-counters and who had its slots before, and is told to be. SIGINT, SIGTERM and SIGHUP
-between two steps have those before undone as well, and the status is 128 and the number
-of the signal.
+It refuses a file whose tables do not fit its nodes, and one that is older than what
+this machine does already. It sets the cluster IPs of the kernel, and removes those
+that the file does not have; and gives the address itself to the loopback device, or
+to the device of the only director. If a step fails, those before it are undone. A
+cluster IP may lose its counters and the former owners of its slots then; apply names
+such a cluster IP. SIGINT, SIGTERM or SIGHUP between two steps also makes apply undo
+the steps before; the status is then 128 plus the number of the signal.
 
 With --json it prints {\"machine\", \"dry_run\", \"clusters\": [{\"address\", \"action\"
 (\"added\", \"changed\" or \"removed\"), \"changes\", \"moves\": [{\"from\", \"to\",
@@ -151,8 +150,8 @@ pub struct ClusterLeaveArgs {
 
 const CHECK_NOTES: &str = "\
 It needs no module, and no machine of the cluster's; on a node of the file it also
-looks whether rp_filter would drop what comes out of tunnels. Whether a machine has the devices, and is not ahead
-of the file, is told there by \"apply --dry-run\".
+looks whether rp_filter would drop what comes out of tunnels. Whether a machine has
+the devices, and is not ahead of the file, is told there by \"apply --dry-run\".
 
 The status is 0 if the file can be applied; if not it is 1, and each problem is
 told with its line. With --json it prints {\"file\", \"problems\": [{\"line\",
@@ -200,15 +199,16 @@ pub struct ClusterPlanArgs {
 
 const KEEPALIVED_NOTES: &str = "\
 Of several directors one directs, the others stand by; keepalived decides
-which, and gives it the address. On each director:
+which, and gives that director the address. On each director:
 
   sgctl cluster keepalived > /etc/keepalived/keepalived.conf
   systemctl restart keepalived
 
 It runs \"sgctl cluster role\" when it has decided, and \"sgctl cluster ready\" every
-second: a machine that does not serve the address does not direct. There is one VRRP instance
-for each device and family, numbered from --router-id on, which has to be the
-same on all directors, and no other's on the segment.";
+second: a machine that does not serve the address does not direct. There is one VRRP
+instance for each device and family. Their numbers begin with --router-id, which has
+to be the same on all directors; no other VRRP router of the segment may use these
+numbers.";
 
 /// Arguments of `cluster keepalived`.
 #[derive(Args, Debug)]
@@ -231,7 +231,7 @@ pub struct KeepalivedArgs {
 pub enum RoleArg {
     /// It gives each packet to its owner.
     Director,
-    /// It is not asked to, until it is made the director.
+    /// It does not have the address, and gives packets that still come to their owners.
     Standby,
 }
 
