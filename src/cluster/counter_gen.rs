@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What became of the packets of a cluster IP on this machine. They only
+//! Counters of the packets of a cluster IP on this machine. Counters only
 //! grow.
 //!
 //! Made by `make ynl` from `Documentation/netlink/specs/service_group.yaml`.
@@ -10,39 +10,41 @@
 /// What is counted.
 #[derive(Clone, Copy)]
 pub(crate) enum Counter {
-    /// Packets taken, as their slot is this node's.
+    /// Packets taken, as this node owns their slot.
     Owned,
-    /// Packets taken because their connection is here, though their slot is
-    /// another node's.
+    /// Packets taken because their connection is here, though another node owns
+    /// their slot.
     Known,
     /// Packets left to the node that owns their slot, or to the director that is
-    /// active. The owner has received them as well; or they came to all, and to a
-    /// standby director which is no node among them.
+    /// active. The owner has received the packets as well; or the packets came to
+    /// all machines, and this machine is a standby director and no node.
     Ignored,
     /// Packets given to the node that owns their slot.
     Forwarded,
-    /// Packets of unknown connections given to nodes that may know them. Those
-    /// are previous owners of the slot, and the node that it spills to.
+    /// Packets of unknown connections given to nodes that may know the
+    /// connections. Such nodes are previous owners of the slot, and the node that
+    /// the slot spills to.
     SecondChance,
-    /// Packets that another node gave to this one for a second chance.
+    /// Packets that another node gave to this node for a second chance.
     SecondChanceIn,
-    /// Packets of unknown connections not answered, as nodes that may know them
-    /// have them as well.
+    /// Packets of unknown connections not answered, as nodes that may know the
+    /// connections have received the packets as well.
     Silent,
     /// Packets dropped because their slot has no owner.
     DroppedNoOwner,
-    /// Packets dropped because their second chance brought nothing.
+    /// Packets dropped because no node knew their connection at the second
+    /// chance.
     DroppedSpent,
     /// Packets dropped because they contradict themselves.
     DroppedMalformed,
     /// Packets dropped because there was no way to their node, or IPsec forbids
-    /// it. IPsec's policies may forbid the tunnel where it begins or where it
-    /// ends.
+    /// the way. IPsec's policies may forbid the tunnel on either end.
     DroppedUnreachable,
-    /// Packets dropped as their sender allows no further hop; it was told.
+    /// Packets dropped as their hop limit allows no further hop; the sender was
+    /// told.
     DroppedHopLimit,
     /// Packets dropped as too big for the way to their node; the sender was told.
-    /// The sender of what a device has merged (LRO) is not told.
+    /// The sender of packets that a device has merged (LRO) is not told.
     TooBig,
     /// Datagrams put together of fragments.
     Reassembled,
@@ -53,9 +55,10 @@ pub(crate) enum Counter {
     SpilledOut,
     /// SYNs taken as their slot spills to this node.
     SpilledIn,
-    /// Packets in tunnels dropped, as no node sends such, or not by their device.
-    /// They came in a tunnel from a node's address, with what no node sends, or
-    /// by a device that does not lead to the node.
+    /// Packets in tunnels dropped, as no node sends such packets, or not by their
+    /// device. The packets came in a tunnel from a node's address, and are
+    /// packets that no node sends, or came by a device that does not lead to the
+    /// node.
     DroppedTunnel,
 }
 

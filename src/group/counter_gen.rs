@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What became of connections: a member's own, or a group's totals. They only
-//! grow. A SYN is counted by the member that the lookup found, and, when it
-//! was redirected, by the sibling that took it as well.
+//! Counters of connections: of a member, or the totals of a group. Counters
+//! only grow. A SYN is counted by the member that the lookup found, and, when
+//! the SYN was redirected, by the sibling that took the SYN as well.
 //!
 //! Made by `make ynl` from `Documentation/netlink/specs/service_group.yaml`.
 
@@ -11,7 +11,7 @@
 /// What is counted.
 #[derive(Clone, Copy)]
 pub(crate) enum Counter {
-    /// SYNs taken by the listener that the lookup found, with room for them.
+    /// SYNs taken by the listener that the lookup found, which had room.
     Home,
     /// SYNs taken by that listener although every slot was promised. Half-open
     /// requests had promised every slot of every member; the kernel's own rule
@@ -26,16 +26,16 @@ pub(crate) enum Counter {
     RedirectedPromised,
     /// SYNs that a sibling took because the member was stalled.
     RedirectedStalled,
-    /// SYNs that a sibling took because it was less loaded. The policy is
-    /// balance.
+    /// SYNs that a sibling took because the sibling was less loaded. The policy
+    /// is balance.
     RedirectedBalanced,
     /// SYNs that a sibling took because the member was leaving.
     RedirectedLeaving,
     /// SYNs dropped because no member had room.
     DroppedFull,
-    /// SYNs dropped because the members with room could not serve them. Those
-    /// have another address family, port or device, checks of their own, or
-    /// another minimum TTL, mark, TOS, IP_TRANSPARENT, SO_DONTROUTE or BPF
+    /// SYNs dropped because the members with room could not serve the SYNs. Such
+    /// members have another address family, port or device, checks of their own,
+    /// or another minimum TTL, mark, TOS, IP_TRANSPARENT, SO_DONTROUTE or BPF
     /// programs of their cgroup.
     DroppedUnfit,
     /// SYNs answered with a reset because no member had room.
@@ -51,8 +51,8 @@ pub(crate) enum Counter {
     /// Complete connections that an idle sibling took over because the member was
     /// busy. The policy is balance; the sibling's program had nothing to do.
     RescuedBalanced,
-    /// Complete connections that a sibling took over because the member left. It
-    /// left and drained, was shut down or closed, or its program ended.
+    /// Complete connections that a sibling took over because the member left. The
+    /// member left and drained, was shut down or closed, or its program ended.
     RescuedLeaving,
     /// Half-open requests taken over from a sibling that was leaving.
     HandedIn,
@@ -63,9 +63,9 @@ pub(crate) enum Counter {
     Accepted,
     /// How many times the member was found stalled.
     Stalls,
-    /// Connections accepted with the member's address in place of the one asked
-    /// for. The program is told the address that the member is bound to, and not
-    /// the one that the client asked for.
+    /// Connections accepted with the member's address in place of the address
+    /// asked for. The program is told the address that the member is bound to,
+    /// and not the address that the client asked for.
     Rewritten,
     /// SYNs given to another machine of the cluster because no member had room.
     Spilled,

@@ -13,21 +13,22 @@
 pub enum Setting {
     /// Which member a connection is given to.
     Policy,
-    /// What becomes of a SYN when no member has room.
+    /// What is done with a SYN when no member has room.
     WhenFull,
     /// After how many milliseconds without accept() a member whose queue is not
     /// empty is stalled; 0 for never. Less than min-stall needs CAP_NET_ADMIN in
     /// the initial user namespace.
     Stall,
     /// How many connections this member is to have waiting, compared with the
-    /// others.
+    /// other members.
     Weight,
-    /// 1 if a member's program is shown the address that it has bound, for
-    /// connections that came for another one; else 0.
+    /// 1 if a member's program is shown the address that the member is bound to,
+    /// for connections that came for another address; else 0.
     Rewrite,
     /// For how many milliseconds the place of a member whose socket has ended is
-    /// kept for a socket that begins to listen there, which becomes a member, as
-    /// one does while the member is there; 0 if none does.
+    /// kept for a socket that begins to listen in the place. This socket becomes
+    /// a member; so does a socket that begins to listen in the place of a member
+    /// that is still there. 0 if no socket becomes a member by listening.
     Adopt,
 }
 

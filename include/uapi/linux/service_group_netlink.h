@@ -11,20 +11,20 @@
 #define SERVICE_GROUP_FAMILY_VERSION	1
 
 /**
- * enum service_group_member_state - What a member's socket is doing.
+ * enum service_group_member_state - State of a member's socket.
  * @SERVICE_GROUP_MEMBER_STATE_UNBOUND: Closed and not bound to a port.
  * @SERVICE_GROUP_MEMBER_STATE_BOUND: Bound to a port, not listening.
- * @SERVICE_GROUP_MEMBER_STATE_LISTENING: Listening; takes connections for its
- *   siblings.
+ * @SERVICE_GROUP_MEMBER_STATE_LISTENING: Listening; takes connections for the
+ *   siblings of the socket.
  * @SERVICE_GROUP_MEMBER_STATE_CONNECTED: Neither closed nor listening.
- * @SERVICE_GROUP_MEMBER_STATE_UNHOOKED: Listening, and takes connections for
- *   its siblings, but its own are not redirected, as something else replaced
- *   its operations.
+ * @SERVICE_GROUP_MEMBER_STATE_UNHOOKED: Listening; the socket takes
+ *   connections for its siblings, but connections of the socket are not
+ *   redirected, as other code replaced the operations of the socket.
  * @SERVICE_GROUP_MEMBER_STATE_STALLED: Listening, but has accepted nothing for
- *   the group's stall time while connections waited; given connections only
- *   when no other has room.
- * @SERVICE_GROUP_MEMBER_STATE_LEAVING: Going; its connections move to its
- *   siblings.
+ *   the group's stall time while connections waited; the socket is given
+ *   connections only when no other member has room.
+ * @SERVICE_GROUP_MEMBER_STATE_LEAVING: Leaving the group; the connections of
+ *   the socket move to its siblings.
  */
 enum service_group_member_state {
 	SERVICE_GROUP_MEMBER_STATE_UNBOUND,
@@ -38,11 +38,11 @@ enum service_group_member_state {
 
 /**
  * enum service_group_policy - Which member a connection is given to.
- * @SERVICE_GROUP_POLICY_OVERFLOW: The listener that the lookup found, while it
- *   has room; else the least loaded sibling.
- * @SERVICE_GROUP_POLICY_BALANCE: The least loaded of those that have room and
- *   are not stalled; and a member whose program looks for connections is given
- *   the one that has waited for longest behind a busy program.
+ * @SERVICE_GROUP_POLICY_OVERFLOW: The listener that the lookup found, while
+ *   that listener has room; else the least loaded sibling.
+ * @SERVICE_GROUP_POLICY_BALANCE: The least loaded member that has room and is
+ *   not stalled; and a member whose program looks for connections is given the
+ *   connection that has waited for longest behind a busy program.
  */
 enum service_group_policy {
 	SERVICE_GROUP_POLICY_OVERFLOW,
@@ -50,11 +50,11 @@ enum service_group_policy {
 };
 
 /**
- * enum service_group_when_full - What becomes of a SYN when no member has
+ * enum service_group_when_full - What is done with a SYN when no member has
  *   room.
- * @SERVICE_GROUP_WHEN_FULL_DROP: It is dropped; the client tries again.
- * @SERVICE_GROUP_WHEN_FULL_RESET: It is answered with a reset; the client is
- *   told at once.
+ * @SERVICE_GROUP_WHEN_FULL_DROP: The SYN is dropped; the client tries again.
+ * @SERVICE_GROUP_WHEN_FULL_RESET: The SYN is answered with a reset; the client
+ *   is told at once.
  */
 enum service_group_when_full {
 	SERVICE_GROUP_WHEN_FULL_DROP,
@@ -62,14 +62,14 @@ enum service_group_when_full {
 };
 
 /**
- * enum service_group_outcome - What became of a connection that did not stay
- *   with its home listener.
- * @SERVICE_GROUP_OUTCOME_REDIRECTED: A sibling took its SYN.
- * @SERVICE_GROUP_OUTCOME_HANDED: A sibling took over its half-open request.
+ * enum service_group_outcome - How a connection left the listener that the
+ *   lookup found.
+ * @SERVICE_GROUP_OUTCOME_REDIRECTED: A sibling took the SYN.
+ * @SERVICE_GROUP_OUTCOME_HANDED: A sibling took over the half-open request.
  * @SERVICE_GROUP_OUTCOME_RESCUED: A sibling took over the complete connection.
- * @SERVICE_GROUP_OUTCOME_DROPPED: Its SYN was dropped.
- * @SERVICE_GROUP_OUTCOME_RESET: Its SYN was answered with a reset.
- * @SERVICE_GROUP_OUTCOME_SPILLED: Its SYN was given to another machine of the
+ * @SERVICE_GROUP_OUTCOME_DROPPED: The SYN was dropped.
+ * @SERVICE_GROUP_OUTCOME_RESET: The SYN was answered with a reset.
+ * @SERVICE_GROUP_OUTCOME_SPILLED: The SYN was given to another machine of the
  *   cluster.
  */
 enum service_group_outcome {
@@ -82,10 +82,11 @@ enum service_group_outcome {
 };
 
 /**
- * enum service_group_reason - Why it did not stay.
+ * enum service_group_reason - Why the connection left the listener that the
+ *   lookup found.
  * @SERVICE_GROUP_REASON_QUEUE_FULL: The member's accept queue was full.
- * @SERVICE_GROUP_REASON_PROMISED: Half-open requests had promised the last
- *   slots of that queue.
+ * @SERVICE_GROUP_REASON_PROMISED: Half-open requests had reserved the last
+ *   slots of the accept queue.
  * @SERVICE_GROUP_REASON_STALLED: The member was stalled.
  * @SERVICE_GROUP_REASON_BALANCED: The sibling was less loaded, or had nothing
  *   to do (policy balance).
@@ -93,7 +94,8 @@ enum service_group_outcome {
  * @SERVICE_GROUP_REASON_OVERFLOW: The member's accept queue overflowed between
  *   SYN and ACK.
  * @SERVICE_GROUP_REASON_FULL: No member had room.
- * @SERVICE_GROUP_REASON_UNFIT: No member that could serve it had room.
+ * @SERVICE_GROUP_REASON_UNFIT: No member that could serve the connection had
+ *   room.
  */
 enum service_group_reason {
 	SERVICE_GROUP_REASON_QUEUE_FULL,
@@ -116,13 +118,16 @@ enum service_group_reason {
  * enum service_group_cluster_role - How the packets of a cluster IP come to
  *   this machine.
  * @SERVICE_GROUP_CLUSTER_ROLE_SHARED: Every node receives every packet, by a
- *   multicast MAC address, and takes its own.
- * @SERVICE_GROUP_CLUSTER_ROLE_DIRECTED: It receives what a director gives to
- *   it.
- * @SERVICE_GROUP_CLUSTER_ROLE_DIRECTOR: It receives packets for all nodes and
- *   gives each to its owner; it may be a node itself.
- * @SERVICE_GROUP_CLUSTER_ROLE_STANDBY: As director, but neighbours are not
- *   told so; it directs what comes all the same.
+ *   multicast MAC address, and takes the packets of the slots that the node
+ *   owns.
+ * @SERVICE_GROUP_CLUSTER_ROLE_DIRECTED: The machine receives the packets that
+ *   a director gives to the machine.
+ * @SERVICE_GROUP_CLUSTER_ROLE_DIRECTOR: The machine receives packets for all
+ *   nodes and gives each packet to the owner of the packet's slot; a director
+ *   may be a node, too.
+ * @SERVICE_GROUP_CLUSTER_ROLE_STANDBY: As director, but the machine does not
+ *   answer neighbours for the address; a standby directs packets that come all
+ *   the same.
  */
 enum service_group_cluster_role {
 	SERVICE_GROUP_CLUSTER_ROLE_SHARED,
@@ -150,7 +155,7 @@ enum service_group_cluster_hash {
 /**
  * enum service_group_cluster_way - How a packet gets to a node.
  * @SERVICE_GROUP_CLUSTER_WAY_NEIGHBOUR: Unchanged, to the node's MAC address;
- *   it is on the same segment.
+ *   the node is on the same segment.
  * @SERVICE_GROUP_CLUSTER_WAY_TUNNEL: In an IP packet to the node's address.
  */
 enum service_group_cluster_way {
@@ -160,10 +165,11 @@ enum service_group_cluster_way {
 
 /**
  * enum service_group_cluster_local - Where this machine has the address of a
- *   cluster IP itself. An IPv6 address counts once it can be used, not while
- *   duplicates are looked for, or when one was found.
+ *   cluster IP. An IPv6 address counts once the address can be used, not while
+ *   duplicates are looked for, or when a duplicate was found.
  * @SERVICE_GROUP_CLUSTER_LOCAL_ABSENT: Nowhere.
- * @SERVICE_GROUP_CLUSTER_LOCAL_DEVICE: On the device that its packets come by.
+ * @SERVICE_GROUP_CLUSTER_LOCAL_DEVICE: On the device that packets of the
+ *   cluster IP come by.
  * @SERVICE_GROUP_CLUSTER_LOCAL_ELSEWHERE: Only on another device, such as the
  *   loopback device, or by a route of the type local.
  */
@@ -174,11 +180,11 @@ enum service_group_cluster_local {
 };
 
 /**
- * enum service_group_node_state - Whether a node is there.
- * @SERVICE_GROUP_NODE_STATE_UP: It takes connections.
- * @SERVICE_GROUP_NODE_STATE_DRAINING: It keeps the connections that it has and
- *   takes no others.
- * @SERVICE_GROUP_NODE_STATE_DOWN: It is not there.
+ * enum service_group_node_state - State of a node.
+ * @SERVICE_GROUP_NODE_STATE_UP: The node takes connections.
+ * @SERVICE_GROUP_NODE_STATE_DRAINING: The node keeps its connections and takes
+ *   no new connections.
+ * @SERVICE_GROUP_NODE_STATE_DOWN: The node is not there.
  */
 enum service_group_node_state {
 	SERVICE_GROUP_NODE_STATE_UP,
@@ -191,15 +197,14 @@ enum service_group_node_state {
 #define SERVICE_GROUP_MAX_SLOTS		4096
 
 /**
- * enum service_group_link_state - What is known of a machine that a link is
- *   expected to.
+ * enum service_group_link_state - State of the link to a peer.
  * @SERVICE_GROUP_LINK_STATE_NONE: There has been no link yet, and the time for
- *   it is not over.
- * @SERVICE_GROUP_LINK_STATE_UP: It is heard of.
- * @SERVICE_GROUP_LINK_STATE_SUSPECT: It has not been heard of for three
- *   heartbeats, or does not hear of us.
- * @SERVICE_GROUP_LINK_STATE_UNREACHABLE: Its link is lost, or it has not been
- *   heard of for ten heartbeats, or no link came for as long.
+ *   the first link is not over.
+ * @SERVICE_GROUP_LINK_STATE_UP: The peer is heard of.
+ * @SERVICE_GROUP_LINK_STATE_SUSPECT: The peer has not been heard of for three
+ *   heartbeats, or the peer does not hear of this machine.
+ * @SERVICE_GROUP_LINK_STATE_UNREACHABLE: The link is lost, or the peer has not
+ *   been heard of for ten heartbeats, or no link came for as long.
  */
 enum service_group_link_state {
 	SERVICE_GROUP_LINK_STATE_NONE,
@@ -210,25 +215,27 @@ enum service_group_link_state {
 
 /**
  * enum service_group_link_reason - Why a link ended.
- * @SERVICE_GROUP_LINK_REASON_NONE: None has ended.
- * @SERVICE_GROUP_LINK_REASON_CLOSED: The peer closed it.
+ * @SERVICE_GROUP_LINK_REASON_NONE: No link has ended.
+ * @SERVICE_GROUP_LINK_REASON_CLOSED: The peer closed the link.
  * @SERVICE_GROUP_LINK_REASON_RESET: The connection was reset, or timed out.
- * @SERVICE_GROUP_LINK_REASON_REPLACED: Another one took its place.
- * @SERVICE_GROUP_LINK_REASON_REMOVED: It was taken away here, or the peer is
- *   expected no more.
+ * @SERVICE_GROUP_LINK_REASON_REPLACED: Another link took the place of this
+ *   link.
+ * @SERVICE_GROUP_LINK_REASON_REMOVED: The link was removed on this machine, or
+ *   the peer is expected no more.
  * @SERVICE_GROUP_LINK_REASON_SILENT: Nothing was heard for ten heartbeats.
- * @SERVICE_GROUP_LINK_REASON_BAD_FRAME: The peer sent what is no frame, or a
- *   message that contradicts itself.
+ * @SERVICE_GROUP_LINK_REASON_BAD_FRAME: The peer sent bytes that are no frame,
+ *   or a message that contradicts itself.
  * @SERVICE_GROUP_LINK_REASON_BAD_HELLO: The peer did not begin with a hello,
  *   or sent a second one.
  * @SERVICE_GROUP_LINK_REASON_OTHER_CLUSTER: The peer is of another cluster.
- * @SERVICE_GROUP_LINK_REASON_OTHER_MACHINE: The peer says that it is another
- *   machine.
+ * @SERVICE_GROUP_LINK_REASON_OTHER_MACHINE: The peer says that the peer is
+ *   another machine.
  * @SERVICE_GROUP_LINK_REASON_VERSION: The peer speaks no version of the
- *   protocol that this machine does.
- * @SERVICE_GROUP_LINK_REASON_OVERFLOW: The peer does not read what is sent.
- * @SERVICE_GROUP_LINK_REASON_CRYPTO: A record was not encrypted as agreed, or
- *   was none of data.
+ *   protocol that this machine speaks.
+ * @SERVICE_GROUP_LINK_REASON_OVERFLOW: The peer does not read the frames of
+ *   this machine.
+ * @SERVICE_GROUP_LINK_REASON_CRYPTO: A TLS record was not encrypted as agreed,
+ *   or carried no data.
  * @SERVICE_GROUP_LINK_REASON_ERROR: Another error of the connection, or no
  *   memory.
  */
