@@ -42,6 +42,7 @@ mod peers;
 pub(crate) mod report;
 mod snapshot;
 pub(crate) mod spill;
+mod successor;
 mod table;
 mod tunnel;
 

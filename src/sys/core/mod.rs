@@ -5,6 +5,8 @@
 pub(crate) mod caller;
 pub(crate) mod clock;
 pub(crate) mod netlink;
+mod netlink_dump;
+mod netlink_message;
 pub(crate) mod netns;
 pub(crate) mod parts;
 pub(crate) mod rcu;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Messages of the generic netlink family.
+//! The generic netlink family: requests with their replies, and events.
 
+use super::netlink_message::{command, number};
 use crate::sys::{
     bindings,
     core::netns::Net, //
@@ -12,76 +13,10 @@ use kernel::{
     prelude::*, //
 };
 
-/// A message that is being written.
-pub(crate) struct Message {
-    skb: *mut bindings::sk_buff,
-    /// In which user ids are told.
-    userns: *mut bindings::user_namespace,
-}
-
-impl Message {
-    pub(crate) fn put_u16(&mut self, attribute: u32, value: u16) -> Result {
-        // SAFETY: The message is being written.
-        to_result(unsafe { bindings::svcg_put_u16(self.skb, number(attribute)?, value) })
-    }
-
-    /// Puts a number, given in host byte order, in network byte order.
-    pub(crate) fn put_be16(&mut self, attribute: u32, value: u16) -> Result {
-        // SAFETY: The message is being written.
-        to_result(unsafe { bindings::svcg_put_be16(self.skb, number(attribute)?, value) })
-    }
-
-    pub(crate) fn put_u32(&mut self, attribute: u32, value: u32) -> Result {
-        // SAFETY: The message is being written.
-        to_result(unsafe { bindings::svcg_put_u32(self.skb, number(attribute)?, value) })
-    }
-
-    /// Puts a user id, given as the initial user namespace has it, as the reader sees it.
-    pub(crate) fn put_uid(&mut self, attribute: u32, uid: u32) -> Result {
-        // SAFETY: The message is being written, and the user namespace is there.
-        to_result(unsafe { bindings::svcg_put_uid(self.skb, number(attribute)?, uid, self.userns) })
-    }
-
-    pub(crate) fn put_u64(&mut self, attribute: u32, value: u64, pad: u32) -> Result {
-        // SAFETY: The message is being written.
-        to_result(unsafe {
-            bindings::svcg_put_u64(self.skb, number(attribute)?, value, number(pad)?)
-        })
-    }
-
-    pub(crate) fn put_bytes(&mut self, attribute: u32, bytes: &[u8]) -> Result {
-        let len = c_uint::try_from(bytes.len()).map_err(|_| EMSGSIZE)?;
-        // SAFETY: The message is being written, and `bytes` is there.
-        to_result(unsafe {
-            bindings::svcg_put_bytes(self.skb, number(attribute)?, bytes.as_ptr().cast(), len)
-        })
-    }
-
-    /// Puts a nest, which `fill` fills.
-    pub(crate) fn put_nest(
-        &mut self,
-        attribute: u32,
-        fill: impl FnOnce(&mut Self) -> Result,
-    ) -> Result {
-        // SAFETY: The message is being written.
-        let nest = unsafe { bindings::svcg_nest_begin(self.skb, number(attribute)?) };
-        if nest.is_null() {
-            return Err(EMSGSIZE);
-        }
-        fill(self)?;
-        // SAFETY: The nest was begun above. When `fill` fails the whole message is given up.
-        unsafe { bindings::svcg_nest_end(self.skb, nest) };
-        Ok(())
-    }
-}
-
-fn number(attribute: u32) -> Result<c_int> {
-    c_int::try_from(attribute).map_err(|_| EINVAL)
-}
-
-fn command(cmd: u32) -> Result<u8> {
-    u8::try_from(cmd).map_err(|_| EINVAL)
-}
+pub(crate) use super::{
+    netlink_dump::{Dump, DumpStart},
+    netlink_message::Message, //
+};
 
 /// A node of a cluster IP, as a request gives it: numbers that the policy has checked.
 pub(crate) type NodeNumbers = bindings::svcg_node;
@@ -245,112 +180,6 @@ impl Request {
         }
         // SAFETY: Both were made above; sending takes the message.
         to_result(unsafe { bindings::svcg_reply_send(self.info, skb, header) })
-    }
-}
-
-/// A dump that goes on from where the last message ended.
-pub(crate) struct Dump {
-    pub(in crate::sys) cb: *mut bindings::netlink_callback,
-    pub(in crate::sys) skb: *mut bindings::sk_buff,
-}
-
-/// A dump before its first message, or between two.
-pub(crate) struct DumpStart {
-    pub(in crate::sys) cb: *mut bindings::netlink_callback,
-}
-
-impl DumpStart {
-    pub(crate) fn net(&self) -> Net<'_> {
-        // SAFETY: The dump has a namespace as long as it is there.
-        unsafe { Net::from_ptr(bindings::svcg_dump_net(self.cb)) }
-    }
-
-    /// Has an object of this size fit into each message that is made from now on. Otherwise that is
-    /// so only if the kernel has memory for long ones, or if the reader has offered much room before.
-    pub(crate) fn need(&mut self, size: u32) {
-        // SAFETY: The dump is there.
-        unsafe { bindings::svcg_dump_need(self.cb, size) };
-    }
-
-    /// The attribute of the request, which the policy has checked.
-    pub(crate) fn u32(&self, attribute: u32) -> Option<u32> {
-        let mut value = 0;
-        // SAFETY: The dump is there, and its attributes were read before it was begun; the attribute is
-        // one of the command's policy.
-        unsafe { bindings::svcg_dump_u32(self.cb, number(attribute).ok()?, &mut value) }
-            .then_some(value)
-    }
-}
-
-impl Dump {
-    pub(crate) fn net(&self) -> Net<'_> {
-        // SAFETY: The dump has a namespace as long as it is there.
-        unsafe { Net::from_ptr(bindings::svcg_dump_net(self.cb)) }
-    }
-
-    /// Has an object of this size fit into the next message.
-    pub(crate) fn need(&mut self, size: u32) {
-        DumpStart { cb: self.cb }.need(size);
-    }
-
-    /// Whether the reader has `CAP_NET_ADMIN` in the namespace.
-    pub(crate) fn may_change(&self) -> bool {
-        // SAFETY: The dump is there.
-        unsafe { bindings::svcg_dump_may_change(self.cb) }
-    }
-
-    /// The attribute of the request, which the policy has checked.
-    pub(crate) fn u32(&self, attribute: u32) -> Option<u32> {
-        DumpStart { cb: self.cb }.u32(attribute)
-    }
-
-    /// Two numbers that are zero at first and are kept from one message to the next.
-    pub(crate) fn position(&mut self) -> &mut [usize; 2] {
-        // SAFETY: The callback has room for six of them, and nobody else uses them. The kernel's
-        // unsigned long is a usize.
-        unsafe { &mut *bindings::svcg_dump_position(self.cb).cast() }
-    }
-
-    /// Tells of which generation what comes next is, or that nothing does: the reader is told if it is
-    /// another one than that of the last message.
-    pub(crate) fn is_of(&mut self, generation: u32) {
-        // SAFETY: The dump is there.
-        unsafe { bindings::svcg_dump_is_of(self.cb, generation) };
-    }
-
-    /// Adds an object that `fill` fills. `EMSGSIZE` when the message is full: then the dump is
-    /// to be left, and goes on with this object next time.
-    pub(crate) fn add(&mut self, cmd: u32, fill: impl FnOnce(&mut Message) -> Result) -> Result {
-        // SAFETY: The dump is there.
-        let header = unsafe { bindings::svcg_dump_begin(self.cb, self.skb, command(cmd)?) };
-        if header.is_null() {
-            return Err(EMSGSIZE);
-        }
-        let mut message = Message {
-            skb: self.skb,
-            // SAFETY: The dump is there.
-            userns: unsafe { bindings::svcg_dump_userns(self.cb) },
-        };
-        let result = fill(&mut message);
-        // SAFETY: The object was begun above.
-        unsafe {
-            match result {
-                Ok(()) => bindings::svcg_dump_end(self.skb, header),
-                Err(_) => bindings::svcg_dump_cancel(self.skb, header),
-            }
-        }
-        result
-    }
-
-    /// The same for what is looked up in the namespace meanwhile.
-    pub(crate) fn add_of(
-        &mut self,
-        cmd: u32,
-        fill: impl FnOnce(&mut Message, Net<'_>) -> Result,
-    ) -> Result {
-        // SAFETY: The dump has a namespace as long as it is there, and so for the call.
-        let net = unsafe { Net::from_ptr(bindings::svcg_dump_net(self.cb)) };
-        self.add(cmd, |message| fill(message, net))
     }
 }
 

@@ -19,6 +19,11 @@ use service_group_logic::logic::links::{
     liveness::{Peer, Said, State},
 };
 
+use network::{Frame, Link, Message};
+
+#[path = "links_network.rs"]
+mod network;
+
 const NS_OF_MS: u64 = 1_000_000;
 pub const HEARTBEAT: u64 = 100 * NS_OF_MS;
 /// For how long a change is young.
@@ -42,30 +47,6 @@ impl Random {
 pub struct Design {
     pub standing: bool,
     pub assurance: bool,
-}
-
-/// The end of a link at one machine.
-struct Link {
-    /// Which of all links that there were.
-    number: u64,
-    /// When the peer was heard of on it, or it began.
-    heard: u64,
-    /// What the peer sent last.
-    echo: u64,
-}
-
-enum Message {
-    Hello,
-    Heartbeat { sent: u64, said: Said },
-    End,
-}
-
-struct Frame {
-    at: u64,
-    from: u32,
-    to: u32,
-    link: u64,
-    message: Message,
 }
 
 /// The table of the cluster IP at one machine.
@@ -203,24 +184,6 @@ impl Cluster {
         self.assure(id);
     }
 
-    fn send(&mut self, from: u32, to: u32, link: u64, message: Message) {
-        let earlier = self
-            .frames
-            .iter()
-            .filter(|frame| (frame.from, frame.to) == (from, to));
-        let last = earlier.map(|frame| frame.at).max().unwrap_or(0);
-        // Mostly fast.
-        let most = [self.max_delay / 1000, self.max_delay][usize::from(self.random.below(20) == 0)];
-        let at = last.max(self.now + self.random.below(most + 1));
-        self.frames.push(Frame {
-            at,
-            from,
-            to,
-            link,
-            message,
-        });
-    }
-
     /// Time passes, and what is due happens.
     pub fn advance(&mut self, most: u64) {
         self.now += self.random.below(most);
@@ -241,73 +204,6 @@ impl Cluster {
                 self.connect(low, high);
             }
         }
-    }
-
-    fn connect(&mut self, low: u32, high: u32) {
-        let is_cut = self.is_cut(low, high) || self.is_cut(high, low);
-        let is_linked = self.machines[&low].links.contains_key(&high)
-            || self.machines[&high].links.contains_key(&low);
-        let works = self.machines[&low].works() && self.machines[&high].works();
-        if is_cut || is_linked || !works || self.random.below(4) > 0 {
-            return;
-        }
-        self.links += 1;
-        let number = self.links;
-        for (one, other) in [(low, high), (high, low)] {
-            let link = Link {
-                number,
-                heard: self.now,
-                echo: 0,
-            };
-            self.machines
-                .get_mut(&one)
-                .unwrap()
-                .links
-                .insert(other, link);
-            self.send(one, other, number, Message::Hello);
-        }
-    }
-
-    pub fn is_cut(&self, from: u32, to: u32) -> bool {
-        self.cuts.contains(&(from, to))
-    }
-
-    /// What is cut off or comes to a frozen machine waits, as TCP has it.
-    fn deliver(&mut self) {
-        let mut frames = std::mem::take(&mut self.frames);
-        frames.sort_by_key(|frame| frame.at);
-        for frame in frames {
-            let link = self.machines[&frame.to].links.get(&frame.from);
-            if link.is_none_or(|link| link.number != frame.link) {
-                continue;
-            }
-            let is_due = frame.at <= self.now && !self.machines[&frame.to].frozen;
-            match is_due && !self.is_cut(frame.from, frame.to) {
-                true => self.receive(frame),
-                false => self.frames.push(frame),
-            }
-        }
-    }
-
-    fn receive(&mut self, frame: Frame) {
-        let now = self.now;
-        let machine = self.machines.get_mut(&frame.to).unwrap();
-        let links = &mut machine.links;
-        let link = links.get_mut(&frame.from).unwrap();
-        link.heard = now;
-        let peer = machine.peers.get_mut(&frame.from).unwrap();
-        match frame.message {
-            Message::Hello => drop(peer.linked(now)),
-            Message::Heartbeat { sent, said } => {
-                link.echo = sent;
-                peer.heard(now, said);
-            }
-            Message::End => {
-                links.remove(&frame.from);
-                peer.lost(now);
-            }
-        }
-        self.assure(frame.to);
     }
 
     /// A machine's timer: it sends heartbeats, and notices who is silent.
