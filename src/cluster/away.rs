@@ -100,7 +100,7 @@ impl Away {
         let mut slots = KVec::from_elem(None, given.slots.len(), GFP_KERNEL_ACCOUNT)?;
         deputies(&given.slots, nodes, |id| self.has(id), &mut slots);
         let mut map = Map::new(given.hash, slots).ok_or(EINVAL)?;
-        if config.spill {
+        if config.settings.spill {
             map.let_spill(|id| config.is_up(id) && !self.has(id))?;
         }
         Ok(map)

@@ -11,6 +11,7 @@ use crate::{
         hash::{Hash, Key, MAX_SLOTS},
         packet::has_ports,
         rebalance::MAX_NODES,
+        setting_gen::Settings,
         slots::{NodeId, Slot, State},
         tunnel::Mode, //
     },
@@ -162,10 +163,8 @@ pub(super) struct Config {
     pub(super) key: Option<[u8; 16]>,
     /// This machine, if it is a node.
     pub(super) this: Option<NodeId>,
-    /// Seconds.
-    pub(super) settle: u32,
-    /// Whether nodes pass on what their groups have no room for.
-    pub(super) spill: bool,
+    /// What is set besides.
+    pub(super) settings: Settings,
     pub(super) epoch: u32,
     /// By their ids.
     pub(super) nodes: KVec<NodeConfig>,
@@ -178,6 +177,8 @@ impl Config {
         let name = Name::of(request)?;
         let role = Role::new(required(request, uapi::SERVICE_GROUP_A_CLUSTER_ROLE)?)?;
         let key = key(request)?;
+        // Of the settings this one is as old as the message; those that came later may be absent.
+        required(request, uapi::SERVICE_GROUP_A_CLUSTER_SETTLE)?;
         let config = Self {
             name,
             role,
@@ -189,14 +190,13 @@ impl Config {
             this: request
                 .optional_u32(uapi::SERVICE_GROUP_A_CLUSTER_NODE)
                 .and_then(NodeId::new),
-            settle: required(request, uapi::SERVICE_GROUP_A_CLUSTER_SETTLE)?,
-            spill: request.optional_u32(uapi::SERVICE_GROUP_A_CLUSTER_SPILL) == Some(1),
+            settings: Settings::of(|attribute| request.optional_u32(attribute)),
             epoch: required(request, uapi::SERVICE_GROUP_A_CLUSTER_EPOCH)?,
             nodes: nodes(request, &name, role)?,
         };
         let mut map = Map::new(hash(request, key)?, config.table(request)?).ok_or(EINVAL)?;
         config.check()?;
-        if config.spill {
+        if config.settings.spill {
             map.let_spill(|id| config.is_up(id))?;
         }
         Ok((config, map))
@@ -242,13 +242,14 @@ impl Config {
 
     /// Whether packets may come in tunnels.
     pub(super) fn is_tunnelled(&self) -> bool {
-        self.role != Role::Shared || self.spill
+        self.role != Role::Shared || self.settings.spill
     }
 
     /// How packets come to this node, as far as tunnels go.
     pub(super) fn mode(&self) -> Mode {
+        let spill = self.settings.spill;
         match self.role {
-            Role::Shared => Mode::Shared { spill: self.spill },
+            Role::Shared => Mode::Shared { spill },
             Role::Directed | Role::Director | Role::Standby => Mode::Directed,
         }
     }

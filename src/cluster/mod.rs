@@ -147,7 +147,7 @@ impl Cluster {
     /// Those of these nodes that may be sent a packet as well.
     fn affordable(&self, others: Candidates) -> Candidates {
         let likeliest = Candidates::only(others.iter().next());
-        let allowance = match self.table.is_young(self.config.settle) {
+        let allowance = match self.table.is_young(self.config.settings.settle) {
             true => &self.young_copies,
             false => &self.copies,
         };

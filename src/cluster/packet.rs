@@ -278,7 +278,8 @@ impl Visit<'_> {
     fn decide(&self, cluster: &Cluster, packet: &Packet<'_>, contents: &Contents) -> Decision {
         let config = &cluster.config;
         let table = &cluster.table;
-        let owners = table.owners(&contents.flow, config.settle, |id| config.is_there(id));
+        let settle = config.settings.settle;
+        let owners = table.owners(&contents.flow, settle, |id| config.is_there(id));
         let mut facts = Facts {
             role: self.role(config, packet),
             this: config.this,

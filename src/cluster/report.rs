@@ -12,7 +12,8 @@ use super::{
 use crate::{
     logic::cluster::{
         flow::Address,
-        hash::Hash, //
+        hash::Hash,
+        setting_gen::Settings, //
     },
     sys::{
         core::{
@@ -128,8 +129,9 @@ fn put_cluster(message: &mut Message, cluster: &Cluster, here: &Here, also: Also
     if let Some(this) = config.this {
         message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_NODE, this.get())?;
     }
-    message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_SETTLE, config.settle)?;
-    message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_SPILL, config.spill.into())?;
+    for (attribute, number) in config.settings.attributes() {
+        message.put_u32(attribute, number)?;
+    }
     message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_EPOCH, config.epoch)?;
     message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_LOCAL, here.local.number())?;
     let healthy = cluster.health.is_good();
@@ -163,7 +165,9 @@ fn size_of(cluster: &Cluster) -> u32 {
 /// Room for all that is told of one that has so many nodes and slots.
 fn size(nodes: usize, slots: usize) -> u32 {
     let (nodes, slots) = (nodes.saturating_mul(112), slots.saturating_mul(4));
-    let size = nodes.saturating_add(slots).saturating_add(656);
+    let settings = Settings::COUNT.saturating_mul(8);
+    let size = nodes.saturating_add(slots).saturating_add(settings);
+    let size = size.saturating_add(640);
     u32::try_from(size).unwrap_or(u32::MAX)
 }
 

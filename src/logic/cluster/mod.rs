@@ -24,6 +24,7 @@ pub mod owner;
 pub mod packet;
 pub mod places;
 pub mod rebalance;
+pub mod setting_gen;
 pub(super) mod siphash;
 pub mod slots;
 pub mod tracked;

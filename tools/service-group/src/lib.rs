@@ -29,11 +29,13 @@
 
 mod bind;
 mod error;
+mod kernel_enum;
 pub mod ktls;
 #[cfg(feature = "netlink")]
 pub mod netlink;
 mod option;
 mod request;
+mod setting_gen;
 mod setting_table;
 mod settings;
 mod sys;
@@ -43,8 +45,8 @@ pub use error::{Calls, Error, Row};
 pub use option::{form, form_at, info, join, leave, Info, MemberState};
 pub use request::{Entry, Options};
 pub use settings::{
-    configure, settings, GroupSettings, Policy, Setting, Settings, Value, WhenFull, DEFAULT_STALL,
-    MAX_ADOPT, MAX_STALL, MAX_WEIGHT, MIN_STALL,
+    configure, settings, GroupSettings, Policy, Setting, SettingDefinition, SettingKind, Settings,
+    Value, WhenFull, DEFAULT_STALL, MAX_ADOPT, MAX_STALL, MAX_WEIGHT, MIN_STALL,
 };
 
 /// Most members of one group, and most entries of one request.

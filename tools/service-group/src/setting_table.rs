@@ -1,72 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The settings of a group, in one table: of it are made the structs, the methods that
-//! set them, the numbers of the kernel's struct and of netlink, and what sgctl shows.
+//! set them, the numbers of the kernel's struct and of netlink, and what sgctl shows. The
+//! rows come from the netlink specification.
 
 use std::time::Duration;
 
-use crate::settings::{Policy, WhenFull};
-#[cfg(doc)]
-use crate::settings::{MAX_ADOPT, MAX_STALL, MAX_WEIGHT};
-
-/// Place of the weight in the kernel's struct; the weight is a member's.
-const WEIGHT: usize = 3;
-
-/// How a setting stands in the kernel's struct, and what people are told of it.
-trait Number: Copy + Default {
-    fn to_number(self) -> u32;
-    fn of_number(number: u32) -> Self;
-    fn value(self) -> Value;
+/// What the number of a setting means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SettingKind {
+    /// One of several names in the order of their numbers, each with what it means.
+    Name(&'static [(&'static str, &'static str)]),
+    /// On or off.
+    Switch,
+    /// A time in milliseconds; zero is off.
+    Milliseconds,
+    /// A time in seconds.
+    Seconds,
+    /// A number.
+    Number,
 }
 
-impl Number for Policy {
-    fn to_number(self) -> u32 {
-        self.number()
-    }
-    fn of_number(number: u32) -> Self {
-        Self::from_number(number)
-    }
-    fn value(self) -> Value {
-        Value::Name(self.name())
-    }
-}
-
-impl Number for WhenFull {
-    fn to_number(self) -> u32 {
-        self.number()
-    }
-    fn of_number(number: u32) -> Self {
-        Self::from_number(number)
-    }
-    fn value(self) -> Value {
-        Value::Name(self.name())
+impl SettingKind {
+    /// The value that this number is.
+    pub fn value(self, number: u32) -> Value {
+        match self {
+            Self::Name(names) => {
+                let place = usize::try_from(number).unwrap_or(usize::MAX);
+                Value::Name(names.get(place).map_or("unknown", |(name, _)| name))
+            }
+            Self::Switch => Value::Switch(number != 0),
+            Self::Milliseconds => Value::Time(Duration::from_millis(number.into())),
+            Self::Seconds => Value::Time(Duration::from_secs(number.into())),
+            Self::Number => Value::Number(number),
+        }
     }
 }
 
-impl Number for Duration {
-    fn to_number(self) -> u32 {
-        milliseconds(self)
-    }
-    fn of_number(number: u32) -> Self {
-        Self::from_millis(number.into())
-    }
-    fn value(self) -> Value {
-        Value::Time(self)
-    }
-}
-
-impl Number for bool {
-    fn to_number(self) -> u32 {
-        self.into()
-    }
-    fn of_number(number: u32) -> Self {
-        number != 0
-    }
-    fn value(self) -> Value {
-        Value::Switch(self)
-    }
-}
-
-/// The value of a setting of a group, by its kind.
+/// The value of a setting, by its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Value {
@@ -76,9 +47,51 @@ pub enum Value {
     Switch(bool),
     /// A time; zero is off.
     Time(Duration),
+    /// A number.
+    Number(u32),
 }
 
-/// A setting of a group.
+/// What there is to know of a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SettingDefinition {
+    /// Its name, such as `when_full`.
+    pub name: &'static str,
+    /// What its number means.
+    pub kind: SettingKind,
+    /// The least and the largest number that the kernel takes.
+    pub bounds: (u32, u32),
+    /// What it is, in sentences.
+    pub help: &'static str,
+}
+
+impl SettingDefinition {
+    pub(crate) const fn new(
+        name: &'static str,
+        kind: SettingKind,
+        bounds: (u32, u32),
+        help: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            kind,
+            bounds,
+            help,
+        }
+    }
+
+    /// The setting with this number.
+    pub(crate) fn with(&self, number: u32) -> Setting {
+        let end = self.help.find(". ").unwrap_or(self.help.len());
+        Setting {
+            name: self.name,
+            text: self.help[..end].trim_end_matches('.'),
+            value: self.kind.value(number),
+        }
+    }
+}
+
+/// A setting of a group or of a cluster IP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setting {
     /// Its name, such as `when_full`.
@@ -89,12 +102,45 @@ pub struct Setting {
     pub value: Value,
 }
 
+/// How the type of a setting stands in the kernel's struct.
+pub(crate) trait Number: Copy + Default {
+    fn to_number(self) -> u32;
+    fn of_number(number: u32) -> Self;
+}
+
+impl Number for Duration {
+    fn to_number(self) -> u32 {
+        milliseconds(self)
+    }
+    fn of_number(number: u32) -> Self {
+        Self::from_millis(number.into())
+    }
+}
+
+impl Number for bool {
+    fn to_number(self) -> u32 {
+        self.into()
+    }
+    fn of_number(number: u32) -> Self {
+        number != 0
+    }
+}
+
+impl Number for u32 {
+    fn to_number(self) -> u32 {
+        self
+    }
+    fn of_number(number: u32) -> Self {
+        number
+    }
+}
+
 /// Makes the structs of settings from one table: the place in the kernel's struct, the
-/// name, the kind, what it is in a sentence, and the comment of the method that sets it.
+/// name, the type, what the number means, its bounds, and what it is.
 macro_rules! settings {
     ($(
         $(#[$about:meta])*
-        $place:literal $name:ident: $kind:ty, $text:literal, $method:literal;
+        $place:literal $name:ident: $type:ty, $kind:expr, $bounds:expr, $help:literal;
     )*) => {
         /// Number of settings in the kernel's struct, with the weight.
         pub(crate) const COUNT: usize = [$($place),*].len() + 1;
@@ -102,7 +148,8 @@ macro_rules! settings {
         /// What a group does, and the weight of one member of it.
         ///
         /// Only the fields that are given are changed. All but the weight are the
-        /// group's, whichever member's socket they are set through.
+        /// group's, whichever member's socket they are set through. Times count in
+        /// whole milliseconds, rounded up.
         ///
         /// ```no_run
         /// use service_group::{configure, settings, Policy, Settings};
@@ -124,7 +171,7 @@ macro_rules! settings {
         pub struct Settings {
             $(
                 $(#[$about])*
-                pub $name: Option<$kind>,
+                pub $name: Option<$type>,
             )*
             /// How many connections this member is to have waiting, compared with the
             /// others: from 1 to [`MAX_WEIGHT`].
@@ -136,7 +183,7 @@ macro_rules! settings {
         pub struct GroupSettings {
             $(
                 $(#[$about])*
-                pub $name: $kind,
+                pub $name: $type,
             )*
         }
 
@@ -158,23 +205,34 @@ macro_rules! settings {
         }
 
         impl Settings {
+            /// What there is to know of each setting of a group.
+            pub const GROUP: &'static [SettingDefinition] = &[$(
+                SettingDefinition::new(stringify!($name), $kind, $bounds, $help)
+            ),*];
+
             $(
-                #[doc = $method]
+                #[doc = concat!("Sets `", stringify!($name), "`.")]
                 #[must_use]
-                pub fn $name(mut self, $name: $kind) -> Self {
+                pub fn $name(mut self, $name: $type) -> Self {
                     self.$name = Some($name);
                     self
                 }
             )*
 
+            /// Sets the one of this name to a number of the kernel's; any other name is
+            /// passed over.
+            pub fn set(&mut self, name: &str, number: u32) {
+                match name {
+                    $(stringify!($name) => self.$name = Some(Number::of_number(number)),)*
+                    _ => {}
+                }
+            }
+
             /// Those of the group that are given.
             pub fn list(&self) -> Vec<Setting> {
-                let all = [$(self.$name.map(|it| Setting {
-                    name: stringify!($name),
-                    text: $text,
-                    value: it.value(),
-                })),*];
-                all.into_iter().flatten().collect()
+                let numbers = [$(self.$name.map(Number::to_number)),*];
+                let all = Self::GROUP.iter().zip(numbers);
+                all.filter_map(|(one, number)| Some(one.with(number?))).collect()
             }
 
             /// The numbers in the kernel's struct.
@@ -196,33 +254,7 @@ macro_rules! settings {
     };
 }
 
-settings! {
-    /// Which member a connection is given to.
-    0 policy: Policy, "Which member a connection is given to",
-        "Gives connections by this policy.";
-    /// What becomes of a SYN when no member has room.
-    1 when_full: WhenFull, "What becomes of a SYN when no member has room",
-        "Does this with a SYN when no member has room.";
-    /// After how long without `accept` a member whose queue is not empty is
-    /// stalled: at most [`MAX_STALL`]; zero is never.
-    2 stall: Duration, "After how long without accept() a member is stalled; 0 is never",
-        "Takes a member for stalled after this time, which counts in whole milliseconds, \
-         rounded up; zero is never.";
-    /// Whether `getsockname` of a connection that came for a sibling at another
-    /// address tells the address that the accepting member is bound to, in
-    /// place of the one that the client asked for.
-    4 rewrite: bool, "Whether programs are shown the address that their listener is bound to",
-        "Shows programs the address that their listener is bound to, or the one that the \
-         client asked for.";
-    /// For how long the place of a member whose socket has ended is kept: at most
-    /// [`MAX_ADOPT`]. A socket of the same user that begins to listen there, or
-    /// in the place of a member that is still there, becomes a member. Zero: no
-    /// socket does.
-    5 adopt: Duration,
-        "For how long a place of a member that has ended is kept; 0 if nobody is adopted",
-        "Keeps the places of members that have ended for this time, which counts in whole \
-         milliseconds, rounded up, and has who listens there become a member; zero is never.";
-}
+pub(crate) use settings;
 
 /// Whole milliseconds, rounded up, as zero has a meaning of its own. A time too
 /// long for the field is too long for the kernel as well.

@@ -7,14 +7,14 @@
 //! ```
 //! All in the machine's byte order. A bit of `set` says that a field is given.
 
-use std::fmt;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
 use crate::error::Error;
 use crate::option::{array, refine};
-use crate::setting_table::COUNT;
-pub use crate::setting_table::{GroupSettings, Setting, Settings, Value};
+use crate::setting_gen::COUNT;
+pub use crate::setting_gen::{GroupSettings, Policy, Settings, WhenFull};
+pub use crate::setting_table::{Setting, SettingDefinition, SettingKind, Value};
 use crate::sys;
 
 /// Where the fields begin, behind `size` and `set`.
@@ -33,103 +33,6 @@ pub const DEFAULT_STALL: Duration = Duration::from_millis(100);
 pub const MAX_ADOPT: Duration = Duration::from_secs(86_400);
 /// Largest weight of a member; the smallest, and that of a new member, is 1.
 pub const MAX_WEIGHT: u32 = 65_535;
-
-/// Which member a connection is given to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Policy {
-    /// The listener that the lookup found, while it has room; else the least
-    /// loaded sibling. A new group does this.
-    #[default]
-    Overflow,
-    /// The least loaded of those that have room and are not stalled.
-    Balance,
-    /// One that this version of the crate does not know.
-    Unknown(u32),
-}
-
-/// What becomes of a SYN when no member has room.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum WhenFull {
-    /// It is dropped; the client tries again. A new group does this.
-    #[default]
-    Drop,
-    /// It is answered with a reset; the client is told at once.
-    Reset,
-    /// One that this version of the crate does not know.
-    Unknown(u32),
-}
-
-impl Policy {
-    /// The policy of this number in the kernel's enum.
-    pub fn from_number(number: u32) -> Self {
-        match number {
-            0 => Self::Overflow,
-            1 => Self::Balance,
-            other => Self::Unknown(other),
-        }
-    }
-
-    /// Its number in the kernel's enum.
-    pub fn number(self) -> u32 {
-        match self {
-            Self::Overflow => 0,
-            Self::Balance => 1,
-            Self::Unknown(number) => number,
-        }
-    }
-
-    /// Its name, in lower case.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Overflow => "overflow",
-            Self::Balance => "balance",
-            Self::Unknown(_) => "unknown",
-        }
-    }
-}
-
-impl WhenFull {
-    /// The one of this number in the kernel's enum.
-    pub fn from_number(number: u32) -> Self {
-        match number {
-            0 => Self::Drop,
-            1 => Self::Reset,
-            other => Self::Unknown(other),
-        }
-    }
-
-    /// Its number in the kernel's enum.
-    pub fn number(self) -> u32 {
-        match self {
-            Self::Drop => 0,
-            Self::Reset => 1,
-            Self::Unknown(number) => number,
-        }
-    }
-
-    /// Its name, in lower case.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Drop => "drop",
-            Self::Reset => "reset",
-            Self::Unknown(_) => "unknown",
-        }
-    }
-}
-
-impl fmt::Display for Policy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl fmt::Display for WhenFull {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 impl Settings {
     /// Settings that change nothing.
@@ -252,6 +155,31 @@ mod tests {
         assert_eq!(told, expected);
         let all = Settings::from(GroupSettings::default());
         assert_eq!((all.list().len(), all.weight), (COUNT - 1, None));
+        for Setting { name, text, .. } in all.list() {
+            assert!(!text.is_empty() && !text.contains('.'), "{name}: {text}");
+        }
+    }
+
+    #[test]
+    fn settings_are_set_by_their_names() {
+        let mut settings = Settings::new();
+        for one in Settings::GROUP {
+            settings.set(one.name, one.bounds.1);
+        }
+        settings.set("colour", 1);
+        let expected = Settings::new()
+            .policy(Policy::Balance)
+            .when_full(WhenFull::Reset)
+            .stall(MAX_STALL)
+            .rewrite(true)
+            .adopt(MAX_ADOPT);
+        assert_eq!(settings, expected);
+        let value = |kind: SettingKind, number| kind.value(number);
+        let names = SettingKind::Name(Policy::CHOICES);
+        assert_eq!(value(names, 2), Value::Name("unknown"));
+        assert_eq!(value(SettingKind::Number, 9), Value::Number(9));
+        let time = Duration::from_secs(9);
+        assert_eq!(value(SettingKind::Seconds, 9), Value::Time(time));
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
         .map_err(|error| Failure::new(format!("sgctl cannot find itself: {error}")))?;
     let signals = Signals::catch(&SIGNALS)?;
     let listeners = make(&args.listen, args.workers.into(), args.backlog)?;
-    group(&listeners, &args.settings.settings())?;
+    group(&listeners, &args.settings.0)?;
     let names: Vec<String> = listeners.iter().map(name).collect();
     let program = Program {
         launcher,

@@ -36,7 +36,7 @@ pub fn run(args: &SetArgs) -> Result<(), Failure> {
         Some(_) => choose(args.group, &args.member, &kernel.members(Some(args.group))?)?,
         None => Vec::new(),
     };
-    let settings = args.settings.settings();
+    let settings = args.settings.0;
     if !settings.is_empty() {
         kernel
             .set_group(args.group, &settings)
@@ -119,13 +119,13 @@ fn report(args: &SetArgs, members: &[Member], weight: u32) -> Report {
     });
     Report {
         group: args.group,
-        settings: (&args.settings.settings()).into(),
+        settings: (&args.settings.0).into(),
         members: members.collect(),
     }
 }
 
 fn sentences(args: &SetArgs, members: &[Member], weight: u32) -> String {
-    let (group, does) = (args.group, words(&args.settings.settings()));
+    let (group, does) = (args.group, words(&args.settings.0));
     let mut lines = Vec::new();
     if !does.is_empty() {
         lines.push(format!("group {group}: {does}\n"));
@@ -140,8 +140,9 @@ fn sentences(args: &SetArgs, members: &[Member], weight: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{PolicyArg, SettingArgs};
+    use crate::cli::SettingArgs;
     use serde_json::{json, to_value};
+    use service_group::{Policy, Settings};
     use std::net::SocketAddr;
 
     fn member(cookie: u64, address: [u8; 4]) -> Member {
@@ -166,10 +167,7 @@ mod tests {
     fn args() -> SetArgs {
         SetArgs {
             group: 3,
-            settings: SettingArgs {
-                policy: Some(PolicyArg::Balance),
-                ..SettingArgs::default()
-            },
+            settings: SettingArgs(Settings::new().policy(Policy::Balance)),
             member: vec![MemberName::Cookie(1)],
             weight: Some(9),
             json: false,

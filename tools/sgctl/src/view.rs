@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use service_group::netlink::{Counters, Group, Member};
-use service_group::{Error, Setting, Settings, Value};
+use service_group::{Error, Setting, SettingKind, Settings, Value};
 
 /// What became of connections.
 #[derive(Debug)]
@@ -139,15 +139,28 @@ impl Serialize for SettingsView {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for Setting { name, value, .. } in &self.0 {
             match value {
-                Value::Time(time) => {
-                    map.serialize_entry(&format!("{name}_ms"), &milliseconds(*time))?
-                }
+                Value::Time(time) => map.serialize_entry(&time_name(name), &milliseconds(*time))?,
                 Value::Switch(on) => map.serialize_entry(name, on)?,
+                Value::Number(number) => map.serialize_entry(name, number)?,
                 _ => map.serialize_entry(name, &value_text(value))?,
             }
         }
         map.end()
     }
+}
+
+/// The name of a time as JSON has it.
+fn time_name(name: &str) -> String {
+    format!("{name}_ms")
+}
+
+/// The names of a group's settings as JSON has them, each in quotes.
+pub fn json_names() -> Vec<String> {
+    let names = Settings::GROUP.iter().map(|one| match one.kind {
+        SettingKind::Milliseconds | SettingKind::Seconds => time_name(one.name),
+        _ => one.name.to_owned(),
+    });
+    names.map(|name| format!("\"{name}\"")).collect()
 }
 
 /// A time as JSON has it.
@@ -162,6 +175,7 @@ fn value_text(value: &Value) -> String {
         Value::Switch(true) => "on".to_owned(),
         Value::Switch(false) => "off".to_owned(),
         Value::Name(name) => name.to_owned(),
+        Value::Number(number) => number.to_string(),
         _ => "unknown".to_owned(),
     }
 }

@@ -4,8 +4,10 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::kernel_enum::kernel_enum;
+pub use super::setting_gen::ClusterSettings;
 use super::ClusterCounters;
+use crate::kernel_enum::kernel_enum;
+use crate::Setting;
 
 /// Most cluster IPs of a network namespace.
 pub const MAX_CLUSTERS: usize = 256;
@@ -127,10 +129,8 @@ pub struct Cluster {
     pub key: Option<ClusterKey>,
     /// The node that this machine is, unless it only directs.
     pub node: Option<u32>,
-    /// For how many seconds a change of the table is young.
-    pub settle: u32,
-    /// Whether nodes pass on SYNs that their groups have no room for.
-    pub spill: bool,
+    /// What is set besides.
+    pub settings: ClusterSettings,
     /// Number of the table.
     pub epoch: u32,
     /// The machines that serve it.
@@ -140,6 +140,22 @@ pub struct Cluster {
     pub table: Vec<u32>,
     /// What became of its packets; told, and not set.
     pub counters: ClusterCounters,
+}
+
+impl ClusterSettings {
+    /// All of them.
+    pub fn list(&self) -> [Setting; Self::COUNT] {
+        let numbers = self.numbers();
+        std::array::from_fn(|place| Self::ALL[place].with(numbers[place]))
+    }
+
+    /// Sets the one of this attribute; one that is not known is passed over.
+    pub(super) fn set_attribute(&mut self, attribute: u16, number: u32) {
+        let mut known = Self::ALL.iter().zip(Self::ATTRIBUTES);
+        if let Some((one, _)) = known.find(|(_, of)| *of == attribute) {
+            self.set(one.name, number);
+        }
+    }
 }
 
 impl Cluster {
@@ -154,8 +170,7 @@ impl Cluster {
             hash: ClusterHash::Sum5,
             key: None,
             node: None,
-            settle: 0,
-            spill: false,
+            settings: ClusterSettings::default(),
             epoch: 0,
             nodes: Vec::new(),
             table: Vec::new(),
@@ -177,7 +192,7 @@ impl Cluster {
 
 #[cfg(test)]
 mod tests {
-    use super::super::kernel_enum::check;
+    use super::super::header::check;
     use super::*;
 
     #[test]

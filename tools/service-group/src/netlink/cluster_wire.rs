@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::cluster::{
     Cluster, ClusterHash, ClusterKey, ClusterLocal, ClusterName, ClusterNode, ClusterRole,
-    ClusterWay, NodeState,
+    ClusterSettings, ClusterWay, NodeState,
 };
 use super::numbers::{cluster, node};
 use super::{wire, ClusterCounters, Error};
@@ -59,9 +59,14 @@ pub(super) fn all(of: &Cluster) -> Vec<u8> {
     if let Some(node) = of.node {
         bytes.extend(word(cluster::NODE, node));
     }
-    bytes.extend(word(cluster::SETTLE, of.settle));
-    if of.spill {
-        bytes.extend(word(cluster::SPILL, 1));
+    let settings = ClusterSettings::ATTRIBUTES
+        .into_iter()
+        .zip(of.settings.numbers());
+    for (kind, number) in settings {
+        // Older modules refuse what they do not know, and all want to be told this one.
+        if number != 0 || kind == cluster::SETTLE {
+            bytes.extend(word(kind, number));
+        }
     }
     bytes.extend(word(cluster::EPOCH, of.epoch));
     for node in &of.nodes {
@@ -122,13 +127,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Cluster, Error> {
         cluster::HASH => record.hash = ClusterHash::from_number(wire::word(value)),
         cluster::KEY => record.key = Some(ClusterKey(array(value))),
         cluster::NODE => record.node = Some(wire::word(value)),
-        cluster::SETTLE => record.settle = wire::word(value),
-        cluster::SPILL => record.spill = wire::word(value) != 0,
         cluster::EPOCH => record.epoch = wire::word(value),
         cluster::NODES => nests.push(read_node(value)),
         cluster::TABLE => record.table = value.chunks_exact(4).map(wire::word).collect(),
         cluster::COUNTERS => counts = read_counters(value),
-        _ => {}
+        setting => record.settings.set_attribute(setting, wire::word(value)),
     })?;
     record.nodes = nests.into_iter().collect::<Result<_, _>>()?;
     record.counters = counts?;
@@ -181,7 +184,10 @@ mod tests {
             hash: ClusterHash::Keyed,
             key: Some(ClusterKey([9; 16])),
             node: Some(2),
-            settle: 60,
+            settings: ClusterSettings {
+                settle: 60,
+                spill: true,
+            },
             epoch: 5,
             nodes: vec![node(1), node(2)],
             table: vec![1, 2, 0, 1],
@@ -218,7 +224,7 @@ mod tests {
         expected.extend(wire::attribute(7, &[1, 0, 0x5e, 1, 2, 3]));
         expected.extend(word(8, 2));
         expected.extend(wire::attribute(9, &[9; 16]));
-        for (kind, number) in [(10, 2), (11, 60), (12, 5)] {
+        for (kind, number) in [(10, 2), (11, 60), (17, 1), (12, 5)] {
             expected.extend(word(kind, number));
         }
         for id in [1u8, 2] {
@@ -233,6 +239,15 @@ mod tests {
             .collect();
         expected.extend(wire::attribute(14, &table));
         assert_eq!(all(&sample()), expected);
+    }
+
+    #[test]
+    fn a_setting_that_is_off_is_not_sent_but_for_the_one_that_all_modules_want() {
+        let mut cluster = sample();
+        cluster.settings = ClusterSettings::default();
+        let mut kinds = Vec::new();
+        let read = wire::each(&all(&cluster), |kind, _| kinds.push(kind));
+        assert!(read.is_ok() && kinds.contains(&11) && !kinds.contains(&17));
     }
 
     #[test]

@@ -4,9 +4,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::kernel_enum::kernel_enum;
 use super::numbers::decision;
 use super::{wire, Error};
+use crate::kernel_enum::kernel_enum;
 
 kernel_enum! {
     /// What became of a connection that did not stay with its home listener.
@@ -107,7 +107,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Decision, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::kernel_enum::check;
+    use super::super::header::check;
     use super::*;
 
     #[test]

@@ -30,3 +30,19 @@ pub(super) fn constant(name: &str) -> Option<usize> {
     let value = header.lines().find_map(|line| line.strip_prefix(&begin))?;
     value.trim().parse().ok()
 }
+
+/// Compares an enum with that of the header: its entries begin with `kind`, and
+/// there are no more.
+pub(super) fn check(kind: &str, names: impl ExactSizeIterator<Item = &'static str>) {
+    let header = include_str!("../../../../include/uapi/linux/service_group_netlink.h");
+    let prefix = format!("SERVICE_GROUP_{kind}_");
+    let lines = header.lines().map(str::trim);
+    assert_eq!(
+        lines.filter(|line| line.starts_with(&prefix)).count(),
+        names.len()
+    );
+    for (place, name) in (0..).zip(names) {
+        let name = format!("{kind}_{}", name.to_uppercase().replace('-', "_"));
+        assert_eq!(of_header(&name), Some(place), "{name}");
+    }
+}

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::kernel_enum::kernel_enum;
+use crate::kernel_enum::kernel_enum;
 
 /// Most machines that a machine has links to.
 pub const MAX_PEERS: usize = 256;
@@ -136,8 +136,8 @@ impl Link {
 
 #[cfg(test)]
 mod tests {
+    use super::super::header::check;
     use super::super::header::constant;
-    use super::super::kernel_enum::check;
     use super::*;
 
     #[test]

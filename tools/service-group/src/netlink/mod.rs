@@ -32,7 +32,6 @@ mod events;
 mod family;
 #[cfg(test)]
 mod header;
-mod kernel_enum;
 mod link;
 mod link_wire;
 mod links;
@@ -40,12 +39,13 @@ mod links;
 #[allow(dead_code)]
 mod numbers;
 mod records;
+mod setting_gen;
 mod wire;
 
 pub use channel::{Channel, Message};
 pub use cluster::{
     Cluster, ClusterHash, ClusterKey, ClusterLocal, ClusterName, ClusterNode, ClusterRole,
-    ClusterWay, NodeState, MAX_CLUSTERS,
+    ClusterSettings, ClusterWay, NodeState, MAX_CLUSTERS,
 };
 pub use counters::{ClusterCounters, Counter, Counters};
 pub use decision::{Decision, Outcome, Reason};

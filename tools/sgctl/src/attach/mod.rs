@@ -67,7 +67,7 @@ pub fn run(args: &AttachArgs) -> Result<(), Failure> {
 
 /// What the group is to do. A new one adopts, unless told otherwise.
 fn wanted(args: &AttachArgs, plan: &Plan) -> Settings {
-    let mut settings = args.settings.settings();
+    let mut settings = args.settings.0;
     if matches!(plan.action, Action::Form(_)) {
         settings.adopt = settings.adopt.or(Some(ADOPT));
     }
@@ -256,7 +256,7 @@ fn set_up(
     };
     let mut done = member.map_or(Err(Error::NotMember), |fd| configure(fd, settings));
     // It can be had without what was not asked for.
-    if let (Err(Error::UnknownFlag), Some(fd), None) = (done, member, args.settings.adopt) {
+    if let (Err(Error::UnknownFlag), Some(fd), None) = (done, member, args.settings.0.adopt) {
         eprintln!("sgctl: note: listeners of a reload do not become members here: attach them");
         settings.adopt = None;
         done = configure(fd, settings);

@@ -228,7 +228,7 @@ mod tests {
         for (group, told) in [(None, "would be formed"), (Some(3), "belong to it")] {
             let found = found(group);
             let plan = plan::plan(&found, &[], Allowed::default());
-            let settings = args.settings.settings();
+            let settings = args.settings.0;
             let report = new(&args, &found, &plan, None, Some(&settings));
             let text = sentences(&report, &plan, &settings);
             assert!(text.contains(told), "{text}");
@@ -256,7 +256,7 @@ mod tests {
         found[1].uid = 33;
         found[1].address = SocketAddr::from(([127, 0, 0, 1], 80));
         let plan = plan::plan(&found, &[], Allowed::default());
-        let settings = args.settings.settings();
+        let settings = args.settings.0;
         let report = new(&args, &found, &plan, None, Some(&settings));
         let json = to_value(&report).expect("it is JSON");
         assert_eq!(json["needs"], json!(["--mixed-users", "--with-loopback"]));

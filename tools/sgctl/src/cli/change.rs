@@ -1,121 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What a group is to do: the options that `set`, `attach` and `run` share, and
-//! those of `set`.
+//! The options of `set`.
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use clap::{ArgGroup, Args, ValueEnum};
-use service_group::{Policy, Settings, WhenFull, MAX_ADOPT, MAX_STALL, MAX_WEIGHT};
+use clap::{ArgGroup, Args};
+use service_group::MAX_WEIGHT;
 
-/// What a group is to do; what is not given stays as it is.
-#[derive(Args, Clone, Copy, Debug, Default)]
-pub struct SettingArgs {
-    /// Which member a connection is given to.
-    #[arg(long, value_enum, value_name = "POLICY")]
-    pub policy: Option<PolicyArg>,
-    /// What becomes of a SYN when no member has room.
-    #[arg(long, value_enum, value_name = "ACTION")]
-    pub when_full: Option<WhenFullArg>,
-    /// Stall time: a member is stalled when connections wait in its queue and its program
-    /// has accepted none for this time. 1ms to 60s, or "off" for never. Less than 10ms needs
-    /// CAP_NET_ADMIN in the initial user namespace.
-    #[arg(long, value_name = "DURATION", value_parser = stall)]
-    pub stall: Option<Duration>,
-    /// Whether programs see the address that their listener is bound to, in place
-    /// of the one that the client asked for.
-    #[arg(long, value_enum, value_name = "on|off")]
-    pub rewrite: Option<OnOff>,
-    /// Adopt time: for how long the group keeps the place of a member that has ended. A
-    /// listener that begins to listen in that place, as after a reload, becomes a member.
-    /// 1ms to 24h, or "off". More than a minute needs CAP_NET_ADMIN.
-    #[arg(long, value_name = "DURATION", value_parser = adopt)]
-    pub adopt: Option<Duration>,
-}
-
-impl SettingArgs {
-    /// As the crate has them.
-    pub fn settings(&self) -> Settings {
-        let mut settings = Settings::new();
-        settings.policy = self.policy.map(Policy::from);
-        settings.when_full = self.when_full.map(WhenFull::from);
-        settings.stall = self.stall;
-        settings.rewrite = self.rewrite.map(|rewrite| rewrite == OnOff::On);
-        settings.adopt = self.adopt;
-        settings
-    }
-}
-
-/// A value of `--policy`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum PolicyArg {
-    /// The listener that the kernel finds, while it has room; else the least
-    /// loaded sibling. New groups do this.
-    Overflow,
-    /// The least loaded of those that have room and are not stalled.
-    Balance,
-}
-
-impl From<PolicyArg> for Policy {
-    fn from(policy: PolicyArg) -> Self {
-        match policy {
-            PolicyArg::Overflow => Self::Overflow,
-            PolicyArg::Balance => Self::Balance,
-        }
-    }
-}
-
-/// A value of `--when-full`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum WhenFullArg {
-    /// It is dropped, and the client tries again. New groups do this.
-    Drop,
-    /// It is answered with a reset, and the client is told at once.
-    Reset,
-}
-
-impl From<WhenFullArg> for WhenFull {
-    fn from(when_full: WhenFullArg) -> Self {
-        match when_full {
-            WhenFullArg::Drop => Self::Drop,
-            WhenFullArg::Reset => Self::Reset,
-        }
-    }
-}
-
-/// A value of `--rewrite`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum OnOff {
-    /// Programs see the address of their listener.
-    On,
-    /// Programs see the address that the client asked for. New groups do this.
-    Off,
-}
-
-/// Reads a stall time; "off" is zero.
-fn stall(text: &str) -> Result<Duration, String> {
-    time_or_off(text, MAX_STALL).ok_or_else(|| {
-        "give a time from 1ms to 60s in whole milliseconds, such as 100ms or 2s, or off".to_owned()
-    })
-}
-
-/// Reads an adopt time; "off" is zero.
-fn adopt(text: &str) -> Result<Duration, String> {
-    time_or_off(text, MAX_ADOPT).ok_or_else(|| {
-        "give a time from 1ms to 24h in whole milliseconds, such as 60s or 10m, or off".to_owned()
-    })
-}
-
-/// Reads a time up to the longest one, in the whole milliseconds that the kernel counts.
-fn time_or_off(text: &str, longest: Duration) -> Option<Duration> {
-    if text == "off" {
-        return Some(Duration::ZERO);
-    }
-    let time = humantime::parse_duration(text).ok()?;
-    let whole = time.subsec_nanos() % 1_000_000 == 0;
-    (whole && !time.is_zero() && time <= longest).then_some(time)
-}
+use super::SettingArgs;
+use crate::view;
 
 /// How a member is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,18 +50,25 @@ A group and its members can be changed in one call; the group comes first.
 
 A member is named by its cookie (\"show --json\" and \"monitor\" tell it), by its inode
 number as inode:NUMBER (\"show\" tells it), or by the address and port that it is
-bound to, which then means every member there.
+bound to, which then means every member there.";
 
-With --json it prints what was changed: {\"group\": 1, \"policy\", \"when_full\", \"stall_ms\"
-(0: never), \"rewrite\", \"adopt_ms\" (0: off), \"members\": [{\"cookie\", \"inode\", \"address\"
-(or null), \"port\", \"weight\"}, ...]}; settings that were not given are left out.";
+/// What `set` says of itself.
+fn set_notes() -> String {
+    let settings = view::json_names().join(", ");
+    format!(
+        "{SET_NOTES}\n\nWith --json it prints what was changed: {{\"group\": 1, {settings}, \
+         \"members\": [{{\"cookie\", \"inode\", \"address\" (or null), \"port\", \
+         \"weight\"}}, ...]}}; settings that were not given are left out, and times are in \
+         milliseconds, 0 if they are off."
+    )
+}
 
 /// Arguments of `set`.
 #[derive(Args, Debug)]
 #[command(
-    after_long_help = SET_NOTES,
+    after_long_help = set_notes(),
     group(ArgGroup::new("change").required(true).multiple(true)
-        .args(["policy", "when_full", "stall", "rewrite", "adopt", "weight"]))
+        .args(SettingArgs::ids().chain(["weight"])))
 )]
 pub struct SetArgs {
     /// The group that is changed, or whose members are.
@@ -197,31 +97,14 @@ mod tests {
     use super::*;
     use clap::error::ErrorKind;
     use clap::Parser;
+    use service_group::{Policy, Settings, WhenFull, MAX_ADOPT};
+    use std::time::Duration;
 
     fn set(line: &str) -> SetArgs {
         let cli = Cli::try_parse_from(line.split(' ')).expect("it is right");
         match cli.command {
             Command::Set(args) => args,
             other => panic!("{line} is taken as {other:?}"),
-        }
-    }
-
-    #[test]
-    fn stall_times_have_a_range_and_whole_milliseconds() {
-        for (text, time) in [
-            ("1ms", Duration::from_millis(1)),
-            ("100ms", Duration::from_millis(100)),
-            ("1s 500ms", Duration::from_millis(1500)),
-            ("60s", MAX_STALL),
-            ("1m", MAX_STALL),
-            ("off", Duration::ZERO),
-        ] {
-            assert_eq!(stall(text), Ok(time), "{text}");
-        }
-        for bad in [
-            "", "0", "0s", "100", "999us", "1500us", "60001ms", "2h", "never", "-1s",
-        ] {
-            assert!(stall(bad).is_err(), "{bad}");
         }
     }
 
@@ -286,15 +169,12 @@ mod tests {
             .stall(Duration::ZERO)
             .rewrite(true)
             .adopt(MAX_ADOPT);
-        assert_eq!(args.settings.settings(), expected);
+        assert_eq!(args.settings.0, expected);
         let args = set("sgctl set --group 1 --member 5 [::1]:80 --member 6 --weight 65535");
-        assert!(args.settings.settings().is_empty());
+        assert!(args.settings.0.is_empty());
         assert_eq!((args.member.len(), args.weight), (3, Some(MAX_WEIGHT)));
         let args = set("sgctl set --group 1 --policy balance --weight 2 --member 5");
-        assert_eq!(
-            args.settings.settings(),
-            Settings::new().policy(Policy::Balance)
-        );
+        assert_eq!(args.settings.0, Settings::new().policy(Policy::Balance));
         assert_eq!(args.weight, Some(2));
     }
 }

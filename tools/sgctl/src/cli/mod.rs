@@ -5,6 +5,7 @@
 mod agent;
 mod change;
 mod cluster;
+mod settings;
 mod watch;
 mod why;
 
@@ -17,7 +18,7 @@ use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand};
 use crate::cluster::file::values::device;
 
 pub use agent::AgentArgs;
-pub use change::{MemberName, PolicyArg, SetArgs, SettingArgs, WhenFullArg};
+pub use change::{MemberName, SetArgs};
 pub use cluster::{
     AddressArgs, AddressName, ChangeArgs, ClusterAddArgs, ClusterApplyArgs, ClusterArgs,
     ClusterCheckArgs, ClusterCommand, ClusterDelArgs, ClusterInitArgs, ClusterLeaveArgs,
@@ -25,6 +26,7 @@ pub use cluster::{
     DrainArgs, HashArg, KeepalivedArgs, LintArgs, ModeArg, NodeAddArgs, NodeCommand, NodeDelArgs,
     NodeOptions, NodeSetArgs, OwnerArgs, ReadyArgs, RoleArg, RoleArgs, StateArg, WayArg,
 };
+pub use settings::{ClusterSettingArgs, SettingArgs};
 pub use watch::{ExportArgs, MonitorArgs, TopArgs};
 pub use why::WhyArgs;
 
@@ -104,12 +106,13 @@ pub enum Command {
 
 const SHOW_JSON: &str = "\
 With --json it prints an array of groups:
-  [{\"id\": 1, \"uid\": 0, \"policy\": \"overflow\" or \"balance\", \"when_full\": \"drop\" or
-    \"reset\", \"stall_ms\": 100 (0: never), \"rewrite\": false, \"adopt_ms\": 60000 (0: off),
-    \"adopted\": 2 (listeners in members' places that became members), \"not_adopted\": 1
+  [{\"id\": 1, \"uid\": 0, SETTINGS, \"adopted\": 2 (listeners in members' places that became members), \"not_adopted\": 1
     (those that were refused), \"not_adopted_reason\" (of the last one, or null),
     \"counters\": COUNTERS, \"members\": [MEMBER, ...]},
    ...]
+
+SETTINGS are what \"set\" changes, by the names of the options; those of times end with
+\"_ms\" (0: off).
 
 MEMBER is {\"inode\", \"cookie\", \"family\" (\"ipv4\" or \"ipv6\"), \"address\" (or null),
 \"port\", \"state\", \"queued\", \"half_open\", \"backlog\", \"weight\", \"adopted\" (whether it

@@ -101,7 +101,7 @@ fn decide(config: &Config, args: &OwnerArgs, now: SystemTime) -> Result<Decision
 /// To whom each slot spills.
 fn spills(config: &Config, address: &Address, table: &Table) -> Vec<Slot> {
     let mut spills = vec![None; table.slots.len()];
-    if address.spill {
+    if address.settings.spill {
         let is_up = |id| config.state(id) == Some(State::Up);
         slots::spill(&table.slots, is_up, &mut spills);
     }

@@ -5,13 +5,14 @@
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use service_group::netlink::{Cluster, Connection};
+use service_group::Value;
 
 use super::apply::facts::Facts;
 use super::apply::machine::clusters;
 use super::apply::route::Route;
 use super::file::{describe, store, Config};
 use super::sources;
-use super::view::{lacks_address, name, ClusterView};
+use super::view::{lacks_address, name, setting_text, ClusterView};
 use crate::cli::ClusterShowArgs;
 use crate::{output, Failure};
 
@@ -66,19 +67,18 @@ fn describe_all(facts: &Facts, config: Option<&Config>) -> String {
 
 fn title(cluster: &Cluster, device: &str) -> String {
     let Cluster {
-        role,
-        hash,
-        epoch,
-        settle,
-        ..
+        role, hash, epoch, ..
     } = cluster;
     let name = describe(&cluster.name);
     let slots = output::count(cluster.table.len(), "slot");
-    let spill = if cluster.spill { ", spill" } else { "" };
+    let settings = cluster.settings.list();
+    let settings = settings.iter().filter_map(|one| match one.value {
+        Value::Switch(on) => on.then(|| format!(", {}", one.name)),
+        value => Some(format!(", {} {}", one.name, setting_text(value))),
+    });
+    let settings: String = settings.collect();
     let lacks = lacks_address(cluster);
-    format!(
-        "{name}: {role} on {device}, {hash}, {slots}, epoch {epoch}, settle {settle}s{spill}{lacks}"
-    )
+    format!("{name}: {role} on {device}, {hash}, {slots}, epoch {epoch}{settings}{lacks}")
 }
 
 fn table(cluster: &Cluster, config: Option<&Config>) -> String {
@@ -130,7 +130,9 @@ mod tests {
     use super::super::apply::facts::Link;
     use super::super::file::{read, samples};
     use super::*;
-    use service_group::netlink::{ClusterCounters, ClusterLocal, ClusterName, ClusterNode};
+    use service_group::netlink::{
+        ClusterCounters, ClusterLocal, ClusterName, ClusterNode, ClusterSettings,
+    };
 
     #[test]
     fn a_cluster_is_shown_with_its_nodes_and_counters() {
@@ -149,7 +151,10 @@ mod tests {
             device: 2,
             node: Some(1),
             epoch: 3,
-            settle: 60,
+            settings: ClusterSettings {
+                settle: 60,
+                ..ClusterSettings::default()
+            },
             nodes: vec![node(1), node(2)],
             table: vec![1, 2, 1, 2],
             counters: ClusterCounters {

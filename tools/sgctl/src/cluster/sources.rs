@@ -20,7 +20,7 @@ const STRICT: u32 = 1;
 /// What to say of the devices by which tunnels come to this machine.
 pub fn of_served(facts: &Facts) -> Vec<String> {
     let ends = |cluster: &&Cluster| {
-        let tunnels = cluster.role != ClusterRole::Shared || cluster.spill;
+        let tunnels = cluster.role != ClusterRole::Shared || cluster.settings.spill;
         tunnels && cluster.device != 0 && cluster.node.is_some()
     };
     let served = facts.clusters.iter().filter(ends);
@@ -43,7 +43,7 @@ pub fn of_file(config: &Config) -> Vec<String> {
 
 /// Whether nodes give each other packets.
 fn tunnels(address: &Address) -> bool {
-    address.spill || matches!(address.mode, Mode::Directed { .. })
+    address.settings.spill || matches!(address.mode, Mode::Directed { .. })
 }
 
 /// One for each device that there is something to say of.

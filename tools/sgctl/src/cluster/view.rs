@@ -2,8 +2,12 @@
 //! Cluster IPs as JSON shows them. The shape is documented in the help of `show`,
 //! and a test holds it.
 
+use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
-use service_group::netlink::{Cluster, ClusterCounters, ClusterLocal, ClusterNode};
+use service_group::netlink::{
+    Cluster, ClusterCounters, ClusterLocal, ClusterNode, ClusterSettings,
+};
+use service_group::{Setting, Value};
 
 use super::file::{values, Config};
 
@@ -16,6 +20,38 @@ impl Serialize for CountersView {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let counters = self.0.list();
         serializer.collect_map(counters.iter().map(|counter| (counter.name, counter.value)))
+    }
+}
+
+/// What is set; times are whole seconds.
+#[derive(Debug)]
+struct SettingsView(ClusterSettings);
+
+impl Serialize for SettingsView {
+    /// Each setting by its name.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let settings = self.0.list();
+        let mut map = serializer.serialize_map(Some(settings.len()))?;
+        for Setting { name, value, .. } in settings {
+            match value {
+                Value::Switch(on) => map.serialize_entry(name, &on)?,
+                Value::Time(time) => map.serialize_entry(name, &time.as_secs())?,
+                Value::Number(number) => map.serialize_entry(name, &number)?,
+                _ => map.serialize_entry(name, &setting_text(value))?,
+            }
+        }
+        map.end()
+    }
+}
+
+/// The value of a setting of a cluster IP in words.
+pub fn setting_text(value: Value) -> String {
+    match value {
+        Value::Switch(on) => on.to_string(),
+        Value::Time(time) => format!("{}s", time.as_secs()),
+        Value::Number(number) => number.to_string(),
+        Value::Name(name) => name.to_owned(),
+        _ => "unknown".to_owned(),
     }
 }
 
@@ -36,8 +72,8 @@ pub struct ClusterView {
     #[serde(skip_serializing_if = "Option::is_none")]
     slots: Option<usize>,
     epoch: u32,
-    settle: u32,
-    spill: bool,
+    #[serde(flatten)]
+    settings: SettingsView,
     node: Option<u32>,
     nodes: Vec<NodeView>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -73,8 +109,7 @@ impl ClusterView {
             hash: cluster.hash.name(),
             slots: (!cluster.table.is_empty()).then_some(cluster.table.len()),
             epoch: cluster.epoch,
-            settle: cluster.settle,
-            spill: cluster.spill,
+            settings: SettingsView(cluster.settings),
             node: cluster.node,
             nodes: nodes.map(|node| NodeView::new(node, config)).collect(),
             table: cluster.table.clone(),
@@ -131,7 +166,10 @@ mod tests {
             device: 2,
             hash: ClusterHash::Keyed,
             key: Some(ClusterKey([7; 16])),
-            settle: 60,
+            settings: ClusterSettings {
+                settle: 60,
+                ..ClusterSettings::default()
+            },
             epoch: 3,
             nodes: vec![ClusterNode {
                 id: 4,

@@ -13,7 +13,7 @@ use service_group::{Setting, Value};
 use super::metrics::Labelled;
 use crate::view;
 
-/// What each group is told to do: the times each by itself, and all else as labels.
+/// What each group is told to do: times and numbers each by itself, and all else as labels.
 pub(super) fn encode(
     encoder: &mut DescriptorEncoder,
     groups: &[Labelled<Group, 1>],
@@ -33,14 +33,14 @@ pub(super) fn encode(
     }
     let names = view::settings(&Group::default()).list();
     for (place, setting) in names.iter().enumerate() {
-        if let Value::Time(_) = setting.value {
-            times(encoder, setting, place, groups)?;
+        if measure(setting.value).is_some() {
+            measures(encoder, setting, place, groups)?;
         }
     }
     Ok(())
 }
 
-/// The value of a setting as a label; a time is none.
+/// The value of a setting as a label; a measure is none.
 fn label(value: Value) -> Option<String> {
     match value {
         Value::Name(name) => Some(name.to_owned()),
@@ -49,20 +49,31 @@ fn label(value: Value) -> Option<String> {
     }
 }
 
-/// The time at this place of each group's settings.
-fn times(
+/// The value of a setting as a measure, with its unit if it has one.
+fn measure(value: Value) -> Option<(f64, Option<&'static Unit>)> {
+    match value {
+        Value::Time(time) => Some((time.as_secs_f64(), Some(&Unit::Seconds))),
+        Value::Number(number) => Some((number.into(), None)),
+        _ => None,
+    }
+}
+
+/// The measure at this place of each group's settings.
+fn measures(
     encoder: &mut DescriptorEncoder,
     setting: &Setting,
     place: usize,
     groups: &[Labelled<Group, 1>],
 ) -> fmt::Result {
-    let (name, unit) = (format!("group_{}", setting.name), Some(&Unit::Seconds));
+    let name = format!("group_{}", setting.name);
+    let unit = measure(setting.value).and_then(|(_, unit)| unit);
     let mut family = encoder.encode_descriptor(&name, setting.text, unit, MetricType::Gauge)?;
     for group in groups {
         let list = view::settings(group.of).list();
-        if let Some(Value::Time(time)) = list.get(place).map(|it| it.value) {
-            let time = ConstGauge::new(time.as_secs_f64());
-            time.encode(family.encode_family(&group.labels)?)?;
+        let measured = list.get(place).and_then(|it| measure(it.value));
+        if let Some((number, _)) = measured {
+            let number = ConstGauge::new(number);
+            number.encode(family.encode_family(&group.labels)?)?;
         }
     }
     Ok(())

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::cli::ClusterSettingArgs;
 use crate::cluster::file::links::{self, Fingerprint};
 use crate::cluster::file::{values, FILE};
 
@@ -109,13 +110,9 @@ pub struct AddressArgs {
     /// Number of slots; 251 for a new address.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub slots: Option<u16>,
-    /// Settle time in seconds: for how long after a change of the table connections are looked
-    /// for at former owners; 3600 for a new address.
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=86_400))]
-    pub settle: Option<u32>,
-    /// Whether a node whose group has no room for a connection gives it to another node.
-    #[arg(long, value_name = "true|false")]
-    pub spill: Option<bool>,
+    /// What is set besides.
+    #[command(flatten)]
+    pub settings: ClusterSettingArgs,
 }
 
 /// Arguments of `cluster add`.

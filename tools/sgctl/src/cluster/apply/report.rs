@@ -9,6 +9,7 @@ use super::facts::{Facts, Local};
 use super::steps::Step;
 use crate::cluster::file::{describe, values, Config};
 use crate::cluster::moves::{moves, Move};
+use crate::cluster::view::setting_text;
 
 /// What was changed.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -119,16 +120,17 @@ pub fn slots(cluster: &Cluster) -> Vec<Slot> {
 /// The properties of a cluster IP, by name.
 fn properties(of: &Cluster, facts: &Facts) -> Vec<(&'static str, String)> {
     let mac = of.mac.map_or_else(|| "none".to_owned(), values::mac_text);
-    vec![
+    let settings = of.settings.list();
+    let settings = settings.map(|one| (one.name, setting_text(one.value)));
+    let mut all = vec![
         ("role", of.role.to_string()),
         ("hash", of.hash.to_string()),
         ("slots", of.table.len().to_string()),
         ("epoch", of.epoch.to_string()),
-        ("settle", format!("{}s", of.settle)),
-        ("spill", of.spill.to_string()),
-        ("device", device(of.device, facts)),
-        ("mac", mac),
-    ]
+    ];
+    all.extend(settings);
+    all.extend([("device", device(of.device, facts)), ("mac", mac)]);
+    all
 }
 
 /// The name of a device.
@@ -141,9 +143,7 @@ fn device(index: u32, facts: &Facts) -> String {
 
 fn description(new: &Cluster, facts: &Facts) -> Vec<String> {
     let told = properties(new, facts).into_iter();
-    let is_default = |(name, value): &(&str, String)| {
-        [("mac", "none"), ("spill", "false")].contains(&(*name, value.as_str()))
-    };
+    let is_default = |(_, value): &(&str, String)| ["none", "false"].contains(&value.as_str());
     told.filter(|property| !is_default(property))
         .map(|(name, value)| format!("{name} {value}"))
         .collect()

@@ -4,11 +4,14 @@
 use std::fs;
 use std::path::Path;
 
-use service_group::netlink::{ClusterHash, ClusterName};
+use service_group::netlink::{ClusterHash, ClusterName, ClusterSettings};
+use service_group::SettingKind;
 use toml_edit::{Array, Value};
 
 use super::{given, list, put_all, word, Fields};
-use crate::cli::{AddressArgs, AddressName, ClusterAddArgs, ClusterDelArgs, ClusterSetArgs};
+use crate::cli::{
+    AddressArgs, AddressName, ClusterAddArgs, ClusterDelArgs, ClusterSetArgs, ClusterSettingArgs,
+};
 use crate::cluster::file::edit::{Edit, Kind};
 use crate::cluster::file::{describe, values, Config};
 use crate::Failure;
@@ -43,16 +46,28 @@ fn address_fields(args: &AddressArgs) -> Result<Fields, Failure> {
     let directors: Array = args.director.iter().map(String::as_str).collect();
     let directors = (!directors.is_empty()).then_some(directors);
     let key = args.key_file.as_deref().map(key_in).transpose()?;
-    Ok(given([
+    let mut fields = given([
         ("mode", args.mode.as_ref().map(word)),
         ("directors", directors.map(Value::from)),
         ("mac", args.mac.map(|mac| values::mac_text(mac).into())),
         ("hash", args.hash.as_ref().map(word)),
         ("key", key),
         ("slots", args.slots.map(|slots| i64::from(slots).into())),
-        ("settle", args.settle.map(|settle| i64::from(settle).into())),
-        ("spill", args.spill.map(Value::from)),
-    ]))
+    ]);
+    fields.extend(settings(&args.settings));
+    Ok(fields)
+}
+
+/// The settings that are given.
+fn settings(args: &ClusterSettingArgs) -> impl Iterator<Item = (&'static str, Value)> + '_ {
+    let all = ClusterSettings::ALL.iter().zip(args.0);
+    all.filter_map(|(one, number)| {
+        let value = match one.kind {
+            SettingKind::Switch => Value::from(number? != 0),
+            _ => Value::from(i64::from(number?)),
+        };
+        Some((one.name, value))
+    })
 }
 
 /// The key that a file of its own has: on a command line everybody could read it.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::time::SystemTime;
 
 use serde::Serialize;
-use service_group::netlink::{ClusterHash, ClusterName, MAX_CLUSTERS};
+use service_group::netlink::{ClusterHash, ClusterName, ClusterSettings, MAX_CLUSTERS};
 use service_group_logic::logic::cluster::hash::{SlotCount, MAX_SLOTS};
 use service_group_logic::logic::cluster::rebalance::MAX_NODES;
 use service_group_logic::logic::cluster::slots::Slot;
@@ -14,15 +14,12 @@ use toml::Spanned;
 
 use super::machines::machines;
 use super::mode::mode;
-use super::raw::{RawAddress, RawFile, Text, Word};
+use super::raw::{setting_lines, RawAddress, RawFile, SettingLine, Text, Word};
 use super::{describe, runs, values, Address, Config, Table};
 
 /// Slots of an address that does not say how many: a prime, so that the sums have
 /// no pattern in common with it.
 pub const DEFAULT_SLOTS: usize = 251;
-/// For how many seconds a change is young if the file does not say.
-pub const DEFAULT_SETTLE: u32 = 3600;
-const MAX_SETTLE: i64 = 86_400;
 
 /// What is wrong with a file.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -139,20 +136,32 @@ fn address(spanned: &Spanned<RawAddress>, config: &Config, text: &str) -> Result
         .transpose()?
         .and_then(|slots| usize::try_from(slots).ok());
     let slots = SlotCount::new(slots.unwrap_or(DEFAULT_SLOTS));
-    let settle = raw.settle.as_ref();
-    let settle = settle.map(|settle| number(settle, "settle", (0, MAX_SETTLE)));
     Ok(Address {
         mode: mode(raw, name.address, config)?,
         name,
         hash,
         key,
         slots: slots.ok_or_else(|| (spanned.span(), "there are no slots".to_owned()))?,
-        settle: settle.transpose()?.unwrap_or(DEFAULT_SETTLE),
-        spill: raw.spill.unwrap_or(false),
+        settings: settings(raw)?,
         device: word(&raw.device, values::device)?,
         table: table(raw, text)?,
         line: line(text, raw.ip.span().start),
     })
+}
+
+fn settings(raw: &RawAddress) -> Result<ClusterSettings, Found> {
+    let mut settings = ClusterSettings::default();
+    for (line, given) in setting_lines().iter().zip(raw.settings()) {
+        let SettingLine {
+            definition: one,
+            most,
+            initial,
+        } = line;
+        let range = (one.bounds.0.into(), (*most).into());
+        let given = given.map(|given| number(&given, one.name, range));
+        settings.set(one.name, given.transpose()?.unwrap_or(*initial));
+    }
+    Ok(settings)
 }
 
 fn name(raw: &RawAddress) -> Result<ClusterName, Found> {

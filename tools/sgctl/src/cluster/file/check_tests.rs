@@ -55,7 +55,7 @@ fn a_file_is_read_with_its_defaults() {
     let mac = [0x03, 0x53, 198, 51, 100, 7];
     assert_eq!(address.mode, Mode::Shared { mac });
     assert_eq!((address.name.protocol, address.name.port), (0, 0));
-    assert_eq!((address.slots.get(), address.settle), (251, 3600));
+    assert_eq!((address.slots.get(), address.settings.settle), (251, 3600));
     assert_eq!((address.hash, &address.table), (ClusterHash::Sum5, &None));
     assert_eq!(address.line, 16);
     assert!(read("").is_ok_and(|config| config.nodes.is_empty()));

@@ -23,13 +23,14 @@ use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::time::SystemTime;
 
-use service_group::netlink::{ClusterHash, ClusterKey, ClusterName, ClusterWay};
+use service_group::netlink::{ClusterHash, ClusterKey, ClusterName, ClusterSettings, ClusterWay};
 use service_group_logic::logic::cluster::flow::{self, Flow};
 use service_group_logic::logic::cluster::hash::{Hash, Key, SlotCount};
 use service_group_logic::logic::cluster::slots::{self, NodeId, Slot, State};
 
 pub use check::{read, Problem};
 use links::{Fingerprint, Links, Listen};
+pub use raw::{setting_lines, SettingLine};
 
 /// Where the file is, if no other is named.
 pub const FILE: &str = "/etc/service_group/cluster.toml";
@@ -127,10 +128,8 @@ pub struct Address {
     pub key: Option<ClusterKey>,
     /// Number of slots.
     pub slots: SlotCount,
-    /// For how many seconds a change of the table is young.
-    pub settle: u32,
-    /// Whether nodes pass on SYNs that their groups have no room for.
-    pub spill: bool,
+    /// What is set besides.
+    pub settings: ClusterSettings,
     /// The device that packets come by.
     pub device: String,
     /// Who owns which slot, once that is planned.
@@ -248,7 +247,7 @@ impl Address {
         changed.is_some_and(|changed| {
             // By a clock that is behind the planner's it has not been yet: it is young.
             let age = now.duration_since(changed).unwrap_or_default();
-            age.as_secs() < self.settle.into()
+            age.as_secs() < self.settings.settle.into()
         })
     }
 

@@ -6,6 +6,9 @@ use serde::Deserialize;
 use toml::value::Datetime;
 use toml::Spanned;
 
+use service_group::netlink::ClusterSettings;
+use service_group::SettingDefinition;
+
 /// The whole file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,12 +74,53 @@ pub struct RawAddress {
     pub key: Option<Spanned<String>>,
     pub slots: Option<Spanned<i64>>,
     pub settle: Option<Spanned<i64>>,
-    pub spill: Option<bool>,
+    pub spill: Option<Spanned<bool>>,
     pub epoch: Option<Spanned<i64>>,
     pub hashed: Option<String>,
     pub table: Option<Spanned<Text>>,
     pub before: Option<Spanned<Text>>,
     pub changed: Option<Spanned<Datetime>>,
+}
+
+/// A setting of an address as the file may have it.
+#[derive(Clone, Copy)]
+pub struct SettingLine {
+    /// What the crate knows of it.
+    pub definition: SettingDefinition,
+    /// The largest number that the file may give.
+    pub most: u32,
+    /// What it is if the file does not say.
+    pub initial: u32,
+}
+
+/// The largest number of each setting, and what it is if the file does not say.
+const LIMITS: [(u32, u32); ClusterSettings::COUNT] = [
+    (86_400, 3600), // settle
+    (1, 0),         // spill
+];
+
+/// The settings of an address, in the crate's order.
+pub fn setting_lines() -> [SettingLine; ClusterSettings::COUNT] {
+    std::array::from_fn(|place| {
+        let (most, initial) = LIMITS[place];
+        SettingLine {
+            definition: ClusterSettings::ALL[place],
+            most,
+            initial,
+        }
+    })
+}
+
+impl RawAddress {
+    /// The settings that are given, in the crate's order.
+    pub fn settings(&self) -> [Option<Spanned<i64>>; ClusterSettings::COUNT] {
+        [self.settle.clone(), self.spill.as_ref().map(switch)]
+    }
+}
+
+/// A switch as its number.
+fn switch(on: &Spanned<bool>) -> Spanned<i64> {
+    Spanned::new(on.span(), (*on.get_ref()).into())
 }
 
 /// A name or a number.

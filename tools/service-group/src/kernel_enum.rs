@@ -22,6 +22,9 @@ macro_rules! kernel_enum {
             /// Those that there are, in the kernel's order.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
+            /// Their names, each with what it means.
+            pub const CHOICES: &'static [(&'static str, &'static str)] = &[$(($name, $text)),*];
+
             /// The one of this number in the kernel's enum.
             pub fn from_number(number: u32) -> Self {
                 let place = usize::try_from(number).unwrap_or(usize::MAX);
@@ -62,21 +65,4 @@ macro_rules! kernel_enum {
     };
 }
 
-pub(super) use kernel_enum;
-
-/// Compares an enum with that of the header: its entries begin with `kind`, and
-/// there are no more.
-#[cfg(test)]
-pub(super) fn check(kind: &str, names: impl ExactSizeIterator<Item = &'static str>) {
-    let header = include_str!("../../../../include/uapi/linux/service_group_netlink.h");
-    let prefix = format!("SERVICE_GROUP_{kind}_");
-    let lines = header.lines().map(str::trim);
-    assert_eq!(
-        lines.filter(|line| line.starts_with(&prefix)).count(),
-        names.len()
-    );
-    for (place, name) in (0..).zip(names) {
-        let name = format!("{kind}_{}", name.to_uppercase().replace('-', "_"));
-        assert_eq!(super::header::of_header(&name), Some(place), "{name}");
-    }
-}
+pub(crate) use kernel_enum;
