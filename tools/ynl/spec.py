@@ -129,5 +129,7 @@ def comment(text, mark="///"):
 
 
 def quoted(text):
-    """A text as a literal."""
-    return '"' + " ".join(text.split()).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    """A text as a literal, in lines that rustfmt leaves as they are: it formats nothing beside a longer
+    one."""
+    lines = textwrap.wrap(" ".join(text.split()), 70, break_long_words=False)
+    return '"' + " \\\n".join(line.replace("\\", "\\\\").replace('"', '\\"') for line in lines) + '"'

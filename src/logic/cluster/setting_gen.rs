@@ -9,7 +9,8 @@
 /// What is set; 0 or false for what is not given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// For how many seconds a change of the table is young.
+    /// Settle time in seconds, for which connections are looked for at former
+    /// owners after a change of the table.
     pub settle: u32,
     /// Whether a node whose group has no room for a connection gives it to
     /// another node.

@@ -13,8 +13,11 @@ use crate::setting_table::{settings, Number, Setting, SettingDefinition, Setting
 kernel_enum! {
     /// Which member a connection is given to.
     Policy, "something that this version does not know",
-    Overflow "overflow" "the listener that the lookup found, while that listener has room; else the least loaded sibling";
-    Balance "balance" "the least loaded member that has room and is not stalled; and a member whose program looks for connections is given the connection that has waited for longest behind a busy program";
+    Overflow "overflow" "the listener that the lookup found, while that listener has room; else \
+the least loaded sibling";
+    Balance "balance" "the least loaded member that has room and is not stalled; and a member \
+whose program looks for connections is given the connection that has \
+waited for longest behind a busy program";
 }
 
 impl Default for Policy {
@@ -60,18 +63,26 @@ pub(crate) const WEIGHT: usize = 3;
 settings! {
     /// Which member a connection is given to.
     0 policy: Policy, SettingKind::Name(Policy::CHOICES), (0, 1), "Which member a connection is given to.";
-    /// What is done with a SYN when no member has room.
-    1 when_full: WhenFull, SettingKind::Name(WhenFull::CHOICES), (0, 1), "What is done with a SYN when no member has room.";
-    /// After how long without accept() a member whose queue is not empty is
-    /// stalled; zero is never. Less than 10ms needs CAP_NET_ADMIN in the
-    /// initial user namespace.
-    2 stall: Duration, SettingKind::Milliseconds, (0, 60_000), "After how long without accept() a member whose queue is not empty is stalled; zero is never. Less than 10ms needs CAP_NET_ADMIN in the initial user namespace.";
-    /// Whether programs are shown the address that their listener is bound
-    /// to, in place of the address that the client asked for.
-    4 rewrite: bool, SettingKind::Switch, (0, 1), "Whether programs are shown the address that their listener is bound to, in place of the address that the client asked for.";
-    /// For how long the place of a member that has ended is kept; zero if no
-    /// listener is adopted. A listener that takes the place, as after a
-    /// reload, or the place of a member that is still there, becomes a
-    /// member. More than a minute needs CAP_NET_ADMIN.
-    5 adopt: Duration, SettingKind::Milliseconds, (0, 86_400_000), "For how long the place of a member that has ended is kept; zero if no listener is adopted. A listener that takes the place, as after a reload, or the place of a member that is still there, becomes a member. More than a minute needs CAP_NET_ADMIN.";
+    /// What becomes of a SYN when no member has room.
+    1 when_full: WhenFull, SettingKind::Name(WhenFull::CHOICES), (0, 1), "What becomes of a SYN when no member has room.";
+    /// Stall time. A member is stalled when connections wait in its queue and
+    /// its program has accepted none for this time; zero is never. Less than
+    /// 10ms needs CAP_NET_ADMIN in the initial user namespace.
+    2 stall: Duration, SettingKind::Milliseconds, (0, 60_000), "Stall time. A member is stalled when connections wait in its queue and \
+its program has accepted none for this time; zero is never. Less than \
+10ms needs CAP_NET_ADMIN in the initial user namespace.";
+    /// Whether programs see the address that their listener is bound to, in
+    /// place of the address that the client asked for.
+    4 rewrite: bool, SettingKind::Switch, (0, 1), "Whether programs see the address that their listener is bound to, in \
+place of the address that the client asked for.";
+    /// Adopt time, for which the group keeps the place of a member that has
+    /// ended; zero if no listener is adopted. A listener that begins to
+    /// listen in this place, as after a reload, or in the place of a member
+    /// that is still there, becomes a member. More than a minute needs
+    /// CAP_NET_ADMIN.
+    5 adopt: Duration, SettingKind::Milliseconds, (0, 86_400_000), "Adopt time, for which the group keeps the place of a member that has \
+ended; zero if no listener is adopted. A listener that begins to \
+listen in this place, as after a reload, or in the place of a member \
+that is still there, becomes a member. More than a minute needs \
+CAP_NET_ADMIN.";
 }

@@ -11,7 +11,8 @@ use crate::setting_table::{SettingDefinition, SettingKind};
 /// texts of the crate and of sgctl.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClusterSettings {
-    /// For how many seconds a change of the table is young.
+    /// Settle time in seconds, for which connections are looked for at former
+    /// owners after a change of the table.
     pub settle: u32,
     /// Whether a node whose group has no room for a connection gives it to
     /// another node.
@@ -28,13 +29,15 @@ impl ClusterSettings {
             "settle",
             SettingKind::Seconds,
             (0, 4_294_967_295),
-            "For how many seconds a change of the table is young.",
+            "Settle time in seconds, for which connections are looked for at former \
+owners after a change of the table.",
         ),
         SettingDefinition::new(
             "spill",
             SettingKind::Switch,
             (0, 1),
-            "Whether a node whose group has no room for a connection gives it to another node.",
+            "Whether a node whose group has no room for a connection gives it to \
+another node.",
         ),
     ];
 
