@@ -24,7 +24,14 @@ FIXTURE(races) {
 	/* The process that has the listener, which ends with it. */
 	pid_t owner;
 	pthread_t actor;
+	/* The task that ends the listener, and whether that is done. */
+	pid_t ender;
+	_Atomic bool ended;
+	pthread_t watcher;
 };
+
+/* A task that is seen asleep so often in a row waits for the reader. */
+#define ASLEEP 5
 
 FIXTURE_VARIANT(races) {
 	enum reader reader;
@@ -158,6 +165,21 @@ static void end_reader(FIXTURE_DATA(races) *self, enum reader reader)
 	await_owner(self);
 }
 
+/* The end may wait for the reader, as it should: the reader goes on then. */
+static void *watch_ender(void *arg)
+{
+	FIXTURE_DATA(races) *self = arg;
+	int asleep = 0;
+
+	while (!self->ended && asleep < ASLEEP) {
+		asleep = strchr("DZ", thread_state(self->ender)) ? asleep + 1 : 0;
+		usleep(2000);
+	}
+	pass_hold("go");
+	pass_hold("ended");
+	return NULL;
+}
+
 static void end(FIXTURE_DATA(races) *self, enum end how, int victim)
 {
 	struct sockaddr nobody = { .sa_family = AF_UNSPEC };
@@ -197,6 +219,21 @@ static void end(FIXTURE_DATA(races) *self, enum end how, int victim)
 		listen(*fd, 8);
 		break;
 	}
+}
+
+static void end_watched(FIXTURE_DATA(races) *self, enum end how, int victim)
+{
+	bool is_killed = how == KILL && !is_readers_own(self->scene.reader, victim);
+
+	self->ender = is_killed ? self->owner : gettid();
+	errno = pthread_create(&self->watcher, NULL, watch_ender, self);
+	if (errno)
+		die("starting a thread");
+	end(self, how, victim);
+	self->ended = true;
+	errno = pthread_join(self->watcher, NULL);
+	if (errno)
+		die("joining a thread");
 }
 
 /* Whether a connection is one that works: 1; or -1, or 0 if it was reset. */
@@ -290,15 +327,17 @@ static bool end_meanwhile(FIXTURE_DATA(races) *self, const FIXTURE_VARIANT(races
 	bool held;
 
 	prepare(&self->scene, reader);
-	run_on(1);
+	/* A move is the work of any processor, and this side's the other one's. */
+	if (reader == MOVE)
+		run_anywhere();
+	else
+		run_on(1);
 	if (variant->within)
 		hold("ended", done[reader]);
 	hold(points[reader], variant->within ? "ended" : "go");
 	start_reader(self, variant->end, victim);
 	held = is_held(reader);
-	end(self, variant->end, victim);
-	pass_hold("go");
-	/* The other side may have waited for this one, which then was late. */
+	end_watched(self, variant->end, victim);
 	end_reader(self, reader);
 	forget_holds();
 	return held;

@@ -68,6 +68,7 @@ int load_module(void);
 int unload_module(void);
 void end_with(pid_t parent);
 void run_on(int processor);
+void run_anywhere(void);
 char thread_state(pid_t thread);
 
 /* A user without privileges. */

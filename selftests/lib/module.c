@@ -52,13 +52,23 @@ void run_on(int processor)
 		die("choosing a processor");
 }
 
-/* thread_state - of this process, as /proc tells it; 0 before it runs, and when it has ended. */
+/* run_anywhere - has the calling thread run on any processor. */
+void run_anywhere(void)
+{
+	cpu_set_t all;
+
+	memset(&all, 0xff, sizeof(all));
+	if (sched_setaffinity(0, sizeof(all), &all))
+		die("choosing processors");
+}
+
+/* thread_state - of any process, as /proc tells it; 0 before it runs, and when it has ended. */
 char thread_state(pid_t thread)
 {
 	char path[64], state = 0;
 	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", thread);
+	snprintf(path, sizeof(path), "/proc/%d/stat", thread);
 	file = fopen(path, "r");
 	if (!file)
 		return 0;
