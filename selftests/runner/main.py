@@ -53,14 +53,15 @@ def processors():
 
 
 def lanes():
-    """As many as processors, as far as there is memory for guests."""
+    """Three for two processors, as far as there is memory for guests: suites wait for timers of the
+    network and of the programs that they test for a third of their time."""
     given = os.environ.get("SG_JOBS")
     if given and (not given.isdecimal() or int(given) < 1):
         sys.exit(f"selftests/all: SG_JOBS is a whole number above 0, not {given}")
     with open("/proc/meminfo", encoding="ascii") as file:
         numbers = dict(line.split(":") for line in file)
     free = int(numbers["MemAvailable"].split()[0]) * 1024
-    return int(given or 0) or max(1, min(processors(), free // MEMORY))
+    return int(given or 0) or max(1, min((processors() * 3 + 1) // 2, free // MEMORY))
 
 
 class Run:
