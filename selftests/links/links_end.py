@@ -10,6 +10,7 @@ import errno
 import os
 import signal
 import socket
+import struct
 import sys
 
 from clusters import open_family_on
@@ -114,6 +115,55 @@ def replaced():
     equal({"replaced": 1}, ended(one, 9), "why")
     # It was never away.
     hears(events, 9, state="up", away=0)
+
+
+def lingers():
+    """A socket that is to linger when it is closed holds up its own link, and no other file."""
+    machines = segment(3)
+    one, cut, client = machines
+    open_family_on([one])
+    is_machine(one, [8, 9], heartbeat=SLOW)
+    own, end = connected(one, cut)
+    own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("=ii", 1, 3600))
+    give(one, own, 8)
+    own.close()
+    peer = Played(end, 8)
+    peer.hello()
+    peer.heartbeat()
+    comes_to(one, 8, state="up")
+    other = played_up(one, 9, client)
+    # Its end is not acknowledged.
+    ip_commands("link set port2 down")
+    one.ynl.do("link-del", {"peer": 8})
+    wait_until(lambda: FIN_WAIT1 in states(one, cut), "the end of the first one")
+    one.ynl.do("link-del", {"peer": 9})
+    other.ends()
+    wait_until(lambda: not open_to(one, client), "the file of the second one")
+    equal(1, len(open_to(one, cut)), "files of the first one")
+    ip_commands("link set port2 up")
+    wait_until(lambda: not open_to(one, cut), "the file of the first one")
+
+
+# Of tcp_states.h.
+FIN_WAIT1 = 4
+
+
+def connections(machine, to):
+    """A machine's connections to another one: the state of each, and the inode of its file, or 0."""
+    address = socket.inet_aton(to.address(4))[::-1].hex().upper()
+    with machine, open("/proc/thread-self/net/tcp", encoding="ascii") as file:
+        rows = [line.split() for line in file]
+    return [(int(row[3], 16), int(row[9])) for row in rows if row[2].startswith(f"{address}:")]
+
+
+def states(machine, to):
+    """Of all of them."""
+    return [state for state, _ in connections(machine, to)]
+
+
+def open_to(machine, to):
+    """The inodes of those that have a file."""
+    return [inode for _, inode in connections(machine, to) if inode]
 
 
 def silent():
@@ -271,6 +321,6 @@ def lock_held():
 
 if __name__ == "__main__":
     sys.exit(run_tests("links_end", [
-        taken_away, comes_and_goes, peers_change, replaced, silent, without_a_link, does_not_read, cut_off,
-        program_killed, namespace_left, module_goes, lock_held,
+        taken_away, comes_and_goes, peers_change, replaced, lingers, silent,
+        without_a_link, does_not_read, cut_off, program_killed, namespace_left, module_goes, lock_held,
     ]))

@@ -96,10 +96,21 @@ put:
 	return err;
 }
 
+/*
+ * Whoever gave the socket may have it linger when it is closed, for as long as he
+ * likes. The link's thread waits for that itself: what an fput() of a kernel thread
+ * leaves to be closed is closed by one work item of the whole machine, and files of
+ * others would wait behind this one.
+ */
 void svcg_link_put(struct svcg_link *link)
 {
-	sockfd_put(link->sock);
+	struct file *file = link->sock->file;
+
 	kfree(link);
+	if (current->flags & PF_KTHREAD)
+		__fput_sync(file);
+	else
+		fput(file);
 }
 
 _Bool svcg_link_is_same(const struct svcg_link *one,
