@@ -28,22 +28,19 @@ use kernel::{
 };
 
 /// `link-add`. `EINVAL` if something is missing, `ENOENT` if the peer is not expected or the module is
-/// being unloaded, `EBUSY` if the socket is a link already, `EUSERS` if the user has too many; and see
-/// [`LinkSocket::take`]. On an error nothing has changed.
+/// being unloaded, `EOPNOTSUPP` if links need TLS and the socket has no kTLS in both directions, `EBUSY` if
+/// the socket is a link already, `EUSERS` if the user has too many; and see [`LinkSocket::take`]. On an
+/// error nothing has changed.
 pub(crate) fn add(request: &Request) -> Result {
     let id = request.u32(uapi::SERVICE_GROUP_A_LINK_PEER).ok_or(EINVAL)?;
     let fd = request.u32(uapi::SERVICE_GROUP_A_LINK_FD).ok_or(EINVAL)?;
     let links = request.net().links();
-    let (is_insecure, peer, traffic) = {
+    let (peer, traffic) = {
         let mut state = links.state.lock();
-        let is_insecure = state
-            .machine
-            .as_ref()
-            .is_some_and(|machine| machine.insecure);
         let peer = state.expected(id)?;
-        (is_insecure, peer.id, peer.traffic.clone())
+        (peer.id, peer.traffic.clone())
     };
-    let socket = LinkSocket::take(request.net(), fd, is_insecure)?;
+    let socket = LinkSocket::take(request.net(), fd)?;
     let link = Link {
         socket,
         peer,
@@ -89,9 +86,16 @@ impl State {
         Ok(())
     }
 
-    /// Also makes room.
+    /// Also makes room. Whether links need TLS is asked when nobody can say otherwise any more.
     fn may_begin(&mut self, link: &Link) -> Result {
         self.expected(link.peer.get())?;
+        let is_insecure = self
+            .machine
+            .as_ref()
+            .is_some_and(|machine| machine.insecure);
+        if !is_insecure && !link.socket.is_secure() {
+            return Err(EOPNOTSUPP);
+        }
         if self
             .links
             .iter()

@@ -56,20 +56,16 @@ static bool svcg_has_ktls(const struct sock *sk)
 	return ctx && ctx->tx_conf != TLS_BASE && ctx->rx_conf != TLS_BASE;
 }
 
-static int svcg_link_check(const struct net *net, const struct sock *sk,
-			   _Bool insecure)
+static int svcg_link_check(const struct net *net, const struct sock *sk)
 {
 	if (svcg_sock_kind(sk) != SVCG_KIND_TCP)
 		return -EPROTONOSUPPORT;
 	if (!net_eq(sock_net(sk), net))
 		return -EXDEV;
-	if (inet_sk_state_load(sk) != TCP_ESTABLISHED)
-		return -ENOTCONN;
-	return insecure || svcg_has_ktls(sk) ? 0 : -EOPNOTSUPP;
+	return inet_sk_state_load(sk) == TCP_ESTABLISHED ? 0 : -ENOTCONN;
 }
 
-int svcg_link_take(const struct net *net, int fd, _Bool insecure,
-		   struct svcg_link **taken)
+int svcg_link_take(const struct net *net, int fd, struct svcg_link **taken)
 {
 	struct svcg_link *link;
 	struct socket *sock;
@@ -78,7 +74,7 @@ int svcg_link_take(const struct net *net, int fd, _Bool insecure,
 	sock = sockfd_lookup(fd, &err);
 	if (!sock)
 		return err;
-	err = svcg_link_check(net, sock->sk, insecure);
+	err = svcg_link_check(net, sock->sk);
 	if (err)
 		goto put;
 	link = kzalloc(sizeof(*link), GFP_KERNEL_ACCOUNT);

@@ -32,13 +32,13 @@ unsafe impl Sync for LinkSocket {}
 
 impl LinkSocket {
     /// Takes the socket over that the caller has this descriptor of. `EBADF`, `ENOTSOCK`; `EPROTONOSUPPORT`
-    /// if it is no TCP socket, `EXDEV` if it is not of the namespace, `ENOTCONN` if it is not connected,
-    /// `EOPNOTSUPP` if it has no kTLS in both directions, unless it may be `insecure`. Process context.
-    pub(crate) fn take(net: Net<'_>, fd: u32, insecure: bool) -> Result<Self> {
+    /// if it is no TCP socket, `EXDEV` if it is not of the namespace, `ENOTCONN` if it is not connected.
+    /// Process context.
+    pub(crate) fn take(net: Net<'_>, fd: u32) -> Result<Self> {
         let fd = i32::try_from(fd).map_err(|_| EBADF)?;
         let mut taken = ptr::null_mut();
         // SAFETY: The namespace is there, and any number will do.
-        to_result(unsafe { bindings::svcg_link_take(net.as_ptr(), fd, insecure, &mut taken) })?;
+        to_result(unsafe { bindings::svcg_link_take(net.as_ptr(), fd, &mut taken) })?;
         // INVARIANT: It was just taken.
         NonNull::new(taken).map(Self).ok_or(ENOMEM)
     }

@@ -280,13 +280,15 @@ _Bool svcg_listens(struct net *net, const struct svcg_flow *flow,
 /* ---- link.c: sockets that are links ---- */
 
 /*
- * Takes a socket over, with a reference to its file: a TCP socket of the namespace,
- * connected, with kTLS unless @insecure. -EBADF, -ENOTSOCK, -EPROTONOSUPPORT,
- * -EXDEV, -ENOTCONN, -EOPNOTSUPP, in this order; -ENOMEM. Process context.
+ * Takes a socket over, with a reference to its file: a connected TCP socket of the
+ * namespace. -EBADF, -ENOTSOCK, -EPROTONOSUPPORT, -EXDEV, -ENOTCONN, in this
+ * order; -ENOMEM. Process context.
  */
-int svcg_link_take(const struct net *net, int fd, _Bool insecure,
-		   struct svcg_link **taken);
-/* Gives it back. Process context. */
+int svcg_link_take(const struct net *net, int fd, struct svcg_link **taken);
+/*
+ * Gives it back. The last user of a link that has begun is its thread, which the
+ * socket may have wait for as long as its owner likes. Process context.
+ */
 void svcg_link_put(struct svcg_link *link);
 /* Whether both are the same socket. */
 _Bool svcg_link_is_same(const struct svcg_link *one,
