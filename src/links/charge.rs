@@ -10,7 +10,6 @@
 
 use crate::sys::{
     core::{
-        caller::caller_account,
         netlink::Request,
         shares::{share_of, use_up, SHARES}, //
     },
@@ -36,7 +35,7 @@ impl Charge {
         if request.is_privileged() {
             return Ok(Self(None));
         }
-        let share = share_of(&ALL, caller_account(request.net())).ok_or(EUSERS)?;
+        let share = share_of(&ALL, request.net().account()).ok_or(EUSERS)?;
         let one_more = |before: u64| (before < MOST.into()).then(|| before.saturating_add(1));
         use_up(share, one_more).ok_or(EUSERS)?;
         Ok(Self(Some(share)))

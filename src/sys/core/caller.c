@@ -54,12 +54,9 @@ unsigned int svcg_caller_uid(void)
  * makes, containers for one, is apart. No user can choose which account has the
  * same bits as its own.
  */
-unsigned long long svcg_caller_account(const struct net *net)
+static unsigned long long svcg_account(const struct user_namespace *ns,
+				       unsigned int uid, unsigned int place)
 {
-	const struct user_namespace *ns = current_user_ns();
-	unsigned int uid = __kuid_val(current_euid());
-	unsigned int place = net->ns.inum;
-
 	if (ns != &init_user_ns) {
 		while (ns->parent != &init_user_ns)
 			ns = ns->parent;
@@ -67,6 +64,18 @@ unsigned long long svcg_caller_account(const struct net *net)
 		place = uid ? 0 : ns->ns.inum;
 	}
 	return siphash_2u32(uid, place, &svcg_account_key);
+}
+
+unsigned long long svcg_caller_account(const struct net *net)
+{
+	return svcg_account(current_user_ns(), __kuid_val(current_euid()),
+			    net->ns.inum);
+}
+
+/* Who owns a namespace may act in it from outside, with many such namespaces. */
+unsigned long long svcg_net_account(const struct net *net)
+{
+	return svcg_account(net->user_ns, 0, net->ns.inum);
 }
 
 unsigned int svcg_caller_process(void)

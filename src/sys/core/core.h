@@ -81,6 +81,8 @@ _Bool svcg_caller_is_confined(void);
 unsigned int svcg_caller_uid(void);
 /* Whose account what it does in its network namespace is counted to. */
 unsigned long long svcg_caller_account(const struct net *net);
+/* The same of whoever has made the namespace, whoever calls. */
+unsigned long long svcg_net_account(const struct net *net);
 /* The caller's process. */
 unsigned int svcg_caller_process(void);
 

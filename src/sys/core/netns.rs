@@ -56,6 +56,12 @@ impl<'a> Net<'a> {
         unsafe { bindings::svcg_netns_tick(self.0, ns) };
     }
 
+    /// The account of whoever has made it.
+    pub(crate) fn account(self) -> u64 {
+        // SAFETY: The namespace is there.
+        unsafe { bindings::svcg_net_account(self.0) }
+    }
+
     /// Whether it is the caller's own.
     pub(crate) fn is_callers(self) -> bool {
         // SAFETY: The namespace is there.

@@ -2,8 +2,8 @@
 
 //! What accounts have used up of something, each in a share of its own.
 //!
-//! Accounts have the names that [`caller_account`](super::caller::caller_account) gives them. Two of them
-//! may have one share, if chance has it.
+//! Accounts have the names that [`caller_account`](super::caller::caller_account) and
+//! [`Net::account`](super::netns::Net::account) give them. Two of them may have one share, if chance has it.
 
 #![forbid(unsafe_code)]
 

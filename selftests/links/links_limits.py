@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Links where there are as many as there may be."""
+
+import contextlib
+import errno
+import os
+import socket
+import sys
+
+from family import NOBODY, open_family, refused
+from peers import CLUSTER_ID, SLOW
+from service_group import CLONE_NEWNET, die_with_parent, equal, expect, run_tests, switch, wait_until
+
+MOST_PEERS = 256
+CLONE_NEWUSER = 0x10000000
+
+
+class Owned:
+    """A namespace that an unprivileged user has made, and whom it is looked at from: sockets that were
+    made there come out of it."""
+
+    def __init__(self, ynl, count):
+        here, there = socket.socketpair()
+        if not os.fork():
+            die_with_parent()
+            here.close()
+            os.unshare(CLONE_NEWUSER | CLONE_NEWNET)
+            switch("lo", True)
+            sockets = [socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, ynl.nlproto.proto_num)]
+            with socket.create_server(("127.0.0.1", 0), backlog=count) as listener:
+                for _ in range(count):
+                    sockets.append(socket.create_connection(listener.getsockname()))
+                    sockets.append(listener.accept()[0])
+            send_all(there, sockets)
+            # The namespace is there as long as somebody has one of them.
+            os._exit(0)
+        there.close()
+        netlink, *ends = receive_all(here, 2 * count + 1)
+        here.close()
+        for level, option in ((270, 10), (270, 11), (270, 12)):
+            netlink.setsockopt(level, option, 1)
+        self.ynl = open_family()
+        self.ynl.sock = netlink
+        # The own ends, and those of the peers, who say nothing.
+        self.owns, self.peers = ends[::2], ends[1::2]
+        self.do("machine-set", {"id": 1, "cluster-id": CLUSTER_ID, "insecure": 1, "heartbeat": SLOW,
+                                "peers": list(range(2, count + 2))})
+
+    def do(self, *request):
+        """A request in it."""
+        return self.ynl.do(*request)
+
+    def add(self, index):
+        """A link."""
+        self.do("link-add", {"peer": index + 2, "fd": self.owns[index].fileno()})
+
+    def close(self):
+        """Nobody has it any more."""
+        for sock in (self.ynl.sock, *self.owns, *self.peers):
+            sock.close()
+
+
+def send_all(channel, sockets):
+    """Sends them, as many at once as there may be."""
+    for begin in range(0, len(sockets), 200):
+        socket.send_fds(channel, [b"x"], [sock.fileno() for sock in sockets[begin:begin + 200]])
+        channel.recv(1)
+
+
+def receive_all(channel, count):
+    """So many."""
+    sockets = []
+    while len(sockets) < count:
+        _, numbers, _, _ = socket.recv_fds(channel, 1, 200)
+        expect(numbers, "the sockets of a namespace")
+        channel.sendall(b"x")
+        sockets += [socket.socket(fileno=number) for number in numbers]
+    return sockets
+
+
+def of_a_user():
+    """A user has as many links as a namespace may have, in all namespaces together, wherever the requests
+    for them come from; one that ends makes room."""
+    ynl = open_family()
+    raise_limit()
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+    with contextlib.ExitStack() as stack:
+        owned = [Owned(ynl, count) for count in (MOST_PEERS, MOST_PEERS, 1)]
+        for one in owned:
+            stack.callback(one.close)
+        for one in owned[:2]:
+            for index in range(MOST_PEERS):
+                one.add(index)
+        refused(errno.EUSERS, owned[2].add, 0)
+        equal(0, len(owned[2].ynl.do("link-get", {"peer": 2}).get("ended", [])), "links that were")
+        owned[0].do("link-del", {"peer": 2})
+        wait_until(lambda: can(owned[2].add, 0), "room for one more")
+
+
+def can(function, *arguments):
+    """Whether it is done, and not too much."""
+    try:
+        function(*arguments)
+    except Exception as answer:  # pylint: disable=broad-exception-caught
+        equal(errno.EUSERS, getattr(answer, "error", None), "error")
+        return False
+    return True
+
+
+def raise_limit():
+    """Of open files."""
+    import resource  # pylint: disable=import-outside-toplevel
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+
+
+if __name__ == "__main__":
+    sys.exit(run_tests("links_limits", [of_a_user]))
