@@ -132,6 +132,12 @@ def hears(ynl, peer, **what):
     raise AssertionError(f"no link-change-ntf of {peer} with {what}")
 
 
+def load(address="10.9.0.100", family=socket.AF_INET, port=8080, flags=3, protocol=6):
+    """A load report."""
+    return struct.pack("<BBH16sIIII", family, protocol, port, socket.inet_aton(address) + bytes(12), flags,
+                       0, 0, 0)
+
+
 class Played:
     """A peer that the test plays, on one end of a connection."""
 

@@ -16,7 +16,7 @@ from family import become_nobody, refused
 from machines import segment
 from peers import (BOOT_ID, BYE, CLUSTER_ID, HEARTBEAT, HELLO, KEYS, MAGIC, SLOW, SOL_TLS, TCP_ULP,
                    TLS_SET_RECORD_TYPE, TLS_TX, comes_to, connected, encrypt, encrypted, ended, give,
-                   hears, is_machine, key_of, link, listening, played, played_up, told)
+                   hears, is_machine, key_of, link, listening, load, played, played_up, told)
 from service_group import equal, expect, run_tests, wait_until
 
 MOST_PEERS = 256
@@ -215,12 +215,6 @@ def what_a_peer_says():
     peer.frame(4711, b"!" * 65524, version=9)
     peer.frame(HEARTBEAT, struct.pack("<QQIIIHH", 1, 0, 0, 1, 11, 1, 40) + load() + b"more", version=2)
     comes_to(one, 9, epoch=11, state="up")
-
-
-def load(address="10.9.0.100", family=socket.AF_INET, port=8080, flags=3, protocol=6):
-    """A load report."""
-    return struct.pack("<BBH16sIIII", family, protocol, port, socket.inet_aton(address) + bytes(12), flags,
-                       0, 0, 0)
 
 
 # What a peer does that breaks the format, and the reason that is counted. Before all but the first ones

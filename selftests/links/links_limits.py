@@ -1,18 +1,23 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Links where there are as many as there may be."""
+"""Links where there are as many as there may be, and say all that they may."""
 
 import contextlib
 import errno
+import ipaddress
 import os
 import socket
 import sys
 
+from clusters import PORT, PROTOCOL, TCP, config, name_of, node, open_family_on, table
 from family import NOBODY, open_family, refused
-from peers import CLUSTER_ID, SLOW
+from machines import segment
+from peers import CLUSTER_ID, SLOW, comes_to, is_machine, load, played
 from service_group import CLONE_NEWNET, die_with_parent, equal, expect, run_tests, switch, wait_until
 
 MOST_PEERS = 256
+# Load reports in a heartbeat.
+MOST_LOADS = 256
 CLONE_NEWUSER = 0x10000000
 
 
@@ -114,5 +119,42 @@ def raise_limit():
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
 
 
+def served(one, **changes):
+    """A cluster IP of this machine and machine 2, which gives it flows."""
+    service = {"protocol": PROTOCOL[TCP], "port": PORT}
+    nodes = [node(number, 4) for number in (1, 2)]
+    one.ynl.do("cluster-set", config(4, one.device(), 1, **{"nodes": nodes, "table": table(1, 2), **service,
+                                                            **changes}))
+    return name_of(4, **service)
+
+
+def away(one, name):
+    """The nodes that are away."""
+    return [node["id"] for node in one.ynl.do("cluster-get", name)["nodes"] if node["away"]]
+
+
+def all_that_peers_say():
+    """As many peers as there may be, each of which cannot serve as many cluster IPs as a message has room
+    for; and this machine cannot serve its own one either."""
+    one, client = segment(2)
+    open_family_on([one])
+    raise_limit()
+    name = served(one)
+    is_machine(one, list(range(2, MOST_PEERS + 2)), heartbeat=SLOW)
+    others = [load(str(ipaddress.ip_address("192.0.2.0") + number), flags=0) for number in range(MOST_LOADS)]
+    peers = []
+    for number in range(2, MOST_PEERS + 2):
+        peers.append(played(one, number, client))
+        peers[-1].hello()
+        peers[-1].heartbeat(loads=others)
+        comes_to(one, number, state="up", away=0)
+    # Nothing listens here.
+    wait_until(lambda: away(one, name) == [1], "what is known of this machine")
+    peers[0].heartbeat(loads=[*others[1:], load(flags=0)])
+    wait_until(lambda: away(one, name) == [1, 2], "what the peer says")
+    peers[0].heartbeat(loads=others)
+    wait_until(lambda: away(one, name) == [1], "what the peer says then")
+
+
 if __name__ == "__main__":
-    sys.exit(run_tests("links_limits", [of_a_user]))
+    sys.exit(run_tests("links_limits", [of_a_user, all_that_peers_say]))

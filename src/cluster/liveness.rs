@@ -17,7 +17,7 @@ use super::{
 };
 use crate::logic::{
     cluster::slots::NodeId,
-    links::heartbeat::Load, //
+    links::heartbeat::{Load, Service}, //
 };
 use kernel::{
     prelude::*,
@@ -47,8 +47,8 @@ pub(crate) fn report(clusters: &Clusters) -> Result<Report> {
 
 /// What is believed of nodes.
 pub(crate) trait Beliefs {
-    /// Whether it gets no new flows of the cluster IP that a report is of.
-    fn is_away(&self, node: NodeId, of: &Load) -> bool;
+    /// Whether it gets no new flows of this cluster IP.
+    fn is_away(&self, node: NodeId, of: &Service) -> bool;
     /// Until when it and this machine hold each other to be there; none if no link to it is expected.
     fn assured_until(&self, node: NodeId) -> Option<u64>;
 }
@@ -75,7 +75,7 @@ impl ConfigTable {
         beliefs: &impl Beliefs,
         clusters: &Clusters,
     ) -> Result {
-        let of = old.config.name.load();
+        let of = old.config.name.load().service();
         let ids = || old.config.nodes.iter().map(|node| node.id);
         let assured = match &old.away.assured {
             _ if ids().all(|id| beliefs.assured_until(id).is_none()) => None,

@@ -6,7 +6,7 @@
 
 use super::{
     machine::Machine,
-    peer::{ns, Reason},
+    peer::{insert, ns, Peer, Reason, Unready},
     Links,
     State, //
 };
@@ -14,58 +14,78 @@ use crate::{
     cluster::liveness::{self, Beliefs, Report},
     logic::{
         cluster::slots::NodeId,
-        links::{heartbeat::Load, liveness::UNREACHABLE_AFTER}, //
+        links::{
+            heartbeat::{Load, Service},
+            liveness::UNREACHABLE_AFTER, //
+        },
     },
     sys::core::clock::now,
 };
 use kernel::{
     prelude::*,
-    sync::atomic::Relaxed, //
+    sync::{
+        atomic::Relaxed,
+        Arc, //
+    },
 };
 
-/// Who is believed to be away.
-#[derive(Default)]
-struct View {
-    /// From all cluster IPs; by their ids.
-    away: KVec<NodeId>,
-    /// From these.
-    unready: KVec<(NodeId, Load)>,
-    /// Of all peers, by their ids, until when they and this machine hold each other to be there.
-    assured: KVec<(NodeId, u64)>,
+/// What is believed of a machine.
+struct Belief {
+    id: NodeId,
+    /// Whether it gets no new flows of any cluster IP.
+    away: bool,
+    /// Of these it gets none either.
+    unready: Arc<Unready>,
+    /// Until when it and this machine hold each other to be there; none of this machine itself.
+    assured: Option<u64>,
 }
+
+/// What is believed of this machine and its peers, by their ids.
+#[derive(Default)]
+struct View(KVec<Belief>);
 
 impl View {
     fn of(machine: &Machine, own: &[Load]) -> Result<Self> {
-        let mut view = Self::default();
-        for peer in machine.peers.iter().filter(|peer| peer.live.is_away()) {
-            view.away.push(peer.id, GFP_KERNEL_ACCOUNT)?;
+        let own = Belief {
+            id: machine.id,
+            away: false,
+            unready: Arc::new(Unready::of(own.iter().copied())?, GFP_KERNEL_ACCOUNT)?,
+            assured: None,
+        };
+        let count = machine.peers.len().saturating_add(1);
+        let mut beliefs = KVec::with_capacity(count, GFP_KERNEL_ACCOUNT)?;
+        let peers = machine.peers.iter().map(Belief::of);
+        for belief in Iterator::chain(core::iter::once(own), peers) {
+            insert(&mut beliefs, belief, |belief| belief.id)?;
         }
-        for load in own.iter().filter(|load| !load.ready) {
-            view.unready.push((machine.id, *load), GFP_KERNEL_ACCOUNT)?;
+        Ok(Self(beliefs))
+    }
+
+    fn get(&self, id: NodeId) -> Option<&Belief> {
+        let place = self.0.binary_search_by_key(&id, |belief| belief.id);
+        self.0.get(place.ok()?)
+    }
+}
+
+impl Belief {
+    fn of(peer: &Peer) -> Self {
+        Self {
+            id: peer.id,
+            away: peer.live.is_away(),
+            unready: peer.unready.clone(),
+            assured: Some(peer.live.assured_until()),
         }
-        for peer in &machine.peers {
-            let until = peer.live.assured_until();
-            view.assured.push((peer.id, until), GFP_KERNEL_ACCOUNT)?;
-            for load in peer.unready() {
-                view.unready.push((peer.id, *load), GFP_KERNEL_ACCOUNT)?;
-            }
-        }
-        Ok(view)
     }
 }
 
 impl Beliefs for View {
-    fn is_away(&self, node: NodeId, of: &Load) -> bool {
-        let is_of = |load: &Load| {
-            (load.address, load.protocol, load.port) == (of.address, of.protocol, of.port)
-        };
-        let is_here = |(id, load): &(NodeId, Load)| *id == node && is_of(load);
-        self.away.binary_search(&node).is_ok() || self.unready.iter().any(is_here)
+    fn is_away(&self, node: NodeId, of: &Service) -> bool {
+        self.get(node)
+            .is_some_and(|belief| belief.away || belief.unready.has(of))
     }
 
     fn assured_until(&self, node: NodeId) -> Option<u64> {
-        let place = self.assured.binary_search_by_key(&node, |&(id, _)| id);
-        Some(self.assured.get(place.ok()?)?.1)
+        self.get(node)?.assured
     }
 }
 
@@ -135,7 +155,7 @@ impl State {
             .iter_mut()
             .flat_map(|machine| &mut machine.peers)
         {
-            peer.was_away = view.away.binary_search(&peer.id).is_ok();
+            peer.was_away = view.get(peer.id).is_some_and(|belief| belief.away);
         }
     }
 }

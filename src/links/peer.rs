@@ -9,7 +9,7 @@ use crate::{
     logic::{
         cluster::slots::NodeId,
         links::{
-            heartbeat::{Load, Loads},
+            heartbeat::{Load, Loads, Service},
             hello::Stranger,
             liveness,
             wire::WireError, //
@@ -21,6 +21,7 @@ use crate::{
     },
 };
 use kernel::{
+    alloc::AllocError,
     prelude::*,
     sync::{
         atomic::{Atomic, Relaxed},
@@ -134,8 +135,8 @@ pub(super) struct Peer {
     /// Of its latest hello: the version to speak, and its boot id.
     pub(super) hello: Option<(u16, [u8; 16])>,
     pub(super) epoch: u32,
-    /// How it serves its cluster IPs.
-    pub(super) loads: KVec<Load>,
+    /// The cluster IPs that it takes no new flows of, as it says.
+    pub(super) unready: Arc<Unready>,
     pub(super) traffic: Arc<Traffic>,
     /// Why the last link ended.
     pub(super) reason: Option<Reason>,
@@ -157,7 +158,7 @@ impl Peer {
             heartbeat: 0,
             hello: None,
             epoch: 0,
-            loads: KVec::new(),
+            unready: Arc::new(Unready::default(), GFP_KERNEL_ACCOUNT)?,
             traffic: Arc::new(Traffic::new(), GFP_KERNEL_ACCOUNT)?,
             reason: None,
             ended: [0; Reason::COUNT],
@@ -212,18 +213,50 @@ impl Peer {
 
     /// It says that it serves its cluster IPs like this. `ERROR` without memory.
     pub(super) fn set_loads(&mut self, loads: Loads<'_>) -> Result<(), Reason> {
-        self.loads.clear();
-        for load in loads.iter() {
-            let pushed = self.loads.push(load, GFP_KERNEL_ACCOUNT);
-            pushed.map_err(|_| Reason::ERROR)?;
+        let unready = Unready::of(loads.iter()).and_then(|unready| {
+            let is_news = unready.0 != self.unready.0;
+            is_news
+                .then(|| Arc::new(unready, GFP_KERNEL_ACCOUNT))
+                .transpose()
+        });
+        if let Some(unready) = unready.map_err(|_| Reason::ERROR)? {
+            self.unready = unready;
         }
         Ok(())
     }
+}
 
-    /// The cluster IPs that it takes no new flows of, as it says.
-    pub(super) fn unready(&self) -> impl Iterator<Item = &Load> + '_ {
-        self.loads.iter().filter(|load| !load.ready)
+/// The cluster IPs that a machine takes no new flows of, in their order: a peer may name as many as a message
+/// has room for, and all are asked for all nodes of all cluster IPs.
+#[derive(Default)]
+pub(super) struct Unready(KVec<Service>);
+
+impl Unready {
+    pub(super) fn of(loads: impl Iterator<Item = Load>) -> Result<Self, AllocError> {
+        let mut services = KVec::new();
+        for load in loads.filter(|load| !load.ready) {
+            insert(&mut services, load.service(), |service| *service)?;
+        }
+        Ok(Self(services))
     }
+
+    pub(super) fn has(&self, service: &Service) -> bool {
+        self.0.binary_search(service).is_ok()
+    }
+}
+
+/// Into its place in what is ordered by a key, which is the last one of most. `core`'s sorts have panics that
+/// objtool does not know.
+pub(super) fn insert<T, K: Ord>(
+    sorted: &mut KVec<T>,
+    value: T,
+    key: impl Fn(&T) -> K,
+) -> Result<(), AllocError> {
+    let place = sorted.partition_point(|other| key(other) <= key(&value));
+    sorted.reserve(1, GFP_KERNEL_ACCOUNT)?;
+    // There is room, and the place is not behind the end.
+    let inserted = sorted.insert_within_capacity(place, value);
+    inserted.map_err(|_| AllocError)
 }
 
 /// Milliseconds in nanoseconds.

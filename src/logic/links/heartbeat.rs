@@ -66,6 +66,16 @@ pub struct Load {
     pub room: u32,
 }
 
+/// Which cluster IP a load report is of: its address, protocol and port.
+pub type Service = (Address, u8, u16);
+
+impl Load {
+    /// What it is of.
+    pub const fn service(&self) -> Service {
+        (self.address, self.protocol, self.port)
+    }
+}
+
 /// Flags of a load report.
 const LOAD_READY: u32 = 1;
 const LOAD_LISTENING: u32 = 2;
