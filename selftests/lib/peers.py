@@ -158,10 +158,10 @@ class Played:
                 "cluster": CLUSTER_ID, "boot": BOOT_ID, "heartbeat": SLOW, "epoch": 7, **changes}
         self.frame(HELLO, struct.pack("<IHHI16s16sII", *said.values()))
 
-    def heartbeat(self, heard=0, ready=1, away=0, epoch=7, loads=(), count=None):
+    def heartbeat(self, heard=0, ready=1, away=0, epoch=7, loads=(), count=None, sent=1):
         """Says that it is there."""
         count = len(loads) if count is None else count
-        body = struct.pack("<QQIIIHH", 1, 0, heard, ready | away << 1, epoch, count, 36)
+        body = struct.pack("<QQIIIHH", sent, 0, heard, ready | away << 1, epoch, count, 36)
         self.frame(HEARTBEAT, body + b"".join(loads))
 
     def receive(self):

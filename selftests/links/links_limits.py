@@ -1,23 +1,27 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Links where there are as many as there may be, and say all that they may."""
+"""Links where there are as many as there may be, of all that a peer may say, and where there is no memory."""
 
 import contextlib
 import errno
 import ipaddress
 import os
 import socket
+import struct
 import sys
 
 from clusters import PORT, PROTOCOL, TCP, config, name_of, node, open_family_on, table
+from failures import OnlyPages, meets_failures
 from family import NOBODY, open_family, refused
 from machines import segment
-from peers import CLUSTER_ID, SLOW, comes_to, is_machine, load, played
-from service_group import CLONE_NEWNET, die_with_parent, equal, expect, run_tests, switch, wait_until
+from peers import CLUSTER_ID, HEARTBEAT, HELLO, SLOW, comes_to, is_machine, load, played, played_up
+from service_group import (CLONE_NEWNET, die_with_parent, equal, expect, run_tests, switch, wait_until,
+                           write)
 
 MOST_PEERS = 256
 # Load reports in a heartbeat.
 MOST_LOADS = 256
+MOST_SLOTS = 4096
 CLONE_NEWUSER = 0x10000000
 
 
@@ -156,5 +160,63 @@ def all_that_peers_say():
     wait_until(lambda: away(one, name) == [1], "what the peer says then")
 
 
+def workers():
+    """The kernel's, and who makes new ones, which are what that one is."""
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{entry}/comm", encoding="ascii") as file:
+            if file.read().startswith(("kworker/", "kthreadd")):
+                yield entry
+
+
+@contextlib.contextmanager
+def workers_with_pages_only():
+    """While it is so, the kernel's workers get no memory for a large table, but for what is smaller."""
+    with OnlyPages():
+        for process in workers():
+            meets_failures(process)
+        try:
+            yield
+        finally:
+            for process in workers():
+                write(f"/proc/{process}/make-it-fail", 0)
+
+
+def without_memory():
+    """What cluster IPs are not told for lack of memory they are told when there is some again; until then
+    peers are told that their slots have deputies."""
+    one, client = segment(2)
+    open_family_on([one])
+    name = served(one, table=table(*[1, 2] * (MOST_SLOTS // 2)))
+    is_machine(one, [2], heartbeat=100)
+    peer = played_up(one, 2, client)
+    peer.heartbeat(ready=0)
+    wait_until(lambda: 2 in away(one, name), "who is away")
+    says(peer, away=1)
+    with workers_with_pages_only():
+        peer.heartbeat(ready=1, sent=2)
+        says(peer, echo=2)
+        # Each is behind a judgement, or two.
+        for _ in range(5):
+            equal(1, says(peer)["away"], "that its slots have deputies")
+        expect(2 in away(one, name), "they have")
+        one.ynl.do("machine-del", {})
+        peer.ends()
+        expect(2 in away(one, name), "they have")
+    wait_until(lambda: away(one, name) == [], "that nobody is away")
+
+
+def says(peer, **what):
+    """The next heartbeat to a peer that says so: whether its slots have deputies, and which heartbeat of its own
+    it is an answer to."""
+    while True:
+        kind, body = peer.receive()
+        expect(kind in (HELLO, HEARTBEAT), "a link")
+        if kind == HEARTBEAT:
+            echo, flags = struct.unpack_from("<8xQ4xI", body)
+            said = {"away": flags >> 1 & 1, "echo": echo}
+            if what.items() <= said.items():
+                return said
+
+
 if __name__ == "__main__":
-    sys.exit(run_tests("links_limits", [of_a_user, all_that_peers_say]))
+    sys.exit(run_tests("links_limits", [of_a_user, all_that_peers_say, without_memory]))

@@ -53,17 +53,24 @@ pub(crate) trait Beliefs {
     fn assured_until(&self, node: NodeId) -> Option<u64>;
 }
 
-/// Has the cluster IP at this place in their order go by what is believed; false if there is none. Process
-/// context. Without memory nothing changes, until it is asked for again.
-pub(crate) fn judge(clusters: &Clusters, place: usize, beliefs: &impl Beliefs) -> bool {
-    let mut configs = clusters.changes.lock();
-    let Some(served) = configs.served.get(place) else {
-        return false;
-    };
-    let cluster = served.cluster.clone();
-    // It is asked for again.
-    let _ = configs.go_by(place, &cluster, beliefs, clusters);
-    true
+/// Has all cluster IPs go by what is believed, each under the lock of changes by itself. Process context. On an
+/// error some may go by what was believed before: `ENOMEM`, or `EAGAIN` if cluster IPs have come or gone
+/// meanwhile.
+pub(crate) fn judge(clusters: &Clusters, beliefs: &impl Beliefs) -> Result {
+    let generation = clusters.generation();
+    let mut result = Ok(());
+    for place in 0..usize::MAX {
+        let mut configs = clusters.changes.lock();
+        let Some(served) = configs.served.get(place) else {
+            break;
+        };
+        let cluster = served.cluster.clone();
+        result = result.and(configs.go_by(place, &cluster, beliefs, clusters));
+    }
+    match generation == clusters.generation() {
+        true => result,
+        false => result.and(Err(EAGAIN)),
+    }
 }
 
 impl ConfigTable {

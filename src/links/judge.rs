@@ -108,14 +108,12 @@ pub(crate) fn tick(links: &Links) -> Option<u64> {
             None => (Ok(View::default()), None),
         }
     };
-    if let Ok(view) = &view {
-        let mut place = 0;
-        while liveness::judge(links.net().clusters(), place, view) {
-            place = place.saturating_add(1);
-        }
-        links.state.lock().judged(view);
-    }
-    match (view, again) {
+    let told = view.and_then(|view| {
+        let told = liveness::judge(links.net().clusters(), &view);
+        links.state.lock().judged(&view, told.is_ok());
+        told
+    });
+    match (told, again) {
         // What is to be forgotten was not.
         (Err(_), None) => Some(ns(1)),
         (_, again) => again,
@@ -148,14 +146,16 @@ impl State {
         }
     }
 
-    /// Cluster IPs have been told.
-    fn judged(&mut self, view: &View) {
+    /// Cluster IPs have been told, or some of them.
+    fn judged(&mut self, view: &View, all: bool) {
         for peer in self
             .machine
             .iter_mut()
             .flat_map(|machine| &mut machine.peers)
         {
-            peer.was_away = view.get(peer.id).is_some_and(|belief| belief.away);
+            let is_away = view.get(peer.id).is_some_and(|belief| belief.away);
+            // Of one that goes by what was before, its slots may still have deputies.
+            peer.was_away = is_away || peer.was_away && !all;
         }
     }
 }
