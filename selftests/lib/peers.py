@@ -143,7 +143,7 @@ class Played:
 
     def __init__(self, sock, number):
         self.sock, self.number, self.sent = sock, number, 0
-        self.buffer = b""
+        self.buffer, self.period = b"", SLOW
 
     def frame(self, kind, body=b"", length=None, version=1, sequence=None):
         """Sends a frame; it may contradict itself."""
@@ -156,12 +156,15 @@ class Played:
         """Says who it is."""
         said = {"magic": MAGIC, "version": 1, "least": 1, "machine": self.number,
                 "cluster": CLUSTER_ID, "boot": BOOT_ID, "heartbeat": SLOW, "epoch": 7, **changes}
+        self.period = said["heartbeat"]
         self.frame(HELLO, struct.pack("<IHHI16s16sII", *said.values()))
 
-    def heartbeat(self, heard=0, ready=1, away=0, epoch=7, loads=(), count=None, sent=1):
+    def heartbeat(self, heard=0, ready=1, away=0, epoch=7, loads=(), count=None, period=None, sent=1):
         """Says that it is there."""
         count = len(loads) if count is None else count
-        body = struct.pack("<QQIIIHH", sent, 0, heard, ready | away << 1, epoch, count, 36)
+        self.period = period or self.period
+        body = struct.pack("<QQIIIIHH", sent, 0, heard, ready | away << 1, epoch, self.period, count,
+                           36)
         self.frame(HEARTBEAT, body + b"".join(loads))
 
     def receive(self):

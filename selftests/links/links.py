@@ -179,8 +179,9 @@ def what_is_sent():
     heards = []
     while len(heards) < 3:
         kind, body = peer.receive()
-        sent, echo, heard, flags, epoch, count, stride = struct.unpack_from("<QQIIIHH", body)
-        equal((HEARTBEAT, 0, 1, 0, 0, 36), (kind, echo, flags & 1, epoch, count, stride), "heartbeat")
+        sent, echo, heard, flags, epoch, period, count, stride = struct.unpack_from("<QQIIIIHH", body)
+        equal((HEARTBEAT, 0, 1, 0, 100, 0, 36), (kind, echo, flags & 1, epoch, period, count, stride),
+              "heartbeat")
         expect(sent > 0, "when it was sent")
         heards.append(heard)
     equal(sorted(heards), heards, "since it was heard of")
@@ -213,7 +214,7 @@ def what_a_peer_says():
     # What a newer version sends is skipped.
     peer.frame(77, b"?" * 1000)
     peer.frame(4711, b"!" * 65524, version=9)
-    peer.frame(HEARTBEAT, struct.pack("<QQIIIHH", 1, 0, 0, 1, 11, 1, 40) + load() + b"more", version=2)
+    peer.frame(HEARTBEAT, struct.pack("<QQIIIIHH", 1, 0, 0, 1, 11, SLOW, 1, 40) + load() + b"more", version=2)
     comes_to(one, 9, epoch=11, state="up")
 
 
@@ -239,6 +240,8 @@ BREAKS = (
     ("bad-frame", lambda peer: (peer.hello(), peer.frame(77, version=0))),
     ("bad-frame", lambda peer: (peer.hello(), peer.frame(HEARTBEAT, b"x"))),
     ("bad-frame", lambda peer: (peer.hello(), peer.heartbeat(count=1))),
+    ("bad-frame", lambda peer: (peer.hello(), peer.heartbeat(period=9))),
+    ("bad-frame", lambda peer: (peer.hello(), peer.heartbeat(period=10001))),
     ("bad-frame", lambda peer: (peer.hello(), peer.heartbeat(loads=[load()] * 257))),
     ("bad-frame", lambda peer: (peer.hello(), peer.heartbeat(loads=[load(family=3)]))),
     # The end in the middle of a frame.

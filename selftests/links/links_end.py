@@ -16,8 +16,8 @@ import sys
 from clusters import open_family_on
 from family import refused
 from machines import ip_commands, segment
-from peers import (FAST, SLOW, Locked, Played, comes_to, connected, ended, give, hears, is_machine, link,
-                   listening, played, played_up, told)
+from peers import (FAST, HEARTBEAT, HELLO, SLOW, Locked, Played, comes_to, connected, ended, give, hears,
+                   is_machine, link, listening, played, played_up, told)
 from service_group import die_with_parent, equal, expect, run_tests, wait_until
 from unloading import load, rmmod, stays, unload
 
@@ -115,6 +115,44 @@ def replaced():
     equal({"replaced": 1}, ended(one, 9), "why")
     # It was never away.
     hears(events, 9, state="up", away=0)
+
+
+def heartbeats_change():
+    """A machine that is to send heartbeats more often, or less often, says so on links that there are: the
+    peer is missed after as many of those."""
+    one, client = segment(2)
+    open_family_on([one])
+    events = listening(one)
+    is_machine(one, [9], heartbeat=FAST)
+    peer = played(one, 9, client)
+    peer.hello()
+    peer.heartbeat()
+    comes_to(one, 9, state="up")
+
+    def sent_with(period):
+        """When the first one was sent that says so, and the one before, in milliseconds."""
+        last = None
+        while True:
+            kind, body = peer.receive()
+            equal(HEARTBEAT, kind, "what comes")
+            now, said = struct.unpack_from("<Q20xI", body)
+            if said == period:
+                return now // 10 ** 6, last
+            last = now // 10 ** 6
+
+    equal(HELLO, peer.receive()[0], "what comes at first")
+    sent_with(FAST)
+    is_machine(one, [9], heartbeat=SLOW)
+    now, last = sent_with(SLOW)
+    # It does not come when one would be due.
+    expect(last is None or now - last < SLOW, f"at {now}, behind {last}")
+    is_machine(one, [9], heartbeat=FAST)
+    sent_with(FAST)
+    # As long as the peer sends few, it is not missed.
+    peer.heartbeat(period=FAST)
+    seen = hears(events, 9, state="suspect", away=1)
+    expect(seen["heard"] < 3 * SLOW, f"it is suspected too late: {seen}")
+    hears(events, 9, state="unreachable", reason="silent")
 
 
 def lingers():
@@ -321,6 +359,6 @@ def lock_held():
 
 if __name__ == "__main__":
     sys.exit(run_tests("links_end", [
-        taken_away, comes_and_goes, peers_change, replaced, lingers, silent,
+        taken_away, comes_and_goes, peers_change, replaced, heartbeats_change, lingers, silent,
         without_a_link, does_not_read, cut_off, program_killed, namespace_left, module_goes, lock_held,
     ]))

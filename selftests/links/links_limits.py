@@ -206,8 +206,8 @@ def without_memory():
 
 
 def says(peer, **what):
-    """The next heartbeat to a peer that says so: whether its slots have deputies, and which heartbeat of its own
-    it is an answer to."""
+    """The next heartbeat to a peer that says so: whether its slots have deputies, and which heartbeat of its
+    own it is an answer to."""
     while True:
         kind, body = peer.receive()
         expect(kind in (HELLO, HEARTBEAT), "a link")

@@ -53,9 +53,9 @@ pub(crate) trait Beliefs {
     fn assured_until(&self, node: NodeId) -> Option<u64>;
 }
 
-/// Has all cluster IPs go by what is believed, each under the lock of changes by itself. Process context. On an
-/// error some may go by what was believed before: `ENOMEM`, or `EAGAIN` if cluster IPs have come or gone
-/// meanwhile.
+/// Has all cluster IPs go by what is believed, each under the lock of changes by itself. Process context.
+/// On an error some may go by what was believed before: `ENOMEM`, or `EAGAIN` if cluster IPs have come or
+/// gone meanwhile.
 pub(crate) fn judge(clusters: &Clusters, beliefs: &impl Beliefs) -> Result {
     let generation = clusters.generation();
     let mut result = Ok(());

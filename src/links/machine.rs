@@ -127,6 +127,10 @@ pub(crate) fn set(request: &Request) -> Result {
     let mut state = links.state.lock();
     let mut old = state.machine.take();
     if let Some(old) = &mut old {
+        if machine.heartbeat != old.heartbeat {
+            // Peers must not wait for heartbeats that do not come so often any more.
+            state.links.iter().for_each(|link| link.hurry());
+        }
         machine.replaces(old);
         old.tell(links.net());
     }

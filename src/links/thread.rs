@@ -206,6 +206,7 @@ impl Thread {
                 ready: state.is_ready(),
                 away: machine.get(self.link.peer).is_some_and(is_away),
                 epoch: state.epoch,
+                period: machine.heartbeat,
                 loads: Loads::Given(&state.loads),
             };
             heartbeat.write(self.written, &mut self.output)
@@ -278,6 +279,8 @@ fn take(message: Message<'_>, link: &Link, links: &Links) -> Result<(), Reason> 
         }
         Message::Heartbeat(heartbeat) => {
             peer.epoch = heartbeat.epoch;
+            peer.heartbeat = heartbeat.period;
+            peer.set_heartbeat(own_heartbeat);
             peer.set_loads(heartbeat.loads)?;
             let said = Said {
                 hears_us: heartbeat.heard,

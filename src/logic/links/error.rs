@@ -24,6 +24,8 @@ pub enum WireError {
     BodyLength,
     /// A hello that is none: it begins otherwise, or a number in it is out of bounds.
     Hello,
+    /// A heartbeat that says that they come more often than any may, or less often.
+    Period,
     /// A load report for no address that there is, or too many of them.
     Load,
 }

@@ -3,10 +3,10 @@
 //! The message that a machine sends while it is there.
 //!
 //! ```text
-//!    0      8      16      20      24      28      30       32
-//!   +------+------+-------+-------+-------+-------+--------+---------------------
-//!   | sent | echo | heard | flags | epoch | count | stride | count load reports ...
-//!   +------+------+-------+-------+-------+-------+--------+---------------------
+//!    0      8      16      20      24      28       32      34       36
+//!   +------+------+-------+-------+-------+--------+-------+--------+---------------------
+//!   | sent | echo | heard | flags | epoch | period | count | stride | count load reports ...
+//!   +------+------+-------+-------+-------+--------+-------+--------+---------------------
 //!
 //!    0        1          2      4         20      24            28       32     36
 //!   +--------+----------+------+---------+-------+-------------+--------+------+
@@ -16,13 +16,14 @@
 //!
 //! The stride is the length of a load report: a newer version's may have more fields. The family is
 //! Linux's number; an IPv4 address has four bytes, and zeros follow. Flags that are not known are
-//! ignored.
+//! ignored. The period is that of the hello at first, and another one when the machine is told so.
 
 #![forbid(unsafe_code)]
 
 use super::{
     bytes::{Reader, Writer},
-    error::{WireError, HEADER_LEN}, //
+    error::{WireError, HEADER_LEN},
+    hello::HEARTBEATS, //
 };
 use crate::logic::cluster::flow::Address;
 
@@ -31,7 +32,7 @@ pub const MAX_LOADS: usize = 256;
 /// How long a load report is.
 pub const LOAD_LEN: usize = 36;
 /// How long a heartbeat without load reports is, as a frame.
-pub const HEARTBEAT_LEN: usize = HEADER_LEN + 32;
+pub const HEARTBEAT_LEN: usize = HEADER_LEN + 36;
 /// How long the longest heartbeat is that this version writes, as a frame.
 pub const MAX_HEARTBEAT_LEN: usize = HEARTBEAT_LEN + MAX_LOADS * LOAD_LEN;
 
@@ -120,6 +121,8 @@ pub struct Heartbeat<'a> {
     pub away: bool,
     /// The highest epoch of a table that it has.
     pub epoch: u32,
+    /// How often it sends one, in milliseconds; in the bounds of [`HEARTBEATS`].
+    pub period: u32,
     /// How it serves its cluster IPs.
     pub loads: Loads<'a>,
 }
@@ -131,11 +134,16 @@ impl<'a> Heartbeat<'a> {
         let heard = fields.u32()?;
         let flags = fields.u32()?;
         let epoch = fields.u32()?;
+        let period = fields.u32()?;
         let count = usize::from(fields.u16()?);
         let stride = usize::from(fields.u16()?);
         let is_stride = stride == LOAD_LEN || stride > LOAD_LEN && version > 1;
         if count > MAX_LOADS || !is_stride {
             return Err(WireError::Load);
+        }
+        let (shortest, longest) = HEARTBEATS;
+        if !(shortest..=longest).contains(&period) {
+            return Err(WireError::Period);
         }
         let bytes = fields.bytes(count.saturating_mul(stride))?;
         for load in bytes.chunks_exact(stride) {
@@ -148,6 +156,7 @@ impl<'a> Heartbeat<'a> {
             ready: flags & READY != 0,
             away: flags & AWAY != 0,
             epoch,
+            period,
             loads: Loads::Received(bytes, stride),
         })
     }
@@ -162,6 +171,7 @@ impl<'a> Heartbeat<'a> {
         fields.u32(self.heard)?;
         fields.u32(flag(self.ready, READY) | flag(self.away, AWAY))?;
         fields.u32(self.epoch)?;
+        fields.u32(self.period)?;
         fields.u16(u16::try_from(count).ok()?)?;
         fields.u16(u16::try_from(LOAD_LEN).ok()?)?;
         for load in self.loads.iter() {
@@ -308,18 +318,19 @@ mod tests {
             (257, 36, 1, 74, none),
             (u16::MAX, u16::MAX, 2, 74, none),
         ] {
-            let mut bytes = [0u8; 32 + 74];
+            let mut bytes = [0u8; 36 + 74];
             let mut fields = Writer::new(&mut bytes);
             assert_eq!(fields.put([0; 28]), Some(()));
+            assert_eq!(fields.u32(100), Some(()));
             assert_eq!(fields.u16(count), Some(()));
             assert_eq!(fields.u16(stride), Some(()));
             for at in [0, usize::from(stride)] {
-                let to = bytes.iter_mut().skip(32).skip(at);
+                let to = bytes.iter_mut().skip(36).skip(at);
                 for (to, from) in to.zip(written(LOAD)) {
                     *to = from;
                 }
             }
-            let given = bytes.get(..usize::saturating_add(32, length));
+            let given = bytes.get(..usize::saturating_add(36, length));
             let parsed = Heartbeat::parse(&mut Reader(given.unwrap_or(&[])), version);
             assert_eq!(
                 parsed.map(|heartbeat| heartbeat.loads.iter().count()),
@@ -328,6 +339,31 @@ mod tests {
             if let Ok(heartbeat) = parsed {
                 assert!(heartbeat.loads.iter().all(|load| load == LOAD));
             }
+        }
+    }
+
+    #[test]
+    fn how_often_it_may_come() {
+        for (period, expected) in [
+            (9, Err(WireError::Period)),
+            (10, Ok(10)),
+            (10_000, Ok(10_000)),
+            (10_001, Err(WireError::Period)),
+        ] {
+            let heartbeat = Heartbeat {
+                sent: 0,
+                echo: 0,
+                heard: 0,
+                ready: true,
+                away: false,
+                epoch: 0,
+                period,
+                loads: Loads::Given(&[]),
+            };
+            let mut bytes = [0; HEARTBEAT_LEN - HEADER_LEN];
+            assert_eq!(heartbeat.put(&mut Writer::new(&mut bytes)), Some(()));
+            let parsed = Heartbeat::parse(&mut Reader(&bytes), 1);
+            assert_eq!(parsed.map(|heartbeat| heartbeat.period), expected);
         }
     }
 }

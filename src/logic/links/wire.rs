@@ -302,7 +302,7 @@ mod tests {
             (99, 1, 0, Ok(Message::Unknown)),
             (99, 7, 64, Ok(Message::Unknown)),
             (HELLO, 1, 51, Err(WireError::Hello)),
-            (HEARTBEAT, 1, 32, Err(WireError::Load)),
+            (HEARTBEAT, 1, 36, Err(WireError::Load)),
         ] {
             let header = Header {
                 kind,

@@ -8,7 +8,7 @@ use service_group_logic::logic::cluster::slots::NodeId;
 use service_group_logic::logic::links::heartbeat::{
     Heartbeat, Load, Loads, HEARTBEAT_LEN, LOAD_LEN, MAX_HEARTBEAT_LEN, MAX_LOADS,
 };
-use service_group_logic::logic::links::hello::{Hello, HELLO_LEN};
+use service_group_logic::logic::links::hello::{Hello, HEARTBEATS, HELLO_LEN};
 use service_group_logic::logic::links::wire::{
     write_bye, Frames, Message, Progress, WireError, BYE_LEN, HEADER_LEN, MAX_FRAME_LEN,
 };
@@ -66,17 +66,19 @@ fn load() -> impl Strategy<Value = Load> {
 /// What a heartbeat has beside its load reports.
 fn heartbeat() -> impl Strategy<Value = Heartbeat<'static>> {
     let numbers = (any::<u64>(), any::<u64>(), any::<u32>(), any::<u32>());
-    (numbers, any::<[bool; 2]>()).prop_map(|((sent, echo, heard, epoch), [ready, away])| {
-        Heartbeat {
+    let numbers = (numbers, HEARTBEATS.0..=HEARTBEATS.1);
+    (numbers, any::<[bool; 2]>()).prop_map(
+        |(((sent, echo, heard, epoch), period), [ready, away])| Heartbeat {
             sent,
             echo,
             heard,
             ready,
             away,
             epoch,
+            period,
             loads: Loads::Given(&[]),
-        }
-    })
+        },
+    )
 }
 
 fn loads() -> impl Strategy<Value = Vec<Load>> {
@@ -231,6 +233,7 @@ fn no_more_loads_are_written() {
         ready: true,
         away: false,
         epoch: 4,
+        period: 100,
         loads: Loads::Given(loads),
     };
     let mut room = vec![0; MAX_FRAME_LEN];
