@@ -131,8 +131,11 @@ impl Thread {
         };
         self.filled = self.filled.saturating_add(bytes);
         let taken = self.take_frames(links)?;
-        self.input.copy_within(taken..self.filled, 0);
-        self.filled = self.filled.saturating_sub(taken);
+        // A peer may send a long frame a byte at a time.
+        if taken > 0 {
+            self.input.copy_within(taken..self.filled, 0);
+            self.filled = self.filled.saturating_sub(taken);
+        }
         Ok(true)
     }
 
