@@ -109,16 +109,19 @@ fn option(one: &SettingDefinition, off: &'static str, on: &'static str) -> Arg {
             .range(i64::from(least)..=i64::from(most))
             .into(),
     };
+    let value = match one.kind {
+        SettingKind::Switch => format!("{on}|{off}"),
+        _ => unit(one),
+    };
     let option = Arg::new(one.name).long(one.name.replace('_', "-"));
-    option.value_name(unit(one)).value_parser(parser).help(help)
+    option.value_name(value).value_parser(parser).help(help)
 }
 
-/// What stands for the value of an option.
+/// What stands for the value of an option that is no switch.
 fn unit(one: &SettingDefinition) -> String {
     match one.kind {
         SettingKind::Milliseconds => "DURATION".to_owned(),
         SettingKind::Seconds => "SECONDS".to_owned(),
-        SettingKind::Switch => "WHETHER".to_owned(),
         SettingKind::Name(_) => one.name.to_uppercase(),
         _ => "N".to_owned(),
     }
@@ -165,24 +168,31 @@ mod tests {
     use service_group::MAX_STALL;
 
     /// What these options of `cluster set` set.
-    fn cluster(options: &str) -> [Option<u32>; ClusterSettings::COUNT] {
+    fn cluster(options: &str) -> Vec<(&'static str, u32)> {
         let line = format!("sgctl cluster set 198.51.100.7{options}");
         let cli = Cli::try_parse_from(line.split(' ')).expect("it is right");
         let Subcommand::Cluster(args) = cli.command else {
             panic!("{line}");
         };
         match args.command {
-            ClusterCommand::Set(args) => args.address.settings.0,
+            ClusterCommand::Set(args) => {
+                let all = ClusterSettings::ALL.iter().zip(args.address.settings.0);
+                all.filter_map(|(one, number)| Some((one.name, number?)))
+                    .collect()
+            }
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
     fn settings_of_a_cluster_ip_have_the_ranges_of_the_file() {
-        assert_eq!(cluster(""), [None, None]);
-        assert_eq!(cluster(" --settle 86400"), [Some(86_400), None]);
-        assert_eq!(cluster(" --settle 0 --spill true"), [Some(0), Some(1)]);
-        assert_eq!(cluster(" --spill false"), [None, Some(0)]);
+        assert_eq!(cluster(""), []);
+        assert_eq!(cluster(" --settle 86400"), [("settle", 86_400)]);
+        assert_eq!(
+            cluster(" --settle 0 --spill true"),
+            [("settle", 0), ("spill", 1)]
+        );
+        assert_eq!(cluster(" --spill false"), [("spill", 0)]);
         for bad in ["settle 86401", "settle -1", "spill on"] {
             let kind = refused(&format!("sgctl cluster set 198.51.100.7 --{bad}"));
             let kinds = [
