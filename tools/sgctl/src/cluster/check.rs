@@ -7,6 +7,7 @@
 //! drop packets there, see [`sources`].
 
 use std::path::Path;
+use std::time::SystemTime;
 
 use serde::Serialize;
 
@@ -32,6 +33,7 @@ pub fn run(args: &ClusterCheckArgs) -> Result<(), Failure> {
     if let Some(config) = &config {
         store::warn_if_open(path, config);
         store::warn_if_insecure(config);
+        store::warn_if_ahead(path, config, SystemTime::now());
         for caution in sources::of_file(config) {
             eprintln!("sgctl: {caution}");
         }

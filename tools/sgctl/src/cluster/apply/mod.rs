@@ -174,6 +174,7 @@ pub fn prepare<'a>(
         fitting(path, config, address)?;
     }
     store::warn_if_open(path, config);
+    store::warn_if_ahead(path, config, SystemTime::now());
     let own = own_name(config, how.node)?;
     let machine = Machine::open().map_err(|failure| match how.dry_run {
         true => Failure::new(format!(

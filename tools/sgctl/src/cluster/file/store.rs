@@ -5,12 +5,16 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{fchown, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use super::{read, Config, FILE};
+use super::{describe, read, Config, FILE};
 use crate::Failure;
 
 /// Who may read a new file: it may have a key.
 pub(super) const MODE: u32 = 0o600;
+
+/// By how much the clocks of two machines differ that are taken for right.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
 
 /// So many links the kernel follows.
 const LINKS: usize = 40;
@@ -91,6 +95,31 @@ pub fn warn_if_insecure(config: &Config) {
             "sgctl: links are neither encrypted nor proved, as link-security is \"none\" in the file"
         );
     }
+}
+
+/// Says which addresses were changed in the future, as this machine's clock has it: connections are
+/// looked for at former owners until that time has come, and for the settle time after it.
+pub fn warn_if_ahead(path: &Path, config: &Config, now: SystemTime) {
+    for caution in changed_ahead(path, config, now) {
+        eprintln!("sgctl: {caution}");
+    }
+}
+
+fn changed_ahead(path: &Path, config: &Config, now: SystemTime) -> Vec<String> {
+    let ahead = config.addresses.iter().filter_map(|address| {
+        let changed = address.table.as_ref()?.changed?;
+        let by = changed.duration_since(now).ok()?;
+        (by > CLOCKS_DIFFER).then(|| {
+            format!(
+                "{}: {}: the table was changed at {}, which is in the future: a clock is or was wrong; \
+                 set the clocks, then \"changed\" to the time of the change",
+                path.display(),
+                describe(&address.name),
+                humantime::format_rfc3339_seconds(changed)
+            )
+        })
+    });
+    ahead.collect()
 }
 
 fn has_key(config: &Config) -> bool {
@@ -202,6 +231,24 @@ pub(crate) mod tests {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).expect("it can be made");
         folder
+    }
+
+    #[test]
+    fn a_change_in_the_future_is_told() {
+        let text = "[[node]]\nname = \"a\"\nid = 1\naddress = \"192.0.2.1\"\n\
+                    [[address]]\nip = \"198.51.100.7\"\ndevice = \"eth0\"\nslots = 2\nepoch = 2\n\
+                    table = \"1 1\"\nbefore = \"0 1\"\nchanged = 2026-01-31T12:00:00Z\n";
+        let config = config(Path::new("cluster.toml"), text).expect("it is right");
+        let changed = config.addresses[0]
+            .table
+            .as_ref()
+            .expect("it has one")
+            .changed;
+        let changed = changed.expect("it tells when");
+        let ahead = |now| changed_ahead(Path::new("cluster.toml"), &config, now);
+        assert!(ahead(changed - CLOCKS_DIFFER).is_empty() && ahead(changed).is_empty());
+        let told = ahead(changed - CLOCKS_DIFFER - Duration::from_secs(1));
+        assert!(told[0].contains("198.51.100.7") && told[0].contains("2026-01-31T12:00:00Z"));
     }
 
     #[test]
