@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Somebody else gives a member other operations, and the module's back later, as ovpn does with a TCP
-connection that is a peer's: whatever the order, the module counts each of its references once.
+"""Somebody else gives a member, or a connection that is shown another address, other operations, and the
+module's back later, as ovpn does with a TCP connection that is a peer's: whatever the order, the module
+counts each of its references once.
 
 Where the kernel has no ovpn, as the debug kernel, the tests are skipped.
 """
@@ -12,7 +13,8 @@ import subprocess
 import sys
 
 from family import kernel_family
-from service_group import Skip, equal, form, leave, new_socket, run_tests, wait_until, PATIENCE
+from service_group import (PATIENCE, PORT, Skip, configure, equal, form, leave, listener, new_socket,
+                           run_tests, wait_until)
 
 PEER = 7
 
@@ -53,17 +55,34 @@ def connected_member():
     return member, server.accept()[0]
 
 
+def shown_another_address():
+    """A connection whose program is shown the address of the listener that has accepted it, and what it
+    needs."""
+    listeners = home, other = listener(1, 0), listener(2, 0)
+    form(listeners)
+    configure(home, rewrite=1)
+    clients = [socket.create_connection(("127.0.0.1", PORT)) for _ in range(2)]
+    server = other.accept()[0]
+    is_shown_the_listeners(server)
+    return server, *listeners, *clients
+
+
+def is_shown_the_listeners(server):
+    """What it is shown is the address of the listener that has accepted it."""
+    equal(("127.0.0.2", PORT), server.getsockname(), "the address that is shown")
+
+
 @contextlib.contextmanager
-def connection_of_the_peer():
-    """A member whose connection ovpn has taken. It is closed in the end, and all references to the module
+def connection_of_the_peer(make=connected_member):
+    """A socket whose connection ovpn has taken. It is closed in the end, and all references to the module
     that came with it are gone."""
     before = references()
     ovpn = Ovpn()
-    member, other_end = connected_member()
-    ovpn.take(member)
-    yield ovpn, member
-    member.close()
-    other_end.close()
+    taken, *others = make()
+    ovpn.take(taken)
+    yield ovpn, taken
+    for sock in taken, *others:
+        sock.close()
     subprocess.run(["ip", "link", "del", "vpn"], check=True)
     # Sockets that end keep some for a moment.
     wait_until(lambda: references() <= before, "references to the module")
@@ -95,6 +114,20 @@ def leaves_and_is_closed_meanwhile():
         leave(member)
 
 
+def connection_is_closed_meanwhile():
+    """A connection that is shown another address is closed while it is the peer's."""
+    with connection_of_the_peer(shown_another_address):
+        pass
+
+
+def connection_is_given_back():
+    """It is its program's again when it is closed, and is shown that address again."""
+    with connection_of_the_peer(shown_another_address) as (ovpn, server):
+        ovpn.give_back()
+        is_shown_the_listeners(server)
+
+
 if __name__ == "__main__":
     sys.exit(run_tests("replaced", [leaves_meanwhile, stays, is_closed_meanwhile,
-                                    leaves_and_is_closed_meanwhile]))
+                                    leaves_and_is_closed_meanwhile, connection_is_closed_meanwhile,
+                                    connection_is_given_back]))

@@ -243,6 +243,33 @@ TEST_F(rewrite, connected_anew)
 	EXPECT_TRUE(same_address(&there, &seen));
 }
 
+/* One that listens anew is an ordinary listener, with ordinary connections. */
+TEST_F(rewrite, listens_anew)
+{
+	struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+	struct address there = listener_address(variant->family, 5, PORT + 1);
+	struct address home = client_address(variant->family, 5, PORT + 1);
+	int references = read_number("/sys/module/service_group/refcnt");
+	int server, client, child;
+
+	fill(&self->home, 1);
+	server = accept(self->fds[1], NULL, NULL);
+	ASSERT_LE(0, server);
+	EXPECT_LT(references, read_number("/sys/module/service_group/refcnt"));
+	ASSERT_EQ(0, connect(server, &nobody, sizeof(nobody)));
+	ASSERT_EQ(0, bind_to(server, &there));
+	ASSERT_EQ(0, listen(server, 8));
+	EXPECT_EQ(references, read_number("/sys/module/service_group/refcnt"));
+	client = connect_to(&home);
+	ASSERT_LE(0, client);
+	child = accept(server, NULL, NULL);
+	ASSERT_LE(0, child);
+	EXPECT_TRUE(is_named(child, &there));
+	close(child);
+	close(client);
+	close(server);
+}
+
 /* Its connections keep the module after its members are gone. */
 TEST_F(rewrite, keeps_the_module)
 {

@@ -174,10 +174,10 @@ static inline const struct proto_ops *svcg_orig_proto_ops(const struct sock *sk)
 _Bool svcg_replaces_proto_ops(int level, int name);
 /*
  * Has the socket use what its operations were made of, if they are the module's
- * still, and puts their reference to it. The caller has another one.
+ * still, which is told, and puts their reference to it. The caller has another one.
  */
-void svcg_proto_ops_give_back(struct socket *sock,
-			      const struct proto_ops *orig);
+_Bool svcg_proto_ops_give_back(struct socket *sock,
+			       const struct proto_ops *orig);
 
 /* ---- ready.c ---- */
 

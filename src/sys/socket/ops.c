@@ -14,15 +14,19 @@ _Bool svcg_replaces_proto_ops(int level, int name)
 	       (level == SOL_IPV6 && name == IPV6_ADDRFORM);
 }
 
-void svcg_proto_ops_give_back(struct socket *sock, const struct proto_ops *orig)
+_Bool svcg_proto_ops_give_back(struct socket *sock,
+			       const struct proto_ops *orig)
 {
 	struct sock *sk = sock->sk;
+	bool ours;
 
 	lock_sock(sk);
-	if (sock->ops->owner == THIS_MODULE) {
+	ours = sock->ops->owner == THIS_MODULE;
+	if (ours) {
 		__module_get(orig->owner);
 		WRITE_ONCE(sock->ops, orig);
 		module_put(THIS_MODULE);
 	}
 	release_sock(sk);
+	return ours;
 }

@@ -11,8 +11,13 @@
  * The socket gets a copy of its proto_ops, one for each family; what it is to
  * tell is found by the struct sock. Options that replace the operations, of kTLS
  * and IPV6_ADDRFORM, find those of the protocol, and the address that was asked
- * for is told again. Whoever else replaces them (ovpn does) keeps the module for
- * ever.
+ * for is told again; so does listen().
+ *
+ * An entry has one reference to the module, and ends with the operations, or with
+ * the sock: another module (ovpn does) may replace the operations, and close the
+ * socket with its own. So the sock has a destructor of this module, too. A child
+ * would copy that without an entry, so no socket listens with it; what replaces
+ * the operations does not let the socket disconnect.
  */
 #include <linux/hashtable.h>
 #include <linux/in6.h>
@@ -31,6 +36,7 @@
  * struct svcg_sockname - what one socket tells
  * @node: in svcg_socknames, by @sk
  * @sk: the socket; not held
+ * @destruct: what @sk had for its end before
  * @asked: the address in whose place it tells @own; network byte order, an IPv4
  *	one has four bytes
  */
@@ -38,11 +44,12 @@ struct svcg_sockname {
 	struct hlist_node node;
 	struct rcu_head rcu;
 	const struct sock *sk;
+	void (*destruct)(struct sock *sk);
 	unsigned char asked[16];
 	unsigned char own[16];
 };
 
-/* Looked at by getsockname() only. */
+/* Read by getsockname() only. A sock may end in any context. */
 static DEFINE_HASHTABLE(svcg_socknames, 12);
 static DEFINE_SPINLOCK(svcg_socknames_lock);
 
@@ -67,17 +74,46 @@ static struct svcg_sockname *svcg_sockname_find(const struct sock *sk)
 	return NULL;
 }
 
-static void svcg_sockname_forget(const struct sock *sk)
+/* The sock ends, and was not closed by the module's operations. */
+static void svcg_sockname_destruct(struct sock *sk)
 {
 	struct svcg_sockname *sockname;
+	unsigned long flags;
 
-	spin_lock(&svcg_socknames_lock);
+	spin_lock_irqsave(&svcg_socknames_lock, flags);
 	sockname = svcg_sockname_find(sk);
-	if (sockname) {
+	if (sockname)
+		hash_del_rcu(&sockname->node);
+	spin_unlock_irqrestore(&svcg_socknames_lock, flags);
+	if (WARN_ON_ONCE(!sockname))
+		return;
+	sockname->destruct(sk);
+	kfree_rcu(sockname, rcu);
+	module_put(THIS_MODULE);
+}
+
+/*
+ * The socket has given up the operations, or is about to, and puts their reference
+ * to the module. If another destructor is to call this module's, the entry stays, with
+ * a reference of its own. The socket is held open.
+ */
+static void svcg_sockname_forget(struct sock *sk)
+{
+	struct svcg_sockname *sockname;
+	unsigned long flags;
+
+	spin_lock_irqsave(&svcg_socknames_lock, flags);
+	sockname = svcg_sockname_find(sk);
+	if (!sockname) {
+		/* Another thread was first. */
+	} else if (cmpxchg(&sk->sk_destruct, svcg_sockname_destruct,
+			   sockname->destruct) == svcg_sockname_destruct) {
 		hash_del_rcu(&sockname->node);
 		kfree_rcu(sockname, rcu);
+	} else {
+		__module_get(THIS_MODULE);
 	}
-	spin_unlock(&svcg_socknames_lock);
+	spin_unlock_irqrestore(&svcg_socknames_lock, flags);
 }
 
 static void svcg_sockname_show(const struct sock *sk, struct sockaddr *address)
@@ -133,20 +169,39 @@ static int svcg_sockname_release(struct socket *sock)
 	return svcg_orig_proto_ops(sk)->release(sock);
 }
 
+/* The caller has another reference to the module. */
+static void svcg_sockname_give_up(struct socket *sock)
+{
+	struct sock *sk = sock->sk;
+
+	/* Whoever has replaced them meanwhile may give them back. */
+	if (svcg_proto_ops_give_back(sock, svcg_orig_proto_ops(sk)))
+		svcg_sockname_forget(sk);
+}
+
+static int svcg_sockname_listen(struct socket *sock, int backlog)
+{
+	int err;
+
+	if (!try_module_get(THIS_MODULE))
+		return -EAGAIN;
+	svcg_sockname_give_up(sock);
+	err = svcg_orig_proto_ops(sock->sk)->listen(sock, backlog);
+	module_put(THIS_MODULE);
+	return err;
+}
+
 static int svcg_sockname_setsockopt(struct socket *sock, int level, int name,
 				    sockptr_t value, unsigned int len)
 {
-	struct sock *sk = sock->sk;
 	const struct proto_ops *orig;
 	int err;
 
 	if (!try_module_get(THIS_MODULE))
 		return -EAGAIN;
-	orig = svcg_orig_proto_ops(sk);
-	if (svcg_replaces_proto_ops(level, name)) {
-		svcg_proto_ops_give_back(sock, orig);
-		svcg_sockname_forget(sk);
-	}
+	orig = svcg_orig_proto_ops(sock->sk);
+	if (svcg_replaces_proto_ops(level, name))
+		svcg_sockname_give_up(sock);
 	err = orig->setsockopt(sock, level, name, value, len);
 	module_put(THIS_MODULE);
 	return err;
@@ -158,6 +213,7 @@ static void svcg_sockname_fill(struct proto_ops *ops,
 	*ops = *orig;
 	ops->owner = THIS_MODULE;
 	ops->getname = svcg_sockname_getname;
+	ops->listen = svcg_sockname_listen;
 	ops->release = svcg_sockname_release;
 	ops->setsockopt = svcg_sockname_setsockopt;
 }
@@ -208,6 +264,7 @@ _Bool svcg_sockname_give(struct svcg_sockname *sockname,
 {
 	bool ipv6 = svcg_sockname_ipv6(listener);
 	struct sock *sk = sock->sk;
+	unsigned long flags;
 
 	if (sk->sk_family != listener->sk_family ||
 	    !svcg_sockname_differs(listener, sk))
@@ -215,6 +272,7 @@ _Bool svcg_sockname_give(struct svcg_sockname *sockname,
 	if (sock->ops != svcg_orig_proto_ops(sk))
 		return false;
 	sockname->sk = sk;
+	sockname->destruct = sk->sk_destruct;
 #if IS_ENABLED(CONFIG_IPV6)
 	if (ipv6) {
 		memcpy(sockname->own, &listener->sk_v6_rcv_saddr, 16);
@@ -225,10 +283,11 @@ _Bool svcg_sockname_give(struct svcg_sockname *sockname,
 		memcpy(sockname->own, &listener->sk_rcv_saddr, 4);
 		memcpy(sockname->asked, &sk->sk_rcv_saddr, 4);
 	}
-	spin_lock(&svcg_socknames_lock);
+	spin_lock_irqsave(&svcg_socknames_lock, flags);
 	hash_add_rcu(svcg_socknames, &sockname->node, (unsigned long)sk);
-	spin_unlock(&svcg_socknames_lock);
+	spin_unlock_irqrestore(&svcg_socknames_lock, flags);
 
+	WRITE_ONCE(sk->sk_destruct, svcg_sockname_destruct);
 	__module_get(THIS_MODULE);
 	WRITE_ONCE(sock->ops, &svcg_sockname_ops[ipv6]);
 	module_put(svcg_orig_proto_ops(sk)->owner);
