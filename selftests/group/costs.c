@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What the groups of one user cost others: how often closing members has every processor
- * be interrupted, and whose work waits for whose.
+ * be interrupted, whose work waits for whose, and how long the work for one user's groups is.
  */
 
 #include <pthread.h>
@@ -313,6 +313,65 @@ TEST_F(costs, nobody_looks_at_anothers_groups)
 	EXPECT_TRUE(wait_for(looks_at_one(fds[1])));
 	forget_holds();
 	close_all(fds, 3);
+}
+
+/* Of a group with more waiting at home than it may have; the others have room. */
+#define WORKERS 40
+#define TOO_MANY 120
+#define HOARDS 10
+/* What a tick does for that, and for how long the timer rests then, in seconds at least. */
+#define MOVES_OF_A_TICK (4096 / WORKERS + 1)
+#define REST 0.15
+
+static void hoard(int *fds, uint16_t port)
+{
+	struct address home = client_address(IPV4, 1, port);
+
+	group_on_hosts(IPV4, fds, WORKERS, port, TOO_MANY);
+	/* Nobody looks at them before they are too many. */
+	if (set_one(fds[0], SERVICE_GROUP_SET_STALL, 0))
+		die("having nobody stalled");
+	fill(&home, TOO_MANY);
+	if (!wait_for(queue_length(fds[0]) == TOO_MANY))
+		die("waiting for connections");
+	if (listen(fds[0], 0))
+		die("lowering a backlog");
+}
+
+/* What is moved is limited and counted as what is looked at is, and moved all the same. */
+TEST_F(costs, moves_are_counted)
+{
+	int fds[HOARDS][WORKERS], left;
+	double since;
+	bool met;
+
+	for (size_t i = 0; i < HOARDS; i++)
+		hoard(fds[i], PORT + i);
+	hold("tick", "all");
+	hold("ticked", "go");
+	for (size_t i = 0; i < HOARDS; i++) {
+		ASSERT_EQ(0, set_one(fds[i][0], SERVICE_GROUP_SET_STALL,
+				     SERVICE_GROUP_MAX_STALL));
+		/* What comes later has a tick of its own. */
+		ASSERT_TRUE(wait_for(!hold_is("tick", "waits")));
+	}
+	pass_hold("all");
+	ASSERT_TRUE(wait_for(!hold_is("ticked", "waits")));
+	left = queue_length(fds[0][0]);
+	EXPECT_LE(TOO_MANY - MOVES_OF_A_TICK, left);
+	EXPECT_GT(TOO_MANY, left);
+	/* Unless it began before the others were ready, on a slow machine. */
+	met = hold_is("tick", "passed");
+	hold("tick", "over");
+	since = seconds();
+	pass_hold("go");
+	ASSERT_TRUE(wait_for(({ pass_hold("over"); !hold_is("tick", "waits"); })));
+	EXPECT_TRUE(!met || seconds() - since >= REST);
+	forget_holds();
+	for (size_t i = 0; i < HOARDS; i++) {
+		EXPECT_TRUE(wait_for(queue_length(fds[i][0]) == 1));
+		close_all(fds[i], WORKERS);
+	}
 }
 
 /* Alone there is nobody to wait for. */

@@ -129,7 +129,7 @@ fn migrate_requests(from: &Locked<'_>, member: &Member) {
 fn migrate_request(from: &Locked<'_>, member: &Member, request: &Request<'_>) -> Moved {
     let guard = rcu::read_lock();
     let flow = request.flow();
-    let Some(sibling) = migrate::target(member, flow.family(), 0, &guard) else {
+    let Some(sibling) = migrate::target(member, flow.family(), 0, &mut 0, &guard) else {
         return Moved::Failed;
     };
     let to = sibling.sock(&guard);

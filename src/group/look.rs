@@ -59,7 +59,7 @@ pub(super) struct Search {
     pub(super) lookups: u32,
     /// Whether a sibling was passed by, as its lock is held.
     passed: bool,
-    /// At how many siblings it has looked.
+    /// At how many siblings and connections it has looked.
     pub(super) looks: u64,
 }
 
@@ -151,7 +151,12 @@ pub(super) fn take(sock: &Sock, search: &mut Search) -> Taken {
     };
     let guard = rcu::read_lock();
     match (from.attached_member(), sock.ulp_member(&guard)) {
-        (Some(source), Some(looker)) => take_from(&from, source, looker, search.eager, &guard),
+        (Some(source), Some(looker)) => {
+            let mut check = Search::new(search.eager, LOOKUPS);
+            let taken = take_from(&from, source, looker, &mut check, &guard);
+            search.looks = search.looks.saturating_add(check.looks);
+            taken
+        }
         _ => Taken::ComeAgain,
     }
 }
@@ -175,25 +180,24 @@ fn take_from(
     from: &Locked<'_>,
     source: &Member,
     looker: &Member,
-    eager: bool,
+    search: &mut Search,
     guard: &Guard,
 ) -> Taken {
     if !ptr::eq(&*looker.group, &*source.group) {
         return Taken::ComeAgain;
     }
     let (policy, facts) = (looker.group.settings.policy(), looker.facts(guard));
-    let mut lookups = LOOKUPS;
-    let offer = looker.offer_of(source, &facts, &mut lookups, guard);
-    let own = looker.oldest(policy, guard);
+    let offer = looker.offer_of(source, &facts, search, guard);
+    let own = looker.oldest(policy, &mut search.looks, guard);
     let offer = offer.into_iter().map(|sibling| ((), sibling));
-    let Some(found) = choose_source(&facts, own, policy, eager, offer) else {
+    let Some(found) = choose_source(&facts, own, policy, search.eager, offer) else {
         return Taken::ComeAgain;
     };
     let to = looker.sock(guard);
     let families = families(&facts, &source.facts(guard));
     let home = (found.source == Source::Own).then_some(to);
     stall::announce(looker, to.queued());
-    let Some(flow) = from.move_oldest(to, families, home, true, guard) else {
+    let Some(flow) = from.move_oldest(to, families, home, true, &mut search.looks, guard) else {
         return Taken::ComeAgain;
     };
     let reason = match found.source {
@@ -224,7 +228,7 @@ impl Member {
         guard: &'g Guard,
     ) -> Option<Found<&'g Member>> {
         let (eager, policy) = (search.eager, self.group.settings.policy());
-        let own = self.oldest(policy, guard);
+        let own = self.oldest(policy, &mut search.looks, guard);
         // Most have something.
         if own.is_some() && !(eager && policy == Policy::Balance) {
             return None;
@@ -239,18 +243,18 @@ impl Member {
                     search.passed = true;
                     return None;
                 }
-                let offer = self.offer_of(sibling, &facts, &mut search.lookups, guard)?;
+                let offer = self.offer_of(sibling, &facts, search, guard)?;
                 Some((sibling, offer))
             });
         choose_source(&facts, own, policy, eager, siblings)
     }
 
     /// When the oldest connection of its own queue came. How old it is matters for `balance` only.
-    fn oldest(&self, policy: Policy, guard: &Guard) -> Option<u64> {
+    fn oldest(&self, policy: Policy, looks: &mut u64, guard: &Guard) -> Option<u64> {
         let sock = self.sock(guard);
         match policy {
             _ if sock.queued() == 0 => None,
-            Policy::Balance => sock.queued_since(Families::ALL, guard).or(Some(0)),
+            Policy::Balance => sock.queued_since(Families::ALL, looks, guard).or(Some(0)),
             Policy::Overflow => Some(0),
         }
     }
@@ -260,7 +264,7 @@ impl Member {
         &self,
         sibling: &Member,
         facts: &Facts,
-        lookups: &mut u32,
+        search: &mut Search,
         guard: &Guard,
     ) -> Option<Sibling> {
         let (own, theirs) = (self.sock(guard), sibling.facts(guard));
@@ -272,11 +276,12 @@ impl Member {
         }
         let sock = sibling.sock(guard);
         let families = families(facts, &theirs);
+        let Search { lookups, looks, .. } = search;
         let home = match astray {
-            true => sock.queued_since_of(families, own, lookups, guard),
+            true => sock.queued_since_of(families, own, lookups, looks, guard),
             false => None,
         };
-        let since = home.or_else(|| sock.queued_since(families, guard))?;
+        let since = home.or_else(|| sock.queued_since(families, looks, guard))?;
         Some(Sibling {
             facts: theirs,
             since,

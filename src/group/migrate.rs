@@ -22,11 +22,11 @@ use super::{
 };
 use crate::{
     logic::{
-        facts::Family,
+        facts::{Facts, Family},
         migrate,
         room::Load,
         select::Reason,
-        stall::retry, //
+        stall::{retry, LOOKS_OF_A_TICK}, //
     },
     sys::{
         core::{
@@ -46,7 +46,7 @@ use kernel::sync::{
     rcu::{self, Guard}, //
 };
 
-/// After so many nanoseconds the stall timer comes again for what is about to be queued.
+/// After so many nanoseconds the stall timer comes again for what is about to be queued, or is left.
 const SOON: u64 = 10 * NS_OF_MS;
 
 /// Tells whether the accept queue of a member, which is so full, is to take a complete handshake's
@@ -57,7 +57,11 @@ pub(crate) fn handshake_complete(
     packet: &Packet<'_>,
     guard: &Guard,
 ) -> bool {
-    if load.has_queue_room() || target(member, packet.family(), load.overflow(), guard).is_none() {
+    if load.has_queue_room() {
+        return false;
+    }
+    let family = packet.family();
+    if target(member, family, load.overflow(), &mut 0, guard).is_none() {
         return false;
     }
     member.group.overflow.begins();
@@ -118,58 +122,87 @@ impl Overflow {
     }
 }
 
-/// The sibling that is to take over what waits for a member, behind so many that are on their way.
+/// The sibling that is to take over what waits for a member, behind so many that are on their way. How
+/// many are looked at is added to `looks`.
 pub(super) fn target<'g>(
     member: &'g Member,
     family: Family,
     in_flight: u32,
+    looks: &mut u64,
     guard: &'g Guard,
 ) -> Option<&'g Member> {
     let facts = member.facts(guard);
+    let mut count = |_: &(&'g Member, Facts)| *looks = looks.saturating_add(1);
     member
         .group
         .search(member, guard, Option::is_some, |siblings| {
-            migrate::choose_target(&facts, family, in_flight, siblings)
+            migrate::choose_target(&facts, family, in_flight, siblings.inspect(&mut count))
         })
+}
+
+/// What a tick has left of what is too much.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    Nothing,
+    /// What waits behind a lock.
+    Locked,
+    /// What would take a tick too long.
+    More,
 }
 
 impl Group {
     /// Moves what is too much for each member, and tells in how many nanoseconds to do so again, if at
-    /// all. By the stall timer only.
-    pub(super) fn relieve(&self, min_interval: u64) -> Option<u64> {
+    /// all. What is looked at for that is added to the effort. By the stall timer only.
+    pub(super) fn relieve(&self, min_interval: u64, effort: &mut u64) -> Option<u64> {
         // First: what was about to be queued then is queued by now, and moved.
         let settled = self.overflow.is_settled();
-        if self.shed() {
+        let rest = self.shed(effort);
+        if rest == Rest::Locked {
             return Some(self.overflow.retry(min_interval));
         }
         self.overflow.tries.store(0, Relaxed);
-        (!settled).then_some(min_interval.min(SOON))
+        (rest == Rest::More || !settled).then_some(min_interval.min(SOON))
     }
 
-    /// Moves what is too much for each member, and tells whether a socket was locked, and is to be
+    /// Moves what is too much for each member, as far as a tick may; a socket that is locked is to be
     /// tried again: it may be so for ever, and nothing waits for that here.
-    fn shed(&self) -> bool {
-        let mut round = self.members.round_from(0, &rcu::read_lock());
-        let mut busy = false;
-        while let Some(sock) = self.next_overflowing(&mut round) {
+    fn shed(&self, effort: &mut u64) -> Rest {
+        let most = effort.saturating_add(LOOKS_OF_A_TICK);
+        let mut round = {
+            let guard = rcu::read_lock();
+            self.members.round_from(self.start(&guard), &guard)
+        };
+        let mut rest = Rest::Nothing;
+        while let Some(sock) = self.next_overflowing(&mut round, effort) {
+            if *effort >= most {
+                return Rest::More;
+            }
             let Some(locked) = sock.try_lock() else {
-                busy = true;
+                rest = Rest::Locked;
                 continue;
             };
             if let Some(member) = locked.attached_member() {
                 let count = locked.facts().load.overflow();
-                move_some(&locked, member, count, Why::Overflow);
+                move_some(&locked, member, count, Why::Overflow, effort, most);
             }
         }
-        busy
+        match *effort >= most {
+            true => Rest::More,
+            false => rest,
+        }
     }
 
     /// The next socket of a round whose accept queue has more than it takes.
-    fn next_overflowing(&self, round: &mut Round) -> Option<SockRef> {
+    fn next_overflowing(&self, round: &mut Round, effort: &mut u64) -> Option<SockRef> {
         let guard = rcu::read_lock();
         while let Some(member) = self.members.next(round, &guard) {
             let sock = member.sock(&guard);
-            if !sock.has_queue_room() && sock.facts().load.overflow() > 0 {
+            if sock.has_queue_room() {
+                // As long as that takes, it was counted when the member was judged.
+                continue;
+            }
+            *effort = effort.saturating_add(1);
+            if sock.facts().load.overflow() > 0 {
                 if let Some(sock) = sock.try_ref(&guard) {
                     return Some(sock);
                 }
@@ -182,32 +215,51 @@ impl Group {
 /// Moves the waiting connections of a member that leaves to siblings, as far as they have room.
 /// Those that come meanwhile are not waited for.
 pub(super) fn drain(from: &Locked<'_>, member: &Member) {
-    move_some(from, member, from.queued(), Why::Select(Reason::Leaving));
+    let why = Why::Select(Reason::Leaving);
+    move_some(from, member, from.queued(), why, &mut 0, u64::MAX);
 }
 
 /// Moves so many connections, the oldest first, each to the least loaded sibling that has room,
-/// until there is none; those of one family do not wait for those of the other.
-fn move_some(from: &Locked<'_>, member: &Member, count: u32, why: Why) {
+/// until there is none, or the effort is as much as it may be; those of one family do not wait for
+/// those of the other.
+fn move_some(
+    from: &Locked<'_>,
+    member: &Member,
+    count: u32,
+    why: Why,
+    effort: &mut u64,
+    most: u64,
+) {
     let mut families = Families::ALL;
     for _ in 0..count {
-        let Some(flow) = from.oldest(families) else {
+        if *effort >= most {
+            break;
+        }
+        let Some(flow) = from.oldest(families, effort) else {
             break;
         };
-        if !move_one(from, member, flow.family(), why) {
+        if !move_one(from, member, flow.family(), why, effort) {
             families = families.without(flow.family());
         }
         cond_resched();
     }
 }
 
-fn move_one(from: &Locked<'_>, member: &Member, family: Family, why: Why) -> bool {
+fn move_one(
+    from: &Locked<'_>,
+    member: &Member,
+    family: Family,
+    why: Why,
+    effort: &mut u64,
+) -> bool {
     let guard = rcu::read_lock();
-    let Some(sibling) = target(member, family, 0, &guard) else {
+    let Some(sibling) = target(member, family, 0, effort, &guard) else {
         return false;
     };
     let to = sibling.sock(&guard);
     stall::announce(sibling, to.queued());
-    let Some(flow) = from.move_oldest(to, Families::only(family), None, false, &guard) else {
+    let only = Families::only(family);
+    let Some(flow) = from.move_oldest(to, only, None, false, effort, &guard) else {
         return false;
     };
     moved(member, sibling, &flow, why, &guard);

@@ -33,7 +33,7 @@ impl Group {
         of: &'g Member,
         guard: &'g Guard,
         wanted: fn(&R) -> bool,
-        choose: impl Fn(&mut dyn Iterator<Item = (&'g Member, Facts)>) -> R,
+        mut choose: impl FnMut(&mut dyn Iterator<Item = (&'g Member, Facts)>) -> R,
     ) -> R {
         let start = self.start(guard);
         let likely = self.members.unmarked_from(start, guard);

@@ -15,7 +15,8 @@ use super::{
 use crate::{
     logic::{
         look::Source,
-        select::{Policy, SEARCH_GOOD}, //
+        select::{Policy, SEARCH_GOOD},
+        stall::LOOKS_OF_A_TICK, //
     },
     sys::{
         core::{
@@ -41,9 +42,9 @@ impl Member {
 }
 
 impl Group {
-    /// Has programs that sleep look again if there is a connection for them; not all of a large group.
-    /// Tells how many siblings were looked at for that, and how many connections were looked up.
-    pub(super) fn wake_sleepers(&self) -> u64 {
+    /// Has programs that sleep look again if there is a connection for them; not all of a large group, or
+    /// of one with long queues. Siblings and connections that are looked at are added to the effort.
+    pub(super) fn wake_sleepers(&self, effort: &mut u64) {
         let mut search = Search::new(true, LOOKUPS_OF_A_TICK);
         let mut round = {
             let guard = rcu::read_lock();
@@ -53,13 +54,12 @@ impl Group {
             if let Some(sock) = self.wake_next(&mut round, &mut search) {
                 take(&sock, &mut search);
             }
-            if round.is_over() {
+            if round.is_over() || search.looks >= LOOKS_OF_A_TICK {
                 break;
             }
             cond_resched();
         }
-        let lookups = LOOKUPS_OF_A_TICK.saturating_sub(search.lookups);
-        search.looks.saturating_add(u64::from(lookups))
+        *effort = effort.saturating_add(search.looks);
     }
 
     /// Wakes the next member if there is something for it; if it sleeps in `accept()`, its socket.
@@ -89,12 +89,18 @@ impl Group {
     }
 
     /// Whether connections wait that a program would get if it looked.
-    pub(super) fn keeps_waiting(&self) -> bool {
-        let balanced = self.settings.policy() == Policy::Balance;
+    pub(super) fn keeps_waiting(&self, effort: &mut u64) -> bool {
+        if self.settings.policy() != Policy::Balance {
+            return false;
+        }
         let guard = rcu::read_lock();
-        let mut members = self.members.iter(&guard);
-        members.any(|member| {
-            balanced && member.stall_state.is_busy() && member.facts(&guard).spare() > 0
+        let mut busy = self
+            .members
+            .iter(&guard)
+            .filter(|member| member.stall_state.is_busy());
+        busy.any(|member| {
+            *effort = effort.saturating_add(1);
+            member.facts(&guard).spare() > 0
         })
     }
 }

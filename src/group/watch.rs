@@ -81,7 +81,7 @@ fn sooner(one: Option<u64>, other: Option<u64>) -> Option<u64> {
 
 impl Group {
     /// Looks after the members if that is due, and tells in how many nanoseconds to do so again.
-    /// Members that are looked at are added to the effort.
+    /// Members and connections that are looked at are added to the effort.
     fn look(&self, now: u64, effort: &mut u64) -> Option<u64> {
         if !self.overflow.has_begun() {
             if !self.watch.is_on() {
@@ -121,17 +121,16 @@ impl Group {
     fn attend(&self, effort: &mut u64) -> Option<u64> {
         let (limit, min_interval) = (self.settings.stall_ns(), self.settings.min_interval());
         let (mut next, stalled) = self.judge_all(limit, effort);
-        let relieved = self.relieve(min_interval);
+        let relieved = self.relieve(min_interval, effort);
         if let Some(slot) = stalled {
             self.hung.store(slot, Relaxed);
             // A program that sleeps may just have looked, and what stays is tried again.
             next = sooner(next, Some(limit));
         }
-        let balanced = self.keeps_waiting();
+        let balanced = self.keeps_waiting(effort);
         let astray = self.astray.load(Relaxed);
         if stalled.is_some() || balanced || astray {
-            let looks = self.wake_sleepers();
-            *effort = effort.saturating_add(looks);
+            self.wake_sleepers(effort);
         }
         if balanced || astray && next.is_some() {
             next = sooner(next, Some(self.first_delay()));

@@ -31,8 +31,8 @@ pub fn judge(queued: u32, quiet: u64, limit: u64) -> Verdict {
     }
 }
 
-/// Until when the timers of an account rest that have looked at so many groups, members, or those
-/// that wait for a member's connections, whoever wants them sooner: what they do is nobody's time but
+/// Until when the timers of an account rest that have looked at so many groups, members, connections, or
+/// those that wait for a member's connections, whoever wants them sooner: what they do is nobody's time but
 /// the machine's. `rested` is until when they were to rest before; both are in nanoseconds of the clock
 /// that says `now`.
 ///
@@ -54,10 +54,14 @@ pub fn retry(first: u64, tries: u32) -> u64 {
         .min(first.max(LONGEST_NS))
 }
 
+/// After so many looks a tick moves no more of what is too much for the members of a group, and wakes no
+/// more of them. There is another tick.
+pub const LOOKS_OF_A_TICK: u64 = 4_096;
+
 /// Of each look.
 const REST_NS: u64 = 5_000;
-/// Ten seconds: more than members that there can be take.
-const LONGEST_REST_NS: u64 = 10_000_000_000;
+/// A minute: more than as many groups and members as an account can have take, and both of these.
+const LONGEST_REST_NS: u64 = 60_000_000_000;
 /// A second.
 const LONGEST_NS: u64 = 1_000_000_000;
 
@@ -77,9 +81,9 @@ mod tests {
             ((NOW, 1_024), 5_120_000),
             ((NOW + 700, 2), 10_700),
             ((0, 200_000), 1_000_000_000),
-            ((0, 2_000_001), 10_000_000_000),
-            ((u64::MAX, 1), 10_000_000_000),
-            ((0, u64::MAX), 10_000_000_000),
+            ((0, 12_000_001), 60_000_000_000),
+            ((u64::MAX, 1), 60_000_000_000),
+            ((0, u64::MAX), 60_000_000_000),
         ];
         for ((rested, looks), nanoseconds) in table {
             assert_eq!(rest(rested, NOW, looks), NOW + nanoseconds);

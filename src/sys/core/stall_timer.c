@@ -30,7 +30,7 @@ struct svcg_stall_timer {
 };
 
 /* Longer than that it does not rest: older ones are over. */
-#define SVCG_LONGEST_REST (10 * HZ)
+#define SVCG_LONGEST_REST (60 * HZ)
 
 /* How many jiffies are to pass from this moment on until it may tick. */
 static unsigned long

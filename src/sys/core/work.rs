@@ -32,8 +32,8 @@ impl Readers {
     /// Those that there are now. Any context.
     pub(crate) fn restart(&self) {
         // SAFETY: It has no requirements. A `unsigned long` is a `usize`.
-        self.0
-            .store(unsafe { bindings::svcg_start_poll_rcu() }, Relaxed);
+        let readers = unsafe { bindings::svcg_start_poll_rcu() };
+        self.0.store(readers, Relaxed);
     }
 
     /// Whether all have ended that there were at [`Readers::restart`]. Any context.

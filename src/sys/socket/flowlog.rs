@@ -125,11 +125,12 @@ impl Packet<'_> {
 }
 
 impl Locked<'_> {
-    /// The connection that [`Locked::move_oldest`] would move.
-    pub(crate) fn oldest(&self, families: Families) -> Option<Flow> {
+    /// The connection that [`Locked::move_oldest`] would move. How many are looked at is added to
+    /// `looks`.
+    pub(crate) fn oldest(&self, families: Families, looks: &mut u64) -> Option<Flow> {
         let mut flow = Flow::default();
         // SAFETY: The lock of `self` is held.
-        unsafe { bindings::svcg_queue_next_flow(self.as_ptr(), families.bits(), &mut flow) }
+        unsafe { bindings::svcg_queue_next_flow(self.as_ptr(), families.bits(), &mut flow, looks) }
             .then_some(flow)
     }
 }

@@ -63,23 +63,22 @@ static bool svcg_request_is_at_home(const struct request_sock *req,
 
 /*
  * The oldest request that can be moved, of this home listener if there is one,
- * and the request before it. With a home @left, how many are looked at, goes down.
+ * and the request before it. At most @left are looked at, and counted in @looks.
  * What is behind the first ones is found when those are gone. RCU read section.
  */
 static struct request_sock *svcg_queue_oldest(struct request_sock_queue *queue,
 					      unsigned int families,
 					      const struct sock *home,
-					      unsigned int *left,
+					      unsigned int left,
+					      unsigned long long *looks,
 					      struct request_sock **before)
 {
-	unsigned int reach = SVCG_REACH;
 	struct request_sock *req;
 
-	if (!home)
-		left = &reach;
 	*before = NULL;
-	for (req = queue->rskq_accept_head; req && *left; req = req->dl_next) {
-		--*left;
+	for (req = queue->rskq_accept_head; req && left; req = req->dl_next) {
+		left--;
+		++*looks;
 		if (!tcp_rsk(req)->tfo_listener &&
 		    svcg_request_is_of(req, families) &&
 		    (!home || svcg_request_is_at_home(req, home)))
@@ -97,16 +96,18 @@ static_assert(__same_type(((struct request_sock_queue *)0)->rskq_accept_tail,
 static_assert(__same_type(((struct request_sock *)0)->dl_next,
 			  struct request_sock *));
 
-static struct request_sock *
-svcg_queue_take(struct sock *sk, unsigned int families, const struct sock *home)
+static struct request_sock *svcg_queue_take(struct sock *sk,
+					    unsigned int families,
+					    const struct sock *home,
+					    unsigned long long *looks)
 {
 	struct request_sock_queue *queue = &inet_csk(sk)->icsk_accept_queue;
+	unsigned int left = home ? SVCG_DEPTH : SVCG_REACH;
 	struct request_sock *req, *before;
-	unsigned int left = SVCG_DEPTH;
 
 	sock_owned_by_me(sk);
 	spin_lock_bh(&queue->rskq_lock);
-	req = svcg_queue_oldest(queue, families, home, &left, &before);
+	req = svcg_queue_oldest(queue, families, home, left, looks, &before);
 	if (req) {
 		if (before)
 			before->dl_next = req->dl_next;
@@ -146,14 +147,14 @@ static bool svcg_queue_add(struct sock *sk, struct request_sock *req,
 
 _Bool svcg_queue_move(struct sock *from, struct sock *to, unsigned int families,
 		      const struct sock *home, _Bool first,
-		      struct svcg_flow *flow)
+		      struct svcg_flow *flow, unsigned long long *looks)
 {
 	struct request_sock *req;
 
 	/* A listener whose lock is held here cannot stop: it can go back. */
 	if (from->sk_state != TCP_LISTEN || !svcg_can_replace(to, from))
 		return false;
-	req = svcg_queue_take(from, families, home);
+	req = svcg_queue_take(from, families, home, looks);
 	if (!req)
 		return false;
 	/* As soon as it is queued it may be accepted and gone. */
@@ -171,13 +172,14 @@ _Bool svcg_queue_move(struct sock *from, struct sock *to, unsigned int families,
 }
 
 _Bool svcg_queue_next_flow(struct sock *from, unsigned int families,
-			   struct svcg_flow *flow)
+			   struct svcg_flow *flow, unsigned long long *looks)
 {
 	struct request_sock_queue *queue = &inet_csk(from)->icsk_accept_queue;
 	struct request_sock *req, *before;
 
 	spin_lock_bh(&queue->rskq_lock);
-	req = svcg_queue_oldest(queue, families, NULL, NULL, &before);
+	req = svcg_queue_oldest(queue, families, NULL, SVCG_REACH, looks,
+				&before);
 	/* It has kept what it was when it was half-open. */
 	if (req)
 		svcg_flow_of_request(req, flow);
@@ -190,20 +192,18 @@ static_assert(__same_type(((struct tcp_request_sock *)0)->snt_synack, u64));
 
 unsigned long long svcg_queue_since(struct sock *sk, unsigned int families,
 				    const struct sock *home,
-				    unsigned int *lookups)
+				    unsigned int lookups,
+				    unsigned long long *looks)
 {
 	struct request_sock_queue *queue = &inet_csk(sk)->icsk_accept_queue;
-	unsigned int allowed = lookups ? min(*lookups, SVCG_DEPTH) : 0;
+	unsigned int left = home ? min(lookups, SVCG_DEPTH) : SVCG_REACH;
 	struct request_sock *req, *before;
-	unsigned int left = allowed;
 	unsigned long long since;
 
 	svcg_point("seen");
 	spin_lock_bh(&queue->rskq_lock);
-	req = svcg_queue_oldest(queue, families, home, &left, &before);
+	req = svcg_queue_oldest(queue, families, home, left, looks, &before);
 	since = req ? tcp_rsk(req)->snt_synack : ULLONG_MAX;
 	spin_unlock_bh(&queue->rskq_lock);
-	if (lookups)
-		*lookups -= allowed - left;
 	return since;
 }

@@ -15,13 +15,14 @@ impl Locked<'_> {
     /// Moves the oldest connection of these families that can be moved to the other's accept
     /// queue, and wakes its owner, who gets it first or last; with `home`, of those that are looked
     /// up for this listener. Tells which it was; `None` if there is none, or the other does not
-    /// listen, or is of another family or namespace.
+    /// listen, or is of another family or namespace. How many are looked at is added to `looks`.
     pub(crate) fn move_oldest(
         &self,
         to: &Sock,
         families: Families,
         home: Option<&Sock>,
         first: bool,
+        looks: &mut u64,
         _guard: &Guard,
     ) -> Option<Flow> {
         let mut flow = Flow::default();
@@ -34,6 +35,7 @@ impl Locked<'_> {
                 or_null(home),
                 first,
                 &mut flow,
+                looks,
             )
         }
         .then_some(flow)
@@ -42,12 +44,17 @@ impl Locked<'_> {
 
 impl Sock {
     /// When the handshake of the connection began that [`Locked::move_oldest`] would move, in
-    /// microseconds; 0 if it is not known.
-    pub(crate) fn queued_since(&self, families: Families, _guard: &Guard) -> Option<u64> {
-        let (home, lookups) = (core::ptr::null(), core::ptr::null_mut());
-        // SAFETY: `self` is a full TCP socket, and the guard shows that this is a read section.
-        let since =
-            unsafe { bindings::svcg_queue_since(self.as_ptr(), families.bits(), home, lookups) };
+    /// microseconds; 0 if it is not known. How many are looked at is added to `looks`.
+    pub(crate) fn queued_since(
+        &self,
+        families: Families,
+        looks: &mut u64,
+        _guard: &Guard,
+    ) -> Option<u64> {
+        let (sk, home) = (self.as_ptr(), core::ptr::null());
+        // SAFETY: `self` is a full TCP socket, `looks` is writable, and the guard shows that this is a
+        // read section.
+        let since = unsafe { bindings::svcg_queue_since(sk, families.bits(), home, 0, looks) };
         (since != u64::MAX).then_some(since)
     }
 
@@ -58,12 +65,17 @@ impl Sock {
         families: Families,
         home: &Sock,
         lookups: &mut u32,
+        looks: &mut u64,
         _guard: &Guard,
     ) -> Option<u64> {
         let (sk, home) = (self.as_ptr(), home.as_ptr());
-        // SAFETY: Both are full TCP sockets, `lookups` is writable, and the guard shows that this is
-        // a read section.
-        let since = unsafe { bindings::svcg_queue_since(sk, families.bits(), home, lookups) };
+        let before = *looks;
+        // SAFETY: Both are full TCP sockets, `looks` is writable, and the guard shows that this is a
+        // read section.
+        let since =
+            unsafe { bindings::svcg_queue_since(sk, families.bits(), home, *lookups, looks) };
+        let used = u32::try_from(looks.saturating_sub(before)).unwrap_or(u32::MAX);
+        *lookups = lookups.saturating_sub(used);
         (since != u64::MAX).then_some(since)
     }
 }

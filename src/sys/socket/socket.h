@@ -333,7 +333,7 @@ void svcg_trace_decision(const struct svcg_record *record,
 void svcg_trace_stall(_Bool begins, unsigned int group,
 		      unsigned long long member, unsigned int queued);
 
-/* ---- queue.c: accept queues ---- */
+/* ---- queue.c: accept queues; how many requests are looked at is added to @looks ---- */
 
 /*
  * Moves the oldest connection of these families that can be moved from one
@@ -344,21 +344,21 @@ void svcg_trace_stall(_Bool begins, unsigned int group,
  */
 _Bool svcg_queue_move(struct sock *from, struct sock *to, unsigned int families,
 		      const struct sock *home, _Bool first,
-		      struct svcg_flow *flow);
+		      struct svcg_flow *flow, unsigned long long *looks);
 /* Which connection would be moved next; false if there is none. */
 _Bool svcg_queue_next_flow(struct sock *from, unsigned int families,
-			   struct svcg_flow *flow);
+			   struct svcg_flow *flow, unsigned long long *looks);
 
 /*
  * When the handshake of the connection began that would be moved so, in
  * microseconds; ULLONG_MAX if there is none, 0 if it is not known, as with SYN
- * cookies. With a home listener, as many connections are asked for theirs as there
- * are @lookups left; it is not read without one. Only the first ones of a long queue
- * are looked at. RCU read section.
+ * cookies. With a home listener, at most @lookups connections are asked for theirs.
+ * Only the first ones of a long queue are looked at. RCU read section.
  */
 unsigned long long svcg_queue_since(struct sock *sk, unsigned int families,
 				    const struct sock *home,
-				    unsigned int *lookups);
+				    unsigned int lookups,
+				    unsigned long long *looks);
 
 /* ---- option.c: the socket options; all of it process context ---- */
 
