@@ -5,6 +5,8 @@
  * The client sees no reset.
  */
 
+#include <linux/filter.h>
+#include <linux/in6.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -241,6 +243,70 @@ TEST_F(both_families, one_at_a_time)
 	EXPECT_EQ(3, queue_length(fds[1]));
 	EXPECT_EQ(1, info_of(fds[1]).half_open);
 	EXPECT_EQ(2, queue_length(fds[0]));
+}
+
+FAMILIES(request);
+
+/* A client that does not see the SYN-ACK, and whose SYN has IPv4 options: a record of its route. */
+static int start_with_options(enum family family, const struct address *to)
+{
+	struct sock_filter none = BPF_STMT(BPF_RET | BPF_K, 0);
+	struct sock_fprog filter = { .len = 1, .filter = &none };
+	const unsigned char route[12] = { 7, 11, 4 };
+	int fd = socket(to->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
+
+	if (family == IPV4 && setsockopt(fd, SOL_IP, IP_OPTIONS, route, sizeof(route)))
+		die("setting IPv4 options");
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) ||
+	    (connect(fd, &to->any, to->len) && errno != EINPROGRESS))
+		die("connecting");
+	return fd;
+}
+
+/* Has the listener keep SYNs and their flow labels. */
+static void keep_syns(int fd, enum family family)
+{
+	struct in6_flowlabel_req reflect = {
+		.flr_action = IPV6_FL_A_GET, .flr_flags = IPV6_FL_F_REFLECT,
+	};
+
+	set_option(fd, IPPROTO_TCP, TCP_SAVE_SYN, 1);
+	if (family != IPV4 &&
+	    setsockopt(fd, SOL_IPV6, IPV6_FLOWLABEL_MGR, &reflect, sizeof(reflect)))
+		die("reflecting flow labels");
+}
+
+static socklen_t length_of(int fd, int level, int name)
+{
+	char value[256];
+	socklen_t len = sizeof(value);
+
+	if (getsockopt(fd, level, name, value, &len))
+		die("reading an option");
+	return len;
+}
+
+/* What its SYN has brought is there when the sibling that has it completes the handshake. */
+TEST_F(request, keeps_what_it_has)
+{
+	struct address home = client_address(variant->family, 1, PORT);
+	int fds[2], client, server;
+
+	set_sysctl("ipv6/flowlabel_consistency", "0");
+	group_on_hosts(variant->family, fds, 2, PORT, 8);
+	for (int i = 0; i < 2; i++)
+		keep_syns(fds[i], variant->family);
+	client = start_with_options(variant->family, &home);
+	ASSERT_TRUE(wait_for(info_of(fds[0]).half_open == 1));
+	ASSERT_EQ(0, leave(fds[0], SERVICE_GROUP_LEAVE_DRAIN));
+	EXPECT_EQ(1, info_of(fds[1]).half_open);
+	ASSERT_EQ(0, finish_handshake(client));
+	ASSERT_TRUE(wait_for(queue_length(fds[1]) == 1));
+	server = accept_now(fds[1]);
+	ASSERT_LE(0, server);
+	EXPECT_LT(0, length_of(server, IPPROTO_TCP, TCP_SAVED_SYN));
+	if (variant->family == IPV4)
+		EXPECT_LT(0, length_of(server, SOL_IP, IP_OPTIONS));
 }
 
 FAMILIES(stopped);

@@ -5,15 +5,22 @@
  * As reqsk_timer_handler() does for SO_REUSEPORT, the request is not changed,
  * since others may be looking at it, but replaced by a copy that names the other
  * listener. Nothing of that is exported, and so it is done once more here:
- * inet_reqsk_clone(), reqsk_queue_migrated() and reqsk_migrate_reset() of
- * net/ipv4/inet_connection_sock.c.
+ * inet_reqsk_clone() and reqsk_queue_migrated() of
+ * net/ipv4/inet_connection_sock.c. Unlike there, the two have nothing in common: what
+ * has found the request, as the client's next SYN does, may be reading its options
+ * when a reset frees the copy.
  *
  * The bucket's lock decides which listener has the request. A handshake that completes while
  * it is replaced finds it gone, and is looked up anew.
  */
+#include <linux/skbuff.h>
 #include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/tcp.h>
 #include <net/inet_connection_sock.h>
 #include <net/inet_hashtables.h>
+#include <net/inet_sock.h>
+#include <net/ipv6.h>
 #include <net/tcp.h>
 
 #include "core/hold.h"
@@ -95,6 +102,73 @@ static void svcg_request_timer_init(struct request_sock *copy,
 		       name, key);
 }
 
+/* What a request owns; of a copy that does not own it. */
+static void svcg_request_forget(struct request_sock *req)
+{
+	req->saved_syn = NULL;
+#if IS_ENABLED(CONFIG_IPV6)
+	inet_rsk(req)->ipv6_opt = NULL;
+	inet_rsk(req)->pktopts = NULL;
+#else
+	inet_rsk(req)->ireq_opt = NULL;
+#endif
+}
+
+static bool svcg_request_dup_ipv4(struct inet_request_sock *copy,
+				  const struct inet_request_sock *ireq)
+{
+	struct ip_options_rcu *opt = rcu_dereference_protected(ireq->ireq_opt, 1);
+
+	if (!opt)
+		return true;
+	opt = kmemdup(opt, sizeof(*opt) + opt->opt.optlen,
+		      GFP_ATOMIC | __GFP_NOWARN);
+	RCU_INIT_POINTER(copy->ireq_opt, opt);
+	return opt;
+}
+
+static bool svcg_request_dup_ipv6(struct sock *sk,
+				  struct inet_request_sock *copy,
+				  const struct inet_request_sock *ireq)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	if (ireq->pktopts)
+		copy->pktopts = skb_get(ireq->pktopts);
+	if (ireq->ipv6_opt) {
+		copy->ipv6_opt = ipv6_dup_options(sk, ireq->ipv6_opt);
+		if (!copy->ipv6_opt)
+			return false;
+		/* The request's end frees it, and takes nothing off there. */
+		atomic_sub(copy->ipv6_opt->tot_len, &sk->sk_omem_alloc);
+	}
+#endif
+	return true;
+}
+
+/*
+ * Gives the copy its own of what the request owns; the one has it until it ends, as
+ * the other does. Under the lock of the bucket that has the request: a child that
+ * takes what it owns takes the request out first.
+ */
+static bool svcg_request_dup(struct request_sock *copy,
+			     const struct request_sock *req)
+{
+	const struct saved_syn *syn = req->saved_syn;
+
+	if (syn) {
+		copy->saved_syn = kmemdup(syn,
+					  sizeof(*syn) + tcp_saved_syn_len(syn),
+					  GFP_ATOMIC | __GFP_NOWARN);
+		if (!copy->saved_syn)
+			return false;
+	}
+	/* Not the request's family, which is that of its listener. */
+	if (req->rsk_ops->family == AF_INET)
+		return svcg_request_dup_ipv4(inet_rsk(copy), inet_rsk(req));
+	return svcg_request_dup_ipv6(copy->rsk_listener, inet_rsk(copy),
+				     inet_rsk(req));
+}
+
 /* A request begins as a sock does, and what is not copied as it is is in that part. */
 static_assert(!offsetof(struct request_sock, __req_common) &&
 	      !offsetof(struct inet_request_sock, req) &&
@@ -131,22 +205,11 @@ static struct request_sock *svcg_request_copy(struct request_sock *req,
 #endif
 	to->sk_incoming_cpu = from->sk_incoming_cpu;
 	copy->rsk_listener = listener;
+	svcg_request_forget(copy);
 	/* One of the table, one of the timer, and one of ours. */
 	refcount_set(&copy->rsk_refcnt, 3);
 	svcg_request_timer_init(copy, req);
 	return copy;
-}
-
-/* What both have belongs to one of them; the other one forgets it. */
-static void svcg_request_forget(struct request_sock *req)
-{
-	req->saved_syn = NULL;
-#if IS_ENABLED(CONFIG_IPV6)
-	inet_rsk(req)->ipv6_opt = NULL;
-	inet_rsk(req)->pktopts = NULL;
-#else
-	inet_rsk(req)->ireq_opt = NULL;
-#endif
 }
 
 static_assert(__same_type(((struct request_sock_queue *)0)->young, atomic_t));
@@ -167,27 +230,34 @@ static void svcg_request_removed(struct sock *sk,
 	reqsk_queue_removed(&inet_csk(sk)->icsk_accept_queue, req);
 }
 
-static bool svcg_request_replace(struct request_sock *req,
-				 struct request_sock *copy)
+static enum svcg_moved svcg_request_replace(struct request_sock *req,
+					    struct request_sock *copy)
 {
 	struct inet_hashinfo *hashinfo = tcp_get_hashinfo(copy->rsk_listener);
 	spinlock_t *lock = inet_ehash_lockp(hashinfo, req->rsk_hash);
-	bool replaced;
+	enum svcg_moved moved = SVCG_MOVED_GONE;
 
 	spin_lock_bh(lock);
-	replaced = sk_nulls_replace_node_init_rcu(req_to_sk(req),
-						  req_to_sk(copy));
-	/* An ACK that completes the handshake needs the lock, and stops the timer. */
-	if (replaced)
+	if (sk_hashed(req_to_sk(req)))
+		moved = svcg_request_dup(copy, req) ? SVCG_MOVED :
+						      SVCG_MOVED_FAILED;
+	if (moved == SVCG_MOVED) {
+		sk_nulls_replace_node_init_rcu(req_to_sk(req), req_to_sk(copy));
+		/*
+		 * An ACK that completes the handshake needs the lock, and stops
+		 * the timer.
+		 */
 		mod_timer(&copy->rsk_timer, req->rsk_timer.expires);
+	}
 	spin_unlock_bh(lock);
-	return replaced;
+	return moved;
 }
 
 enum svcg_moved svcg_request_move(struct request_sock *req, struct sock *from,
 				  struct sock *to)
 {
 	struct request_sock *copy = NULL;
+	enum svcg_moved moved;
 
 	if (svcg_can_replace(to, from))
 		copy = svcg_request_copy(req, to);
@@ -196,17 +266,16 @@ enum svcg_moved svcg_request_move(struct request_sock *req, struct sock *from,
 	svcg_point("hand_over");
 	/* First, or it might be taken away before it was counted. */
 	svcg_request_added(to, copy);
-	if (!svcg_request_replace(req, copy)) {
+	moved = svcg_request_replace(req, copy);
+	if (moved != SVCG_MOVED) {
 		svcg_request_removed(to, copy);
-		svcg_request_forget(copy);
 		/* It was never found. */
 		refcount_set(&copy->rsk_refcnt, 1);
 		svcg_request_put(copy);
-		return SVCG_MOVED_GONE;
+		return moved;
 	}
 	if (timer_delete_sync(&req->rsk_timer))
 		svcg_request_put(req);
-	svcg_request_forget(req);
 	svcg_request_removed(from, req);
 	svcg_request_put(copy);
 	svcg_point("hand_done");
