@@ -16,8 +16,9 @@ pub(crate) enum Counter {
     /// their slot.
     Known,
     /// Packets left to the node that owns their slot, or to the director that is
-    /// active. The owner has received the packets as well; or the packets came to
-    /// all machines, and this machine is a standby director and no node.
+    /// active, which has received the packets as well. Where the nodes share no
+    /// MAC address, also packets that came to all machines, by a broadcast or
+    /// multicast MAC address (RFC 1122, 3.3.6).
     Ignored,
     /// Packets given to the node that owns their slot.
     Forwarded,

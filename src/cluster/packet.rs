@@ -238,8 +238,14 @@ impl Visit<'_> {
     fn meet(self, cluster: &Cluster, mut packet: Packet<'_>, contents: &Contents) -> Verdict {
         // What is for a machine is for the one that has the address; nodes that share it are one.
         let is_for_machine = matches!(contents.kind, Kind::Redirect | Kind::Other);
-        if is_for_machine && cluster.config.role != Role::Shared {
+        let is_shared = cluster.config.role == Role::Shared;
+        if is_for_machine && !is_shared {
             return self.pass(packet);
+        }
+        // RFC 1122, 3.3.6. Where the nodes share a multicast MAC address, it is how packets come.
+        if !is_shared && packet.is_l2_multicast() {
+            cluster.count(Counter::Ignored);
+            return packet.consume();
         }
         let decision = self.decide(cluster, &packet, contents);
         let leaves = matches!(decision, Decision::Forward(_) | Decision::SecondChance(_));
@@ -281,7 +287,7 @@ impl Visit<'_> {
         let settle = config.settings.settle;
         let owners = table.owners(&contents.flow, settle, |id| config.is_there(id));
         let mut facts = Facts {
-            role: self.role(config, packet),
+            role: self.role(config),
             this: config.this,
             owner: owners.owner,
             others: owners.others,
@@ -315,15 +321,11 @@ impl Visit<'_> {
     }
 
     /// A director does not direct a packet that another node has directed here. A node that stands by
-    /// directs what is sent to it alone, by a client or router that does not know the new director yet;
-    /// not what all nodes receive, as the director has received that as well.
-    fn role(&self, config: &Config, packet: &Packet<'_>) -> owner::Role {
+    /// directs what is sent to it, by a client or router that does not know the new director yet.
+    fn role(&self, config: &Config) -> owner::Role {
         match (config.role, self.ingress) {
             (Role::Shared, _) => owner::Role::Shared,
-            (Role::Director, Ingress::Plain { .. }) => owner::Role::Director,
-            (Role::Standby, Ingress::Plain { .. }) if !packet.is_l2_multicast() => {
-                owner::Role::Director
-            }
+            (Role::Director | Role::Standby, Ingress::Plain { .. }) => owner::Role::Director,
             (Role::Director | Role::Directed | Role::Standby, _) => owner::Role::Directed,
         }
     }

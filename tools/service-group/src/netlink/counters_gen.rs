@@ -42,7 +42,7 @@ counters! {
     ClusterCounters,
     owned "Packets taken, as this node owns their slot";
     known "Packets taken because their connection is here, though another node owns their slot";
-    ignored "Packets left to the node that owns their slot, or to the director that is active";
+    ignored "Packets left to the node that owns their slot, or to the director that is active, which has received the packets as well";
     forwarded "Packets given to the node that owns their slot";
     second_chance "Packets of unknown connections given to nodes that may know the connections";
     second_chance_in "Packets that another node gave to this node for a second chance";
