@@ -315,6 +315,37 @@ TEST_F(costs, nobody_looks_at_anothers_groups)
 	close_all(fds, 3);
 }
 
+/* Whether a program that listens at this port has a group looked through for that. */
+static bool asks_a_group(uint16_t port)
+{
+	bool asks;
+	int fd;
+
+	forget_holds();
+	hold("yield", "go");
+	fd = listener(IPV4, 2, port, 8);
+	asks = !hold_is("yield", "waits");
+	forget_holds();
+	close(fd);
+	return asks;
+}
+
+/* Groups of others adopt, at other ports; who listens does not ask them. */
+TEST_F(costs, nobody_listens_through_anothers_groups)
+{
+	int fds[3];
+
+	for (size_t i = 0; i < 3; i++) {
+		fds[i] = form_as(USER + i, PORT + i);
+		ASSERT_EQ(0, set_one(fds[i], SERVICE_GROUP_SET_ADOPT, SERVICE_GROUP_MAX_ADOPT));
+	}
+	/* What a tick does may have been seen. */
+	EXPECT_TRUE(wait_for(!asks_a_group(PORT + 3)));
+	/* At the same port they count that the place is theirs. */
+	EXPECT_TRUE(wait_for(asks_a_group(PORT)));
+	close_all(fds, 3);
+}
+
 /* Of a group with more waiting at home than it may have; the others have room. */
 #define WORKERS 40
 #define TOO_MANY 120

@@ -34,6 +34,7 @@ use crate::{
         core::{
             clock::{self, NS_OF_MS}, //
             netlink::Context,
+            work::cond_resched,
         },
         socket::{
             adopt::Watching,
@@ -259,14 +260,9 @@ impl Group {
         adopt::holder_of(&vacancies, place, clock::now(), keep)
     }
 
-    /// Whose place such a listener of this user would take. The members are looked at one by one: for
-    /// others only if those have the same port, as bind() of the kernel does.
-    fn place_for(&self, place: &Place, uid: u32) -> Option<Holder> {
-        let concerned = match self.key.port {
-            0 => self.key.uid == uid,
-            port => port == place.port,
-        };
-        if !concerned || self.adoption.time() == 0 {
+    /// Whose place such a listener would take. The members are looked at one by one.
+    fn place_for(&self, place: &Place) -> Option<Holder> {
+        if self.adoption.time() == 0 {
             return None;
         }
         self.holder_of(place, &rcu::read_lock())
@@ -283,14 +279,26 @@ impl Group {
     }
 }
 
-/// The group that has a place for the listener, and can have it; those that cannot count that.
+/// So many groups of others are asked whether a listener takes a place of theirs.
+const OTHERS: usize = 64;
+
+/// The group that has a place for the listener, and can have it; those that cannot count that. That is one
+/// of its user's. Of others', which are asked only to count what they refuse, those for the same port are,
+/// and not more than a few: what others have is not to keep up who listens.
 fn group_for(registry: ArcBorrow<'_, Registry>, locked: &Locked<'_>) -> Option<Arc<Group>> {
     let (place, uid) = (locked.place(), locked.uid());
     if place.port == 0 {
         return None;
     }
-    for group in registry.groups() {
-        let Some(holder) = group.place_for(&place, uid) else {
+    let own = registry
+        .groups_of_user(uid)
+        .filter(|group| [0, place.port].contains(&group.key.port));
+    let others = registry
+        .groups_for(place.port)
+        .filter(|group| group.key.uid != uid);
+    for group in Iterator::chain(own, others.take(OTHERS)) {
+        cond_resched();
+        let Some(holder) = group.place_for(&place) else {
             continue;
         };
         match group.check_successor(locked, &holder) {

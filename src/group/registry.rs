@@ -28,10 +28,15 @@ use kernel::{
     },
 };
 
+/// Groups, by something that several may have alike, and id.
+type By<K> = RBTree<(K, u32), Arc<Group>>;
+
 struct Groups {
     by_id: RBTree<u32, Arc<Group>>,
-    /// The same groups, by account and id.
-    by_account: RBTree<(u64, u32), Arc<Group>>,
+    /// The same groups: what is done for one user or port is not to look at those of all others.
+    by_account: By<u64>,
+    by_user: By<u32>,
+    by_port: By<u16>,
     count: u32,
     /// The id that was given last.
     last_id: u32,
@@ -41,14 +46,19 @@ struct Groups {
 pub(super) struct Entry {
     by_id: RBTreeNode<u32, Arc<Group>>,
     by_account: RBTreeNode<(u64, u32), Arc<Group>>,
+    by_user: RBTreeNode<(u32, u32), Arc<Group>>,
+    by_port: RBTreeNode<(u16, u32), Arc<Group>>,
 }
 
 impl Entry {
     pub(super) fn new(group: &Arc<Group>) -> Result<Self> {
-        let account = (group.stall_timer.account(), group.id);
+        let (id, key) = (group.id, &group.key);
+        let account = group.stall_timer.account();
         Ok(Self {
-            by_id: RBTreeNode::new(group.id, group.clone(), GFP_KERNEL_ACCOUNT)?,
-            by_account: RBTreeNode::new(account, group.clone(), GFP_KERNEL_ACCOUNT)?,
+            by_id: RBTreeNode::new(id, group.clone(), GFP_KERNEL_ACCOUNT)?,
+            by_account: RBTreeNode::new((account, id), group.clone(), GFP_KERNEL_ACCOUNT)?,
+            by_user: RBTreeNode::new((key.uid, id), group.clone(), GFP_KERNEL_ACCOUNT)?,
+            by_port: RBTreeNode::new((key.port, id), group.clone(), GFP_KERNEL_ACCOUNT)?,
         })
     }
 }
@@ -97,6 +107,8 @@ impl Registry {
                 groups <- new_spinlock_irq!(Groups {
                     by_id: RBTree::new(),
                     by_account: RBTree::new(),
+                    by_user: RBTree::new(),
+                    by_port: RBTree::new(),
                     count: 0,
                     last_id: 0,
                 }, "service_group::groups"),
@@ -163,8 +175,7 @@ impl Registry {
     /// [`Registry::changes`].
     pub(super) fn check_limit(&self, uid: u32) -> Result<(), Refusal> {
         let most = uapi::SERVICE_GROUP_MAX_GROUPS as usize;
-        let theirs = self.groups().filter(|group| group.key.uid == uid);
-        match theirs.take(most).count() < most {
+        match self.groups_of_user(uid).take(most).count() < most {
             true => Ok(()),
             false => Err(Refusal::TooManyGroups),
         }
@@ -176,6 +187,8 @@ impl Registry {
         let replaced = (
             groups.by_id.insert(entry.by_id),
             groups.by_account.insert(entry.by_account),
+            groups.by_user.insert(entry.by_user),
+            groups.by_port.insert(entry.by_port),
         );
         drop(groups);
         // There was none with this id; were there one, it would be dropped here.
@@ -188,12 +201,15 @@ impl Registry {
         let mut groups = self.groups.lock();
         let node = groups.by_id.remove_node(&id)?;
         let (_, group) = node.to_key_value();
-        let other = groups
-            .by_account
-            .remove_node(&(group.stall_timer.account(), id));
+        let account = group.stall_timer.account();
+        let others = (
+            groups.by_account.remove_node(&(account, id)),
+            groups.by_user.remove_node(&(group.key.uid, id)),
+            groups.by_port.remove_node(&(group.key.port, id)),
+        );
         groups.count = groups.count.saturating_sub(1);
         drop(groups);
-        drop(other);
+        drop(others);
         self.generation.add(1, Relaxed);
         Some(group)
     }
@@ -228,15 +244,17 @@ impl Registry {
 
     /// The same of those of an account.
     pub(super) fn groups_of(&self, account: u64) -> impl Iterator<Item = Arc<Group>> + '_ {
-        one_by_one(move |id| self.get_from_of(account, id))
+        one_by_one(move |id| first(&self.groups.lock().by_account, account, id))
     }
 
-    /// The first group of the account with at least this id.
-    fn get_from_of(&self, account: u64, id: u32) -> Option<Arc<Group>> {
-        let groups = self.groups.lock();
-        let cursor = groups.by_account.cursor_lower_bound(&(account, id))?;
-        let (&(whose, _), group) = cursor.current();
-        (whose == account).then(|| group.clone())
+    /// The same of those of a user: of whom the sockets are.
+    pub(super) fn groups_of_user(&self, uid: u32) -> impl Iterator<Item = Arc<Group>> + '_ {
+        one_by_one(move |id| first(&self.groups.lock().by_user, uid, id))
+    }
+
+    /// The same of those that are for a port; 0: for several.
+    pub(super) fn groups_for(&self, port: u16) -> impl Iterator<Item = Arc<Group>> + '_ {
+        one_by_one(move |id| first(&self.groups.lock().by_port, port, id))
     }
 
     /// Goes up with each change of groups and members; never 0.
@@ -267,6 +285,13 @@ impl Registry {
             refused_other: self.refused_other.load(Relaxed),
         }
     }
+}
+
+/// The first of the groups that have this `key` with at least an id.
+fn first<K: Ord + Copy>(groups: &By<K>, key: K, id: u32) -> Option<Arc<Group>> {
+    let cursor = groups.cursor_lower_bound(&(key, id))?;
+    let (&(found, _), group) = cursor.current();
+    (found == key).then(|| group.clone())
 }
 
 /// The groups that `get_from` finds: each time the first one with at least an id.
