@@ -97,6 +97,8 @@ _Bool svcg_af_ops_make(const struct inet_connection_sock_af_ops *orig)
 	guard(mutex)(&svcg_af_ops_mutex);
 	if (svcg_af_ops_find(orig))
 		return true;
+	if (!svcg_af_ops_known(orig))
+		return false;
 	for (ops = svcg_af_ops; ops < svcg_af_ops + ARRAY_SIZE(svcg_af_ops);
 	     ops++) {
 		if (ops->orig)

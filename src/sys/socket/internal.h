@@ -130,8 +130,8 @@ static inline const void *svcg_member_of(const struct sock *sk)
 /* ---- af_ops.c ---- */
 
 /*
- * Makes sure that the module has operations that stand for these; false if there
- * is no room. Process context.
+ * Makes sure that the module has operations that stand for these; false if they are
+ * not TCP's own. Process context.
  */
 _Bool svcg_af_ops_make(const struct inet_connection_sock_af_ops *orig);
 /* Has the socket use them, if there are any. Socket lock. */
@@ -170,6 +170,13 @@ static inline const struct proto_ops *svcg_orig_proto_ops(const struct sock *sk)
 	return &inet_stream_ops;
 }
 
+/* A new socket has operations that are TCP's own. When the module is loaded. */
+void svcg_af_ops_learn(const struct sock *sk);
+/*
+ * Whether these are TCP's own, which are there for ever. Those of SMC and MPTCP have
+ * another syn_recv_sock, and may be part of what ends.
+ */
+_Bool svcg_af_ops_known(const struct inet_connection_sock_af_ops *orig);
 /* Whether the option makes the socket another one, with other operations. */
 _Bool svcg_replaces_proto_ops(int level, int name);
 /*

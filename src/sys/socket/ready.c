@@ -49,6 +49,7 @@ static int svcg_ready_of(int family, void (**ready)(struct sock *sk))
 	if (err)
 		return err;
 	*ready = sock->sk->sk_data_ready;
+	svcg_af_ops_learn(sock->sk);
 	if (sock->ops != svcg_orig_proto_ops(sock->sk)) {
 		pr_err("service_group: TCP sockets of family %d have other operations than the module copies\n",
 		       family);
