@@ -90,10 +90,16 @@ LOOKS(TAKE, IPV6, GIVER);
 LOOKS(TAKE, IPV6, LOOKER);
 LOOKS(SLEEP, IPV4, GIVER);
 LOOKS(SLEEP, IPV4, LOOKER);
-LOOKS(OFFER, IPV4, GIVER);
+/* These stop it; all other ends wait for who polls, and are met with the lock. */
+LOOK(OFFER, IPV4, GIVER, CLOSE);
+LOOK(OFFER, IPV4, GIVER, SHUTDOWN);
+LOOK(OFFER, IPV4, GIVER, DISCONNECT);
+LOOK(OFFER, IPV4, GIVER, AGAIN);
 LOOKS(OFFER, IPV4, LOOKER);
 /* All other ends leave nothing there to choose; here the member's memory is needed afterwards. */
 LOOK(CHOOSE, IPV4, GIVER, LEAVE);
+/* Nothing but the socket's memory is kept. */
+LOOKS(LOCK, IPV4, GIVER);
 
 FIXTURE_SETUP(races)
 {
@@ -319,6 +325,31 @@ static void end_scene(struct scene *scene)
 			close(scene->fds[i]);
 }
 
+/* Whether the socket is no member any more when that is over; after DESTROY it is one until it is closed. */
+static bool ends_membership(enum end how)
+{
+	return how != DESTROY && how != SHUTDOWN && how != DISCONNECT && how != AGAIN;
+}
+
+/*
+ * Nothing waits for a reader that has neither the lock nor a read section: the member's memory is freed
+ * meanwhile. Whether the reader was held as long.
+ */
+static bool end_chosen(FIXTURE_DATA(races) *self, const FIXTURE_VARIANT(races) *variant)
+{
+	bool held;
+
+	hold("put", "gone");
+	end(self, variant->end, variant->victim);
+	if (ends_membership(variant->end) && !wait_for(!hold_is("put", "waits")))
+		die("waiting for a member's end");
+	/* It has put its socket, and goes. */
+	pass_hold("gone");
+	held = hold_is("lock", "held");
+	pass_hold("go");
+	return held;
+}
+
 /* Whether the one side was held when the other began to end. */
 static bool end_meanwhile(FIXTURE_DATA(races) *self, const FIXTURE_VARIANT(races) *variant)
 {
@@ -337,10 +368,20 @@ static bool end_meanwhile(FIXTURE_DATA(races) *self, const FIXTURE_VARIANT(races
 	hold(points[reader], variant->within ? "ended" : "go");
 	start_reader(self, variant->end, victim);
 	held = is_held(reader);
-	end_watched(self, variant->end, victim);
+	if (reader == LOCK)
+		held = end_chosen(self, variant) && held;
+	else
+		end_watched(self, variant->end, victim);
 	end_reader(self, reader);
 	forget_holds();
 	return held;
+}
+
+/* Whether what waits at home is no sibling's any more: it has left, and passed on nothing. */
+static bool keeps_all(const FIXTURE_VARIANT(races) *variant)
+{
+	return variant->reader == LOCK &&
+	       (variant->end == LEAVE || variant->end == LEAVE_CLOSE);
 }
 
 TEST_F(races, nothing_is_left_of_who_ends)
@@ -351,6 +392,7 @@ TEST_F(races, nothing_is_left_of_who_ends)
 		memset(self, 0, sizeof(*self));
 		set_scene(&self->scene, variant->family);
 		held = end_meanwhile(self, variant);
+		EXPECT_TRUE(!held || !keeps_all(variant) || self->scene.taken < 0);
 		ASSERT_TRUE(is_whole(&self->scene, variant));
 		end_scene(&self->scene);
 	}

@@ -27,15 +27,16 @@
 /*
  * Which task is half-way, and with which listener: a sibling, or the program's own. The last ones are a
  * sibling's: its program accepts, sleeps in accept() and is given one by the stall timer, polls, or is
- * about to choose whose connection it accepts, while one waits at home, which is stalled.
+ * about to choose whose connection it accepts, or to lock the listener that it has chosen, while one
+ * waits at home, which is stalled.
  */
-enum reader { SYN, ACK, MOVE, HAND_OVER, ACCEPT, POLL, TAKE, SLEEP, OFFER, CHOOSE };
+enum reader { SYN, ACK, MOVE, HAND_OVER, ACCEPT, POLL, TAKE, SLEEP, OFFER, CHOOSE, LOCK };
 
 static const char *const points[] = {
 	[SYN] = "syn", [ACK] = "ack", [MOVE] = "move",
 	[HAND_OVER] = "hand_over", [ACCEPT] = "accept", [POLL] = "poll",
 	[TAKE] = "move", [SLEEP] = "move", [OFFER] = "seen",
-	[CHOOSE] = "seen",
+	[CHOOSE] = "seen", [LOCK] = "lock",
 };
 
 /* Home is fds[0], the sibling fds[1]. */

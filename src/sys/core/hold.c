@@ -9,14 +9,17 @@
  * empty line forgets everything. Several such lines may be given, one a write; of two
  * with the same point, the second holds the second one that comes. Read, each tells
  * what became of it: "waits", "held", "passed", or "late" if no task passed in time.
- * The wait is busy, as a point may be anywhere, and ends after a second: the other
- * side may be waiting for this one, as it should.
+ * The wait ends after a second: the other side may be waiting for this one, as it
+ * should. It is busy where the task may not sleep, as a point may be anywhere. Where it
+ * may, what waits for RCU readers does not wait for this one, and it has longer to do so.
  */
 #ifdef CONFIG_FAULT_INJECTION
 #include <linux/delay.h>
 #include <linux/ktime.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
+#include <linux/preempt.h>
+#include <linux/rcupdate.h>
 #include <linux/string.h>
 
 #include "hold.h"
@@ -57,15 +60,18 @@ static bool svcg_hold_any;
 
 static void svcg_hold_here(struct svcg_hold *hold)
 {
-	u64 until = ktime_get_ns() + SVCG_HOLD_NS;
+	bool sleeps = preemptible() && !rcu_preempt_depth();
+	u64 until = ktime_get_ns() + SVCG_HOLD_NS * (sleeps ? 5 : 1);
 
 	while (!READ_ONCE(hold->over)) {
 		if (ktime_get_ns() > until) {
 			WRITE_ONCE(hold->state, SVCG_LATE);
 			return;
 		}
-		udelay(5);
-		cpu_relax();
+		if (sleeps)
+			usleep_range(5, 50);
+		else
+			udelay(5);
 	}
 	/* What the other side did before it passed is seen now. */
 	smp_mb();

@@ -18,6 +18,7 @@
 #include <net/mptcp.h>
 #include <net/tcp.h>
 
+#include "core/hold.h"
 #include "internal.h"
 #include "socket.h"
 
@@ -59,6 +60,7 @@ unsigned int svcg_sock_uid(const struct sock *sk)
 void svcg_sock_put(struct sock *sk)
 {
 	sock_put(sk);
+	svcg_point("put");
 }
 
 _Bool svcg_sock_get_unless_zero(struct sock *sk)
@@ -94,6 +96,7 @@ _Bool svcg_sock_try_lock(struct sock *sk)
 {
 	bool locked;
 
+	svcg_point("lock");
 	spin_lock_bh(&sk->sk_lock.slock);
 	locked = !sock_owned_by_user_nocheck(sk);
 	if (locked)
