@@ -187,6 +187,46 @@ TEST_F(closed, when_it_listens)
 	EXPECT_TRUE(met);
 }
 
+/*
+ * It listens, and its thread is about to make it a member, when another one closes it: whether the
+ * socket has ended before that is over.
+ */
+static bool ends_before_it_is_a_member(struct call *call, bool *met)
+{
+	bool ended;
+
+	forget_holds();
+	hold("adopting", "go");
+	hold("release", "never");
+	start(call, listen_to);
+	if (!wait_for(!hold_is("adopting", "waits")))
+		die("waiting for the adoption");
+	run_on(1);
+	close(call->fd);
+	ended = !hold_is("release", "waits");
+	*met = hold_is("adopting", "held");
+	forget_holds();
+	join_thread(call);
+	return ended && *met;
+}
+
+/* The thread that makes it a member holds its file, and is the one that closes it. */
+TEST_F(closed, when_it_is_about_to_be_a_member)
+{
+	struct call call = { 0 };
+	long before = references();
+	bool met = false;
+
+	for (int i = 0; i < ATTEMPTS && !met && !_metadata->exit_code; i++) {
+		call.fd = bound_worker();
+		EXPECT_FALSE(ends_before_it_is_a_member(&call, &met));
+		EXPECT_EQ(0, call.result);
+		EXPECT_EQ(before, references());
+		EXPECT_EQ(2, info_of(self->fds[0]).members);
+	}
+	EXPECT_TRUE(met);
+}
+
 /* It has listened before, and so gets the module's operations only when it listens again. */
 static int used_worker(int member)
 {

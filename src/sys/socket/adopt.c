@@ -78,10 +78,13 @@ static struct socket *svcg_socket_get(const struct sock *sk)
 static void svcg_adoption_due(struct callback_head *head)
 {
 	struct svcg_adoption *adoption;
+	struct socket *sock;
 
 	adoption = container_of(head, struct svcg_adoption, head);
 	svcg_point("adopt");
-	svcg_listen_begun(svcg_socket_get(adoption->sk), adoption->group);
+	sock = svcg_socket_get(adoption->sk);
+	svcg_point("adopting");
+	svcg_listen_begun(sock, adoption->group);
 	svcg_point("adopted");
 	sock_put(adoption->sk);
 	kfree(adoption);
