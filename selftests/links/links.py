@@ -208,7 +208,8 @@ def what_a_peer_says():
     hears(events, 9, state="up", away=0, ready=1)
     # It does not hear this machine.
     peer.heartbeat(heard=3 * SLOW + 1)
-    hears(events, 9, state="suspect", away=1)
+    seen = hears(events, 9, state="suspect", away=1)
+    expect(seen["heard"] < 3 * SLOW, f"it is not suspected for its silence: {seen}")
     peer.heartbeat()
     hears(events, 9, state="up")
     # What a newer version sends is skipped.
