@@ -6,11 +6,12 @@
 //! before there were links, and its connections are nobody else's. So the kernel is told of a machine only once
 //! that has proved itself here, and of all such after a reboot, when some of them may be dead.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use crate::cluster::file::links::{Fingerprint, Machine};
 use crate::cluster::file::store::Draft;
 use crate::cluster::file::values;
 use crate::Failure;
@@ -18,12 +19,12 @@ use crate::Failure;
 /// The file beside the keys.
 const NAME: &str = "machine.met";
 
-/// The ids of these machines.
+/// The ids of these machines, and the certificates that they have shown last, if links need one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
     path: PathBuf,
     cluster: String,
-    ids: BTreeSet<u32>,
+    ids: BTreeMap<u32, Option<Fingerprint>>,
 }
 
 impl Known {
@@ -37,30 +38,50 @@ impl Known {
         let cluster = values::hex(cluster);
         let mut lines = text.lines();
         let ids = match lines.next() == Some(&cluster) {
-            true => lines.map(str::parse).collect::<Result<_, _>>(),
-            false => Ok(BTreeSet::new()),
+            true => lines.map(known).collect(),
+            false => Some(BTreeMap::new()),
         };
-        let ids =
-            ids.map_err(|_| failure(&path, "it has a line that is no id: remove the file"))?;
+        let wrong = || failure(&path, "it has a line that is no machine: remove the file");
+        let ids = ids.ok_or_else(wrong)?;
         Ok(Self { path, cluster, ids })
     }
 
     /// Whether this one was linked.
     pub fn has(&self, id: u32) -> bool {
-        self.ids.contains(&id)
+        self.ids.contains_key(&id)
+    }
+
+    /// Whether a machine has shown another certificate than the file's when it was linked last.
+    pub fn has_other_key(&self, machine: &Machine) -> bool {
+        let shown = self.ids.get(&machine.id.get()).copied().flatten();
+        shown.is_some() && shown != machine.fingerprint
     }
 
     /// This one is linked now. Whether that is news; the file cannot be written is an error, and then it
     /// is known for as long as this agent runs.
-    pub fn add(&mut self, id: u32) -> Result<bool, Failure> {
-        if !self.ids.insert(id) {
+    pub fn add(&mut self, machine: &Machine) -> Result<bool, Failure> {
+        let id = machine.id.get();
+        let before = self.ids.insert(id, machine.fingerprint);
+        if before == Some(machine.fingerprint) {
             return Ok(false);
         }
-        let mut lines = vec![self.cluster.clone()];
-        lines.extend(self.ids.iter().map(u32::to_string));
-        Draft::write(&self.path, &(lines.join("\n") + "\n"))?.publish()?;
-        Ok(true)
+        let lines = self.ids.iter().map(|(id, shown)| match shown {
+            Some(shown) => format!("{id} {shown}\n"),
+            None => format!("{id}\n"),
+        });
+        let text: String = lines.collect();
+        Draft::write(&self.path, &format!("{}\n{text}", self.cluster))?.publish()?;
+        Ok(before.is_none())
     }
+}
+
+/// What a line says.
+fn known(line: &str) -> Option<(u32, Option<Fingerprint>)> {
+    let (id, shown) = match line.split_once(' ') {
+        Some((id, shown)) => (id, Some(shown.parse().ok()?)),
+        None => (line, None),
+    };
+    Some((id.parse().ok()?, shown))
 }
 
 fn failure(path: &Path, why: &str) -> Failure {
@@ -69,20 +90,60 @@ fn failure(path: &Path, why: &str) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
+    use service_group_logic::logic::cluster::slots::NodeId;
+
     use super::*;
     use crate::cluster::file::store::tests::folder_of;
 
     const ONE: [u8; 16] = [1; 16];
     const OTHER: [u8; 16] = [2; 16];
 
+    /// A machine whose certificate has so many bytes of that value.
+    fn machine(id: u32, shown: Option<u8>) -> Machine {
+        Machine {
+            name: "m".to_owned(),
+            id: NodeId::new(id).expect("it is not 0"),
+            fingerprint: shown.map(|byte| Fingerprint([byte; 32])),
+            listen: SocketAddr::from(([192, 0, 2, 1], 1)),
+        }
+    }
+
+    #[test]
+    fn which_key_was_shown_is_known_afterwards() {
+        let folder = folder_of("known-keys");
+        let mut known = Known::load(&folder, &ONE).expect("there is none");
+        for (id, shown) in [(2, Some(1)), (3, None)] {
+            assert!(!known.has_other_key(&machine(id, shown)));
+            known.add(&machine(id, shown)).expect("it can be written");
+        }
+        let mut again = Known::load(&folder, &ONE).expect("it was written");
+        assert_eq!(again, known);
+        for (id, shown, expected) in [
+            (2, Some(1), false),
+            (2, Some(2), true),
+            (2, None, true),
+            (3, Some(1), false),
+            (4, Some(1), false),
+        ] {
+            assert_eq!(again.has_other_key(&machine(id, shown)), expected);
+        }
+        // A machine with a new key is no new one.
+        assert_eq!(again.add(&machine(2, Some(2))), Ok(false));
+        let again = Known::load(&folder, &ONE).expect("it was written");
+        assert!(again.has_other_key(&machine(2, Some(1))));
+        fs::remove_dir_all(&folder).expect("it is there");
+    }
+
     #[test]
     fn who_was_linked_is_known_afterwards() {
         let folder = folder_of("known-afterwards");
         let mut known = Known::load(&folder, &ONE).expect("there is none");
         assert!(!known.has(2));
-        assert_eq!(known.add(2), Ok(true));
-        assert_eq!(known.add(2), Ok(false));
-        assert_eq!(known.add(11), Ok(true));
+        assert_eq!(known.add(&machine(2, None)), Ok(true));
+        assert_eq!(known.add(&machine(2, None)), Ok(false));
+        assert_eq!(known.add(&machine(11, None)), Ok(true));
         let again = Known::load(&folder, &ONE).expect("it was written");
         assert_eq!(again, known);
         assert!(again.has(2) && again.has(11) && !again.has(1));
@@ -93,10 +154,10 @@ mod tests {
     fn machines_of_another_cluster_are_strangers() {
         let folder = folder_of("known-another");
         let mut known = Known::load(&folder, &ONE).expect("there is none");
-        known.add(2).expect("it can be written");
+        known.add(&machine(2, None)).expect("it can be written");
         let mut other = Known::load(&folder, &OTHER).expect("it is right");
         assert!(!other.has(2));
-        other.add(3).expect("it can be written");
+        other.add(&machine(3, None)).expect("it can be written");
         assert!(!Known::load(&folder, &ONE).expect("it is right").has(2));
         fs::remove_dir_all(&folder).expect("it is there");
     }
@@ -104,17 +165,20 @@ mod tests {
     #[test]
     fn what_is_no_such_file_is_told() {
         let folder = folder_of("known-broken");
-        fs::write(folder.join(NAME), format!("{}\nx\n", "01".repeat(16))).expect("a file");
-        let told = Known::load(&folder, &ONE).expect_err("it is wrong");
-        assert!(told.to_string().contains("remove the file"), "{told}");
+        for line in ["x", "", "2 ", "2 SHA256:x", " 2"] {
+            let text = format!("{}\n{line}\n", "01".repeat(16));
+            fs::write(folder.join(NAME), text).expect("a file");
+            let told = Known::load(&folder, &ONE).expect_err("it is wrong");
+            assert!(told.to_string().contains("remove the file"), "{told}");
+        }
         fs::remove_dir_all(&folder).expect("it is there");
     }
 
     #[test]
     fn without_a_place_it_is_known_for_now() {
         let mut known = Known::load(Path::new("/nonexistent"), &ONE).expect("there is none");
-        assert!(known.add(2).is_err());
+        assert!(known.add(&machine(2, None)).is_err());
         assert!(known.has(2));
-        assert_eq!(known.add(2), Ok(false));
+        assert_eq!(known.add(&machine(2, None)), Ok(false));
     }
 }

@@ -94,6 +94,8 @@ impl Roster {
 
 #[cfg(test)]
 mod tests {
+    use service_group_logic::logic::cluster::slots::NodeId;
+
     use super::*;
     use crate::cluster::file::read;
 
@@ -120,8 +122,13 @@ mod tests {
         let mut known = Known::load(nowhere, &roster.links.id).expect("there is none");
         assert!(roster.machine(&known).peers.is_empty());
         for id in [3, 1, 9] {
+            let id = NodeId::new(id).expect("it is not 0");
+            let machine = Machine {
+                id,
+                ..roster.own.clone()
+            };
             // It is known all the same.
-            known.add(id).expect_err("it cannot be written");
+            known.add(&machine).expect_err("it cannot be written");
         }
         assert_eq!(roster.machine(&known).peers, [1, 3]);
         assert_eq!(roster.peer(3).map(|it| it.name.as_str()), Some("m3"));

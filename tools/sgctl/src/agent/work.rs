@@ -127,10 +127,17 @@ impl Agent {
         prepared.carry_out(|| Ok(())).map(|_| ())
     }
 
-    /// Tells the kernel who is expected; it ends the links to others.
+    /// Tells the kernel who is expected, and ends the links of keys that the file has no more; the kernel ends
+    /// those to others.
     fn expect(&mut self) -> Result<(), Failure> {
-        let machine = self.me().roster.machine(&self.known);
-        self.kernel.set_machine(&machine).map_err(refusal)
+        let me = self.me();
+        let machine = me.roster.machine(&self.known);
+        self.kernel.set_machine(&machine).map_err(refusal)?;
+        let peers = me.roster.peers.iter();
+        for peer in peers.filter(|peer| self.known.has_other_key(peer)) {
+            self.kernel.delete_link(peer.id.get()).map_err(refusal)?;
+        }
+        Ok(())
     }
 
     fn plan_calls(&mut self) {
@@ -139,8 +146,8 @@ impl Agent {
     }
 
     /// The kernel is to expect a machine that has proved itself.
-    fn know(&mut self, id: u32) -> Result<(), Failure> {
-        match self.known.add(id) {
+    fn know(&mut self, machine: &Machine) -> Result<(), Failure> {
+        match self.known.add(machine) {
             Ok(false) => return Ok(()),
             Ok(true) => {}
             Err(failure) => output::note(&format!(
@@ -219,21 +226,12 @@ impl Agent {
             self.door = Door::open(at, self.me.clone(), gate, self.news.clone())?;
         }
         self.apply(&config, &own, alone)?;
-        let has_changed = |peer: &&Machine| {
-            let old = old.roster.peer(peer.id.get());
-            old.is_some_and(|old| old.fingerprint.is_some() && old.fingerprint != peer.fingerprint)
-        };
-        let renewed = new.roster.peers.iter().filter(has_changed);
-        let renewed: Vec<u32> = renewed.map(|peer| peer.id.get()).collect();
         if new.roster.links.id != old.roster.links.id {
             self.known = Known::load(&self.folder, &new.roster.links.id)?;
         }
         *self.me.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
         self.expect()?;
         self.plan_calls();
-        for id in renewed {
-            self.kernel.delete_link(id).map_err(refusal)?;
-        }
         self.log.say("reload", "the file was applied")
     }
 
@@ -338,7 +336,7 @@ impl Agent {
         if me.roster.peer(peer.id.get()) != Some(&peer) {
             return Ok(false);
         }
-        self.know(peer.id.get())?;
+        self.know(&peer)?;
         let given = met.line.into_kernel().map_err(|error| no_tls(&error));
         let given = given.and_then(|socket| {
             let added = self.kernel.add_link(peer.id.get(), &socket);
