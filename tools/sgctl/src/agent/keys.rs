@@ -142,6 +142,8 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
     let mut draft = path.to_owned().into_os_string();
     draft.push(format!(".new.{}", std::process::id()));
     let written = || -> io::Result<()> {
+        // One of a program that was killed, and had the same number: in a container each may have 1.
+        let _ = fs::remove_file(&draft);
         let mut options = OpenOptions::new();
         let mut file = options
             .write(true)
@@ -192,6 +194,8 @@ pub(super) mod tests {
             let mode = fs::metadata(path).map(|it| it.permissions().mode() & 0o777);
             assert_eq!(mode.ok(), Some(0o600));
         }
+        let draft = folder.join(format!("machine.key.new.{}", std::process::id()));
+        fs::write(&draft, "x").expect("it is ours");
         let again = make(&folder, "a").expect("they can be made anew");
         assert_ne!(made.fingerprint(), again.fingerprint());
         assert_eq!(fs::read_dir(&folder).expect("it is there").count(), 2);

@@ -169,6 +169,8 @@ impl Draft {
     }
 
     fn fill(&self, text: &str) -> io::Result<()> {
+        // One of a program that was killed, and had the same number: in a container each may have 1.
+        let _ = fs::remove_file(&self.draft);
         let mut options = OpenOptions::new();
         let mut file = options
             .write(true)
@@ -269,6 +271,8 @@ pub(crate) mod tests {
             (Ok("one".to_owned()), Some(0o600))
         );
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("it is ours");
+        let killed = folder.join(format!("cluster.toml.new.{}", std::process::id()));
+        fs::write(killed, "of one that was killed").expect("it is ours");
         drop(Draft::write(&path, "two").expect("it can be written"));
         assert_eq!(text(&path), Ok("one".to_owned()));
         let draft = Draft::write(&path, "three").expect("it can be written");
