@@ -231,6 +231,29 @@ def strangers():
     equal("unreachable", wait_until(lambda: agents.states("a")["b"], "a state"), "state")
 
 
+def another_key():
+    """A machine that has another key in the file is linked anew, also if the file has changed while the
+    agent of the other one was not there."""
+    agents = Agents("ab", own_files=True)
+    agents.start()
+    agents.all_up()
+    for is_there in True, False:
+        before = agents.links()
+        if not is_there:
+            agents.end("a")
+        agents.end("b")
+        sgctl("init", "--name", "b", "--keys", agents.keys("b"), "--file", agents.file("b"), "--force")
+        text = agents.read("b")
+        agents.start("b")
+        equal(before, agents.links(), "the links are there until the other one has the file")
+        agents.write("a", text)
+        if not is_there:
+            agents.start("a")
+        wait_until(lambda: agents.links().get(("a", "b")) not in (before["a", "b"], (None, None), None),
+                   "another link")
+        agents.all_up()
+
+
 def wrong_files():
     """A file that is wrong is told, and changes nothing."""
     agents = Agents("ab")
@@ -371,6 +394,6 @@ def silent_strangers():
 if __name__ == "__main__":
     sys.exit(run_tests("sgctl_agent", [
         linked, linked_by_ipv6, linked_in_the_clear, without_agents, cut_off, gone_at_once,
-        strangers, wrong_files, machines_come_and_go, pushed, moved, the_module_is_held, silent_strangers,
-        one_after_the_other,
+        strangers, another_key, wrong_files, machines_come_and_go, pushed, moved, the_module_is_held,
+        silent_strangers, one_after_the_other,
     ]))
