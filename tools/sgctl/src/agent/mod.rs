@@ -23,6 +23,7 @@ mod log;
 mod meet;
 mod notify;
 mod offer;
+mod own;
 pub mod push;
 mod refusals;
 mod roster;

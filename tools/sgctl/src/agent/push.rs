@@ -8,10 +8,11 @@ use std::thread;
 use serde::Serialize;
 
 use super::door::{prepared, unreached};
+use super::keys;
 use super::meet::{self, Me, LIMIT};
 use super::offer::{self, Offer, Wish};
+use super::own;
 use super::tls::Purpose;
-use super::{keys, work};
 use crate::cli::ClusterPushArgs;
 use crate::cluster::file::links::Machine;
 use crate::cluster::file::store;
@@ -38,7 +39,7 @@ struct Outcome {
 /// Runs the subcommand.
 pub fn run(args: &ClusterPushArgs) -> Result<(), Failure> {
     let folder = keys::folder(args.keys.as_deref(), &args.file);
-    let (me, _) = work::read(&args.file, &folder, args.node.as_deref())?;
+    let (me, _) = own::read(&args.file, &folder, args.node.as_deref())?;
     if me.keys.is_none() {
         return Err(Failure::new(
             "a file is given to machines that are proved only, and link-security is \"none\": copy it",

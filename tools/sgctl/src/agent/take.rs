@@ -3,8 +3,9 @@
 //! taken as a whole or not at all.
 
 use super::offer::{Offer, Wish};
+use super::own::verified;
 use super::roster::Roster;
-use super::work::{verified, Agent};
+use super::work::Agent;
 use crate::cluster::apply::{alone, own_name, prepare, How};
 use crate::cluster::file::lock::Lock;
 use crate::cluster::file::store::{self, Draft};

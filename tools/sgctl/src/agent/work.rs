@@ -14,20 +14,20 @@ use signal_hook::consts::SIGHUP;
 
 use super::door::{self, spawn, Door, Outcome, Shared};
 use super::gate::Gate;
-use super::keys::{self, Keys};
+use super::keys;
 use super::known::Known;
 use super::log::{self, Log};
 use super::meet::{Me, Met};
 use super::notify::{notify, reloading};
+use super::own::read;
 use super::refusals::{no_tls, not_added, refusal};
-use super::roster::Roster;
 use super::schedule::Schedule;
 use super::News;
 use crate::cli::AgentArgs;
-use crate::cluster::apply::{alone, own_name, prepare, How};
+use crate::cluster::apply::{alone, prepare, How};
 use crate::cluster::file::links::Machine;
 use crate::cluster::file::lock::Lock;
-use crate::cluster::file::{store, Config};
+use crate::cluster::file::Config;
 use crate::{output, Failure};
 
 /// How often the file is looked at.
@@ -355,28 +355,6 @@ impl Agent {
             }
         }
     }
-}
-
-/// Who this machine is, and the whole file.
-pub(super) fn read(
-    file: &Path,
-    folder: &Path,
-    node: Option<&str>,
-) -> Result<(Me, Config), Failure> {
-    let config = store::config(file, &store::text(file)?)?;
-    let roster = Roster::new(&config, &own_name(&config, node)?)?;
-    let keys = verified(&roster, folder)?;
-    Ok((Me { roster, keys }, config))
-}
-
-/// The keys of this machine, if links need some; they are those that the file knows.
-pub(super) fn verified(roster: &Roster, folder: &Path) -> Result<Option<Keys>, Failure> {
-    if !roster.links.is_secure {
-        return Ok(None);
-    }
-    let keys = keys::load(folder)?;
-    roster.check(&keys)?;
-    Ok(Some(keys))
 }
 
 /// The name of a machine, or its number.
