@@ -300,6 +300,11 @@ def events():
     ynl.do("cluster-set", config(4, device, 1, hash="keyed", key=bytes(16)))
     told = next_event(ynl, "cluster-change-ntf")
     expect("key" not in told and told["epoch"] == 1, f"event: {told}")
+    # The same once more is no news.
+    for healthy in (1, 0, 0, 1):
+        ynl.do("health-set", {**name_of(4), "healthy": healthy})
+    for healthy in (0, 1):
+        equal(healthy, next_event(ynl, "cluster-change-ntf")["healthy"], "what a check says")
     ynl.do("cluster-del", name_of(4))
     equal(CLUSTER[4], str(ipaddress.ip_address(next_event(ynl, "cluster-del-ntf")["address"])),
           "address")

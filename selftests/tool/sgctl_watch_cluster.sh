@@ -75,7 +75,7 @@ with open("'"$dir"'/shown", encoding="utf-8") as file:
     shown = json.load(file)[0]
 labels = "address=\"198.51.100.7\",protocol=\"0\",port=\"0\""
 told = {name + "_total": value for name, value in shown["counters"].items()}
-told.update(role=0, device=1, address=1, epoch=shown["epoch"], nodes=2)
+told.update(role=0, device=1, address=1, healthy=1, ready=1, epoch=shown["epoch"], nodes=2)
 expected = {f"service_group_cluster_{name}{{{labels}}} {value}" for name, value in told.items()}
 for node, state in zip(shown["nodes"], (0, 1)):
     told = {"state": state, "weight": 1, "slots": node["slots"], "forwarded_total": 0}

@@ -8,6 +8,7 @@
 
 use super::{
     config::Name,
+    report::{self, Change},
     Cluster, //
 };
 use crate::{
@@ -30,7 +31,7 @@ use crate::{
 };
 use kernel::{
     prelude::*,
-    sync::atomic::{Atomic, Relaxed}, //
+    sync::atomic::{Atomic, Full, Relaxed}, //
 };
 
 /// What a check of the service has said, from one table to the next.
@@ -52,8 +53,14 @@ pub(crate) fn set(request: &Request) -> Result {
     let healthy = request
         .u32(uapi::SERVICE_GROUP_A_CLUSTER_HEALTHY)
         .ok_or(EINVAL)?;
-    let cluster = request.net().clusters().get(&name).ok_or(ENOENT)?;
-    cluster.health.0.store(healthy == 1, Relaxed);
+    let net = request.net();
+    let cluster = net.clusters().get(&name).ok_or(ENOENT)?;
+    let is_good = healthy == 1;
+    if cluster.health.0.xchg(is_good, Full) != is_good {
+        report::event(Change::Changed, &cluster, net);
+        // Peers hear of it at once.
+        net.tick_in(0);
+    }
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use crate::agent::link_words;
 use crate::cli::MonitorArgs;
 use crate::cluster::file::describe;
 use crate::cluster::status::LinkView;
-use crate::cluster::view::{lacks_address, ClusterView};
+use crate::cluster::view::{lacks_address, lacks_service, ClusterView};
 use crate::signals::Signals;
 use crate::view::{self, endpoint, GroupView, MemberView};
 use crate::{output, Failure};
@@ -125,7 +125,7 @@ fn cluster_words(cluster: &Cluster) -> String {
         0 => ", its device is gone",
         _ => "",
     };
-    let lacks = lacks_address(cluster);
+    let lacks = [lacks_address(cluster), lacks_service(cluster)].concat();
     format!("cluster {name} changed: {role}, {hash}, epoch {epoch}{lost}{lacks}")
 }
 

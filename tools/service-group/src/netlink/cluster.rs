@@ -92,6 +92,11 @@ pub struct ClusterNode {
     pub slots: u32,
     /// Packets given to it by this machine; told, and not set.
     pub forwarded: u64,
+    /// Whether it gets no new flows, as this machine believes that it is not there or not ready;
+    /// told, and not set.
+    pub away: bool,
+    /// How many of its slots have a deputy meanwhile; told, and not set.
+    pub deputised: u32,
 }
 
 impl Default for ClusterNode {
@@ -104,6 +109,8 @@ impl Default for ClusterNode {
             way: ClusterWay::Neighbour,
             slots: 0,
             forwarded: 0,
+            away: false,
+            deputised: 0,
         }
     }
 }
@@ -121,6 +128,12 @@ pub struct Cluster {
     /// Where this machine has the address; told, and not set, and not told by
     /// older modules.
     pub local: Option<ClusterLocal>,
+    /// Whether no check of the service here has failed; told, and set with
+    /// [`Connection::set_health`](super::Connection::set_health). Not told by older modules.
+    pub healthy: Option<bool>,
+    /// Whether this machine can serve it: it is healthy, and something listens. Told, and not set, and
+    /// not told by older modules.
+    pub ready: Option<bool>,
     /// The multicast MAC address that the nodes share; role shared only.
     pub mac: Option<[u8; 6]>,
     /// From which numbers the slot of a packet is computed.
@@ -166,6 +179,8 @@ impl Cluster {
             role: ClusterRole::Shared,
             device: 0,
             local: None,
+            healthy: None,
+            ready: None,
             mac: None,
             hash: ClusterHash::Sum5,
             key: None,

@@ -42,6 +42,11 @@ pub(super) fn name_and_role(of: &ClusterName, role: ClusterRole) -> Vec<u8> {
     [name(of), word(cluster::ROLE, role.number())].concat()
 }
 
+/// A name, and whether a check of the service succeeds.
+pub(super) fn name_and_health(of: &ClusterName, healthy: bool) -> Vec<u8> {
+    [name(of), word(cluster::HEALTHY, healthy.into())].concat()
+}
+
 /// All that is set of a cluster IP; what is only told is left out.
 pub(super) fn all(of: &Cluster) -> Vec<u8> {
     let mut bytes = name(&of.name);
@@ -123,6 +128,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Cluster, Error> {
         cluster::ROLE => record.role = ClusterRole::from_number(wire::word(value)),
         cluster::DEVICE => record.device = wire::word(value),
         cluster::LOCAL => record.local = Some(ClusterLocal::from_number(wire::word(value))),
+        cluster::HEALTHY => record.healthy = Some(wire::word(value) != 0),
+        cluster::READY => record.ready = Some(wire::word(value) != 0),
         cluster::MAC => record.mac = Some(array(value)),
         cluster::HASH => record.hash = ClusterHash::from_number(wire::word(value)),
         cluster::KEY => record.key = Some(ClusterKey(array(value))),
@@ -148,6 +155,8 @@ fn read_node(bytes: &[u8]) -> Result<ClusterNode, Error> {
         node::WAY => record.way = ClusterWay::from_number(wire::word(value)),
         node::SLOTS => record.slots = wire::word(value),
         node::FORWARDED => record.forwarded = wire::wide(value),
+        node::AWAY => record.away = wire::word(value) != 0,
+        node::DEPUTISED => record.deputised = wire::word(value),
         _ => {}
     })?;
     Ok(record)
@@ -214,6 +223,8 @@ mod tests {
         expected.extend(wire::attribute(3, &6u32.to_ne_bytes()));
         expected.extend(wire::attribute(4, &[0, 80]));
         assert_eq!(name(&sample().name), expected);
+        expected.extend(word(21, 0));
+        assert_eq!(name_and_health(&sample().name, false), expected);
     }
 
     #[test]
@@ -255,6 +266,7 @@ mod tests {
         let mut nest = word(1, 7);
         nest.extend(word(6, 84));
         nest.extend(wire::attribute(7, &1_000_000u64.to_ne_bytes()));
+        nest.extend([word(9, 1), word(10, 83)].concat());
         let mut counters = wire::attribute(2, &41u64.to_ne_bytes());
         counters.extend(word(16, 42));
         let mut bytes = wire::attribute(NESTED | 13, &nest);
@@ -262,13 +274,16 @@ mod tests {
         bytes.extend(wire::attribute(99, &[1]));
         let cluster = read(&bytes).expect("it is well formed");
         assert_eq!(cluster.local, None);
-        bytes.extend(word(20, 2));
+        assert_eq!((cluster.healthy, cluster.ready), (None, None));
+        bytes.extend([word(20, 2), word(21, 1), word(22, 0)].concat());
         let cluster = read(&bytes).expect("it is well formed");
         assert_eq!(cluster.local, Some(ClusterLocal::Elsewhere));
+        assert_eq!((cluster.healthy, cluster.ready), (Some(true), Some(false)));
         let [node] = cluster.nodes[..] else {
             panic!("{cluster:?}");
         };
         assert_eq!((node.id, node.slots, node.forwarded), (7, 84, 1_000_000));
+        assert_eq!((node.away, node.deputised), (true, 83));
         let ClusterCounters {
             owned, answered, ..
         } = cluster.counters;

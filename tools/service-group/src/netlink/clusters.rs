@@ -82,6 +82,21 @@ impl Connection {
         self.ask(&request).map(|_| ())
     }
 
+    /// Says whether a check of the service behind a cluster IP succeeds on this machine. If it does not, the
+    /// machines that this one has links to, and this one, give its new flows to others.
+    ///
+    /// The caller needs `CAP_NET_ADMIN` in the network namespace.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `EPERM` without that capability, `ENOENT` when there is no such cluster
+    /// IP, `EOPNOTSUPP` when the module cannot, and any other [`Error`].
+    pub fn set_health(&mut self, name: &ClusterName, healthy: bool) -> Result<(), Error> {
+        let both = cluster_wire::name_and_health(name, healthy);
+        let request = wire::request(command::HEALTH_SET, VERSION, &both);
+        self.ask(&request).map(|_| ())
+    }
+
     /// Serves a cluster IP no more; with a generation, as [`Connection::set_cluster`].
     ///
     /// The caller needs `CAP_NET_ADMIN` in the network namespace.

@@ -12,10 +12,13 @@
 //! it says. [`keys`] are this machine's. [`push`] gives the file to other machines in an [`offer`], which
 //! their agents [`take`] or refuse.
 //!
+//! [`health`] is the checks of the services that this machine runs, [`services`] what follows from them.
+//!
 //! It decides nothing about whether a machine lives: the module does.
 
 mod door;
 mod gate;
+mod health;
 mod introduce;
 pub mod keys;
 mod known;
@@ -28,6 +31,7 @@ pub mod push;
 mod refusals;
 mod roster;
 mod schedule;
+mod services;
 mod take;
 mod timed;
 mod tls;
@@ -37,7 +41,7 @@ mod work;
 use std::net::SocketAddr;
 use std::sync::mpsc::{channel, Sender, SyncSender};
 
-use service_group::netlink::{Connection, Error, Event};
+use service_group::netlink::{ClusterName, Connection, Error, Event};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::cli::AgentArgs;
@@ -60,6 +64,8 @@ pub enum News {
     Came(SocketAddr, Outcome),
     /// This machine has connected to the one with this id, or tried to.
     Called(u32, Outcome),
+    /// The check of this cluster IP's service, which has this number, has ended.
+    Checked(ClusterName, u64, health::Outcome),
     /// The machine with this name offers a file, and wants to know why it is refused, if it is.
     Offered(String, Offer, SyncSender<Option<String>>),
 }

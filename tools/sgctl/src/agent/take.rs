@@ -2,6 +2,7 @@
 //! What the agent does about a file that another machine offers: it is checked as any file is, and
 //! taken as a whole or not at all.
 
+use super::health::check_programs;
 use super::offer::{Offer, Wish};
 use super::own::verified;
 use super::roster::Roster;
@@ -41,6 +42,7 @@ impl Agent {
             ));
         }
         verified(&roster, &self.folder)?;
+        check_programs(&self.file, &config, &own)?;
         let is_taken = offer.wish == Wish::Take;
         let how = How {
             node: Some(&own),

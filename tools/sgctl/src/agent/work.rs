@@ -14,6 +14,7 @@ use signal_hook::consts::SIGHUP;
 
 use super::door::{self, spawn, Door, Outcome, Shared};
 use super::gate::Gate;
+use super::health::Checks;
 use super::keys;
 use super::known::Known;
 use super::log::{self, Log};
@@ -43,13 +44,14 @@ pub struct Agent {
     pub(super) node: Option<String>,
     stamp: Stamp,
     looked: Instant,
-    kernel: Connection,
+    pub(super) kernel: Connection,
     me: Shared,
     known: Known,
     door: Door,
     gate: Gate,
     schedule: Schedule,
-    news: Sender<News>,
+    pub(super) checks: Checks,
+    pub(super) news: Sender<News>,
     pub(super) log: Log,
     /// The states that were told last.
     told: Vec<(u32, String)>,
@@ -80,6 +82,7 @@ impl Agent {
             file: args.file.clone(),
             node: args.node.clone(),
             schedule: Schedule::default(),
+            checks: Checks::default(),
             news,
             log: Log::new(args.json),
             told: Vec::new(),
@@ -87,6 +90,7 @@ impl Agent {
         agent.apply(&config, &own, alone)?;
         agent.expect()?;
         agent.plan_calls();
+        agent.plan_checks(&config)?;
         Ok(agent)
     }
 
@@ -162,11 +166,10 @@ impl Agent {
         loop {
             let now = Instant::now();
             self.call(now);
-            let next = self
-                .schedule
-                .next()
-                .map(|at| at.saturating_duration_since(now));
-            let wait = next.unwrap_or(LOOK).min(LOOK);
+            self.check(now)?;
+            let next = [self.schedule.next(), self.checks.next()];
+            let next = next.into_iter().flatten().min();
+            let wait = next.map_or(LOOK, |at| at.saturating_duration_since(now).min(LOOK));
             match inbox.recv_timeout(wait) {
                 Ok(News::Signal(SIGHUP)) => self.reload()?,
                 Ok(News::Signal(_)) => {
@@ -176,6 +179,7 @@ impl Agent {
                 Ok(News::Kernel(events)) => self.heard(events)?,
                 Ok(News::Came(from, outcome)) => self.came(from, outcome)?,
                 Ok(News::Called(id, outcome)) => self.called(id, outcome)?,
+                Ok(News::Checked(name, serial, outcome)) => self.checked(&name, serial, outcome)?,
                 Ok(News::Offered(from, offer, answer)) => {
                     // Whoever has asked may be gone.
                     let _ = answer.send(self.offered(&from, &offer)?);
@@ -232,6 +236,7 @@ impl Agent {
         *self.me.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
         self.expect()?;
         self.plan_calls();
+        self.plan_checks(&config)?;
         self.log.say("reload", "the file was applied")
     }
 

@@ -17,13 +17,19 @@ module; from then on it is a link. A link stays when the agent ends, and the nex
 agent finds it. When a link is lost, the agent connects again, at once, and then after
 100ms to 5s.
 
+It does the checks of the file: a node whose check fails gets no new connections. A
+program runs with the variables SERVICE_GROUP_ADDRESS, SERVICE_GROUP_PROTOCOL and
+SERVICE_GROUP_PORT; what it writes to standard error is the agent's. While the agent does not
+run nothing is checked, and all stays as the last check has left it.
+
 SIGHUP, and any change of the file, have it apply the file again. If that is wrong it says
 why, and all stays as it is.
 
 It prints a line each time that something changes; with --json
 that is an object: {\"time\" (RFC 3339, UTC), \"event\", \"machine\" (a name or an address,
 where it is about one), \"text\"}. The events are \"begin\", \"apply\", \"reload\", \"link\",
-\"state\", \"failed\" (this machine has connected in vain), \"refused\" (another one has, or a file
+\"state\", \"health\" (a service is healthy or not, by several checks), \"check\" (one has failed),
+\"failed\" (this machine has connected in vain), \"refused\" (another one has, or a file
 was not applied), \"taken\" (a file of \"sgctl cluster push\"), \"module-unload\", \"module-load\" and \"end\".";
 
 /// Arguments of `agent`.

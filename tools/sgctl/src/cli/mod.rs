@@ -90,7 +90,7 @@ pub enum Command {
     /// Say what became of one connection, and why.
     Why(WhyArgs),
     /// Show and change cluster IPs: addresses that several machines serve.
-    Cluster(ClusterArgs),
+    Cluster(Box<ClusterArgs>),
     /// Link this machine to the others of its cluster, until a signal ends it.
     Agent(AgentArgs),
     /// Print what happens to groups and members, as it happens.

@@ -12,7 +12,7 @@ use super::apply::machine::clusters;
 use super::apply::route::Route;
 use super::file::{describe, store, Config};
 use super::sources;
-use super::view::{lacks_address, name, setting_text, ClusterView};
+use super::view::{lacks_address, lacks_service, name, setting_text, ClusterView};
 use crate::cli::ClusterShowArgs;
 use crate::{output, Failure};
 
@@ -77,7 +77,7 @@ fn title(cluster: &Cluster, device: &str) -> String {
         value => Some(format!(", {} {}", one.name, setting_text(value))),
     });
     let settings: String = settings.collect();
-    let lacks = lacks_address(cluster);
+    let lacks = [lacks_address(cluster), lacks_service(cluster)].concat();
     format!("{name}: {role} on {device}, {hash}, {slots}, epoch {epoch}{settings}{lacks}")
 }
 
@@ -186,6 +186,10 @@ mod tests {
         assert!(describe_all(&facts, None).contains("settle 60s, its address is missing\n"));
         facts.clusters[0].local = Some(ClusterLocal::Elsewhere);
         assert!(!describe_all(&facts, None).contains("missing"));
+        facts.clusters[0].ready = Some(false);
+        assert!(describe_all(&facts, None).contains("settle 60s, not ready as nothing listens\n"));
+        facts.clusters[0].healthy = Some(false);
+        assert!(describe_all(&facts, None).contains("settle 60s, not ready as a check fails\n"));
         facts.clusters[0].counters = ClusterCounters::default();
         assert!(describe_all(&facts, None).ends_with(" no packets yet\n"));
         facts.clusters.clear();

@@ -66,6 +66,9 @@ pub struct ClusterView {
     device: Option<String>,
     /// None if the module does not tell.
     local: Option<&'static str>,
+    /// The same of these two.
+    healthy: Option<bool>,
+    ready: Option<bool>,
     mac: Option<String>,
     hash: &'static str,
     /// Not of an event, which comes without the table.
@@ -91,6 +94,8 @@ struct NodeView {
     way: &'static str,
     slots: u32,
     forwarded: u64,
+    away: bool,
+    deputised: u32,
 }
 
 impl ClusterView {
@@ -105,6 +110,8 @@ impl ClusterView {
             role: cluster.role.name(),
             device: (cluster.device != 0).then_some(device),
             local: cluster.local.map(ClusterLocal::name),
+            healthy: cluster.healthy,
+            ready: cluster.ready,
             mac: cluster.mac.map(values::mac_text),
             hash: cluster.hash.name(),
             slots: (!cluster.table.is_empty()).then_some(cluster.table.len()),
@@ -129,6 +136,8 @@ impl NodeView {
             way: node.way.name(),
             slots: node.slots,
             forwarded: node.forwarded,
+            away: node.away,
+            deputised: node.deputised,
         }
     }
 }
@@ -137,6 +146,15 @@ impl NodeView {
 pub fn lacks_address(cluster: &Cluster) -> &'static str {
     match cluster.lacks_address() {
         Some(true) => ", its address is missing",
+        _ => "",
+    }
+}
+
+/// What is told of a machine behind what it does, if it cannot serve.
+pub fn lacks_service(cluster: &Cluster) -> &'static str {
+    match (cluster.healthy, cluster.ready) {
+        (Some(false), _) => ", not ready as a check fails",
+        (_, Some(false)) => ", not ready as nothing listens",
         _ => "",
     }
 }
@@ -171,11 +189,14 @@ mod tests {
                 ..ClusterSettings::default()
             },
             epoch: 3,
+            ready: Some(false),
             nodes: vec![ClusterNode {
                 id: 4,
                 address: Some([192, 0, 2, 1].into()),
                 slots: 2,
                 forwarded: 9,
+                away: true,
+                deputised: 1,
                 ..ClusterNode::default()
             }],
             table: vec![4, 4],
@@ -199,11 +220,11 @@ mod tests {
         let counters = json["counters"].take();
         let expected = json!({
             "address": "198.51.100.7", "protocol": 6, "port": 80, "role": "director",
-            "device": "eth0", "local": null, "mac": null, "hash": "keyed", "slots": 2, "epoch": 3, "settle": 60,
+            "device": "eth0", "local": null, "healthy": null, "ready": false, "mac": null, "hash": "keyed", "slots": 2, "epoch": 3, "settle": 60,
             "spill": false,
             "node": null, "table": [4, 4], "counters": null, "nodes": [{
                 "id": 4, "name": "a", "state": "up", "weight": 1, "address": "192.0.2.1",
-                "way": "neighbour", "slots": 2, "forwarded": 9,
+                "way": "neighbour", "slots": 2, "forwarded": 9, "away": true, "deputised": 1,
             }],
         });
         assert_eq!(json, expected);

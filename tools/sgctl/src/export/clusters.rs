@@ -58,6 +58,20 @@ const LOCAL_GAUGES: [Gauge<Cluster>; 1] = [(
     |cluster| u32::from(cluster.lacks_address() != Some(true)),
 )];
 
+/// What modules do not tell that know no links.
+const HEALTH_GAUGES: [Gauge<Cluster>; 2] = [
+    (
+        "cluster_healthy",
+        "Whether no check of the service on this machine has failed: 1, or 0",
+        |cluster| u32::from(cluster.healthy != Some(false)),
+    ),
+    (
+        "cluster_ready",
+        "Whether this machine can serve: it is healthy, and something listens: 1, or 0",
+        |cluster| u32::from(cluster.ready != Some(false)),
+    ),
+];
+
 /// Tells of these cluster IPs.
 pub fn encode(encoder: &mut DescriptorEncoder, clusters: &[Cluster]) -> fmt::Result {
     let labelled = |of| Labelled {
@@ -77,6 +91,9 @@ pub fn encode(encoder: &mut DescriptorEncoder, clusters: &[Cluster]) -> fmt::Res
     let nodes: Vec<_> = nodes.collect();
     gauges(encoder, &CLUSTER_GAUGES, &all)?;
     gauges(encoder, &LOCAL_GAUGES, &known)?;
+    let knows = |cluster: &&Cluster| cluster.ready.is_some();
+    let known: Vec<_> = clusters.iter().filter(knows).map(labelled).collect();
+    gauges(encoder, &HEALTH_GAUGES, &known)?;
     let names = ClusterCounters::default().list();
     counters(encoder, "cluster", &all, names, |it| it.counters.list())?;
     gauges(encoder, &NODE_GAUGES, &nodes)?;
@@ -119,6 +136,8 @@ pub mod tests {
         Cluster {
             role: ClusterRole::Standby,
             local: Some(ClusterLocal::Absent),
+            healthy: Some(true),
+            ready: Some(false),
             epoch: 9,
             nodes: vec![ClusterNode {
                 id: 4,
@@ -145,6 +164,8 @@ pub mod tests {
             format!("service_group_cluster_nodes{{{labels}}} 1"),
             format!("service_group_cluster_device{{{labels}}} 0"),
             format!("service_group_cluster_address{{{labels}}} 1"),
+            format!("service_group_cluster_healthy{{{labels}}} 1"),
+            format!("service_group_cluster_ready{{{labels}}} 0"),
             format!("service_group_cluster_owned_total{{{labels}}} 41"),
             format!("service_group_cluster_node_state{{{labels},node=\"4\"}} 1"),
             format!("service_group_cluster_node_slots{{{labels},node=\"4\"}} 84"),

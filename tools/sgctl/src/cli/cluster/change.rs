@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use toml_edit::{InlineTable, Value};
 
 use crate::cli::ClusterSettingArgs;
 use crate::cluster::file::links::{self, Fingerprint};
@@ -113,6 +114,18 @@ pub struct AddressArgs {
     /// What is set besides.
     #[command(flatten)]
     pub settings: ClusterSettingArgs,
+    /// How nodes check their service, as a line of TOML: 'http = "/health", interval = 1000'.
+    #[arg(long, value_name = "TOML", value_parser = toml_table)]
+    pub check: Option<InlineTable>,
+}
+
+/// Reads what stands between the braces of a table of TOML.
+fn toml_table(text: &str) -> Result<InlineTable, String> {
+    let value: Option<Value> = format!("{{ {text} }}").parse().ok();
+    let table = value.and_then(|value| value.as_inline_table().cloned());
+    table.ok_or_else(|| {
+        "write it as in the file: http = \"/health\", or command = \"web\", fall = 1".to_owned()
+    })
 }
 
 /// Arguments of `cluster add`.
@@ -146,6 +159,9 @@ pub struct ClusterSetArgs {
     /// Make a new key for its keyed hash.
     #[arg(long, conflicts_with = "key_file")]
     pub new_key: bool,
+    /// Have nodes not check their service any more.
+    #[arg(long, conflicts_with = "check")]
+    pub no_check: bool,
     /// What it is to be.
     #[command(flatten)]
     pub address: AddressArgs,

@@ -12,10 +12,13 @@ const SHOW_JSON: &str = "\
 With --json it prints an array of {\"address\", \"protocol\" and \"port\" (0: any),
 \"role\", \"device\" (null while it is gone), \"local\" (where this machine has the
 address: \"device\", \"elsewhere\" or \"absent\"; null if the module does not tell),
+\"healthy\" (whether no check of the agent has failed, or null) and \"ready\" (whether it
+is healthy, and something listens, or null),
 \"mac\" (or null), \"hash\", \"slots\", \"epoch\", \"settle\", \"spill\", \"node\"
 (the id of this machine, or null), \"nodes\": [{\"id\", \"name\" (or null),
-\"state\", \"weight\", \"address\", \"way\", \"slots\", \"forwarded\"}], \"table\" (the id
-of each slot's owner, or 0),
+\"state\", \"weight\", \"address\", \"way\", \"slots\", \"forwarded\", \"away\" (whether it gets no
+new connections) and \"deputised\" (how many of its slots others have meanwhile)}],
+\"table\" (the id of each slot's owner, or 0),
 \"counters\": {\"owned\", \"known\", \"ignored\", \"forwarded\", \"second_chance\",
 \"second_chance_in\", \"silent\", \"dropped_no_owner\", \"dropped_spent\",
 \"dropped_malformed\", \"dropped_unreachable\", \"dropped_hop_limit\", \"too_big\",

@@ -36,8 +36,11 @@ directs; a [cluster] with id, and maybe heartbeat (100 ms), link-security (tls o
 none) and port (5347), if the machines have links, which \"sgctl agent\" makes;
 and an [[address]] for each address that they serve, with ip
 and device, and maybe protocol, port, mode (shared or directed), directors,
-mac, hash (sum3, sum5 or keyed), key, slots (251), settle (3600 seconds) and
-spill (false). \"plan\" writes epoch, hashed, table, before and changed, which
+mac, hash (sum3, sum5 or keyed), key, slots (251), settle (3600 seconds),
+spill (false) and check. A check has either command (the name of a program in the
+folder \"checks\" beside the file, and maybe words) or http (a URL, or a path at the
+cluster IP) and maybe status; and maybe interval (2000 ms), timeout (the interval),
+rise (2) and fall (3). \"plan\" writes epoch, hashed, table, before and changed, which
 are not to be edited. docs/cluster.md of the source explains all of them.
 
 A file that is wrong is told with its line, and ends with status 2, or 1 if it is
@@ -302,6 +305,7 @@ mod tests {
             "sgctl cluster set 198.51.100.7 --mac 02:53:00:00:00:01",
             "sgctl cluster node add a --address 127.0.0.1",
             "sgctl cluster node set a --weight 0",
+            "sgctl cluster set 198.51.100.7 --check /health",
             "sgctl cluster node set a --fingerprint MD5:00",
             "sgctl cluster node set a --listen 0.0.0.0",
             "sgctl cluster init --name a/b",
@@ -327,6 +331,7 @@ mod tests {
             "sgctl cluster lint --pcap x --live eth0 --seconds 1",
             "sgctl cluster lint --pcap x --nodes 2 --file y",
             "sgctl cluster set 198.51.100.7 --new-key --key-file x",
+            "sgctl cluster set 198.51.100.7 --no-check --check fall=1",
         ] {
             assert_eq!(refused(line), ErrorKind::ArgumentConflict, "{line}");
         }

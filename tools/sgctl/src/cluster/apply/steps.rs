@@ -107,10 +107,13 @@ pub fn is_same(old: &Cluster, new: &Cluster) -> bool {
     let mut old = Cluster {
         counters: new.counters,
         local: new.local,
+        healthy: new.healthy,
+        ready: new.ready,
         ..old.clone()
     };
     for node in &mut old.nodes {
         (node.slots, node.forwarded) = (0, 0);
+        (node.away, node.deputised) = (false, 0);
     }
     old == *new
 }

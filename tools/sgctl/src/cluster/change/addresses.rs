@@ -53,6 +53,7 @@ fn address_fields(args: &AddressArgs) -> Result<Fields, Failure> {
         ("hash", args.hash.as_ref().map(word)),
         ("key", key),
         ("slots", args.slots.map(|slots| i64::from(slots).into())),
+        ("check", args.check.clone().map(Value::from)),
     ]);
     fields.extend(settings(&args.settings));
     Ok(fields)
@@ -140,7 +141,10 @@ pub(super) fn set_address(
         // The plan makes one where there is to be one.
         edit.clear(Kind::Address, at, "key");
     }
-    match fields.is_empty() && args.new_key {
+    if args.no_check {
+        edit.clear(Kind::Address, at, "check");
+    }
+    match fields.is_empty() && (args.new_key || args.no_check) {
         true => Ok(()),
         false => put_all(edit, Kind::Address, at, fields),
     }

@@ -185,6 +185,38 @@ fn a_shared_address_is_given_its_mac_address() {
 }
 
 #[test]
+fn a_check_comes_and_goes() {
+    let text = all(&THREE);
+    let path = Path::new("x");
+    let set = |text: &str, words: &[&str]| {
+        let line = ["sgctl", "cluster", "set", "198.51.100.7"];
+        let cli = Cli::try_parse_from(line.iter().chain(words));
+        let Command::Cluster(args) = cli.expect("it is right").command else {
+            panic!("{words:?}");
+        };
+        let ClusterCommand::Set(args) = args.command else {
+            panic!("{words:?}");
+        };
+        planned(path, text, |c, e| set_address(c, e, &args)).map(|(_, plan)| plan.text)
+    };
+    let web = "http = \"http://127.0.0.1:8080/\", fall = 1";
+    let checked = set(&text, &["--check", web]).expect("it can be");
+    assert!(
+        checked.contains(&format!("check = {{ {web} }}")),
+        "{checked}"
+    );
+    // The table is the same.
+    assert!(checked.contains("epoch = 1\n"), "{checked}");
+    assert_eq!(set(&checked, &["--no-check"]).ok(), Some(text.clone()));
+    let table = format!("{text}\n[address.check]\ncommand = \"web\"\n");
+    assert!(set(&table, &["--slots", "3"]).is_ok());
+    let other = set(&table, &["--check", web]).expect("it can be");
+    assert!(!other.contains("command") && other.contains(web), "{other}");
+    let failure = set(&text, &["--check", "command = \"/bin/true\""]).expect_err("it has a path");
+    assert!(failure.to_string().contains("in the folder"), "{failure}");
+}
+
+#[test]
 fn no_number_is_given_again_that_is_known() {
     let text = all(&THREE);
     let id = |text: &str, line: &str| {

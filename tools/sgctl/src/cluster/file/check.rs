@@ -12,6 +12,7 @@ use service_group_logic::logic::cluster::rebalance::MAX_NODES;
 use service_group_logic::logic::cluster::slots::Slot;
 use toml::Spanned;
 
+use super::checks;
 use super::machines::machines;
 use super::mode::mode;
 use super::raw::{setting_lines, RawAddress, RawFile, SettingLine, Text, Word};
@@ -145,6 +146,11 @@ fn address(spanned: &Spanned<RawAddress>, config: &Config, text: &str) -> Result
         settings: settings(raw)?,
         device: word(&raw.device, values::device)?,
         table: table(raw, text)?,
+        check: raw
+            .check
+            .as_ref()
+            .map(|it| checks::check(it, &name))
+            .transpose()?,
         line: line(text, raw.ip.span().start),
     })
 }

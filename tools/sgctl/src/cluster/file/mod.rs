@@ -3,12 +3,14 @@
 //!
 //! [`raw`] is the file as it is written, [`check`] makes of it what is here, or
 //! says which line is wrong and why, with [`machines`] and [`mode`](mod@mode).
-//! [`links`] is what machines have to know each other by. [`edit`] changes the text and leaves the rest
+//! [`links`] is what machines have to know each other by, and [`checks`] how a node finds out whether its
+//! service can serve. [`edit`] changes the text and leaves the rest
 //! of it as it is, [`store`] reads and replaces the file, [`lock`] has others wait
 //! meanwhile. Nothing here asks the
 //! kernel.
 
 mod check;
+pub mod checks;
 pub mod edit;
 pub mod links;
 pub mod lock;
@@ -29,6 +31,7 @@ use service_group_logic::logic::cluster::hash::{Hash, Key, SlotCount};
 use service_group_logic::logic::cluster::slots::{self, NodeId, Slot, State};
 
 pub use check::{read, Problem};
+use checks::Check;
 use links::{Fingerprint, Links, Listen};
 pub use raw::{setting_lines, SettingLine};
 
@@ -134,6 +137,8 @@ pub struct Address {
     pub device: String,
     /// Who owns which slot, once that is planned.
     pub table: Option<Table>,
+    /// How a node finds out whether it can serve it, if that is asked.
+    pub check: Option<Check>,
     /// The line that it begins at.
     pub line: usize,
 }

@@ -80,6 +80,20 @@ pub struct RawAddress {
     pub table: Option<Spanned<Text>>,
     pub before: Option<Spanned<Text>>,
     pub changed: Option<Spanned<Datetime>>,
+    pub check: Option<Spanned<RawCheck>>,
+}
+
+/// How it is found out whether a node can serve an address.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawCheck {
+    pub command: Option<Spanned<Text>>,
+    pub http: Option<Spanned<String>>,
+    pub status: Option<Spanned<i64>>,
+    pub interval: Option<Spanned<i64>>,
+    pub timeout: Option<Spanned<i64>>,
+    pub rise: Option<Spanned<i64>>,
+    pub fall: Option<Spanned<i64>>,
 }
 
 /// A setting of an address as the file may have it.
