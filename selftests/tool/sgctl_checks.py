@@ -106,6 +106,33 @@ class Checked(Cluster):
         wait_until(lambda: name in self.takers(1), f"{name} takes one")
 
 
+def told_of_b(cluster, pair, *_):
+    """All ways to look say that b is not ready, and who its deputies are; one connection of b's is given."""
+    why = "b is not ready, as nothing listens there, or a check fails"
+    told = json.loads(cluster.run("a", "status", "--json", "--file", cluster.file))["addresses"][0]
+    away, = told["away"]
+    equal(("b", "not-ready"), (away["name"], away["reason"]), "who is away, and why")
+    slots = {one["name"]: one["slots"] for one in away["deputies"]}
+    equal({"a", "c"}, set(slots), "deputies")
+    b = next(node for node in cluster.shown("a")["nodes"] if node["id"] == 2)
+    equal((b["slots"], b["slots"]), (b["deputised"], sum(slots.values())), "slots with deputies")
+    for words in ("status", "show"):
+        said = cluster.run("a", words, "--file", cluster.file)
+        expect(f"{why}: a has {slots['a']} slots of it, c has" in said, said)
+    said = cluster.run("b", "show", "--file", cluster.file)
+    expect("b is not ready, as a check fails: a has" in said, said)
+    # One of its own connections, and who would get it now.
+    host, port = pair[0].getsockname()
+    said = cluster.run("a", "owner", f"{host}:{port}", f"{ADDRESS}:{PORT}", "tcp", "--file", cluster.file)
+    expect(f"node b's\n{why}, as this machine believes: its deputy " in said, said)
+    with cluster.machines["a"]:
+        said = subprocess.run([SGCTL, "why", f"{ADDRESS}:{PORT}", f"{host}:{port}", "--json"], check=True,
+                              capture_output=True, text=True).stdout
+        whose = json.loads(said)["cluster"]
+        equal((2, "not-ready"), (whose["owner"]["node"], whose["away"]["reason"]), "whose it is")
+        expect(whose["deputy"]["node"] in (1, 3), f"whose it is: {whose}")
+
+
 def a_program_fails():
     """The status of a program says it; several in a row are needed, and all is told."""
     cluster = Checked(f'command = "web", {OFTEN}')
@@ -124,6 +151,7 @@ def a_program_fails():
     equal((True, True), cluster.health("a"), "healthy, and ready")
     equal(["not healthy: the check ends with status 1"], cluster.says("b", "health"), "what b says")
     equal([], cluster.says("a", "health"), "what a says")
+    told_of_b(cluster, *(pair for pair in pairs if pair[1] == "b"))
     equal({"a", "c"}, cluster.takers(12), "who takes connections")
     for client, _, server in pairs:
         converse(client, server)

@@ -156,7 +156,8 @@ $home (inode ${made[2]}) to $taker (inode ${made[3]}), in group ${made[4]}."
 	expect_out "took its SYN"
 	expect_status 0 "$SGCTL" why "${made[0]}" "${made[1]}" --json
 	expect_true '0 <= it.pop("age_ms") < 3600000 and it == {
-		"local": "'"${made[0]}"'", "peer": "'"${made[1]}"'", "group": '"${made[4]}"',
+		"local": "'"${made[0]}"'", "peer": "'"${made[1]}"'", "cluster": None,
+		"group": '"${made[4]}"',
 		"outcome": "redirected", "reason": "queue-full", "moves": 1,
 		"home": {"cookie": '"${made[5]}"', "inode": '"${made[2]}"', "address": "127.0.0.1",
 			"port": 8080},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! All groups and their members, read at one time and put in order.
 
+use rustix::io::Errno;
 use service_group::netlink::{Connection, Error, Group, Member};
 
 use crate::Failure;
@@ -40,6 +41,16 @@ impl Snapshot {
         let rest = self.members.get(from..).unwrap_or_default();
         let own = rest.partition_point(|member| member.group == group);
         rest.get(..own).unwrap_or_default()
+    }
+}
+
+/// What there is; nothing of a module that knows no such things.
+pub fn unless_unknown<T: Default>(answer: Result<T, Error>) -> Result<T, Error> {
+    match answer {
+        Err(Error::Refused(number)) if Errno::from_raw_os_error(number) == Errno::OPNOTSUPP => {
+            Ok(T::default())
+        }
+        answer => answer,
     }
 }
 

@@ -2,8 +2,10 @@
 //! `sgctl why`: what became of one connection, and why.
 //!
 //! The kernel remembers those that did not stay with the listener that it looked
-//! up, and names sockets by their cookies. Which sockets these are is looked up here.
+//! up, and names sockets by their cookies. Which sockets these are is looked up here. Of a cluster IP it is
+//! told first which machine the connection belongs to.
 
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -11,6 +13,8 @@ use serde::Serialize;
 use service_group::netlink::{Connection, Decision, Error, Member, Outcome};
 
 use crate::cli::WhyArgs;
+use crate::cluster::file::{store, FILE};
+use crate::cluster::whose::{whose, WhoseView};
 use crate::view::{endpoint, milliseconds};
 use crate::{output, Failure};
 
@@ -19,13 +23,21 @@ use crate::{output, Failure};
 struct Report {
     local: String,
     peer: String,
-    group: u32,
-    outcome: &'static str,
-    reason: &'static str,
-    home: SocketView,
+    cluster: Option<WhoseView>,
+    #[serde(flatten)]
+    decision: DecisionView,
+}
+
+/// What became of it in a group; all null if nothing is remembered.
+#[derive(Debug, Default, Serialize)]
+struct DecisionView {
+    group: Option<u32>,
+    outcome: Option<&'static str>,
+    reason: Option<&'static str>,
+    home: Option<SocketView>,
     taker: Option<SocketView>,
-    moves: u32,
-    age_ms: u64,
+    moves: Option<u32>,
+    age_ms: Option<u64>,
 }
 
 /// A socket that is a member, or was one.
@@ -42,11 +54,25 @@ pub fn run(args: &WhyArgs) -> Result<(), Failure> {
     let mut kernel = Connection::open()?;
     let decision = kernel.decision(args.local, args.peer).map_err(refusal)?;
     let members = kernel.members(None)?;
-    match decision {
-        Some(decision) if args.json => output::json(&report(args, &decision, &members)),
-        Some(decision) => output::text(&sentences(&decision, &members)),
-        None => Err(nothing(args, &members)),
+    let whose = whose(&mut kernel, args.local, args.peer)?;
+    if decision.is_none() && whose.is_none() {
+        return Err(nothing(args, &members));
     }
+    // Names only.
+    let file = Path::new(FILE);
+    let text = store::text(file);
+    let config = text.and_then(|text| store::config(file, &text)).ok();
+    let config = config.as_ref();
+    if args.json {
+        let view = whose.map(|whose| whose.view(config));
+        return output::json(&report(args, view, decision.as_ref(), &members));
+    }
+    let whose = whose.map(|whose| whose.sentence(config));
+    let became = match &decision {
+        Some(decision) => sentences(decision, &members),
+        None => "No group is remembered to have moved or dropped it.\n".to_owned(),
+    };
+    output::text(&(whose.unwrap_or_default() + &became))
 }
 
 fn refusal(error: Error) -> Failure {
@@ -121,7 +147,21 @@ fn ago(age: Duration) -> String {
     format!("{} ago", humantime::format_duration(age))
 }
 
-fn report(args: &WhyArgs, decision: &Decision, members: &[Member]) -> Report {
+fn report(
+    args: &WhyArgs,
+    cluster: Option<WhoseView>,
+    decision: Option<&Decision>,
+    members: &[Member],
+) -> Report {
+    Report {
+        local: args.local.to_string(),
+        peer: args.peer.to_string(),
+        cluster,
+        decision: decision.map_or_else(DecisionView::default, |it| decision_view(it, members)),
+    }
+}
+
+fn decision_view(decision: &Decision, members: &[Member]) -> DecisionView {
     let view = |cookie| {
         let member = find(cookie, members);
         let address = member.and_then(|member| member.address);
@@ -132,16 +172,14 @@ fn report(args: &WhyArgs, decision: &Decision, members: &[Member]) -> Report {
             port: member.map(|member| member.port),
         }
     };
-    Report {
-        local: args.local.to_string(),
-        peer: args.peer.to_string(),
-        group: decision.group,
-        outcome: decision.outcome.name(),
-        reason: decision.reason.name(),
-        home: view(decision.home),
+    DecisionView {
+        group: Some(decision.group),
+        outcome: Some(decision.outcome.name()),
+        reason: Some(decision.reason.name()),
+        home: Some(view(decision.home)),
         taker: decision.taker.map(view),
-        moves: decision.moves,
-        age_ms: milliseconds(decision.age),
+        moves: Some(decision.moves),
+        age_ms: Some(milliseconds(decision.age)),
     }
 }
 
@@ -227,9 +265,15 @@ mod tests {
 
     #[test]
     fn json_has_the_documented_shape() {
-        let report = to_value(report(&args(), &decision(), &members()[..1]));
+        let nothing = to_value(report(&args(), None, None, &[])).expect("it is JSON");
+        let keys = nothing.as_object().expect("it is an object");
+        assert_eq!(keys.len(), 10, "{nothing}");
+        assert!(keys
+            .iter()
+            .all(|(key, value)| value.is_null() != (key == "local" || key == "peer")));
+        let report = to_value(report(&args(), None, Some(&decision()), &members()[..1]));
         let expected = json!({
-            "local": "10.0.0.1:80", "peer": "10.0.0.9:4000", "group": 3,
+            "local": "10.0.0.1:80", "peer": "10.0.0.9:4000", "cluster": null, "group": 3,
             "outcome": "rescued", "reason": "stalled", "moves": 1, "age_ms": 12,
             "home": {"cookie": 11, "inode": 111, "address": "10.0.0.11", "port": 80},
             "taker": {"cookie": 12, "inode": null, "address": null, "port": null},

@@ -84,6 +84,17 @@ impl Connection {
         Ok(Self { channel, family })
     }
 
+    /// The same, but if the module is not loaded it stays so, and there is none.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn if_loaded() -> Result<Option<Self>, Error> {
+        let mut channel = Channel::open(libc::NETLINK_GENERIC)?;
+        let family = Family::find(&mut channel)?;
+        Ok(family.map(|family| Self { channel, family }))
+    }
+
     /// Finds the module's netlink family again, as the module may have been loaded anew. It is not loaded
     /// for this, as an administrator may have unloaded it.
     ///

@@ -15,9 +15,16 @@ reset: of each group 256 at most, of which later ones take the place of earlier 
 until the group ends. It remembers nothing of a connection that stayed with the listener that
 it had looked up. For such a connection, and for a forgotten one, the exit status is 1.
 
-With --json it prints {\"local\", \"peer\", \"group\", \"outcome\", \"reason\", \"home\": SOCKET,
+If LOCAL is a cluster IP that this machine serves, it is told first which node the connection
+belongs to, and, if that is away, why, and which deputy gets new connections meanwhile. Then
+the exit status is 0 also if nothing is remembered. A keyed hash needs CAP_NET_ADMIN for this.
+
+With --json it prints {\"local\", \"peer\", \"cluster\" (or null): {\"address\", \"slot\", \"owner\" and
+\"deputy\": {\"node\", \"name\"} (or null), \"away\": {\"reason\", \"since_ms\"} (or null), as \"cluster
+show\" has them}, \"group\", \"outcome\", \"reason\", \"home\": SOCKET,
 \"taker\": SOCKET (or null), \"moves\", \"age_ms\"}. SOCKET is {\"cookie\", \"inode\", \"address\",
-\"port\"}; all but the cookie are null when it is no member any more. The outcomes are
+\"port\"}; all but the cookie are null when it is no member any more. All of them from \"group\" on are null when nothing is
+remembered. The outcomes are
 \"redirected\", \"handed\" (as a half-open request), \"rescued\" (as a complete connection),
 \"spilled\" (to another machine of the cluster, and \"taker\" is null), \"dropped\" and
 \"reset\"; the reasons \"queue-full\", \"promised\", \"stalled\", \"balanced\", \"leaving\",

@@ -4,10 +4,12 @@
 //! One [`file`](mod@file) describes the whole cluster. [`plan`] keeps its tables fit,
 //! [`apply`] has this machine do its part, [`change`] edits it, [`check`] tells whether
 //! it is right. Which node owns a packet is decided by the same code as in the kernel;
-//! [`owner`] explains it, and [`lint`] tries it on traffic. [`init`] makes the key that a machine
+//! [`owner`] explains it, and [`lint`] tries it on traffic; [`absent`] tells who has the slots of nodes that are
+//! away. [`init`] makes the key that a machine
 //! proves itself with to others, and [`status`] shows what it knows of them; whether they live, the
 //! module watches.
 
+pub mod absent;
 pub mod apply;
 mod change;
 mod check;
@@ -26,6 +28,7 @@ mod show;
 mod sources;
 pub mod status;
 pub mod view;
+pub mod whose;
 
 use crate::cli::{ClusterArgs, ClusterCommand};
 use crate::Failure;

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 //! `sgctl cluster owner`: which node owns a packet, and how that is computed.
 //!
-//! It is the kernel's own code that computes it; here the numbers are told.
+//! It is the kernel's own code that computes it; here the numbers are told. If this machine serves the
+//! address, and takes the owner for away, the deputy is told as well.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::SystemTime;
 
 use serde::Serialize;
-use service_group::netlink::ClusterHash;
+use service_group::netlink::{Cluster, ClusterHash, ClusterName, Connection, Error, Link};
 use service_group_logic::logic::cluster::flow::{self, Flow};
 use service_group_logic::logic::cluster::slots::{self, NodeId, Slot, State};
 
+use super::absent::{absent, named, owners, Absent, Why, WhyView};
 use super::file::{describe, store, values, Address, Config, Mode, Table};
 use super::plan::fitting;
 use crate::cli::OwnerArgs;
+use crate::snapshot::unless_unknown;
 use crate::{output, Failure};
 
 /// A decision, as `--json` tells it.
@@ -32,6 +35,10 @@ struct Decision {
     slots: usize,
     slot: usize,
     node: Option<String>,
+    /// Why the owner is away, if this machine takes it for that.
+    away: Option<WhyView>,
+    /// Who has new connections of the slot meanwhile, if somebody has.
+    deputy: Option<String>,
     /// Whom the slot spills to.
     spill: Option<String>,
     /// Who had the slot before, if that node is there still.
@@ -39,6 +46,14 @@ struct Decision {
     young: bool,
     #[serde(skip)]
     is_directed: bool,
+    #[serde(skip)]
+    why: Option<Why>,
+}
+
+/// Who is away, as the kernel of this machine tells it.
+struct Seen {
+    cluster: Cluster,
+    links: Vec<Link>,
 }
 
 /// A number of a sum.
@@ -54,11 +69,25 @@ struct Term {
 /// Runs the subcommand.
 pub fn run(args: &OwnerArgs) -> Result<(), Failure> {
     let config = store::config(&args.file, &store::text(&args.file)?)?;
-    let decision = decide(&config, args, SystemTime::now())?;
+    let mut decision = decide(&config, args, SystemTime::now())?;
+    // Without the module, or without a part in it, the file is all there is.
+    if let Some(seen) = seen(&find(&config, args)?.name).unwrap_or_default() {
+        decision.see(&seen, &config);
+    }
     match args.json {
         true => output::json(&decision),
         false => output::text(&decision.sentences()),
     }
+}
+
+/// How the kernel of this machine serves it, if the module is loaded, and does.
+fn seen(name: &ClusterName) -> Result<Option<Seen>, Error> {
+    let Some(mut kernel) = Connection::if_loaded()? else {
+        return Ok(None);
+    };
+    let cluster = kernel.cluster(name)?;
+    let links = unless_unknown(kernel.links())?;
+    Ok(cluster.map(|cluster| Seen { cluster, links }))
 }
 
 /// The same for a test of what the documentation shows.
@@ -70,7 +99,7 @@ pub fn explain(config: &Config, args: &OwnerArgs, now: SystemTime) -> Result<Str
 fn decide(config: &Config, args: &OwnerArgs, now: SystemTime) -> Result<Decision, Failure> {
     let address = find(config, args)?;
     let (table, hash) = fitting(&args.file, config, address)?;
-    let flow = flow(args);
+    let flow = flow_of(args.source, args.destination, args.protocol);
     let slot = hash.slot(&flow, address.slots);
     let at = |slots: &[Slot]| slots.get(slot).copied().flatten();
     let name = |id: NodeId| config.name_of(Some(id));
@@ -89,12 +118,15 @@ fn decide(config: &Config, args: &OwnerArgs, now: SystemTime) -> Result<Decision
         slots: address.slots.get(),
         slot,
         node: owner.map(name),
+        away: None,
+        deputy: None,
         spill: owner
             .and_then(|_| at(&spills(config, address, table)))
             .map(name),
         previous: at(&table.before).filter(is_there).map(name),
         young: address.is_young(now),
         is_directed: matches!(address.mode, Mode::Directed { .. }),
+        why: None,
     })
 }
 
@@ -124,13 +156,14 @@ fn find<'a>(config: &'a Config, args: &OwnerArgs) -> Result<&'a Address, Failure
     })
 }
 
-fn flow(args: &OwnerArgs) -> Flow {
+/// The packets from one end to the other.
+pub fn flow_of(source: SocketAddr, destination: SocketAddr, protocol: u8) -> Flow {
     Flow {
-        source: address(args.source),
-        destination: address(args.destination),
-        source_port: args.source.port(),
-        destination_port: args.destination.port(),
-        protocol: args.protocol,
+        source: address(source),
+        destination: address(destination),
+        source_port: source.port(),
+        destination_port: destination.port(),
+        protocol,
     }
 }
 
@@ -185,6 +218,37 @@ fn message(args: &OwnerArgs) -> String {
 }
 
 impl Decision {
+    /// Looks whether the owner is away.
+    fn see(&mut self, seen: &Seen, config: &Config) {
+        // Of another table it is not known what becomes of the slot.
+        let owner = seen.cluster.table.get(self.slot);
+        let away = absent(&seen.cluster, &seen.links).into_iter();
+        let mut away = away.filter(|it| Some(&it.node) == owner);
+        let Some(Absent { node, why, .. }) = away.next() else {
+            return;
+        };
+        if self.node.as_deref() != config.machine_name(node) {
+            return;
+        }
+        let now = owners(&seen.cluster).get(self.slot).copied().flatten();
+        let deputy = now.filter(|now| now.get() != node);
+        self.deputy = deputy.map(|deputy| named(deputy.get(), Some(config)));
+        self.away = Some(why.into());
+        self.why = Some(why);
+    }
+
+    /// Who has new connections while the owner is away.
+    fn meanwhile(&self, node: &str) -> Option<String> {
+        let why = self.why?.words();
+        Some(match &self.deputy {
+            Some(deputy) => format!(
+                "{node} {why}, as this machine believes: its deputy {deputy} gets new connections, and \
+                 {node} keeps those that it has\n"
+            ),
+            None => format!("{node} {why}, as this machine believes, but nobody else could serve\n"),
+        })
+    }
+
     fn sentences(&self) -> String {
         let Self {
             value,
@@ -215,6 +279,7 @@ impl Decision {
             None => format!("slot {slot} is nobody's: such packets are dropped\n"),
         };
         let node = self.node.iter();
+        text.extend(node.clone().filter_map(|node| self.meanwhile(node)));
         text + &node.map(|node| self.elsewhere(node)).collect::<String>()
     }
 

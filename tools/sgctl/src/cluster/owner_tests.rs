@@ -181,3 +181,55 @@ fn the_most_specific_address_is_asked() {
         assert!(failure.is_err(), "{ends:?}");
     }
 }
+
+#[test]
+fn an_owner_that_is_away_has_a_deputy() {
+    use super::super::absent::tests;
+    use service_group::netlink::LinkState;
+
+    let config = config("");
+    // Of slot 1.
+    let client = args("192.0.2.1:39999", "198.51.100.7:80", 6);
+    let told = |client: &OwnerArgs, seen: &Seen| {
+        let mut decision = decide(&config, client, now()).expect("it is known");
+        decision.see(seen, &config);
+        let text = decision.sentences();
+        let json = serde_json::to_value(decision).expect("it is JSON");
+        (text, json["away"].clone(), json["deputy"].clone())
+    };
+    let mut seen = Seen {
+        cluster: tests::cluster(),
+        links: vec![tests::link(LinkState::Unreachable)],
+    };
+    let (text, away, deputy) = told(&client, &seen);
+    assert!(
+        text.contains(
+            "node b's\nb has been unreachable for 12s, as this machine believes: its deputy "
+        ),
+        "{text}"
+    );
+    assert_eq!(
+        away,
+        serde_json::json!({"reason": "unreachable", "since_ms": 12_000})
+    );
+    assert!(["a", "c"].contains(&deputy.as_str().unwrap_or_default()));
+    // The slots of others are theirs.
+    let (text, away, deputy) = told(&example(), &seen);
+    assert!(
+        text.contains("node c's\n") && !text.contains("believes"),
+        "{text}"
+    );
+    assert!(away.is_null() && deputy.is_null());
+    seen.cluster
+        .nodes
+        .iter_mut()
+        .for_each(|node| node.away = true);
+    let (text, _, deputy) = told(&client, &seen);
+    assert!(
+        text.contains("nobody else could serve") && deputy.is_null(),
+        "{text}"
+    );
+    // Another table than that of the file.
+    seen.cluster.table = vec![3; 3];
+    assert!(told(&client, &seen).1.is_null());
+}

@@ -4,9 +4,10 @@
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
-use service_group::netlink::{Cluster, Connection};
+use service_group::netlink::{Cluster, Connection, Link};
 use service_group::Value;
 
+use super::absent::absent;
 use super::apply::facts::Facts;
 use super::apply::machine::clusters;
 use super::apply::route::Route;
@@ -14,6 +15,7 @@ use super::file::{describe, store, Config};
 use super::sources;
 use super::view::{lacks_address, lacks_service, name, setting_text, ClusterView};
 use crate::cli::ClusterShowArgs;
+use crate::snapshot::unless_unknown;
 use crate::{output, Failure};
 
 const HEADER: [&str; 8] = [
@@ -31,11 +33,13 @@ const FIRST_NUMBER: usize = 5;
 
 /// Runs the subcommand.
 pub fn run(args: &ClusterShowArgs) -> Result<(), Failure> {
+    let mut kernel = Connection::open()?;
     let facts = Facts {
-        clusters: clusters(&mut Connection::open()?)?,
+        clusters: clusters(&mut kernel)?,
         links: Route::open()?.links()?,
         ..Facts::default()
     };
+    let peers = unless_unknown(kernel.links())?;
     for caution in sources::of_served(&facts) {
         eprintln!("sgctl: {caution}");
     }
@@ -45,14 +49,19 @@ pub fn run(args: &ClusterShowArgs) -> Result<(), Failure> {
     config.iter().for_each(store::warn_if_insecure);
     if args.json {
         let views = facts.clusters.iter().map(|cluster| {
-            ClusterView::new(cluster, facts.link_name(cluster.device), config.as_ref())
+            let device = facts.link_name(cluster.device);
+            ClusterView::new(cluster, device, config.as_ref()).with_absent(
+                cluster,
+                &peers,
+                config.as_ref(),
+            )
         });
         return output::json(&views.collect::<Vec<_>>());
     }
-    output::text(&describe_all(&facts, config.as_ref()))
+    output::text(&describe_all(&facts, &peers, config.as_ref()))
 }
 
-fn describe_all(facts: &Facts, config: Option<&Config>) -> String {
+fn describe_all(facts: &Facts, peers: &[Link], config: Option<&Config>) -> String {
     if facts.clusters.is_empty() {
         return "this machine serves no cluster IPs\n".to_owned();
     }
@@ -60,7 +69,10 @@ fn describe_all(facts: &Facts, config: Option<&Config>) -> String {
         let device = facts.link_name(cluster.device);
         let title = title(cluster, &device);
         let table = table(cluster, config);
-        format!("{title}\n{table}\n{}", counters(cluster))
+        let away = absent(cluster, peers).into_iter();
+        let away: Vec<String> = away.map(|it| format!(" {}\n", it.words(config))).collect();
+        let away = away.concat();
+        format!("{title}\n{table}\n{away}{}", counters(cluster))
     });
     texts.collect::<Vec<_>>().join("\n")
 }
@@ -97,7 +109,10 @@ fn table(cluster: &Cluster, config: Option<&Config>) -> String {
         table.add_row([
             known,
             node.id.to_string(),
-            node.state.to_string(),
+            match node.away {
+                true => format!("{}, away", node.state),
+                false => node.state.to_string(),
+            },
             address.unwrap_or_default(),
             node.way.to_string(),
             node.weight.to_string(),
@@ -127,11 +142,12 @@ fn counters(cluster: &Cluster) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::apply::facts::Link;
+    use super::super::absent::tests;
+    use super::super::apply::facts::Link as Device;
     use super::super::file::{read, samples};
     use super::*;
     use service_group::netlink::{
-        ClusterCounters, ClusterLocal, ClusterName, ClusterNode, ClusterSettings,
+        ClusterCounters, ClusterLocal, ClusterName, ClusterNode, ClusterSettings, LinkState,
     };
 
     #[test]
@@ -164,7 +180,7 @@ mod tests {
             },
             ..Cluster::new(name)
         };
-        let link = Link {
+        let link = Device {
             index: 2,
             name: "eth0".to_owned(),
         };
@@ -181,18 +197,39 @@ mod tests {
  ?         2   up     192.0.2.2  neighbour       1      2          0
  owned 7, second chance in 1
 ";
-        assert_eq!(describe_all(&facts, config.as_ref()), expected);
+        assert_eq!(describe_all(&facts, &[], config.as_ref()), expected);
         facts.clusters[0].local = Some(ClusterLocal::Absent);
-        assert!(describe_all(&facts, None).contains("settle 60s, its address is missing\n"));
+        assert!(describe_all(&facts, &[], None).contains("settle 60s, its address is missing\n"));
         facts.clusters[0].local = Some(ClusterLocal::Elsewhere);
-        assert!(!describe_all(&facts, None).contains("missing"));
+        assert!(!describe_all(&facts, &[], None).contains("missing"));
         facts.clusters[0].ready = Some(false);
-        assert!(describe_all(&facts, None).contains("settle 60s, not ready as nothing listens\n"));
+        assert!(
+            describe_all(&facts, &[], None).contains("settle 60s, not ready as nothing listens\n")
+        );
         facts.clusters[0].healthy = Some(false);
-        assert!(describe_all(&facts, None).contains("settle 60s, not ready as a check fails\n"));
+        assert!(
+            describe_all(&facts, &[], None).contains("settle 60s, not ready as a check fails\n")
+        );
         facts.clusters[0].counters = ClusterCounters::default();
-        assert!(describe_all(&facts, None).ends_with(" no packets yet\n"));
+        assert!(describe_all(&facts, &[], None).ends_with(" no packets yet\n"));
         facts.clusters.clear();
-        assert!(describe_all(&facts, None).contains("no cluster IPs"));
+        assert!(describe_all(&facts, &[], None).contains("no cluster IPs"));
+    }
+    #[test]
+    fn who_is_away_is_told_with_deputies() {
+        let facts = Facts {
+            clusters: vec![tests::cluster()],
+            ..Facts::default()
+        };
+        let links = [tests::link(LinkState::Suspect)];
+        let text = describe_all(&facts, &links, None);
+        assert!(text.contains("up, away"), "{text}");
+        let told = text.lines().find(|line| line.contains("suspect"));
+        let told = told.unwrap_or_default();
+        assert!(
+            told.starts_with(" node 2 has been suspect for 12s: node "),
+            "{text}"
+        );
+        assert!(told.ends_with(" meanwhile"), "{text}");
     }
 }

@@ -2,14 +2,16 @@
 //! `sgctl cluster status`: what this machine knows of the others, as the module tells it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
-use service_group::netlink::{Connection, Link, LinkReason, Machine};
+use service_group::netlink::{Cluster, Connection, Link, LinkReason, Machine};
 
-use super::file::{store, values, Config};
+use super::absent::{absent, short, AbsentView};
+use super::apply::machine::clusters;
+use super::file::{describe, store, values, Config};
+use super::view::lacks_service;
 use crate::agent::refusal;
 use crate::cli::ClusterStatusArgs;
 use crate::{output, Failure};
@@ -33,9 +35,40 @@ pub fn run(args: &ClusterStatusArgs) -> Result<(), Failure> {
         ),
         None => Vec::new(),
     };
+    let served = clusters(&mut kernel)?;
+    let seen = Seen {
+        machine: machine.as_ref(),
+        links: &links,
+        served: &served,
+        config: config.as_ref(),
+    };
     match args.json {
-        true => output::json(&StatusView::new(machine.as_ref(), &links, config.as_ref())),
-        false => output::text(&words(machine.as_ref(), &links, config.as_ref())),
+        true => output::json(&StatusView::new(&seen)),
+        false => output::text(&seen.words()),
+    }
+}
+
+/// What this machine knows of all of them.
+struct Seen<'a> {
+    machine: Option<&'a Machine>,
+    links: &'a [Link],
+    served: &'a [Cluster],
+    config: Option<&'a Config>,
+}
+
+impl Seen<'_> {
+    fn words(&self) -> String {
+        let services = self.served.iter().flat_map(|cluster| {
+            let name = describe(&cluster.name);
+            let away = absent(cluster, self.links);
+            // With others it is among those that are away.
+            let own = cluster.ready == Some(false) && away.is_empty();
+            let own = own.then(|| format!("{name}{}\n", lacks_service(cluster)));
+            let away = away.into_iter();
+            let away = away.map(move |it| format!("{name}: {}\n", it.words(self.config)));
+            own.into_iter().chain(away)
+        });
+        words(self.machine, self.links, self.config) + &services.collect::<String>()
     }
 }
 
@@ -98,7 +131,7 @@ fn table(links: &[Link], config: Option<&Config>) -> String {
             if link.away { "away" } else { "-" }.to_owned(),
             ready.to_owned(),
             number(link.epoch),
-            link.heard.map_or_else(|| "never".to_owned(), ago),
+            link.heard.map_or_else(|| "never".to_owned(), short),
             number(link.version),
             way(link),
         ]);
@@ -116,19 +149,23 @@ fn way(link: &Link) -> String {
     }
 }
 
-/// A time that is past, not too exactly.
-fn ago(time: Duration) -> String {
-    match time.as_secs() {
-        0..=9 => format!("{}ms", time.as_millis()),
-        seconds => humantime::format_duration(Duration::from_secs(seconds)).to_string(),
-    }
-}
-
 /// All of it as JSON.
 #[derive(Debug, Serialize)]
 struct StatusView {
     machine: Option<MachineView>,
     links: Vec<LinkView>,
+    addresses: Vec<ServiceView>,
+}
+
+/// How a cluster IP is served.
+#[derive(Debug, Serialize)]
+struct ServiceView {
+    address: String,
+    protocol: u8,
+    port: u16,
+    healthy: Option<bool>,
+    ready: Option<bool>,
+    away: Vec<AbsentView>,
 }
 
 #[derive(Debug, Serialize)]
@@ -167,8 +204,26 @@ pub struct LinkView {
 }
 
 impl StatusView {
-    fn new(machine: Option<&Machine>, links: &[Link], config: Option<&Config>) -> Self {
+    fn new(seen: &Seen<'_>) -> Self {
+        let Seen {
+            machine,
+            links,
+            served,
+            config,
+        } = *seen;
+        let service = |cluster: &Cluster| ServiceView {
+            address: cluster.name.address.to_string(),
+            protocol: cluster.name.protocol,
+            port: cluster.name.port,
+            healthy: cluster.healthy,
+            ready: cluster.ready,
+            away: {
+                let away = absent(cluster, links).into_iter();
+                away.map(|it| AbsentView::new(&it, config)).collect()
+            },
+        };
         Self {
+            addresses: served.iter().map(service).collect(),
             machine: machine.map(|machine| MachineView {
                 id: machine.id,
                 name: name(machine.id, config),
@@ -214,116 +269,5 @@ impl LinkView {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::file::{read, samples::node};
-    use super::*;
-    use serde_json::{json, to_value};
-    use service_group::netlink::{LinkEnds, LinkState};
-
-    fn machine() -> Machine {
-        Machine {
-            id: 1,
-            cluster: [5; 16],
-            boot: Some([6; 16]),
-            heartbeat: 100,
-            insecure: false,
-            peers: vec![2, 3],
-        }
-    }
-
-    fn links() -> [Link; 2] {
-        let up = Link {
-            state: LinkState::Up,
-            ready: Some(true),
-            heard: Some(Duration::from_millis(70)),
-            since: Duration::from_secs(2),
-            epoch: 4,
-            boot: Some([7; 16]),
-            version: 1,
-            secure: true,
-            ends: Some(LinkEnds {
-                local: ([192, 0, 2, 11], 5347).into(),
-                peer: ([192, 0, 2, 12], 40000).into(),
-            }),
-            ..Link::new(2)
-        };
-        let lost = Link {
-            state: LinkState::Unreachable,
-            reason: LinkReason::Silent,
-            away: true,
-            heard: Some(Duration::from_millis(75_600)),
-            epoch: 3,
-            version: 1,
-            ended: vec![(LinkReason::Silent, 2)],
-            ..Link::new(3)
-        };
-        [up, lost]
-    }
-
-    #[test]
-    fn machines_are_shown_with_their_links() {
-        let config = read(&(node("a", 1, "") + &node("b", 2, ""))).ok();
-        let expected = "\
-a (id 1): heartbeat 100ms
- MACHINE  ID  STATE        AWAY  READY  EPOCH   HEARD  VERSION  LINK
- b         2  up           -     yes        4    70ms        1  TLS
- ?         3  unreachable  away  -          3  1m 15s        1  none: nothing was heard for ten heartbeats
-";
-        assert_eq!(words(Some(&machine()), &links(), config.as_ref()), expected);
-        let open = Machine {
-            insecure: true,
-            ..machine()
-        };
-        assert!(words(Some(&open), &[], None)
-            .starts_with("? (id 1): heartbeat 100ms, links without TLS"));
-        assert!(words(None, &[], None).contains("start its agent"));
-    }
-
-    #[test]
-    fn machines_that_were_never_linked_are_shown() {
-        let cluster = format!(
-            "[cluster]\nid = \"{}\"\nlink-security = \"none\"\n",
-            "05".repeat(16)
-        );
-        let config = read(&(cluster + &node("a", 1, "") + &node("b", 2, "") + &node("d", 4, "")));
-        let config = config.expect("it is right");
-        let links = with_strangers(links().into(), 1, Some(&config));
-        let ids: Vec<u32> = links.iter().map(|link| link.peer).collect();
-        assert_eq!(ids, [2, 3, 4]);
-        let told = words(Some(&machine()), &links, Some(&config));
-        let last = told.lines().last().expect("a line");
-        assert!(
-            last.starts_with(" d ") && last.ends_with("none: not linked yet"),
-            "{told}"
-        );
-        assert_eq!(with_strangers(Vec::new(), 1, None), []);
-    }
-
-    #[test]
-    fn the_shape_is_the_documented_one() {
-        let config = read(&node("a", 1, "")).ok();
-        let view = StatusView::new(Some(&machine()), &links(), config.as_ref());
-        let mut json = to_value(view).expect("it is JSON");
-        let links = json["links"].take();
-        let expected = json!({"id": 1, "name": "a", "cluster": "05".repeat(16),
-            "boot": "06".repeat(16), "heartbeat_ms": 100, "insecure": false});
-        assert_eq!(json, json!({"machine": expected, "links": null}));
-        let expected = json!({
-            "peer": 2, "name": null, "state": "up", "reason": "none", "away": false, "ready": true,
-            "heard_ms": 70, "since_ms": 2000, "held_ms": null, "epoch": 4,
-            "boot": "07".repeat(16), "version": 1, "secure": true, "local": "192.0.2.11:5347",
-            "remote": "192.0.2.12:40000", "frames_in": 0, "frames_out": 0, "bytes_in": 0,
-            "bytes_out": 0, "ended": {},
-        });
-        assert_eq!(links[0], expected);
-        assert_eq!(
-            (&links[1]["ended"], &links[1]["local"]),
-            (&json!({"silent": 2}), &json!(null))
-        );
-        let none = StatusView::new(None, &[], None);
-        assert_eq!(
-            to_value(none).ok(),
-            Some(json!({"machine": null, "links": []}))
-        );
-    }
-}
+#[path = "status_tests.rs"]
+mod tests;

@@ -5,10 +5,12 @@
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use service_group::netlink::{
-    Cluster, ClusterCounters, ClusterLocal, ClusterNode, ClusterSettings,
+    Cluster, ClusterCounters, ClusterLocal, ClusterNode, ClusterSettings, Link,
 };
 use service_group::{Setting, Value};
+use service_group_logic::logic::cluster::slots::NodeId;
 
+use super::absent::{absent, owners, AbsentView};
 use super::file::{values, Config};
 
 /// What became of packets.
@@ -81,6 +83,11 @@ pub struct ClusterView {
     nodes: Vec<NodeView>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     table: Vec<u32>,
+    /// Not of an event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owners: Option<Vec<u32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    away: Option<Vec<AbsentView>>,
     counters: CountersView,
 }
 
@@ -120,7 +127,22 @@ impl ClusterView {
             node: cluster.node,
             nodes: nodes.map(|node| NodeView::new(node, config)).collect(),
             table: cluster.table.clone(),
+            owners: None,
+            away: None,
             counters: CountersView(cluster.counters),
+        }
+    }
+}
+
+impl ClusterView {
+    /// The same with the nodes that are away, and with who has each slot meanwhile.
+    pub fn with_absent(self, cluster: &Cluster, links: &[Link], config: Option<&Config>) -> Self {
+        let owners = owners(cluster).into_iter();
+        let away = absent(cluster, links).into_iter();
+        Self {
+            owners: Some(owners.map(|owner| owner.map_or(0, NodeId::get)).collect()),
+            away: Some(away.map(|it| AbsentView::new(&it, config)).collect()),
+            ..self
         }
     }
 }
@@ -206,6 +228,13 @@ mod tests {
         let config = config.expect("it is right");
         let view = ClusterView::new(&cluster, "eth0".to_owned(), Some(&config));
         let mut json = to_value(view).expect("it is JSON");
+        let view = ClusterView::new(&cluster, "eth0".to_owned(), None);
+        let whole = to_value(view.with_absent(&cluster, &[], Some(&config)));
+        let whole = whole.expect("it is JSON");
+        // Nobody else could have its slots.
+        let away = json!([{"node": 4, "name": "a", "reason": "unknown", "since_ms": null,
+            "deputies": []}]);
+        assert_eq!((&whole["owners"], &whole["away"]), (&json!([4, 4]), &away));
         let gone = Cluster {
             device: 0,
             local: Some(ClusterLocal::Absent),

@@ -15,13 +15,13 @@ mod settings;
 use std::net::TcpListener;
 
 use rustix::io::Errno;
-use service_group::netlink::{Connection, Error};
+use service_group::netlink::Connection;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::cli::ExportArgs;
 use crate::listen::refusal;
 use crate::signals::Signals;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{unless_unknown, Snapshot};
 use crate::Failure;
 use metrics::Figures;
 
@@ -51,14 +51,4 @@ fn page(limit: usize) -> Result<String, Failure> {
         limit,
     };
     metrics::page(figures)
-}
-
-/// What there is; nothing of a module that knows no such things.
-fn unless_unknown<T>(answer: Result<Vec<T>, Error>) -> Result<Vec<T>, Error> {
-    match answer {
-        Err(Error::Refused(number)) if Errno::from_raw_os_error(number) == Errno::OPNOTSUPP => {
-            Ok(Vec::new())
-        }
-        answer => answer,
-    }
 }

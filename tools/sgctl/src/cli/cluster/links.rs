@@ -85,7 +85,8 @@ const STATUS_NOTES: &str = "\
 A machine is up, suspect if it has not been heard of for three heartbeats, and unreachable if
 its link is lost, or after ten. AWAY are those that get no new connections: they are
 not up, are not ready, or are held back as they have come and gone. READY is what a machine
-says of itself. HEARD is how long ago that was.
+says of itself. HEARD is how long ago that was. Below stand the cluster IPs of which a node is
+away, and who has its slots meanwhile.
 
 A machine that was never linked to this one has the state none. EPOCH is the number of
 its newest table, VERSION that of the protocol, and LINK tells whether the link is
@@ -96,7 +97,8 @@ With --json it prints {\"machine\" (this one: {\"id\", \"name\" (or null), \"clu
 null), \"state\" (\"none\", \"up\", \"suspect\" or \"unreachable\"), \"reason\" (why the last link ended,
 or \"none\"), \"away\", \"ready\" (or null), \"heard_ms\" (or null), \"since_ms\", \"held_ms\" (or null),
 \"epoch\", \"boot\" (or null), \"version\", \"secure\", \"local\" and \"remote\" (both null while there is no
-link), \"frames_in\", \"frames_out\", \"bytes_in\", \"bytes_out\", \"ended\": {REASON: how many}}]}.";
+link), \"frames_in\", \"frames_out\", \"bytes_in\", \"bytes_out\", \"ended\": {REASON: how many}}], \"addresses\":
+[{\"address\", \"protocol\", \"port\", \"healthy\", \"ready\" and \"away\", as \"cluster show\" has them}]}.";
 
 /// Arguments of `cluster status`.
 #[derive(Args, Debug)]

@@ -18,12 +18,19 @@ is healthy, and something listens, or null),
 (the id of this machine, or null), \"nodes\": [{\"id\", \"name\" (or null),
 \"state\", \"weight\", \"address\", \"way\", \"slots\", \"forwarded\", \"away\" (whether it gets no
 new connections) and \"deputised\" (how many of its slots others have meanwhile)}],
-\"table\" (the id of each slot's owner, or 0),
+\"table\" (the id of each slot's owner, or 0), \"owners\" (the id of the node that has the slot
+at this moment: its owner, or the deputy of that), \"away\": [{\"node\", \"name\" (or null),
+\"reason\" (\"unreachable\", \"suspect\", \"held\", \"check\", \"silent\", \"not-ready\" or \"unknown\"),
+\"since_ms\" (or null), \"deputies\": [{\"node\", \"name\" (or null), \"slots\"}]}],
 \"counters\": {\"owned\", \"known\", \"ignored\", \"forwarded\", \"second_chance\",
 \"second_chance_in\", \"silent\", \"dropped_no_owner\", \"dropped_spent\",
 \"dropped_malformed\", \"dropped_unreachable\", \"dropped_hop_limit\", \"too_big\",
 \"reassembled\", \"answered\", \"spilled_out\", \"spilled_in\", \"dropped_tunnel\"}}.
 The key is not shown.
+
+A node that is away gets no new connections, as this machine believes: it is unreachable or
+suspect; it is held back, as it has come and gone; or it is not ready, as nothing listens
+there, or a check fails. Its slots have deputies until it is back, and its connections stay.
 
 The counters are packets on this machine:
 
@@ -108,10 +115,15 @@ const OWNER_NOTES: &str = "\
 SRC is the client and DST the cluster IP. Where a protocol has no ports they
 are 0, and of an ICMP echo the source port is the identifier.
 
+The file says whose the packet is. If this machine serves the address, it tells as well
+whether the owner is away; the module is not loaded for that.
+
 With --json it prints {\"source\", \"destination\", \"protocol\", \"address\" (which of
 the file), \"hash\", \"terms\": [{\"name\", \"value\"}] or \"message\" (what is hashed
 with the key), \"value\" (the sum or the hash), \"slots\", \"slot\", \"node\" (or
-null), \"spill\" (the node that the slot spills to, or null), \"previous\" (the
+null), \"away\" (why that is away, as this machine believes: {\"reason\", \"since_ms\"}, as of
+\"cluster show\"; or null), \"deputy\" (the node that gets new connections meanwhile, or null),
+\"spill\" (the node that the slot spills to, or null), \"previous\" (the
 one that had the slot before, if it is there still, or null), \"young\" (whether
 the table has changed within the settle time)}.";
 
