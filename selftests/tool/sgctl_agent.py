@@ -110,7 +110,7 @@ class Agents:
     def are(self, **states):
         """Waits until these machines have those states on all others but those that have them."""
         def seen():
-            return all(self.states(name)[peer] == state for name in self.machines
+            return all(self.states(name).get(peer) == state for name in self.machines
                        for peer, state in states.items() if name not in states)
         wait_until(seen, f"{states}")
 
@@ -322,6 +322,54 @@ def pushed():
         raise AssertionError("the link of those that had no reason is another one")
 
 
+def changed_everywhere():
+    """What changes the file changes it on all machines, or on none if one refuses or is not there."""
+    agents = Agents(own_files=True)
+
+    def change(*words, status=0, of="a"):
+        with agents.machines[of]:
+            done = subprocess.run([SGCTL, "cluster", *words, "--file", agents.file(of), "--node", of,
+                                   "--keys", agents.keys(of)], capture_output=True, text=True, check=False)
+        equal(status, done.returncode, f"status of {words}: {done.stdout}{done.stderr}")
+        return done.stdout + done.stderr
+
+    said = change("node", "set", "b", "--weight", "2")
+    expect("on this machine only, as no agent runs here" in said, f"without an agent: {said}")
+    for name in "bc":
+        agents.write(name, agents.read("a"))
+    agents.start()
+    agents.all_up()
+    said = change("add", "198.51.100.7", "--device", "eth0", "--slots", "9", of="b")
+    expect("a: has the file" in said and "c: has the file" in said, f"all have it: {said}")
+    text = agents.read("a")
+    expect("198.51.100.7" in text, text)
+    equal([text] * 3, [agents.read(name) for name in "abc"], "what they have")
+    for name in "abc":
+        with agents.machines[name]:
+            equal("198.51.100.7", json.loads(sgctl("show", "--json"))[0]["address"], "what they serve")
+    told = json.loads(change("drain", "c", "--dry-run", "--json"))["push"]
+    equal((False, [True, True]), (told["given"], [it["ok"] for it in told["machines"]]), "who would")
+    # No machine has such a program.
+    said = change("set", "198.51.100.7", "--check", 'command = "web"', status=1)
+    expect("nothing was changed" in said and "checks/web" in said, f"all refuse: {said}")
+    equal([text] * 3, [agents.read(name) for name in "abc"], "what they have")
+    agents.end("c")
+    said = change("drain", "c", status=1)
+    expect("b: would have taken it" in said and "c: nobody listens" in said, f"c is away: {said}")
+    equal([text] * 3, [agents.read(name) for name in "abc"], "what they have")
+    said = change("drain", "c", "--anyway", status=1)
+    expect("b: has the file" in said and "cluster push" in said, f"c is away: {said}")
+    equal([agents.read("a"), text], [agents.read(name) for name in "bc"], "what they have")
+    expect("draining" in agents.read("b"), agents.read("b"))
+    said = change("node", "set", "c", "--weight", "3", "--no-push")
+    expect("copy it" in said and agents.read("a") != agents.read("b"), f"only here: {said}")
+    agents.start("c")
+    agents.all_up()
+    told = json.loads(change("node", "add", "d", "--address", "10.9.0.77", "--json"))["push"]
+    equal((True, {"b", "c"}), (told["given"], {it["machine"] for it in told["machines"]}), "who has it")
+    equal([agents.read("a")] * 2, [agents.read(name) for name in "bc"], "what they have")
+
+
 def moved():
     """A machine listens at another address when the file says so, without its links."""
     agents = Agents("ab")
@@ -394,6 +442,6 @@ def silent_strangers():
 if __name__ == "__main__":
     sys.exit(run_tests("sgctl_agent", [
         linked, linked_by_ipv6, linked_in_the_clear, without_agents, cut_off, gone_at_once,
-        strangers, another_key, wrong_files, machines_come_and_go, pushed, moved, the_module_is_held,
-        silent_strangers, one_after_the_other,
+        strangers, another_key, wrong_files, machines_come_and_go, pushed, changed_everywhere, moved,
+        the_module_is_held, silent_strangers, one_after_the_other,
     ]))

@@ -29,7 +29,7 @@ mod offer;
 mod own;
 pub mod push;
 mod refusals;
-mod roster;
+pub mod roster;
 mod schedule;
 mod services;
 mod take;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `sgctl cluster push`: gives the file to the agents of all other machines, if each of them would take
-//! it.
+//! Giving the file to the agents of all other machines, if each of them would take it: `sgctl cluster
+//! push`, and what changes the file.
 
 use std::net::TcpStream;
+use std::path::Path;
 use std::thread;
 
 use serde::Serialize;
@@ -10,30 +11,39 @@ use serde::Serialize;
 use super::door::{prepared, unreached};
 use super::keys;
 use super::meet::{self, Me, LIMIT};
-use super::offer::{self, Offer, Wish};
-use super::own;
+use super::offer::{self, Offer};
+use super::own::{self, verified};
+use super::roster::Roster;
 use super::tls::Purpose;
 use crate::cli::ClusterPushArgs;
 use crate::cluster::file::links::Machine;
 use crate::cluster::file::store;
 use crate::{output, Failure};
 
+pub use super::offer::Wish;
+
+/// The other machines, which this one proves itself to.
+#[derive(Debug)]
+pub struct Others(Me);
+
 /// What a machine has answered.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-struct Answer {
-    machine: String,
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Answer {
+    /// Its name.
+    pub machine: String,
     /// Whether it has the file, or would take it.
-    ok: bool,
+    pub ok: bool,
     /// Why not.
-    reason: Option<String>,
+    pub reason: Option<String>,
 }
 
 /// What all have answered, as `--json` tells it.
-#[derive(Debug, Serialize)]
-struct Outcome {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Outcome {
     /// Whether the file was given to them.
-    given: bool,
-    machines: Vec<Answer>,
+    pub given: bool,
+    /// The answer of each.
+    pub machines: Vec<Answer>,
 }
 
 /// Runs the subcommand.
@@ -45,36 +55,56 @@ pub fn run(args: &ClusterPushArgs) -> Result<(), Failure> {
             "a file is given to machines that are proved only, and link-security is \"none\": copy it",
         ));
     }
-    let mut offer = Offer {
-        wish: Wish::Check,
-        text: store::text(&args.file)?,
+    let (others, text) = (Others(me), store::text(&args.file)?);
+    let asked = others.ask(&text, Wish::Check);
+    let given = !args.dry_run && (args.anyway || asked.refused() == 0);
+    let outcome = match given {
+        true => others.ask(&text, Wish::Take),
+        false => asked,
     };
-    let mut machines = ask_all(&me, &offer);
-    let given = !args.dry_run && (args.anyway || machines.iter().all(|answer| answer.ok));
-    if given {
-        offer.wish = Wish::Take;
-        machines = ask_all(&me, &offer);
-    }
-    tell(args, &Outcome { given, machines })
+    tell(args, &outcome)
 }
 
-/// Asks all at the same time.
-fn ask_all(me: &Me, offer: &Offer) -> Vec<Answer> {
-    thread::scope(|scope| {
-        let ask = |peer| scope.spawn(move || ask(me, peer, offer));
-        let asked: Vec<_> = me.roster.peers.iter().map(|it| (it, ask(it))).collect();
-        let answers = asked.into_iter().map(|(peer, asked)| {
-            let panicked = |_| Err("it could not be asked".to_owned());
-            let outcome = asked.join().unwrap_or_else(panicked);
-            let reason = outcome.unwrap_or_else(Some);
-            Answer {
-                machine: peer.name.clone(),
-                ok: reason.is_none(),
-                reason,
-            }
+impl Others {
+    /// These, as this machine knows them, which has its keys in that folder; they are secure.
+    pub fn new(roster: Roster, folder: &Path) -> Result<Self, Failure> {
+        let keys = verified(&roster, folder)?;
+        Ok(Self(Me { roster, keys }))
+    }
+
+    /// Asks all at the same time.
+    pub fn ask(&self, text: &str, wish: Wish) -> Outcome {
+        let offer = Offer {
+            wish,
+            text: text.to_owned(),
+        };
+        let (me, offer) = (&self.0, &offer);
+        let machines = thread::scope(|scope| {
+            let ask = |peer| scope.spawn(move || ask(me, peer, offer));
+            let asked: Vec<_> = me.roster.peers.iter().map(|it| (it, ask(it))).collect();
+            let answers = asked.into_iter().map(|(peer, asked)| {
+                let panicked = |_| Err("it could not be asked".to_owned());
+                let outcome = asked.join().unwrap_or_else(panicked);
+                Answer::new(&peer.name, outcome.unwrap_or_else(Some))
+            });
+            answers.collect()
         });
-        answers.collect()
-    })
+        Outcome {
+            given: wish == Wish::Take,
+            machines,
+        }
+    }
+}
+
+impl Answer {
+    /// Of the machine with this name, which refuses the file for this reason, if for any.
+    fn new(machine: &str, reason: Option<String>) -> Self {
+        Self {
+            machine: machine.to_owned(),
+            ok: reason.is_none(),
+            reason,
+        }
+    }
 }
 
 fn ask(me: &Me, peer: &Machine, offer: &Offer) -> Result<Option<String>, String> {
@@ -89,16 +119,9 @@ fn tell(args: &ClusterPushArgs, outcome: &Outcome) -> Result<(), Failure> {
         true => output::json(outcome)?,
         false => output::text(&outcome.words(args.dry_run))?,
     }
-    let refused = outcome.machines.iter().filter(|answer| !answer.ok).count();
-    match (refused, outcome.given || args.dry_run) {
+    match (outcome.refused(), outcome.given || args.dry_run) {
         (0, _) => Ok(()),
-        (_, true) => Err(Failure::new(format!(
-            "{} not take the file",
-            match refused {
-                1 => "1 machine does".to_owned(),
-                count => format!("{count} machines do"),
-            }
-        ))),
+        (count, true) => Err(not_taken(count)),
         (_, false) => Err(Failure::new(
             "no machine was given the file, as not all take it: correct the reasons, or give it to \
              the others with --anyway",
@@ -106,8 +129,23 @@ fn tell(args: &ClusterPushArgs, outcome: &Outcome) -> Result<(), Failure> {
     }
 }
 
+/// So many machines do not take it.
+pub fn not_taken(count: usize) -> Failure {
+    let who = match count {
+        1 => "1 machine does".to_owned(),
+        count => format!("{count} machines do"),
+    };
+    Failure::new(format!("{who} not take the file"))
+}
+
 impl Outcome {
-    fn words(&self, dry_run: bool) -> String {
+    /// How many do not take it, or have not answered.
+    pub fn refused(&self) -> usize {
+        self.machines.iter().filter(|answer| !answer.ok).count()
+    }
+
+    /// A line for each machine.
+    pub fn words(&self, dry_run: bool) -> String {
         let done = match (self.given, dry_run) {
             (true, _) => "has the file",
             (false, true) => "would take it",
@@ -127,11 +165,7 @@ mod tests {
 
     #[test]
     fn each_answer_is_told() {
-        let answer = |machine: &str, reason: Option<&str>| Answer {
-            machine: machine.to_owned(),
-            ok: reason.is_none(),
-            reason: reason.map(str::to_owned),
-        };
+        let answer = |machine, why: Option<&str>| Answer::new(machine, why.map(str::to_owned));
         let mut outcome = Outcome {
             given: false,
             machines: vec![answer("b", None), answer("c", Some("x.toml:3: no"))],
@@ -142,5 +176,7 @@ mod tests {
         assert!(outcome.words(false).starts_with("b: has the file\n"));
         let json = serde_json::to_value(&outcome).expect("it is JSON");
         assert_eq!(json["machines"][1]["reason"], "x.toml:3: no");
+        assert_eq!(outcome.refused(), 1);
+        assert_eq!(not_taken(1).to_string(), "1 machine does not take the file");
     }
 }

@@ -16,7 +16,11 @@ macro_rules! change_notes {
     () => {
         "\
 The file is changed, its tables are planned anew, and it is applied on this
-machine; if one of these fails, the file and the machine stay as they are. Then
+machine; if one of these fails, the file and the machine stay as they are. If an
+agent has linked this machine to others, these are asked before whether they would
+take the file, as \"push\" does. If one refuses, or does not answer, nothing is
+changed anywhere, unless --anyway is given; else all are given the file, and what
+each answers is told. A machine that the change adds is not asked. Without an agent
 copy the file to the other machines, and run there: sgctl cluster apply"
     };
 }
@@ -42,14 +46,23 @@ pub struct ChangeArgs {
     /// The name of this machine in the file, if it is not the host name.
     #[arg(long, value_name = "NAME")]
     pub node: Option<String>,
-    /// Change and plan the file, and do not apply it here.
+    /// The folder of the key of this machine, if it is not that of the file.
+    #[arg(long, value_name = "DIR")]
+    pub keys: Option<PathBuf>,
+    /// Change and plan the file, and do not apply it, neither here nor on other machines.
     #[arg(long)]
     pub no_apply: bool,
+    /// Change it on this machine only.
+    #[arg(long)]
+    pub no_push: bool,
+    /// Change it also if other machines refuse it, or do not answer.
+    #[arg(long, conflicts_with_all = ["no_push", "no_apply"])]
+    pub anyway: bool,
     /// Tell what would be done, and change nothing.
     #[arg(long)]
     pub dry_run: bool,
-    /// Print JSON instead of sentences: {"file", "plan", "apply" (or null)}, which are
-    /// what "plan" and "apply" print.
+    /// Print JSON instead of sentences: {"file", "plan", "apply" and "push" (or null)}, which are
+    /// what "plan", "apply" and "push" print.
     #[arg(long)]
     pub json: bool,
 }
@@ -185,11 +198,11 @@ pub struct ClusterDelArgs {
 /// The subcommands of `cluster node`.
 #[derive(Debug, Subcommand)]
 pub enum NodeCommand {
-    /// Add a node to the file, and apply it here.
+    /// Add a node to the file, and apply it.
     Add(NodeAddArgs),
-    /// Change a node in the file, and apply it here.
+    /// Change a node in the file, and apply it.
     Set(NodeSetArgs),
-    /// Remove a node from the file, and apply it here.
+    /// Remove a node from the file, and apply it.
     Del(NodeDelArgs),
 }
 
@@ -294,8 +307,8 @@ the slots back. The node keeps its TCP connections until they end, at a shared a
 for the settle time. When the counter \"known\" of \"sgctl cluster show\" on that node
 stands still, remove the node with \"node del NAME\".
 
-The file is changed and planned, and applied on this machine. Then copy the file
-to the other machines, and run there: sgctl cluster apply";
+The file is changed and planned, and applied on this machine, and on those that it is
+linked to, as with \"node set\".";
 
 /// Arguments of `cluster drain`.
 #[derive(Args, Debug)]

@@ -23,9 +23,9 @@ pub use look::{ClusterShowArgs, Count, LintArgs, OwnerArgs, ReadyArgs};
 const CLUSTER_NOTES: &str = "\
 One file describes the whole cluster and is the same on every machine; \"apply\"
 has a machine do its part. Which machine it is, the host name says, or --node.
-add, set, del, node and drain change the file and apply it on this machine; on
-the others copy the file, and run \"sgctl cluster apply\". The order does not
-matter. Connections of a node that is drained first are not lost; those of one
+add, set, del, node and drain change the file and apply it on this machine, and on
+the others, if agents have linked them; else copy the file there, and run \"sgctl
+cluster apply\". The order does not matter. Connections of a node that is drained first are not lost; those of one
 that goes down, or is removed while it is up, are.
 
 The file has a [[node]] for each machine that serves the addresses, with name,
@@ -74,13 +74,13 @@ pub enum ClusterCommand {
     Check(ClusterCheckArgs),
     /// Write tables into the file that fit its nodes; few slots move.
     Plan(ClusterPlanArgs),
-    /// Add an address to the file, and apply it here.
+    /// Add an address to the file, and apply it.
     Add(ClusterAddArgs),
-    /// Change an address in the file, and apply it here.
+    /// Change an address in the file, and apply it.
     Set(ClusterSetArgs),
-    /// Remove an address from the file, and apply it here.
+    /// Remove an address from the file, and apply it.
     Del(ClusterDelArgs),
-    /// Add, change or remove a node in the file, and apply it here.
+    /// Add, change or remove a node in the file, and apply it.
     #[command(subcommand)]
     Node(NodeCommand),
     /// Give the slots of a node to others; its connections stay.

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 //! `sgctl cluster add`, `set`, `del`, `node` and `drain`: change the file, plan its
-//! tables, and apply it here; all of it, or nothing.
+//! tables, apply it here, and give it to the other machines; all of it, or nothing.
 
 mod addresses;
 mod cautions;
+mod everywhere;
 mod nodes;
 
 use std::path::Path;
@@ -12,6 +13,8 @@ use std::time::SystemTime;
 use clap::ValueEnum;
 use serde::Serialize;
 use toml_edit::Value;
+
+use crate::agent::push::{self, Outcome as Given, Wish};
 
 use super::apply::{alone, own_name, prepare, How, Prepared, Report};
 use super::file::edit::{checked, Edit, Kind};
@@ -24,6 +27,7 @@ use crate::cli::{
 use crate::{output, Failure};
 use addresses::{add_address, del_address, set_address};
 use cautions::cautions;
+use everywhere::{check, Reach};
 use nodes::{add_node, del_node, find_node, set_node};
 
 pub use nodes::new_id;
@@ -37,6 +41,7 @@ struct Outcome {
     file: String,
     plan: Vec<Change>,
     apply: Option<Report>,
+    push: Option<Given>,
 }
 
 /// Runs `cluster add`.
@@ -120,15 +125,21 @@ fn change_or_begin(
 ) -> Result<(), Failure> {
     let path = &args.file;
     store::folder(path, args.dry_run)?;
-    let _lock = match args.dry_run {
+    let lock = match args.dry_run {
         true => None,
         false => Some(Lock::wait(path)?),
     };
-    let (config, plan) = planned(path, &store::text_or_nothing(path)?, edit)?;
+    let text = store::text_or_nothing(path)?;
+    let (config, plan) = planned(path, &text, edit)?;
     for one in cautions(&config) {
         eprintln!("sgctl: {one}");
     }
     let prepared = prepared(args, &config)?;
+    let reach = Reach::of(args, &store::config(path, &text)?, &config);
+    let asked = reach.ask(&plan.text, Wish::Check);
+    if let Err(failure) = check(asked.as_ref(), args) {
+        return refused(args, plan.changes, asked, failure);
+    }
     // Before anything is applied, so that no full disk has it undone.
     let draft = match args.dry_run {
         true => None,
@@ -144,7 +155,37 @@ fn change_or_begin(
         Some(prepared) => Some(prepared.carry_out(publish)?),
         None => publish().map(|()| None)?,
     };
-    tell(args, plan.changes, report)
+    // Another machine may have the same file.
+    drop(lock);
+    let push = match args.dry_run {
+        true => asked,
+        false => reach.ask(&plan.text, Wish::Take),
+    };
+    let not_taken = push.as_ref().map_or(0, Given::refused);
+    tell(args, (plan.changes, report), push, &reach)?;
+    match not_taken {
+        0 => Ok(()),
+        count => Err(push::not_taken(count).and("give it to them with \"sgctl cluster push\"")),
+    }
+}
+
+/// Says who refuses the change, of which nothing was done.
+fn refused(
+    args: &ChangeArgs,
+    plan: Vec<Change>,
+    push: Option<Given>,
+    failure: Failure,
+) -> Result<(), Failure> {
+    match args.json {
+        true => output::json(&Outcome {
+            file: args.file.display().to_string(),
+            plan,
+            apply: None,
+            push,
+        })?,
+        false => output::text(&push.map_or_else(String::new, |it| it.words(args.dry_run)))?,
+    }
+    Err(failure)
 }
 
 /// What is to be done on this machine, unless the file alone is changed.
@@ -164,24 +205,30 @@ fn prepared<'a>(args: &ChangeArgs, config: &'a Config) -> Result<Option<Prepared
     prepare(path, config, how, alone(how.dry_run)).map(Some)
 }
 
-/// Says what is to be done next; or everything, as JSON.
-fn tell(args: &ChangeArgs, plan: Vec<Change>, apply: Option<Report>) -> Result<(), Failure> {
+/// Says what was done, and what is to be done next; or everything, as JSON.
+fn tell(
+    args: &ChangeArgs,
+    (plan, apply): (Vec<Change>, Option<Report>),
+    push: Option<Given>,
+    reach: &Reach,
+) -> Result<(), Failure> {
     let file = args.file.display().to_string();
-    match (args.json, args.dry_run) {
-        (true, _) => output::json(&Outcome { file, plan, apply }),
-        (false, true) if args.no_apply => output::text("nothing was written\n"),
-        (false, true) => Ok(()),
-        (false, false) => {
-            let others = match args.no_apply {
-                true => "",
-                false => "other ",
-            };
-            output::text(&format!(
-                "{file} is written: copy it to the {others}machines, and run there: sgctl cluster \
-                 apply {file}\n"
-            ))
-        }
+    if args.json {
+        return output::json(&Outcome {
+            file,
+            plan,
+            apply,
+            push,
+        });
     }
+    let given = push.map_or_else(String::new, |it| it.words(args.dry_run));
+    let written = match (args.dry_run, args.no_apply) {
+        (true, true) => "nothing was written\n".to_owned(),
+        (true, false) => String::new(),
+        (false, true) => reach.next(&file, ""),
+        (false, false) => reach.next(&file, "other "),
+    };
+    output::text(&(given + &written))
 }
 
 fn list(names: &[String]) -> String {
