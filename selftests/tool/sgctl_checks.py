@@ -131,6 +131,9 @@ def told_of_b(cluster, pair, *_):
         whose = json.loads(said)["cluster"]
         equal((2, "not-ready"), (whose["owner"]["node"], whose["away"]["reason"]), "whose it is")
         expect(whose["deputy"]["node"] in (1, 3), f"whose it is: {whose}")
+        said = subprocess.run([SGCTL, "top", "--once", "--interval", "100ms"], check=True,
+                              capture_output=True, text=True).stdout
+    expect("1 cluster IP, 2 links" in said and "node 2 is not ready" in said, said)
 
 
 def a_program_fails():

@@ -78,7 +78,8 @@ told = {name + "_total": value for name, value in shown["counters"].items()}
 told.update(role=0, device=1, address=1, healthy=1, ready=1, epoch=shown["epoch"], nodes=2)
 expected = {f"service_group_cluster_{name}{{{labels}}} {value}" for name, value in told.items()}
 for node, state in zip(shown["nodes"], (0, 1)):
-    told = {"state": state, "weight": 1, "slots": node["slots"], "forwarded_total": 0}
+    told = {"state": state, "weight": 1, "slots": node["slots"], "forwarded_total": 0, "away": 0,
+            "deputised": 0}
     of = f"{labels},node=\"{node["id"]}\""
     expected |= {f"service_group_cluster_node_{name}{{{of}}} {value}"
                  for name, value in told.items()}

@@ -45,14 +45,20 @@ each member:
   RES/s   complete connections that a sibling took over
   DRP/s   SYNs dropped, or answered with a reset, as no member had room
 
-The last five are for each second since the picture before; \"-\" where there was
+Behind the groups each cluster IP has a line with the packets of a second on this machine: own
+(taken), given (to other nodes), left (to their owner) and dropped; and one for each node that is
+away. Each machine that a link is expected to has a line as well.
+
+The last five columns are for each second since the picture before; \"-\" where there was
 none. Columns for which the terminal is too narrow are left out. Arrows, j, k, PageUp,
 PageDown, Home and End scroll; q ends it. When the module is unloaded it waits until
 the module is loaded again, and does not load it.
 
+With --group nothing but this group is shown.
+
 With --once it reads twice, one interval apart, prints one picture as plain text and
 ends, to a terminal or not; at most 10000 lines, \"show\" prints all. With --json
-that is an array of groups as \"show --json\" prints it, in which each group and
+that is an array of groups alone as \"show --json\" prints it, in which each group and
 member has \"rates\" (or null): {\"accepted\", \"redirected_in\", \"redirected_out\",
 \"rescued\", \"dropped\"} a second. Without --once both input and output have to be a
 terminal.";
@@ -98,6 +104,7 @@ its nodes the label node as well, which is the id. service_group_cluster_role is
 shared, 1 directed, 2 director, 3 standby, and service_group_cluster_node_state 0 up,
 1 draining, 2 down. Metrics of a link have the label peer, which is the id of the other
 machine. service_group_link_state is 0 none, 1 up, 2 suspect, 3 unreachable.
+service_group_link_heartbeats_missed counts in heartbeats of this machine.
 
 At most four requests are answered at the same time, each within five seconds. SIGTERM
 and SIGINT end it. A dashboard for Grafana is in PREFIX/share/service_group, and in the

@@ -33,7 +33,7 @@ const CLUSTER_GAUGES: [Gauge<Cluster>; 4] = [
     ),
 ];
 
-const NODE_GAUGES: [Gauge<ClusterNode>; 3] = [
+const NODE_GAUGES: [Gauge<ClusterNode>; 5] = [
     (
         "cluster_node_state",
         "Whether the node is there: 0 up, 1 draining, 2 down",
@@ -48,6 +48,16 @@ const NODE_GAUGES: [Gauge<ClusterNode>; 3] = [
         "cluster_node_slots",
         "How many slots the node owns",
         |node| node.slots,
+    ),
+    (
+        "cluster_node_away",
+        "Whether the node gets no new connections, as this machine believes: 1, or 0",
+        |node| u32::from(node.away),
+    ),
+    (
+        "cluster_node_deputised",
+        "How many slots of the node have a deputy meanwhile",
+        |node| node.deputised,
     ),
 ];
 
@@ -144,6 +154,8 @@ pub mod tests {
                 state: NodeState::Draining,
                 slots: 84,
                 forwarded: 12,
+                away: true,
+                deputised: 83,
                 ..ClusterNode::default()
             }],
             counters: ClusterCounters {
@@ -169,6 +181,8 @@ pub mod tests {
             format!("service_group_cluster_owned_total{{{labels}}} 41"),
             format!("service_group_cluster_node_state{{{labels},node=\"4\"}} 1"),
             format!("service_group_cluster_node_slots{{{labels},node=\"4\"}} 84"),
+            format!("service_group_cluster_node_away{{{labels},node=\"4\"}} 1"),
+            format!("service_group_cluster_node_deputised{{{labels},node=\"4\"}} 83"),
             format!("service_group_cluster_node_forwarded_total{{{labels},node=\"4\"}} 12"),
         ] {
             assert!(lines.contains(&line), "{line} is not in {lines:#?}");

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use service_group::netlink::LinkState;
 use service_group::MemberState;
 
 use super::metrics::tests::names;
@@ -46,20 +47,37 @@ fn the_dashboard_asks_for_what_there_is() {
     }
 }
 
-#[test]
-fn the_dashboard_names_the_states() {
-    let dashboard = dashboard();
+/// The texts for numbers in the panels that show states.
+fn mappings(dashboard: &Value) -> Vec<&serde_json::Map<String, Value>> {
     let panels = dashboard["panels"].as_array().expect("it has panels");
     let states = panels
         .iter()
-        .find(|panel| panel["type"] == "state-timeline");
-    let mapping = states.expect("there is one")["fieldConfig"]["defaults"]["mappings"][0]
-        ["options"]
-        .as_object()
-        .expect("a mapping");
-    assert_eq!(mapping.len(), 7);
-    for (number, text) in mapping {
-        let number = number.parse().expect("a number");
-        assert_eq!(text["text"], MemberState::from_number(number).name());
+        .filter(|panel| panel["type"] == "state-timeline");
+    let mappings = states.map(|panel| &panel["fieldConfig"]["defaults"]["mappings"][0]["options"]);
+    mappings.filter_map(Value::as_object).collect()
+}
+
+#[test]
+fn the_dashboard_names_the_states() {
+    let dashboard = dashboard();
+    let [members, links] = mappings(&dashboard)[..] else {
+        panic!("members and links have states");
+    };
+    assert_eq!((members.len(), links.len()), (7, LinkState::ALL.len()));
+    let numbers = |mapping: &serde_json::Map<String, Value>| {
+        let texts = mapping.iter().map(|(number, text)| {
+            let number: u32 = number.parse().expect("a number");
+            (number, text["text"].as_str().map(str::to_owned))
+        });
+        texts.collect::<Vec<_>>()
+    };
+    for (number, text) in numbers(members) {
+        assert_eq!(
+            text.as_deref(),
+            Some(MemberState::from_number(number).name())
+        );
+    }
+    for (number, text) in numbers(links) {
+        assert_eq!(text.as_deref(), Some(LinkState::from_number(number).name()));
     }
 }

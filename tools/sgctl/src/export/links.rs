@@ -2,16 +2,17 @@
 //! Links as metrics: how the other machines of the cluster are, as this one believes.
 
 use std::fmt;
+use std::time::Duration;
 
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::MetricType;
-use service_group::netlink::Link;
+use service_group::netlink::{Link, Machine};
 
 use super::metrics::{gauges, Gauge, Labelled, Labels};
 
-const GAUGES: [Gauge<Link>; 5] = [
+const GAUGES: [Gauge<Link>; 6] = [
     (
         "link_state",
         "What is known of the machine: 0 none, 1 up, 2 suspect, 3 unreachable",
@@ -21,6 +22,11 @@ const GAUGES: [Gauge<Link>; 5] = [
         "link_away",
         "Whether the machine gets no new connections: 1, or 0",
         |link| u32::from(link.away),
+    ),
+    (
+        "link_ready",
+        "Whether the machine says that it can serve, or has said nothing: 1, or 0",
+        |link| u32::from(link.ready != Some(false)),
     ),
     (
         "link_connected",
@@ -59,8 +65,12 @@ const COUNTERS: [Count; 4] = [
     }),
 ];
 
-/// Tells of these links.
-pub fn encode(encoder: &mut DescriptorEncoder, links: &[Link]) -> fmt::Result {
+/// Tells of this machine, and of its links.
+pub fn encode(
+    encoder: &mut DescriptorEncoder,
+    machine: Option<&Machine>,
+    links: &[Link],
+) -> fmt::Result {
     let labelled = |of| Labelled {
         labels: labels(of),
         of,
@@ -75,6 +85,9 @@ pub fn encode(encoder: &mut DescriptorEncoder, links: &[Link]) -> fmt::Result {
             let gauge = ConstGauge::new(heard.as_secs_f64());
             gauge.encode(family.encode_family(&link.labels)?)?;
         }
+    }
+    if let Some(machine) = machine {
+        heartbeats(encoder, machine, &all)?;
     }
     for (name, text, number) in COUNTERS {
         let mut family = encoder.encode_descriptor(name, text, None, MetricType::Counter)?;
@@ -96,6 +109,31 @@ pub fn encode(encoder: &mut DescriptorEncoder, links: &[Link]) -> fmt::Result {
     Ok(())
 }
 
+/// How often this machine sends heartbeats, and how many of each peer's did not come.
+fn heartbeats(
+    encoder: &mut DescriptorEncoder,
+    machine: &Machine,
+    links: &[Labelled<'_, Link, 1>],
+) -> fmt::Result {
+    let heartbeat = Duration::from_millis(machine.heartbeat.into());
+    let text = "After how much silence this machine sends a heartbeat";
+    let name = "machine_heartbeat_seconds";
+    let family = encoder.encode_descriptor(name, text, None, MetricType::Gauge)?;
+    ConstGauge::new(heartbeat.as_secs_f64()).encode(family)?;
+    let text = "How many heartbeats long the machine was not heard of; not there if it never was";
+    let name = "link_heartbeats_missed";
+    let mut family = encoder.encode_descriptor(name, text, None, MetricType::Gauge)?;
+    for link in links {
+        if let Some(heard) = link.of.heard {
+            let missed = heard.as_millis().checked_div(heartbeat.as_millis());
+            let missed = u64::try_from(missed.unwrap_or_default()).unwrap_or(u64::MAX);
+            let gauge = ConstGauge::new(missed);
+            gauge.encode(family.encode_family(&link.labels)?)?;
+        }
+    }
+    Ok(())
+}
+
 fn labels(link: &Link) -> Labels<1> {
     [("peer", link.peer.to_string())]
 }
@@ -105,7 +143,18 @@ pub mod tests {
     use super::super::metrics::tests::lines;
     use super::*;
     use service_group::netlink::{LinkReason, LinkState, LinkTraffic};
-    use std::time::Duration;
+
+    /// This machine.
+    pub fn machine() -> Machine {
+        Machine {
+            id: 1,
+            cluster: [5; 16],
+            boot: None,
+            heartbeat: 100,
+            insecure: false,
+            peers: vec![7],
+        }
+    }
 
     /// One with some of everything.
     pub fn link() -> Link {
@@ -135,6 +184,9 @@ pub mod tests {
             "service_group_link_secure{peer=\"7\"} 0",
             "service_group_link_epoch{peer=\"7\"} 9",
             "service_group_link_heard_seconds{peer=\"7\"} 0.35",
+            "service_group_link_heartbeats_missed{peer=\"7\"} 3",
+            "service_group_link_ready{peer=\"7\"} 1",
+            "service_group_machine_heartbeat_seconds 0.1",
             "service_group_link_frames_in_total{peer=\"7\"} 1",
             "service_group_link_frames_out_total{peer=\"7\"} 2",
             "service_group_link_bytes_in_total{peer=\"7\"} 3",

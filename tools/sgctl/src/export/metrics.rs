@@ -12,7 +12,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
-use service_group::netlink::{Cluster, Counter, Counters, Group, Link, Member, Stats};
+use service_group::netlink::{Cluster, Counter, Counters, Group, Link, Machine, Member, Stats};
 
 use super::{clusters, links, settings};
 use crate::snapshot::Snapshot;
@@ -30,6 +30,8 @@ pub struct Figures {
     pub snapshot: Snapshot,
     /// Cluster IPs.
     pub clusters: Vec<Cluster>,
+    /// This machine among them, if it has links.
+    pub machine: Option<Machine>,
     /// Machines that a link is expected to.
     pub links: Vec<Link>,
     /// How many groups, and how many members, are told of.
@@ -134,7 +136,7 @@ impl Collector for Figures {
             it.counters.list()
         })?;
         clusters::encode(&mut encoder, &self.clusters)?;
-        links::encode(&mut encoder, &self.links)
+        links::encode(&mut encoder, self.machine.as_ref(), &self.links)
     }
 }
 
@@ -282,6 +284,7 @@ pub mod tests {
             },
             snapshot: Snapshot::new(vec![group(3), group(4)], vec![member(5), member(6)]),
             clusters: vec![clusters::tests::cluster()],
+            machine: Some(links::tests::machine()),
             links: vec![links::tests::link()],
             limit,
         }

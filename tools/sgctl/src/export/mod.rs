@@ -47,6 +47,7 @@ fn page(limit: usize) -> Result<String, Failure> {
         stats: kernel.stats()?,
         snapshot: Snapshot::read(&mut kernel, None)?,
         clusters: unless_unknown(kernel.clusters())?,
+        machine: unless_unknown(kernel.machine())?,
         links: unless_unknown(kernel.links())?,
         limit,
     };

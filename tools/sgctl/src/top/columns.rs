@@ -213,7 +213,7 @@ fn bar(fullness: f64, width: u16) -> String {
 }
 
 /// A number in four characters: 0.5, 37, 9999, 10k, 250M.
-fn compact(number: f64) -> String {
+pub fn compact(number: f64) -> String {
     let tenths = (number * 10.0).round();
     if tenths < 100.0 && tenths % 10.0 != 0.0 {
         return format!("{:.1}", tenths / 10.0);

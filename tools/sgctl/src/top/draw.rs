@@ -9,6 +9,7 @@ use ratatui::style::{Style, Stylize};
 use ratatui::widgets::Widget;
 use service_group::netlink::{Group, Member};
 
+use super::clusters::{Line, Tone};
 use super::columns::{fitting, full_width, Column, Place};
 use super::rates::{GroupRates, Rates};
 use crate::{output, view};
@@ -23,6 +24,10 @@ pub struct Picture<'rates> {
     pub groups: &'rates [GroupRates],
     /// Time between two pictures.
     pub interval: Duration,
+    /// What is told behind the groups.
+    pub lines: &'rates [Line],
+    /// What that is, for the title.
+    pub more: &'rates str,
     /// How many rows are passed over at the top.
     pub scroll: usize,
     /// Whether keys can be pressed.
@@ -35,15 +40,14 @@ pub struct Picture<'rates> {
 enum Row<'rates> {
     Group(&'rates GroupRates),
     Member(&'rates Member, Option<&'rates Rates>),
+    Line(&'rates Line),
 }
 
 impl Picture<'_> {
-    /// How many rows there are: one a group, one a member.
+    /// How many rows there are: one a group, one a member, and the lines behind them.
     pub fn rows(&self) -> usize {
-        self.groups
-            .iter()
-            .map(|group| 1 + group.members.len())
-            .sum()
+        let groups = self.groups.iter().map(|group| 1 + group.members.len());
+        groups.sum::<usize>() + self.lines.len()
     }
 
     /// How many lines it needs to show everything.
@@ -53,7 +57,9 @@ impl Picture<'_> {
 
     /// The width into which everything fits.
     pub fn full_width(&self) -> u16 {
-        full_width(self.longest_address())
+        let lines = self.lines.iter().map(|line| line.text.chars().count());
+        let longest = u16::try_from(lines.max().unwrap_or_default()).unwrap_or(u16::MAX);
+        full_width(self.longest_address()).max(longest)
     }
 
     /// The length of the longest address, which is all ASCII.
@@ -71,19 +77,21 @@ impl Picture<'_> {
     }
 
     fn list(&self) -> impl Iterator<Item = Row<'_>> {
-        self.groups.iter().flat_map(|group| {
+        let groups = self.groups.iter().flat_map(|group| {
             let members = group.members.iter();
             let members = members.map(|(member, rates)| Row::Member(member, rates.as_ref()));
             std::iter::once(Row::Group(group)).chain(members)
-        })
+        });
+        groups.chain(self.lines.iter().map(Row::Line))
     }
 
     fn title(&self, area: Rect, buffer: &mut Buffer) {
         let members: usize = self.groups.iter().map(|group| group.members.len()).sum();
         let title = format!(
-            "sgctl top: {}, {}, every {}",
+            "sgctl top: {}, {}{}, every {}",
             output::count(self.groups.len(), "group"),
             output::count(members, "member"),
+            self.more,
             humantime::format_duration(self.interval)
         );
         let hint = if self.keys {
@@ -144,6 +152,7 @@ impl Widget for Picture<'_> {
             match row {
                 Row::Group(group) => group_row(group, &places, line, buffer),
                 Row::Member(member, rates) => member_row(member, rates, &places, line, buffer),
+                Row::Line(text) => text_row(text, line, buffer),
             }
         }
     }
@@ -210,6 +219,16 @@ fn member_row(
     }
 }
 
+fn text_row(told: &Line, line: Rect, buffer: &mut Buffer) {
+    let style = match told.tone {
+        Tone::Heading => Style::new().bold(),
+        Tone::Plain => Style::new(),
+        Tone::Bad => Style::new().red(),
+    };
+    let text = shortened(&told.text, line.width);
+    buffer.set_stringn(line.x, line.y, text, line.width.into(), style);
+}
+
 /// Writes a text at its place, numbers to the right.
 fn put(buffer: &mut Buffer, line: Rect, place: &Place, text: &str, style: Style) {
     let area = Rect {
@@ -253,145 +272,5 @@ fn shortened(text: &str, width: u16) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use ratatui::backend::TestBackend;
-    use ratatui::Terminal;
-    use service_group::netlink::Counters;
-    use service_group::{GroupSettings, MemberState, Policy};
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn rates(accepted: f64) -> Option<Rates> {
-        Some(Rates {
-            accepted,
-            redirected_in: 0.0,
-            redirected_out: 0.5,
-            rescued: 2.0,
-            dropped: 12_345.0,
-        })
-    }
-
-    fn member(address: &str, state: MemberState, queued: u32) -> Member {
-        Member {
-            group: 3,
-            inode: 4711,
-            port: 8080,
-            address: address.parse().ok(),
-            state,
-            queued,
-            backlog: 511,
-            half_open: 7,
-            ..Member::default()
-        }
-    }
-
-    fn groups() -> Vec<GroupRates> {
-        let group = Group {
-            id: 3,
-            members: 3,
-            settings: GroupSettings {
-                policy: Policy::Balance,
-                stall: Duration::from_millis(100),
-                ..GroupSettings::default()
-            },
-            counters: Counters::default(),
-            ..Group::default()
-        };
-        let members = vec![
-            (
-                member("127.0.0.1", MemberState::Listening, 0),
-                rates(1520.0),
-            ),
-            (member("127.0.0.2", MemberState::Stalled, 512), rates(0.0)),
-            (
-                member("2001:db8::a:b:c:d", MemberState::Listening, 256),
-                None,
-            ),
-        ];
-        vec![GroupRates {
-            group,
-            rates: rates(1520.0),
-            members,
-        }]
-    }
-
-    fn screen(groups: &[GroupRates], scroll: usize, width: u16, height: u16) -> Vec<String> {
-        let backend = TestBackend::new(width, height);
-        let mut terminal = Terminal::new(backend).expect("it has no faults");
-        let picture = Picture {
-            groups,
-            interval: SECOND,
-            scroll,
-            keys: true,
-            none: "no groups",
-        };
-        let drawn = terminal.draw(|frame| frame.render_widget(picture, frame.area()));
-        let cells = drawn.expect("it has no faults").buffer.content();
-        let lines = cells.chunks(usize::from(width).max(1));
-        let text = lines.map(|line| line.iter().map(|cell| cell.symbol()).collect::<String>());
-        text.map(|line| line.trim_end().to_owned()).collect()
-    }
-
-    #[test]
-    fn a_terminal_of_80_by_24_shows_everything() {
-        let lines = screen(&groups(), 0, 80, 24);
-        let expected = [
-            "sgctl top: 1 group, 3 members, every 1s                                  q quits",
-            "ADDRESS         STATE         QUEUE       HALF  WGT ACC/s IN/s OUT/s RES/s DRP/s",
-            "group 3 port 8080: balance, drop, stall 100ms        1520    0   0.5     2   12k",
-            "127.0.0.1       listening     0/511          7    1  1520    0   0.5     2   12k",
-            "127.0.0.2       stalled     512/511 █████    7    1     0    0   0.5     2   12k",
-            "…1:db8::a:b:c:d listening   256/511 ██▌      7    1     -    -     -     -     -",
-        ];
-        assert_eq!(lines[..6], expected);
-        assert!(lines[6..].iter().all(String::is_empty));
-    }
-
-    #[test]
-    fn a_small_screen_shows_what_matters_and_scrolls() {
-        let lines = screen(&groups(), 0, 30, 4);
-        let expected = [
-            "sgctl top: … 1-2 of 4, q quits",
-            "ADDRESS               QUEUE",
-            "group 3 port 8080: balance, d…",
-            "127.0.0.1             0/511",
-        ];
-        assert_eq!(lines, expected);
-        let last = screen(&groups(), 99, 30, 4);
-        assert!(last[0].ends_with("3-4 of 4, q quits"), "{last:?}");
-        assert!(
-            last[2].starts_with("127.0.0.2") && last[3].contains("2001:"),
-            "{last:?}"
-        );
-    }
-
-    #[test]
-    fn no_size_is_too_small() {
-        for (width, height) in [(0, 0), (1, 1), (1, 9), (9, 1), (14, 3), (200, 2)] {
-            screen(&groups(), 1, width, height);
-            screen(&[], 0, width, height);
-        }
-    }
-
-    #[test]
-    fn nothing_is_said_sensibly() {
-        let lines = screen(&[], 0, 80, 4);
-        assert!(lines[2].starts_with("no groups"), "{lines:?}");
-    }
-
-    #[test]
-    fn a_stalled_member_stands_out() {
-        let mut buffer = Buffer::empty(Rect::new(0, 0, 80, 6));
-        let picture = Picture {
-            groups: &groups(),
-            interval: SECOND,
-            scroll: 0,
-            keys: false,
-            none: "no groups",
-        };
-        picture.render(buffer.area, &mut buffer);
-        assert_eq!(buffer[(16, 4)].fg, ratatui::style::Color::Red);
-        assert_ne!(buffer[(16, 3)].fg, ratatui::style::Color::Red);
-    }
-}
+#[path = "draw_tests.rs"]
+mod tests;

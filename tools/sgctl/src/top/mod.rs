@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `sgctl top`: members' queues and rates, again and again, or once.
+//! `sgctl top`: members' queues and rates, cluster IPs and machines, again and again, or once.
 //!
 //! It reads the kernel at each interval; [`rates`] makes rates of two readings,
 //! and [`draw`] a picture of those. What it has seen is kept nowhere.
 
+mod clusters;
 mod columns;
 mod draw;
 mod keys;
@@ -28,6 +29,7 @@ use crate::signals::Signals;
 use crate::snapshot::{no_such_group, Snapshot};
 use crate::view::{GroupView, MemberView};
 use crate::{output, Failure};
+use clusters::{Line, Names, Seen};
 use draw::{page, Picture};
 use keys::Action;
 use rates::{between, GroupRates, Rates, Sample};
@@ -66,18 +68,40 @@ fn terminal_failed(error: &io::Error) -> Failure {
     ))
 }
 
-fn read(args: &TopArgs, kernel: &mut Connection) -> Result<Sample, Failure> {
-    sample(args, Snapshot::read(kernel, args.group)?)
+/// All that is shown: with one group nothing else.
+type All = (Snapshot, Seen);
+
+fn read_all(args: &TopArgs, kernel: &mut Connection) -> Result<All, Error> {
+    let snapshot = Snapshot::read(kernel, args.group)?;
+    let seen = match args.group {
+        Some(_) => Seen::default(),
+        None => Seen::read(kernel)?,
+    };
+    Ok((snapshot, seen))
 }
 
-fn sample(args: &TopArgs, snapshot: Snapshot) -> Result<Sample, Failure> {
+fn read(args: &TopArgs, kernel: &mut Connection) -> Result<Sample, Failure> {
+    sample(args, read_all(args, kernel)?)
+}
+
+fn sample(args: &TopArgs, (snapshot, seen): All) -> Result<Sample, Failure> {
     match args.group {
         Some(id) if snapshot.groups.is_empty() => Err(no_such_group(id)),
         _ => Ok(Sample {
             time: Instant::now(),
             snapshot,
+            seen,
         }),
     }
+}
+
+/// What is told behind the groups.
+fn lines(before: Option<&Sample>, now: &Sample, names: &Names) -> Vec<Line> {
+    let before = before.map(|before| {
+        let passed = now.time.saturating_duration_since(before.time);
+        (&before.seen, passed)
+    });
+    now.seen.lines(before, names)
 }
 
 /// What is on the screen, and what it was made from.
@@ -85,15 +109,22 @@ struct Live<'args> {
     args: &'args TopArgs,
     sample: Sample,
     groups: Vec<GroupRates>,
+    lines: Vec<Line>,
+    more: String,
+    names: Names,
     scroll: usize,
     is_loaded: bool,
 }
 
 impl<'args> Live<'args> {
     fn new(args: &'args TopArgs, sample: Sample) -> Self {
+        let names = Names::read();
         Self {
             args,
             groups: between(None, &sample),
+            lines: lines(None, &sample, &names),
+            more: sample.seen.title(),
+            names,
             sample,
             scroll: 0,
             is_loaded: true,
@@ -126,13 +157,13 @@ impl<'args> Live<'args> {
 
     /// Reads again. When the module was unloaded it waits for it, and begins anew.
     fn read(&mut self, kernel: &mut Connection) -> Result<(), Failure> {
-        let seen = Snapshot::read(kernel, self.args.group);
+        let seen = read_all(self.args, kernel);
         let is_same = !matches!(seen, Err(Error::NotLoaded));
         let seen = match is_same {
             true => seen,
             false => kernel
                 .find_again()
-                .and_then(|()| Snapshot::read(kernel, self.args.group)),
+                .and_then(|()| read_all(self.args, kernel)),
         };
         self.is_loaded = !matches!(seen, Err(Error::NotLoaded));
         let sample = match self.is_loaded {
@@ -140,9 +171,13 @@ impl<'args> Live<'args> {
             false => Sample {
                 time: Instant::now(),
                 snapshot: Snapshot::default(),
+                seen: Seen::default(),
             },
         };
-        self.groups = between(Some(&self.sample).filter(|_| is_same), &sample);
+        let before = Some(&self.sample).filter(|_| is_same);
+        self.groups = between(before, &sample);
+        self.lines = lines(before, &sample, &self.names);
+        self.more = sample.seen.title();
         self.sample = sample;
         Ok(())
     }
@@ -150,6 +185,8 @@ impl<'args> Live<'args> {
     fn picture(&self) -> Picture<'_> {
         Picture {
             groups: &self.groups,
+            lines: &self.lines,
+            more: &self.more,
             interval: self.args.interval,
             scroll: self.scroll,
             keys: true,
@@ -191,7 +228,8 @@ fn once(args: &TopArgs, kernel: &mut Connection) -> Result<(), Failure> {
     if !woken.signals.is_empty() {
         return Ok(());
     }
-    let groups = between(Some(&before), &read(args, kernel)?);
+    let now = read(args, kernel)?;
+    let groups = between(Some(&before), &now);
     if args.json {
         let views = groups.iter().map(RatedGroupView::from);
         return output::json(&views.collect::<Vec<_>>());
@@ -200,13 +238,22 @@ fn once(args: &TopArgs, kernel: &mut Connection) -> Result<(), Failure> {
         Ok((width, _)) if io::stdout().is_terminal() => Some(width),
         _ => None,
     };
-    output::text(&text(&groups, args.interval, width))
+    let lines = lines(Some(&before), &now, &Names::read());
+    let rest = (&*lines, &*now.seen.title());
+    output::text(&text(&groups, rest, args.interval, width))
 }
 
 /// The picture as text; without a width, as wide as it needs to be.
-fn text(groups: &[GroupRates], interval: Duration, width: Option<u16>) -> String {
+fn text(
+    groups: &[GroupRates],
+    (lines, more): (&[Line], &str),
+    interval: Duration,
+    width: Option<u16>,
+) -> String {
     let picture = Picture {
         groups,
+        lines,
+        more,
         interval,
         scroll: 0,
         keys: false,
@@ -286,7 +333,7 @@ mod tests {
 
     #[test]
     fn one_picture_is_plain_text() {
-        let text = text(&groups(), Duration::from_secs(2), None);
+        let text = text(&groups(), (&[], ""), Duration::from_secs(2), None);
         assert_eq!(text.lines().count(), 4);
         assert!(
             text.starts_with("sgctl top: 1 group, 1 member, every 2s\n"),

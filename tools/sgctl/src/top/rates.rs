@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use service_group::netlink::{Counters, Group, Member};
 
+use super::clusters::Seen;
 use crate::snapshot::Snapshot;
 
 /// What was read, and when.
@@ -16,6 +17,8 @@ pub struct Sample {
     pub time: Instant,
     /// What.
     pub snapshot: Snapshot,
+    /// Cluster IPs, and machines.
+    pub seen: Seen,
 }
 
 /// How many there were in a second, on average since the sample before.
@@ -134,6 +137,7 @@ mod tests {
         Sample {
             time,
             snapshot: Snapshot::new(vec![group], members),
+            seen: Seen::default(),
         }
     }
 
