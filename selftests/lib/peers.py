@@ -132,10 +132,14 @@ def hears(ynl, peer, **what):
     raise AssertionError(f"no link-change-ntf of {peer} with {what}")
 
 
+# How long a load report is.
+LOAD_LENGTH = 32
+
+
 def load(address="10.9.0.100", family=socket.AF_INET, port=8080, flags=3, protocol=6):
     """A load report."""
-    return struct.pack("<BBH16sIIII", family, protocol, port, socket.inet_aton(address) + bytes(12), flags,
-                       0, 0, 0)
+    return struct.pack("<BBH16sIII", family, protocol, port, socket.inet_aton(address) + bytes(12), flags,
+                       0, 0)
 
 
 class Played:
@@ -164,7 +168,7 @@ class Played:
         count = len(loads) if count is None else count
         self.period = period or self.period
         body = struct.pack("<QQIIIIHH", sent, 0, heard, ready | away << 1, epoch, self.period, count,
-                           36)
+                           LOAD_LENGTH)
         self.frame(HEARTBEAT, body + b"".join(loads))
 
     def receive(self):

@@ -74,7 +74,6 @@ impl Name {
             ready: true,
             listening: false,
             full: false,
-            established: 0,
             queued: 0,
             room: 0,
         }
@@ -118,7 +117,7 @@ impl Cluster {
     }
 }
 
-/// With how full the listener is.
+/// With how full the listener is, which is one of several if these share the port.
 fn told(load: Load, found: room::Load) -> Load {
     let room = found.queue_room();
     Load {

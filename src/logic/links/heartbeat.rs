@@ -8,10 +8,10 @@
 //!   | sent | echo | heard | flags | epoch | period | count | stride | count load reports ...
 //!   +------+------+-------+-------+-------+--------+-------+--------+---------------------
 //!
-//!    0        1          2      4         20      24            28       32     36
-//!   +--------+----------+------+---------+-------+-------------+--------+------+
-//!   | family | protocol | port | address | flags | established | queued | room |
-//!   +--------+----------+------+---------+-------+-------------+--------+------+
+//!    0        1          2      4         20      24       28     32
+//!   +--------+----------+------+---------+-------+--------+------+
+//!   | family | protocol | port | address | flags | queued | room |
+//!   +--------+----------+------+---------+-------+--------+------+
 //! ```
 //!
 //! The stride is the length of a load report: a newer version's may have more fields. The family is
@@ -30,7 +30,7 @@ use crate::logic::cluster::flow::Address;
 /// How many load reports a heartbeat has at most.
 pub const MAX_LOADS: usize = 256;
 /// How long a load report is.
-pub const LOAD_LEN: usize = 36;
+pub const LOAD_LEN: usize = 32;
 /// How long a heartbeat without load reports is, as a frame.
 pub const HEARTBEAT_LEN: usize = HEADER_LEN + 36;
 /// How long the longest heartbeat is that this version writes, as a frame.
@@ -57,13 +57,12 @@ pub struct Load {
     pub ready: bool,
     /// Whether anything listens there.
     pub listening: bool,
-    /// Whether nothing that listens there has room.
+    /// Whether the listener there has no room. Of several, as in a group, that is the one that the kernel
+    /// looks up for one connection, here and below: to look at all with each heartbeat would cost too much.
     pub full: bool,
-    /// How many connections are established.
-    pub established: u32,
-    /// How many wait to be accepted.
+    /// How many connections wait there to be accepted.
     pub queued: u32,
-    /// How many more could wait.
+    /// How many more could wait there.
     pub room: u32,
 }
 
@@ -209,7 +208,6 @@ impl Load {
             ready: flags & LOAD_READY != 0,
             listening: flags & LOAD_LISTENING != 0,
             full: flags & LOAD_FULL != 0,
-            established: fields.u32()?,
             queued: fields.u32()?,
             room: fields.u32()?,
         })
@@ -228,7 +226,6 @@ impl Load {
                 | flag(self.listening, LOAD_LISTENING)
                 | flag(self.full, LOAD_FULL),
         )?;
-        fields.u32(self.established)?;
         fields.u32(self.queued)?;
         fields.u32(self.room)
     }
@@ -249,7 +246,6 @@ mod tests {
         ready: true,
         listening: true,
         full: false,
-        established: 1,
         queued: 2,
         room: 3,
     };
@@ -305,20 +301,20 @@ mod tests {
         let none = Err(WireError::Load);
         let short = Err(WireError::BodyLength);
         for (count, stride, version, length, expected) in [
-            (0, 36, 1, 0, Ok(0)),
-            (1, 36, 1, 36, Ok(1)),
-            (1, 36, 1, 35, short),
-            (2, 36, 1, 71, short),
-            (2, 36, 1, 72, Ok(2)),
+            (0, 32, 1, 0, Ok(0)),
+            (1, 32, 1, 32, Ok(1)),
+            (1, 32, 1, 31, short),
+            (2, 32, 1, 63, short),
+            (2, 32, 1, 64, Ok(2)),
             (0, 0, 1, 0, none),
-            (0, 35, 2, 0, none),
-            (1, 37, 1, 37, none),
-            (2, 37, 2, 74, Ok(2)),
-            (1, u16::MAX, 2, 74, short),
-            (257, 36, 1, 74, none),
-            (u16::MAX, u16::MAX, 2, 74, none),
+            (0, 31, 2, 0, none),
+            (1, 33, 1, 33, none),
+            (2, 33, 2, 66, Ok(2)),
+            (1, u16::MAX, 2, 66, short),
+            (257, 32, 1, 66, none),
+            (u16::MAX, u16::MAX, 2, 66, none),
         ] {
-            let mut bytes = [0u8; 36 + 74];
+            let mut bytes = [0u8; 36 + 66];
             let mut fields = Writer::new(&mut bytes);
             assert_eq!(fields.put([0; 28]), Some(()));
             assert_eq!(fields.u32(100), Some(()));
