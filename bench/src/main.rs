@@ -12,6 +12,8 @@
 mod canvas;
 mod change;
 mod change_picture;
+mod failover;
+mod failover_picture;
 mod forward;
 mod forward_picture;
 mod hook;
@@ -48,7 +50,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: sg-bench demo RAW SVG
-       sg-bench change|forward|hook|hung|members|neighbour|owner|restart|rewrite|spread|stall|uneven RAW FOLDER
+       sg-bench change|failover|forward|hook|hung|members|neighbour|owner|restart|rewrite|spread|stall|uneven RAW FOLDER
        sg-bench measure spread RUNS RAW";
 
 type Outcome = Result<ExitCode, Box<dyn Error>>;
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         ["demo", raw, svg] => demo(Path::new(raw), Path::new(svg)),
         ["stall", raw, folder] => stall(Path::new(raw), Path::new(folder)),
         ["change", raw, folder] => change(Path::new(raw), Path::new(folder)),
+        ["failover", raw, folder] => failover(Path::new(raw), Path::new(folder)),
         ["forward", raw, folder] => forward(Path::new(raw), Path::new(folder)),
         ["hook", raw, folder] => hook(Path::new(raw), Path::new(folder)),
         ["hung", raw, folder] => hung(Path::new(raw), Path::new(folder)),
@@ -132,6 +135,15 @@ fn change(raw: &Path, folder: &Path) -> Outcome {
     change::report(&rows);
     write_json(folder, "change", &rows)?;
     change_picture::bars(&folder.join("change.svg"), &runs)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn failover(raw: &Path, folder: &Path) -> Outcome {
+    let runs: Vec<failover::Run> = read(raw)?;
+    let rows = failover::rows(&runs);
+    failover::report(&rows);
+    write_json(folder, "failover", &rows)?;
+    failover_picture::bars(&folder.join("failover.svg"), &runs)?;
     Ok(ExitCode::SUCCESS)
 }
 
