@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The machines of `change` and `failover`, each of them a network namespace on one bridge,
+"""The machines of `change`, `failover` and `heartbeat`, each of them a network namespace on one bridge,
 and the module on them."""
 
 import itertools

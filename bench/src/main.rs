@@ -16,6 +16,8 @@ mod failover;
 mod failover_picture;
 mod forward;
 mod forward_picture;
+mod heartbeat;
+mod heartbeat_picture;
 mod hook;
 mod hook_picture;
 mod hung;
@@ -50,7 +52,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: sg-bench demo RAW SVG
-       sg-bench change|failover|forward|hook|hung|members|neighbour|owner|restart|rewrite|spread|stall|uneven RAW FOLDER
+       sg-bench change|failover|forward|heartbeat|hook|hung|members|neighbour|owner|restart|rewrite|spread|stall|uneven RAW FOLDER
        sg-bench measure spread RUNS RAW";
 
 type Outcome = Result<ExitCode, Box<dyn Error>>;
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         ["change", raw, folder] => change(Path::new(raw), Path::new(folder)),
         ["failover", raw, folder] => failover(Path::new(raw), Path::new(folder)),
         ["forward", raw, folder] => forward(Path::new(raw), Path::new(folder)),
+        ["heartbeat", raw, folder] => heartbeat(Path::new(raw), Path::new(folder)),
         ["hook", raw, folder] => hook(Path::new(raw), Path::new(folder)),
         ["hung", raw, folder] => hung(Path::new(raw), Path::new(folder)),
         ["members", raw, folder] => members(Path::new(raw), Path::new(folder)),
@@ -153,6 +156,15 @@ fn forward(raw: &Path, folder: &Path) -> Outcome {
     forward::report(&runs, &rows);
     write_json(folder, "forward", &rows)?;
     forward_picture::curves(&folder.join("forward.svg"), &runs)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn heartbeat(raw: &Path, folder: &Path) -> Outcome {
+    let runs: Vec<heartbeat::Run> = read(raw)?;
+    let rows = heartbeat::rows(&runs);
+    heartbeat::report(&runs, &rows);
+    write_json(folder, "heartbeat", &rows)?;
+    heartbeat_picture::curves(&folder.join("heartbeat.svg"), &runs)?;
     Ok(ExitCode::SUCCESS)
 }
 
