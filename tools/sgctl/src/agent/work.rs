@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What the agent does, one thing after the other.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -28,14 +26,12 @@ use crate::cli::AgentArgs;
 use crate::cluster::apply::{alone, prepare, How};
 use crate::cluster::file::links::Machine;
 use crate::cluster::file::lock::Lock;
+use crate::cluster::file::store::{stamp, Stamp};
 use crate::cluster::file::Config;
 use crate::{output, Failure};
 
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// What tells that a file is another one.
-type Stamp = Option<(u64, i64, i64, u64)>;
 
 /// The agent of this machine.
 pub struct Agent {
@@ -225,11 +221,14 @@ impl Agent {
         let (new, config) = read(&self.file, &self.folder, self.node.as_deref())?;
         let old = self.me();
         let (at, own) = (new.roster.own.listen, new.roster.own.name.clone());
-        if at != self.door.at {
-            let gate = self.gate.clone();
-            self.door = Door::open(at, self.me.clone(), gate, self.news.clone())?;
-        }
+        let (me, gate, news) = (self.me.clone(), self.gate.clone(), self.news.clone());
+        let door = (at != self.door.at).then(|| Door::open(at, me, gate, news));
+        let door = door.transpose()?;
         self.apply(&config, &own, alone)?;
+        // Only now, as all stays as it is if the file cannot be applied.
+        if let Some(door) = door {
+            self.door = door;
+        }
         if new.roster.links.id != old.roster.links.id {
             self.known = Known::load(&self.folder, &new.roster.links.id)?;
         }
@@ -366,11 +365,6 @@ impl Agent {
 fn name(me: &Me, id: u32) -> String {
     let peer = me.roster.peer(id);
     peer.map_or_else(|| format!("machine {id}"), |peer| peer.name.clone())
-}
-
-fn stamp(file: &Path) -> Stamp {
-    let facts = fs::metadata(file).ok()?;
-    Some((facts.ino(), facts.mtime(), facts.mtime_nsec(), facts.size()))
 }
 
 fn random() -> u32 {

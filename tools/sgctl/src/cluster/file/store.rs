@@ -16,6 +16,9 @@ pub(super) const MODE: u32 = 0o600;
 /// By how much the clocks of two machines differ that are taken for right.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
 
+/// What tells that a file is another one.
+pub type Stamp = Option<(u64, i64, i64, u64)>;
+
 /// So many links the kernel follows.
 const LINKS: usize = 40;
 
@@ -39,6 +42,12 @@ pub fn text(path: &Path) -> Result<String, Failure> {
             )),
         }
     })
+}
+
+/// Which file is there now; nothing if there is none.
+pub fn stamp(path: &Path) -> Stamp {
+    let facts = fs::metadata(path).ok()?;
+    Some((facts.ino(), facts.mtime(), facts.mtime_nsec(), facts.size()))
 }
 
 /// The text of a file; nothing if there is none.
