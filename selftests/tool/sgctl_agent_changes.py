@@ -10,6 +10,20 @@ from service_group import expect, run_tests, wait_until
 from sgctl_agent import Agents
 
 
+def from_its_own_address():
+    """A machine connects from the address at which it listens; the kernel would choose another one."""
+    agents = Agents("ab")
+    with agents.machines["a"]:
+        ip_commands("addr del 10.9.0.1/24 dev eth0", gives("10.9.0.100/24", "eth0"),
+                    gives("10.9.0.1/24", "eth0"))
+        route = subprocess.check_output(["ip", "route", "get", "10.9.0.2"], text=True)
+    expect("src 10.9.0.100" in route, f"what the kernel chooses: {route}")
+    agents.start()
+    agents.all_up()
+    remote = agents.status("b")["a"]["remote"]
+    expect(remote.startswith("10.9.0.1:"), f"the address of a: {remote}")
+
+
 def listens_where_it_did():
     """A file that cannot be applied does not move the agent to another address."""
     agents = Agents("ab")
@@ -27,5 +41,5 @@ def listens_where_it_did():
 
 if __name__ == "__main__":
     sys.exit(run_tests("sgctl_agent_changes", [
-        listens_where_it_did,
+        from_its_own_address, listens_where_it_did,
     ]))

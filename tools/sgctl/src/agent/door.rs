@@ -2,20 +2,23 @@
 //! The socket that the agent listens at, and the threads of what comes there.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::io::Errno;
-use rustix::net::{shutdown, Shutdown};
+use rustix::io::{retry_on_intr, Errno};
+use rustix::net::sockopt::{set_socket_timeout, Timeout};
+use rustix::net::{bind, connect, shutdown, socket_with};
+use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType};
 
 use super::gate::{Gate, Place};
 use super::meet::{self, Me, Met, LIMIT};
 use super::timed::Timed;
 use super::tls::Purpose;
 use super::{offer, News};
+use crate::cluster::file::links::Machine;
 use crate::listen::refusal;
 use crate::{output, Failure};
 
@@ -115,18 +118,45 @@ fn met(me: &Me, (socket, from): (TcpStream, SocketAddr), place: Place, news: &Se
 /// Connects to a machine, and tells what came of it.
 pub fn call(me: &Me, id: u32, news: &Sender<News>) {
     let outcome = me.roster.peer(id).map(|peer| {
-        let socket = TcpStream::connect_timeout(&peer.listen, LIMIT)
-            .map_err(|error| unreached(peer.listen, &error));
-        socket
-            .and_then(prepared)
-            .and_then(|socket| meet::connect(me, peer, Purpose::Link, socket))
+        let socket = reach(me, peer);
+        socket.and_then(|socket| meet::connect(me, peer, Purpose::Link, socket))
     });
     let gone = || Err("it is not in the file any more".to_owned());
     let _ = news.send(News::Called(id, outcome.unwrap_or_else(gone)));
 }
 
+/// A connection to a machine, from the address at which this one listens: the kernel may choose a
+/// cluster IP, and answers to that go to the owner of the connection.
+pub fn reach(me: &Me, peer: &Machine) -> Result<Timed, String> {
+    let socket = connected(me.roster.own.listen.ip(), peer.listen);
+    let socket = socket.map_err(|errno| {
+        let error = match errno {
+            // So ends the time limit of a socket that blocks.
+            Errno::INPROGRESS => io::ErrorKind::TimedOut.into(),
+            errno => errno.into(),
+        };
+        unreached(peer.listen, &error)
+    });
+    socket.and_then(prepared)
+}
+
+fn connected(from: IpAddr, to: SocketAddr) -> Result<TcpStream, Errno> {
+    let family = match to {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    if from.is_ipv4() == to.is_ipv4() {
+        // Without that address the kernel chooses.
+        let _ = bind(&socket, &SocketAddr::new(from, 0));
+    }
+    set_socket_timeout(&socket, Timeout::Send, Some(LIMIT))?;
+    retry_on_intr(|| connect(&socket, &to))?;
+    Ok(socket.into())
+}
+
 /// Why a machine could not be connected to, as a part of a sentence about it.
-pub fn unreached(at: SocketAddr, error: &io::Error) -> String {
+fn unreached(at: SocketAddr, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => {
             format!("nobody listens at {at}: start its agent, or correct its address or port")
@@ -139,7 +169,7 @@ pub fn unreached(at: SocketAddr, error: &io::Error) -> String {
 }
 
 /// A socket whose meeting begins now.
-pub fn prepared(socket: TcpStream) -> Result<Timed, String> {
+fn prepared(socket: TcpStream) -> Result<Timed, String> {
     let until = Instant::now() + LIMIT;
     let set = socket.set_nodelay(true);
     set.map_err(|error| meet::connection(&error))?;

@@ -2,15 +2,14 @@
 //! Giving the file to the agents of all other machines, if each of them would take it: `sgctl cluster
 //! push`, and what changes the file.
 
-use std::net::TcpStream;
 use std::path::Path;
 use std::thread;
 
 use serde::Serialize;
 
-use super::door::{prepared, unreached};
+use super::door::reach;
 use super::keys;
-use super::meet::{self, Me, LIMIT};
+use super::meet::{self, Me};
 use super::offer::{self, Offer};
 use super::own::{self, verified};
 use super::roster::Roster;
@@ -108,9 +107,7 @@ impl Answer {
 }
 
 fn ask(me: &Me, peer: &Machine, offer: &Offer) -> Result<Option<String>, String> {
-    let socket = TcpStream::connect_timeout(&peer.listen, LIMIT)
-        .map_err(|error| unreached(peer.listen, &error))?;
-    let met = meet::connect(me, peer, Purpose::Control, prepared(socket)?)?;
+    let met = meet::connect(me, peer, Purpose::Control, reach(me, peer)?)?;
     offer::make(met, offer)
 }
 
