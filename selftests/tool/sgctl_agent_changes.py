@@ -2,12 +2,34 @@
 # SPDX-License-Identifier: GPL-2.0
 """sgctl agent on machines that an operator changes: another machine in place of one, another address."""
 
+import json
+import re
 import subprocess
 import sys
 
 from machines import gives, ip_commands
-from service_group import expect, run_tests, wait_until
+from service_group import equal, expect, run_tests, wait_until
 from sgctl_agent import Agents
+from tool_clusters import sgctl
+
+
+def another_gets_the_id():
+    """A machine that was never linked is no dead one, also if one that is gone had its id."""
+    agents = Agents()
+    agents.start()
+    agents.all_up()
+    two, _, three = agents.read("a").rpartition("[[node]]")
+    agents.write("a", two)
+    wait_until(lambda: agents.says("a", "reload") == 1, "c is expected no more")
+    told = sgctl("init", "--name", "d", "--keys", agents.keys("c"), "--file",
+                 f"{agents.folder}/none.toml", "--force", "--json")
+    four = three.replace('name = "c"', 'name = "d"')
+    agents.write("a", two + "[[node]]" + re.sub(r"SHA256:[^\"]*", json.loads(told)["fingerprint"], four))
+    wait_until(lambda: agents.says("a", "reload") == 2, "d is in the file")
+    frames = agents.status("a")["b"]["frames_in"]
+    # Longer than a machine is silent that is given up.
+    wait_until(lambda: agents.status("a")["b"]["frames_in"] > frames + 30, "they talk")
+    equal(("none", False), (agents.states("a")["d"], agents.status("a")["d"]["away"]), "d")
 
 
 def from_its_own_address():
@@ -41,5 +63,5 @@ def listens_where_it_did():
 
 if __name__ == "__main__":
     sys.exit(run_tests("sgctl_agent_changes", [
-        from_its_own_address, listens_where_it_did,
+        another_gets_the_id, from_its_own_address, listens_where_it_did,
     ]))

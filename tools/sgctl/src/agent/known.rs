@@ -65,13 +65,30 @@ impl Known {
         if before == Some(machine.fingerprint) {
             return Ok(false);
         }
+        self.write().map(|()| before.is_none())
+    }
+
+    /// Forgets all but these, which the file of the cluster has: another machine may get the id of one that
+    /// is gone. That it cannot be written is an error.
+    pub fn keep(&mut self, is_there: impl Fn(u32) -> bool) -> Result<(), Failure> {
+        let before = self.ids.len();
+        self.ids.retain(|id, _| is_there(*id));
+        match self.ids.len() == before {
+            true => Ok(()),
+            false => self.write(),
+        }
+    }
+
+    fn write(&self) -> Result<(), Failure> {
         let lines = self.ids.iter().map(|(id, shown)| match shown {
-            Some(shown) => format!("{id} {shown}\n"),
-            None => format!("{id}\n"),
+            Some(shown) => format!("{id} {shown}
+"),
+            None => format!("{id}
+"),
         });
         let text: String = lines.collect();
-        Draft::write(&self.path, &format!("{}\n{text}", self.cluster))?.publish()?;
-        Ok(before.is_none())
+        Draft::write(&self.path, &format!("{}
+{text}", self.cluster))?.publish()
     }
 }
 
@@ -171,6 +188,21 @@ mod tests {
             let told = Known::load(&folder, &ONE).expect_err("it is wrong");
             assert!(told.to_string().contains("remove the file"), "{told}");
         }
+        fs::remove_dir_all(&folder).expect("it is there");
+    }
+
+    #[test]
+    fn who_is_gone_is_forgotten() {
+        let folder = folder_of("known-gone");
+        let mut known = Known::load(&folder, &ONE).expect("there is none");
+        for id in [2, 3] {
+            known.add(&machine(id, None)).expect("it can be written");
+        }
+        assert_eq!(known.keep(|_| true), Ok(()));
+        assert_eq!(known.keep(|id| id == 2), Ok(()));
+        let again = Known::load(&folder, &ONE).expect("it was written");
+        assert_eq!(again, known);
+        assert!(again.has(2) && !again.has(3));
         fs::remove_dir_all(&folder).expect("it is there");
     }
 

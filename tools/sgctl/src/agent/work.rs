@@ -131,6 +131,9 @@ impl Agent {
     /// those to others.
     fn expect(&mut self) -> Result<(), Failure> {
         let me = self.me();
+        if let Err(failure) = self.known.keep(|id| me.roster.peer(id).is_some()) {
+            output::note(&format!("who is gone is remembered: {failure}"));
+        }
         let machine = me.roster.machine(&self.known);
         self.kernel.set_machine(&machine).map_err(refusal)?;
         let peers = me.roster.peers.iter();
