@@ -25,6 +25,8 @@ pub struct Known {
     path: PathBuf,
     cluster: String,
     ids: BTreeMap<u32, Option<Fingerprint>>,
+    /// Whether the file has these.
+    is_written: bool,
 }
 
 impl Known {
@@ -43,7 +45,12 @@ impl Known {
         };
         let wrong = || failure(&path, "it has a line that is no machine: remove the file");
         let ids = ids.ok_or_else(wrong)?;
-        Ok(Self { path, cluster, ids })
+        Ok(Self {
+            path,
+            cluster,
+            ids,
+            is_written: true,
+        })
     }
 
     /// Whether this one was linked.
@@ -58,13 +65,10 @@ impl Known {
     }
 
     /// This one is linked now. Whether that is news; the file cannot be written is an error, and then it
-    /// is known for as long as this agent runs.
+    /// is known for as long as this agent runs, and the next change writes it.
     pub fn add(&mut self, machine: &Machine) -> Result<bool, Failure> {
-        let id = machine.id.get();
-        let before = self.ids.insert(id, machine.fingerprint);
-        if before == Some(machine.fingerprint) {
-            return Ok(false);
-        }
+        let before = self.ids.insert(machine.id.get(), machine.fingerprint);
+        self.is_written &= before == Some(machine.fingerprint);
         self.write().map(|()| before.is_none())
     }
 
@@ -73,22 +77,28 @@ impl Known {
     pub fn keep(&mut self, is_there: impl Fn(u32) -> bool) -> Result<(), Failure> {
         let before = self.ids.len();
         self.ids.retain(|id, _| is_there(*id));
-        match self.ids.len() == before {
-            true => Ok(()),
-            false => self.write(),
+        if self.ids.len() == before {
+            // What could not be written was told then.
+            let _ = self.write();
+            return Ok(());
         }
+        self.is_written = false;
+        self.write()
     }
 
-    fn write(&self) -> Result<(), Failure> {
+    /// Writes them, unless the file has them.
+    fn write(&mut self) -> Result<(), Failure> {
+        if self.is_written {
+            return Ok(());
+        }
         let lines = self.ids.iter().map(|(id, shown)| match shown {
-            Some(shown) => format!("{id} {shown}
-"),
-            None => format!("{id}
-"),
+            Some(shown) => format!("{id} {shown}\n"),
+            None => format!("{id}\n"),
         });
         let text: String = lines.collect();
-        Draft::write(&self.path, &format!("{}
-{text}", self.cluster))?.publish()
+        Draft::write(&self.path, &format!("{}\n{text}", self.cluster))?.publish()?;
+        self.is_written = true;
+        Ok(())
     }
 }
 
@@ -208,9 +218,21 @@ mod tests {
 
     #[test]
     fn without_a_place_it_is_known_for_now() {
-        let mut known = Known::load(Path::new("/nonexistent"), &ONE).expect("there is none");
+        let folder = folder_of("known-later");
+        fs::remove_dir(&folder).expect("it is empty");
+        let mut known = Known::load(&folder, &ONE).expect("there is none");
         assert!(known.add(&machine(2, None)).is_err());
         assert!(known.has(2));
+        assert!(known.add(&machine(2, None)).is_err());
+        assert_eq!(known.keep(|_| true), Ok(()));
+        // There is one now.
+        fs::create_dir(&folder).expect("it can be made");
+        let mut other = known.clone();
         assert_eq!(known.add(&machine(2, None)), Ok(false));
+        assert!(Known::load(&folder, &ONE).expect("it was written").has(2));
+        fs::remove_file(folder.join(NAME)).expect("it is there");
+        assert_eq!(other.keep(|_| true), Ok(()));
+        assert!(Known::load(&folder, &ONE).expect("it was written").has(2));
+        fs::remove_dir_all(&folder).expect("it is there");
     }
 }
