@@ -3,6 +3,7 @@
 """sgctl agent on machines that an operator changes: another machine in place of one, another address."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -61,7 +62,29 @@ def listens_where_it_did():
     expect("10.9.0.2:5347" in listens and ":99" not in listens, f"it listens at {listens}")
 
 
+def no_place_for_the_file():
+    """Nobody is given a file that one of the machines cannot write."""
+    agents = Agents(own_files=True)
+    folder = agents.keys("c")
+    os.rename(agents.file("c"), f"{folder}/cluster.toml")
+    os.symlink(f"{folder}/cluster.toml", agents.file("c"))
+    agents.start()
+    agents.all_up()
+    before = agents.read("b")
+    agents.write("a", before + "# Another one.\n")
+    subprocess.run(["mount", "--bind", folder, folder], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+        with agents.machines["a"]:
+            said = sgctl("push", agents.file("a"), "--node", "a", "--keys", agents.keys("a"), status=1)
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+    expect("Read-only file system" in said and "no machine was given the file" in said, said)
+    equal([before] * 2, [agents.read(name) for name in "bc"], "what they have")
+
+
 if __name__ == "__main__":
     sys.exit(run_tests("sgctl_agent_changes", [
         another_gets_the_id, from_its_own_address, listens_where_it_did,
+        no_place_for_the_file,
     ]))

@@ -49,11 +49,12 @@ impl Agent {
             dry_run: !is_taken,
             goes_on: true,
         };
+        // Also if it is only checked: whoever has no place for it is to say so before others take it.
+        let _lock = Lock::wait(&self.file)?;
+        let draft = Draft::write(&self.file, &offer.text)?;
         if !is_taken {
             return prepare(&self.file, &config, how, None).map(|_| ());
         }
-        let _lock = Lock::wait(&self.file)?;
-        let draft = Draft::write(&self.file, &offer.text)?;
         let prepared = prepare(&self.file, &config, how, alone(false))?;
         prepared.carry_out(|| draft.publish()).map(|_| ())
     }
