@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
-use service_group::netlink::{Link, LinkState};
+use service_group::netlink::{Link, LinkReason, LinkState};
 
 use crate::{output, Failure};
 
@@ -99,9 +99,11 @@ pub fn state(link: &Link) -> String {
             Some(held) => format!(", held back for {}ms", held.as_millis()),
             None => String::new(),
         },
-        LinkState::Unreachable if link.ends.is_none() => {
-            format!(", as {}", link.reason.text())
-        }
+        LinkState::Unreachable if link.ends.is_none() => match link.reason {
+            // It was linked before a reboot, or before the module was loaded.
+            LinkReason::Nothing => ", as it has not linked again".to_owned(),
+            reason => format!(", as {}", reason.text()),
+        },
         _ => String::new(),
     };
     let away = if link.away {
@@ -115,7 +117,6 @@ pub fn state(link: &Link) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use service_group::netlink::LinkReason;
 
     #[test]
     fn the_same_is_not_said_again_and_again() {
@@ -149,6 +150,12 @@ mod tests {
                 LinkReason::Nothing,
                 true,
                 "suspect, gets no new connections",
+            ),
+            (
+                LinkState::Unreachable,
+                LinkReason::Nothing,
+                true,
+                "unreachable, as it has not linked again, gets no new connections",
             ),
             (
                 LinkState::Unreachable,

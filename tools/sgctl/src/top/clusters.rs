@@ -223,7 +223,7 @@ mod tests {
                  dropped 400/s",
                 "  node 2 has been unreachable for 12s: 4 of 4 slots with deputies",
                 "links of node 1:",
-                "  node 2: unreachable, as none has ended, gets no new connections, never heard of",
+                "  node 2: unreachable, as it has not linked again, gets no new connections, never heard of",
                 "  node 3: up, heard of 70ms ago",
             ]
         );
