@@ -72,10 +72,12 @@ class Agents:
         """Starts the agents of these machines, or of all."""
         for name in names or self.machines:
             with self.machines[name], open(self.log(name), "a", encoding="utf-8") as log:
+                before = self.says(name, "begin")
                 self.running[name] = start(
                     [SGCTL, "agent", "--json", "--file", self.file(name), "--node", name,
                      "--keys", self.keys(name)], stdout=log, stderr=subprocess.STDOUT)
-            wait_until(lambda it=name: self.says(it, "begin"), f"the agent of {name} begins")
+            wait_until(lambda it=name, old=before: self.says(it, "begin") > old,
+                       f"the agent of {name} begins")
 
     def end(self, name, how=signal.SIGTERM):
         """Ends an agent; its status."""
