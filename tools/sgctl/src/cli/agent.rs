@@ -22,8 +22,8 @@ program runs with the variables SERVICE_GROUP_ADDRESS, SERVICE_GROUP_PROTOCOL an
 SERVICE_GROUP_PORT; what it writes to standard error is the agent's. While the agent does not
 run nothing is checked, and all stays as the last check has left it.
 
-SIGHUP, and any change of the file, have it apply the file again. If that is wrong it says
-why, and all stays as it is.
+After SIGHUP, and after each change of the file, the agent applies the file again. If the file
+is wrong, the agent says why, and changes nothing.
 
 It prints a line each time that something changes; with --json
 that is an object: {\"time\" (RFC 3339, UTC), \"event\", \"machine\" (a name or an address,

@@ -22,11 +22,11 @@ pub use look::{ClusterShowArgs, Count, LintArgs, OwnerArgs, ReadyArgs};
 
 const CLUSTER_NOTES: &str = "\
 One file describes the whole cluster and is the same on every machine; \"apply\"
-has a machine do its part. Which machine it is, the host name says, or --node.
-add, set, del, node and drain change the file and apply it on this machine, and on
-the others, if agents have linked them; else copy the file there, and run \"sgctl
-cluster apply\". The order does not matter. Connections of a node that is drained first are not lost; those of one
-that goes down, or is removed while it is up, are.
+sets this machine up as the file says. sgctl finds this machine in the file by the
+host name, or by --node. add, set, del, node and drain change the file, and apply it
+on this machine and on all that agents have linked to it. Copy the file to the others,
+and run \"sgctl cluster apply\" there, in any order. A node that is drained first loses
+no connections; a node that goes down, or is removed while it is up, loses them.
 
 The file has a [[node]] for each machine that serves the addresses, with name,
 id and address, and maybe weight (1), state (up, draining or down), way
