@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 from machines import gives, ip_commands
-from service_group import equal, expect, run_tests, wait_until
+from service_group import PATIENCE, SGCTL, equal, expect, run_tests, start, wait_until
 from sgctl_agent import Agents
 from tool_clusters import sgctl
 
@@ -62,6 +62,34 @@ def listens_where_it_did():
     expect("10.9.0.2:5347" in listens and ":99" not in listens, f"it listens at {listens}")
 
 
+def another_cluster():
+    """An agent of another cluster does not end the links that a network namespace has."""
+    agents = Agents("ab", own_files=True)
+    agents.start()
+    agents.all_up()
+    other = f"{agents.folder}/other.toml"
+    with open(other, "w", encoding="utf-8") as file:
+        file.write(agents.read("a").replace(f'"{"5a" * 16}"', f'"{"6b" * 16}"\nport = 99'))
+    with agents.machines["a"]:
+        done = subprocess.run([SGCTL, "agent", "--file", other, "--node", "a", "--keys", agents.keys("a")],
+                              capture_output=True, text=True, timeout=PATIENCE, check=False)
+    equal(1, done.returncode, "the status")
+    expect("has links of another cluster, " + "5a" * 16 in done.stderr, done.stderr)
+    equal("up", agents.states("a")["b"], "the link")
+    agents.end("a")
+    with agents.machines["a"]:
+        sgctl("leave")
+        two = start([SGCTL, "agent", "--file", other, "--node", "a", "--keys", agents.keys("a")],
+                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    said = ""
+    while "listens at 10.9.0.1:99" not in said:
+        line = two.stdout.readline()
+        expect(line, f"another cluster after the first one: {said}")
+        said += line
+    two.terminate()
+    two.wait()
+
+
 def no_place_for_the_file():
     """Nobody is given a file that one of the machines cannot write."""
     agents = Agents(own_files=True)
@@ -85,6 +113,6 @@ def no_place_for_the_file():
 
 if __name__ == "__main__":
     sys.exit(run_tests("sgctl_agent_changes", [
-        another_gets_the_id, from_its_own_address, listens_where_it_did,
+        another_gets_the_id, another_cluster, from_its_own_address, listens_where_it_did,
         no_place_for_the_file,
     ]))

@@ -27,6 +27,7 @@ use crate::cluster::apply::{alone, prepare, How};
 use crate::cluster::file::links::Machine;
 use crate::cluster::file::lock::Lock;
 use crate::cluster::file::store::{stamp, Stamp};
+use crate::cluster::file::values::hex;
 use crate::cluster::file::Config;
 use crate::{output, Failure};
 
@@ -83,11 +84,26 @@ impl Agent {
             log: Log::new(args.json),
             told: Vec::new(),
         };
+        agent.refuse_another_cluster()?;
         agent.apply(&config, &own, alone)?;
         agent.expect()?;
         agent.plan_calls();
         agent.plan_checks(&config)?;
         Ok(agent)
+    }
+
+    /// A network namespace has the links of one cluster, which may have an agent of its own.
+    fn refuse_another_cluster(&mut self) -> Result<(), Failure> {
+        let id = self.me().roster.links.id;
+        let machine = self.kernel.machine()?;
+        let Some(other) = machine.filter(|machine| machine.cluster != id) else {
+            return Ok(());
+        };
+        Err(Failure::new(format!(
+            "this network namespace has links of another cluster, {}: end its agent, and run \"sgctl \
+             cluster leave\", or start this agent in another network namespace",
+            hex(&other.cluster)
+        )))
     }
 
     /// Says who this is, and that all has begun.
