@@ -68,7 +68,28 @@ impl Seen<'_> {
             let away = away.map(move |it| format!("{name}: {}\n", it.words(self.config)));
             own.into_iter().chain(away)
         });
-        words(self.machine, self.links, self.config) + &services.collect::<String>()
+        let services: String = services.collect();
+        words(self.machine, self.links, self.config) + &services + &self.other_tables()
+    }
+
+    /// The machines whose newest table is another one than that of this machine: they have another file.
+    fn other_tables(&self) -> String {
+        let newest = |epoch: u32| match epoch {
+            0 => "no table".to_owned(),
+            epoch => format!("table {epoch}"),
+        };
+        let own = self.served.iter().map(|cluster| cluster.epoch).max();
+        let own = own.unwrap_or(0);
+        let linked = self.links.iter().filter(|link| link.ends.is_some());
+        let others = linked.filter(|link| link.epoch != own).map(|link| {
+            let name = name(link.peer, self.config).unwrap_or_else(|| link.peer.to_string());
+            format!(
+                "{name} has {}, and this machine {}: give all the same file with \"sgctl cluster push\"\n",
+                newest(link.epoch),
+                newest(own)
+            )
+        });
+        others.collect::<Vec<_>>().concat()
     }
 }
 

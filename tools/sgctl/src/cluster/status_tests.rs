@@ -142,6 +142,7 @@ fn the_shape_is_the_documented_one() {
         Some(json!({"machine": null, "links": [], "addresses": []}))
     );
 }
+
 #[test]
 fn services_that_are_not_ready_are_told() {
     let mut served = [tests::cluster()];
@@ -160,4 +161,29 @@ fn services_that_are_not_ready_are_told() {
     served[0].ready = Some(false);
     let text = told(&served);
     assert!(text.ends_with("\n198.51.100.7 tcp port 80, not ready as nothing listens\n"));
+}
+
+#[test]
+fn machines_with_other_tables_are_told() {
+    let config = read(&(node("a", 1, "") + &node("b", 2, ""))).ok();
+    let links = links();
+    let told = |served: &[Cluster]| {
+        let seen = Seen {
+            machine: None,
+            links: &links,
+            served,
+            config: config.as_ref(),
+        };
+        seen.other_tables()
+    };
+    let of = |epoch| Cluster {
+        epoch,
+        ..tests::cluster()
+    };
+    // Not of the machine that has no link, whose table is that of some time ago.
+    let older = told(&[of(2), of(3)]);
+    assert_eq!(older.lines().count(), 1, "{older}");
+    assert!(older.starts_with("b has table 4, and this machine table 3: "));
+    assert!(told(&[]).starts_with("b has table 4, and this machine no table: "));
+    assert_eq!(told(&[of(4), of(3)]), "");
 }
