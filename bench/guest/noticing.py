@@ -142,12 +142,12 @@ class Match:
         self.segment = segment
         self.scripts = []
 
-    def rule(self, action, *places):
-        """The rule of the node that has these shares."""
-        mask = sum(1 << place for place in places)
-        run(*TABLE, action, "PREROUTING", *(["1"] if action == "-R" else []), "-d", ADDRESS,
-            "-m", "cluster", "--cluster-total-nodes", str(len(self.segment.nodes)), "!",
-            "--cluster-local-nodemask", str(mask), "--cluster-hash-seed", "0xdeadbeef", "-j", "DROP")
+    def take(self, place):
+        """A node takes this share. iptables 1.8.11 takes no mask of more than five nodes, so that each share
+        has a rule of its own."""
+        run(*TABLE, "-I", "PREROUTING", "-d", ADDRESS, "-m", "cluster", "--cluster-total-nodes",
+            str(len(self.segment.nodes)), "--cluster-local-node", str(place + 1),
+            "--cluster-hash-seed", "0xdeadbeef", "-j", "ACCEPT")
 
     def begin(self):
         """All nodes."""
@@ -156,7 +156,8 @@ class Match:
         for place, machine in enumerate(nodes):
             with machine:
                 run(*TABLE, "-F", "PREROUTING")
-                self.rule("-A", place)
+                run(*TABLE, "-A", "PREROUTING", "-d", ADDRESS, "-j", "DROP")
+                self.take(place)
         for place, machine in enumerate(nodes):
             script = os.fork()
             if not script:
@@ -173,7 +174,7 @@ class Match:
             missed = 0
             while missed < MOST:
                 missed = 0 if is_answered(sock, place) else missed + 1
-            self.rule("-R", place, before)
+            self.take(before)
 
     def end(self):
         """Nothing is left."""
