@@ -6,6 +6,7 @@
 //! case; they are told apart from those of the others.
 
 use crate::row::{Row, print};
+use crate::stats;
 use serde::Deserialize;
 
 const PEER: &str = "the share of the node that went";
@@ -77,10 +78,7 @@ fn chosen(runs: &[Run], system: System, nodes: u32, event: Event) -> Vec<&Run> {
 
 /// The numbers of nodes that were measured.
 pub fn sizes(runs: &[Run]) -> Vec<u32> {
-    let mut sizes: Vec<u32> = runs.iter().map(|run| run.nodes).collect();
-    sizes.sort_unstable();
-    sizes.dedup();
-    sizes
+    stats::distinct(runs.iter().map(|run| run.nodes))
 }
 
 /// Percent that break; none if it was not measured.

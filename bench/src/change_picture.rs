@@ -3,31 +3,11 @@
 //! The picture of a node that goes: the share of the connections that break, as bars, in
 //! one panel for each event and number of nodes.
 
-use crate::canvas::{Align, BAD, Bars, Canvas, FAINT, GOOD, INK, RULE, Result, TEXT};
+use crate::canvas::Result;
 use crate::change::{EVENTS, Event, Run, SYSTEMS, System, row, sizes};
+use crate::panels::{Bar, Panel, Picture};
 use crate::row::number;
-use plotters::prelude::Color;
 use std::path::Path;
-
-const WIDTH: i32 = 1000;
-const LEFT: i32 = 230;
-const RIGHT: i32 = WIDTH - 110;
-const TOP: i32 = 58;
-const HEADING: i32 = 34;
-const LINE: i32 = 26;
-
-/// What one panel has: a name, percent broken, whether it is ours, and the node's share.
-struct Panel {
-    heading: String,
-    bars: Vec<(&'static str, f64, bool)>,
-    share: f64,
-}
-
-impl Panel {
-    fn height(&self) -> i32 {
-        HEADING + self.bars.len() as i32 * LINE + 10
-    }
-}
 
 fn panels(runs: &[Run]) -> Vec<Panel> {
     let mut panels = Vec::new();
@@ -44,57 +24,27 @@ fn bars_of(runs: &[Run], nodes: u32, event: Event, name: &str) -> Panel {
     let mut panel = Panel {
         heading: format!("1 of {nodes} nodes is {name}"),
         bars: Vec::new(),
-        share: 100.0 / f64::from(nodes),
+        mark: Some(100.0 / f64::from(nodes)),
     };
     for system in SYSTEMS {
         if let Some(row) = row(runs, nodes, system, event) {
-            let ours = matches!(system.0, System::Directed | System::Shared);
-            panel.bars.push((system.1, row.value, ours));
+            panel.bars.push(Bar {
+                name: system.1,
+                value: row.value,
+                told: format!("{} %", number(row.value)),
+                ours: matches!(system.0, System::Directed | System::Shared),
+            });
         }
     }
     panel
 }
 
 pub fn bars(svg: &Path, runs: &[Run]) -> Result {
-    let panels = panels(runs);
-    let height = TOP + panels.iter().map(Panel::height).sum::<i32>() + 48;
-    let title = "A node goes: live connections that break, in percent";
-    let canvas = Canvas::titled(svg, (WIDTH, height), title)?;
-    let mut top = TOP;
-    for panel in &panels {
-        draw(&canvas, top, panel)?;
-        top += panel.height();
-    }
-    let below = "line: an even share of the node's own connections";
-    canvas.below(height - 20, below)?;
-    canvas.finish()
-}
-
-fn draw(canvas: &Canvas, top: i32, panel: &Panel) -> Result {
-    canvas.text(
-        24,
-        top + HEADING / 2,
-        Align::Left,
-        TEXT,
-        FAINT,
-        &panel.heading,
-    )?;
-    let from = top + HEADING;
-    let to = from + panel.bars.len() as i32 * LINE;
-    let bars = Bars {
-        left: LEFT,
-        right: RIGHT,
+    let picture = Picture {
+        title: "A node goes: live connections that break, in percent",
+        below: "line: an even share of the node's own connections",
+        margin: 110,
         most: 100.0,
-        half: 8,
     };
-    canvas.line((LEFT, from), (LEFT, to), RULE, 1)?;
-    for (place, &(name, percent, ours)) in (0..).zip(&panel.bars) {
-        let y = from + place * LINE + LINE / 2;
-        let colour = if ours { GOOD } else { BAD };
-        let end = bars.draw(canvas, y, name, percent, colour.mix(1.0))?;
-        let told = format!("{} %", number(percent));
-        canvas.text(end + 10, y, Align::Left, TEXT, INK, &told)?;
-    }
-    let x = bars.pixel(panel.share);
-    canvas.line((x, from), (x, to), INK, 2)
+    picture.draw(svg, &panels(runs))
 }

@@ -106,10 +106,7 @@ pub fn chosen(runs: &[Run], system: System, nodes: u32, event: Event) -> Vec<&Ru
 
 /// The numbers of nodes that were measured.
 pub fn sizes(runs: &[Run]) -> Vec<u32> {
-    let mut sizes: Vec<u32> = runs.iter().map(|run| run.nodes).collect();
-    sizes.sort_unstable();
-    sizes.dedup();
-    sizes
+    stats::distinct(runs.iter().map(|run| run.nodes))
 }
 
 /// What is drawn: the mean time in which connections are lost or late, and how many are each.

@@ -86,10 +86,7 @@ pub fn memory(runs: &[Run], case: Case, flows: u32) -> Option<f64> {
 
 /// The numbers of flows that were measured.
 pub fn flows(runs: &[Run]) -> Vec<u32> {
-    let mut flows: Vec<u32> = runs.iter().map(|run| run.flows).collect();
-    flows.sort_unstable();
-    flows.dedup();
-    flows
+    stats::distinct(runs.iter().map(|run| run.flows))
 }
 
 /// Instructions in a second of the machine's clock.

@@ -41,10 +41,7 @@ fn all(runs: &[Run], kind: Kind, machines: u32, figure: fn(&Run) -> f64) -> Vec<
 
 /// The numbers of machines that were measured.
 pub fn sizes(runs: &[Run]) -> Vec<u32> {
-    let mut sizes: Vec<u32> = runs.iter().map(|run| run.machines).collect();
-    sizes.sort_unstable();
-    sizes.dedup();
-    sizes
+    stats::distinct(runs.iter().map(|run| run.machines))
 }
 
 /// What one machine of so many takes, in each run.

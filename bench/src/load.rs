@@ -202,10 +202,7 @@ impl<'a> Series<'a> {
 
 /// The loads that were measured.
 pub fn loads(runs: &[Run]) -> Vec<u32> {
-    let mut loads: Vec<u32> = runs.iter().map(|run| run.load).collect();
-    loads.sort_unstable();
-    loads.dedup();
-    loads
+    stats::distinct(runs.iter().map(|run| run.load))
 }
 
 /// The series of a benchmark for one load, in the order in which they are shown;

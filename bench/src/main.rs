@@ -29,6 +29,7 @@ mod neighbour;
 mod neighbour_picture;
 mod owner;
 mod owner_picture;
+mod panels;
 mod random;
 mod restart;
 mod restart_picture;

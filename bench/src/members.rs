@@ -54,10 +54,7 @@ fn decisions(runs: &[Run], members: u32) -> Vec<f64> {
 
 /// The sizes that were measured.
 pub fn sizes(runs: &[Run]) -> Vec<u32> {
-    let mut sizes: Vec<u32> = runs.iter().map(|run| run.members).collect();
-    sizes.sort_unstable();
-    sizes.dedup();
-    sizes
+    stats::distinct(runs.iter().map(|run| run.members))
 }
 
 /// One row for each size.

@@ -5,6 +5,14 @@
 //! Percentiles are of the nearest rank: always a value that was measured, never
 //! one between two. The spread is the sample's standard deviation (n - 1).
 
+use std::collections::BTreeSet;
+
+/// Each of `values` once, in order.
+pub fn distinct(values: impl Iterator<Item = u32>) -> Vec<u32> {
+    let values: BTreeSet<u32> = values.collect();
+    values.into_iter().collect()
+}
+
 /// The mean of `values`; zero if there are none.
 pub fn mean(values: &[f64]) -> f64 {
     if values.is_empty() {
