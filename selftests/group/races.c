@@ -9,6 +9,8 @@
  * That its namespace or the module goes meanwhile is tested by races_gone.c.
  */
 
+#include <linux/membarrier.h>
+
 #include "halfway.h"
 
 /* How a listener ends. */
@@ -332,6 +334,17 @@ static bool ends_membership(enum end how)
 }
 
 /*
+ * The checker sees that a socket's memory is free only after a grace period. What marks it then is a
+ * callback, which may come a little later: so two.
+ */
+static void await_grace_period(void)
+{
+	for (int i = 0; i < 2; i++)
+		if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
+			die("waiting for a grace period");
+}
+
+/*
  * Nothing waits for a reader that has neither the lock nor a read section: the member's memory is freed
  * meanwhile. Whether the reader was held as long.
  */
@@ -345,6 +358,7 @@ static bool end_chosen(FIXTURE_DATA(races) *self, const FIXTURE_VARIANT(races) *
 		die("waiting for a member's end");
 	/* It has put its socket, and goes. */
 	pass_hold("gone");
+	await_grace_period();
 	held = hold_is("lock", "held");
 	pass_hold("go");
 	return held;
