@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """What machines send on the segment of a test: how often a packet was given on, and resets."""
 
+import collections
 import ipaddress
 import selectors
 import socket
+import time
 
 from service_group import expect
 
@@ -11,9 +13,12 @@ SOL_PACKET, PACKET_IGNORE_OUTGOING = 263, 23
 ETH_P_ALL, ETH_P_IP, ETH_P_IPV6 = 3, b"\x08\x00", b"\x86\xdd"
 TCP, IPIP, IPV6, GRE = 6, 4, 41, 47
 RST = 4
+FLAGS = "FSRPA"
 # Of a packet as a client sends it, and how often a packet may be given to another machine.
 TTL, MOST_HOPS = 64, 2
 BUFFER = 1 << 22
+# How many segments are remembered.
+MANY = 20000
 
 
 class Packet:
@@ -35,11 +40,25 @@ class Packet:
                 break
             packet = self.body[4:] if self.protocol == GRE else self.body
 
+    def is_segment(self):
+        """Whether it is a whole one of TCP."""
+        return self.protocol == TCP and not self.is_fragment and len(self.body) >= 20
+
+    def ports(self):
+        """Of whom it is, and for whom."""
+        return int.from_bytes(self.body[:2]), int.from_bytes(self.body[2:4])
+
     def resets(self):
         """The client's port, if it is a reset."""
-        if self.protocol != TCP or self.is_fragment or len(self.body) < 20:
-            return None
-        return int.from_bytes(self.body[2:4]) if self.body[13] & RST else None
+        return self.ports()[1] if self.is_segment() and self.body[13] & RST else None
+
+    def flags(self):
+        """Its flags."""
+        return "".join(name for bit, name in enumerate(FLAGS) if self.body[13] >> bit & 1)
+
+    def __str__(self):
+        numbers = [int.from_bytes(self.body[at:at + 4]) for at in (4, 8)]
+        return f"{self.ports()} {self.flags()} {numbers}, {len(self.body)} bytes, {self.ttl} hops left"
 
 
 class Sniffer:
@@ -50,6 +69,7 @@ class Sniffer:
         self.address = ipaddress.ip_address(address).packed
         self.lives = lives
         self.seen = self.resets = 0
+        self.segments = collections.deque(maxlen=MANY)
         sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
         sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
@@ -66,8 +86,15 @@ class Sniffer:
             if device.startswith("port") and frame[12:14] in (ETH_P_IP, ETH_P_IPV6):
                 self.judge(Packet(frame[14:]), device[4:])
 
+    def told(self, port):
+        """The segments of a client's port."""
+        return "".join(f"\n  {when:.3f} {machine}: {packet}" for when, machine, packet in self.segments
+                       if port in packet.ports())
+
     def judge(self, packet, machine):
         """A packet that a machine has sent."""
+        if packet.is_segment():
+            self.segments.append((time.monotonic(), machine, packet))
         if packet.destination == self.address:
             self.seen += 1
             expect(packet.ttl >= TTL - MOST_HOPS,
@@ -76,4 +103,4 @@ class Sniffer:
             self.resets += 1
             host = str(ipaddress.ip_address(packet.destination))
             one = self.lives((host, port))
-            expect(not one, f"{machine} resets {one}")
+            expect(not one, f"{machine} resets {one}; now {time.monotonic():.3f}{self.told(port)}")

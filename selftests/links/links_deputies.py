@@ -19,11 +19,16 @@ from peers import comes_to, is_machine, link
 from service_group import equal, expect, run_tests, wait_until
 
 
-def all_linked(machines, **what):
+# Milliseconds. A host that halts has no machine miss three of them.
+HEARTBEAT = 1000
+
+
+def all_linked(machines, heartbeat=HEARTBEAT, **what):
     """Each has a link to each other one, and knows that of it."""
     numbers = [machine.number for machine in machines]
     for machine in machines:
-        is_machine(machine, [number for number in numbers if number != machine.number])
+        is_machine(machine, [number for number in numbers if number != machine.number],
+                   heartbeat=heartbeat)
     for one, other in itertools.combinations(machines, 2):
         link(one, other)
     for one, other in itertools.permutations(machines, 2):
@@ -43,15 +48,18 @@ def believes(machine, name, away):
     equal({number: (1, int(number in away)) for number in (1, 2, 3)}, slots, "slots, and with deputies")
 
 
-def to_slot_of(cluster, machine):
-    """A client's socket whose slot a machine has."""
+def port_to(cluster, machine):
+    """A client's port whose slot a machine has."""
     while True:
         # A datagram socket connects without a packet.
         with cluster.client_socket(UDP) as probe:
-            port = probe.getsockname()[1]
             if cluster.owner(probe, TCP) == machine:
-                break
-    cluster.ports = itertools.chain([port], cluster.ports)
+                return probe.getsockname()[1]
+
+
+def to_slot_of(cluster, machine):
+    """A client's socket whose slot a machine has."""
+    cluster.ports = itertools.chain([port_to(cluster, machine)], cluster.ports)
     return cluster.client_socket()
 
 
@@ -134,7 +142,7 @@ def directed(version, way="neighbour"):
     def linked_again(gone, old):
         # It is alive all the time, and has its connection.
         exchange(*old)
-        is_machine(gone, [machine.number for machine in rest])
+        is_machine(gone, [machine.number for machine in rest], heartbeat=HEARTBEAT)
         for machine in rest:
             link(machine, gone)
 

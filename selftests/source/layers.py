@@ -33,6 +33,7 @@ RUST = {
 BETWEEN = {
     (("group", "redirect"), ("cluster", "spill")),
     (("links", "judge"), ("cluster", "liveness")),
+    (("links", "machine"), ("cluster", "liveness")),
 }
 # The same for folders of the shim.
 SHIM = {

@@ -18,7 +18,10 @@ use super::{
     Served, //
 };
 use crate::logic::{
-    cluster::slots::{Node, NodeId, Slot},
+    cluster::{
+        candidates::Candidates,
+        slots::{Node, NodeId}, //
+    },
     links::deputy::{deputies, standing}, //
 };
 use core::num::NonZeroU16;
@@ -31,10 +34,20 @@ use kernel::{
 /// away.
 pub(super) type Division = (Arc<Table>, Option<Arc<Map>>, Away);
 
-/// By the given table. Who was away still is; links say otherwise a moment later.
-pub(super) fn divide(old: Option<&Served>, config: &Config, map: Map) -> Result<Division> {
+/// By the given table. Who was away still is; links say otherwise a moment later. Of a cluster IP that comes
+/// other nodes may have connections, as deputies of this one, which has been away if links are expected.
+pub(super) fn divide(
+    old: Option<&Served>,
+    config: &Config,
+    map: Map,
+    expects_links: bool,
+) -> Result<Division> {
     let was_away = |id| old.is_some_and(|old| old.cluster.away.has(id));
-    let assured = old.and_then(|old| old.cluster.away.assured.clone());
+    let assured = match old {
+        Some(old) => old.cluster.away.assured.clone(),
+        None if expects_links => Some(Arc::new(Assured::new(), GFP_KERNEL_ACCOUNT)?),
+        None => None,
+    };
     let away = Away::of(config, was_away, assured)?;
     let (map, given) = away.divide(config, map)?;
     let table = match old {
@@ -89,8 +102,10 @@ impl Away {
         };
         if let Some(assured) = &self.assured {
             let owners = given.as_deref().map_or(&map.slots, |given| &given.slots);
-            let standing = standing_in(owners, &map.slots, &nodes)?;
-            map.stand_in(standing, assured.clone());
+            let count = owners.len();
+            let mut all = KVec::from_elem(Candidates::default(), count, GFP_KERNEL_ACCOUNT)?;
+            standing(owners, &map.slots, &nodes, &mut all);
+            map.stand_in(all, assured.clone());
         }
         Ok((map, given))
     }
@@ -120,18 +135,6 @@ fn nodes(config: &Config) -> Result<KVec<Node>> {
         nodes.push(node, GFP_KERNEL_ACCOUNT)?;
     }
     Ok(nodes)
-}
-
-/// Who may have connections of slots besides these owners: their deputies, and of deputies the owners.
-fn standing_in(given: &[Slot], owners: &[Slot], nodes: &[Node]) -> Result<KVec<Slot>> {
-    let mut all = KVec::from_elem(None, given.len(), GFP_KERNEL_ACCOUNT)?;
-    standing(given, nodes, &mut all);
-    for ((standing, &given), &owner) in all.iter_mut().zip(given).zip(owners) {
-        if owner != given {
-            *standing = given;
-        }
-    }
-    Ok(all)
 }
 
 impl Cluster {

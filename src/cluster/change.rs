@@ -65,7 +65,7 @@ pub(crate) fn set(request: &Request) -> Result {
             None => config::device(request)?,
         };
     }
-    let division = divide(old, &config, map)?;
+    let division = divide(old, &config, map, clusters.expects_links.load(Relaxed))?;
     let (cluster, retired) = serve(clusters, &mut configs, config, division, gatherer, &rtnl)?;
     drop(configs);
     rtnl.disable_lro(net, cluster.config.device);

@@ -21,7 +21,10 @@ use crate::logic::{
 };
 use kernel::{
     prelude::*,
-    sync::Arc, //
+    sync::{
+        atomic::Relaxed,
+        Arc, //
+    },
 };
 
 /// How this machine serves its cluster IPs, as peers are told.
@@ -43,6 +46,12 @@ pub(crate) fn report(clusters: &Clusters) -> Result<Report> {
         }
     }
     Ok(Report { loads, epoch })
+}
+
+/// Whether links to other machines are expected from now on. Cluster IPs that come go by that at once, and
+/// all others when they are judged.
+pub(crate) fn expect_links(clusters: &Clusters, are_expected: bool) {
+    clusters.expects_links.store(are_expected, Relaxed);
 }
 
 /// What is believed of nodes.

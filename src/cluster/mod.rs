@@ -205,6 +205,8 @@ pub(crate) struct Clusters {
     changes: Mutex<ConfigTable>,
     /// Goes up with each change, under the lock and behind all that it changes, for readers to notice.
     generation: Atomic<u64>,
+    /// Whether links to other machines are expected.
+    expects_links: Atomic<bool>,
 }
 
 impl Clusters {
@@ -218,6 +220,7 @@ impl Clusters {
                     hooks: None,
                 }, "service_group::clusters"),
                 generation: Atomic::new(0),
+                expects_links: Atomic::new(false),
             }),
             GFP_KERNEL_ACCOUNT,
         )

@@ -7,7 +7,7 @@
 use super::assured::Assured;
 use crate::{
     logic::cluster::{
-        candidates::{remember, Candidates},
+        candidates::{remember, Candidates, Shares},
         flow::Flow,
         hash::{Hash, SlotCount},
         slots::{spill, NodeId, Slot}, //
@@ -28,9 +28,8 @@ pub(super) struct Map {
     pub(super) slots: KVec<Slot>,
     /// To whom they spill; none if they must not.
     spills: KVec<Slot>,
-    /// Who may always have connections of a slot besides its owner: its deputy, or whose deputy that is.
-    /// None without links.
-    standing: KVec<Slot>,
+    /// Who may always have connections of a slot besides its owner. None without links.
+    standing: KVec<Candidates>,
     assured: Option<Arc<Assured>>,
 }
 
@@ -49,7 +48,7 @@ impl Map {
     }
 
     /// With links: who stands in for owners, and whether all agree about that.
-    pub(super) fn stand_in(&mut self, standing: KVec<Slot>, assured: Arc<Assured>) {
+    pub(super) fn stand_in(&mut self, standing: KVec<Candidates>, assured: Arc<Assured>) {
         self.standing = standing;
         self.assured = Some(assured);
     }
@@ -80,6 +79,14 @@ impl Map {
     #[inline(always)]
     fn slot(&self, flow: &Flow) -> usize {
         self.hash.slot(flow, self.count)
+    }
+
+    fn shares(&self, slot: usize) -> Shares {
+        Shares {
+            owner: at(&self.slots, slot),
+            spill: at(&self.spills, slot),
+            standing: self.standing.get(slot).copied().unwrap_or_default(),
+        }
     }
 
     /// Whether flows have the same slots, whoever owns them.
@@ -118,22 +125,28 @@ impl Layer {
     /// What is to be remembered when this map takes the place of the layer's.
     fn history_for(&self, map: &Map) -> Result<KVec<Candidates>, AllocError> {
         let mut history = KVec::with_capacity(map.slots.len(), GFP_KERNEL_ACCOUNT)?;
-        for (slot, (&old, &new)) in self.map.slots.iter().zip(&map.slots).enumerate() {
+        for (slot, &new) in map.slots.iter().enumerate() {
             let before = self.history.get(slot).copied().unwrap_or_default();
-            let spill = at(&self.map.spills, slot);
-            history.push(remember(before, old, spill, new), GFP_KERNEL_ACCOUNT)?;
+            let now = remember(before, &self.map.shares(slot), new);
+            history.push(now, GFP_KERNEL_ACCOUNT)?;
         }
         Ok(history)
     }
 
     /// Adds all who owned a slot, or got its connections from who did, and are wanted.
-    fn add_to(&self, others: &mut Candidates, slot: usize, is_wanted: impl Fn(NodeId) -> bool) {
-        let map = &self.map;
-        let latest = [&map.slots, &map.spills, &map.standing].map(|slots| at(slots, slot));
+    fn add_to(
+        &self,
+        others: &mut Candidates,
+        slot: usize,
+        is_young: bool,
+        is_wanted: impl Fn(NodeId) -> bool,
+    ) {
+        let latest = self.map.shares(slot);
         let history = self.history.get(slot).copied().unwrap_or_default();
-        let latest = latest.into_iter().flatten();
-        let nodes = Iterator::chain(latest, history.iter());
-        for node in nodes.filter(|&node| is_wanted(node)) {
+        for node in latest
+            .with(history, is_young)
+            .filter(|&node| is_wanted(node))
+        {
             others.add(Some(node));
         }
     }
@@ -245,12 +258,14 @@ impl Table {
         };
         if self.has_candidates() {
             let is_wanted = |node| Some(node) != owner && is_there(node);
-            self.layer.add_to(&mut owners.others, slot, is_wanted);
+            let is_young = self.is_young(settle);
+            let others = &mut owners.others;
+            self.layer.add_to(others, slot, is_young, is_wanted);
             for layer in &self.former {
-                layer.add_to(&mut owners.others, layer.map.slot(flow), is_wanted);
+                layer.add_to(others, layer.map.slot(flow), is_young, is_wanted);
             }
             owners.spill = at(&self.map().spills, slot);
-            owners.young = self.is_young(settle);
+            owners.young = is_young;
         }
         owners
     }

@@ -12,6 +12,7 @@ use super::{
     State, //
 };
 use crate::{
+    cluster::liveness,
     logic::cluster::slots::NodeId,
     sys::{
         core::{
@@ -134,6 +135,7 @@ pub(crate) fn set(request: &Request) -> Result {
         machine.replaces(old);
         old.tell(links.net());
     }
+    liveness::expect_links(links.net().clusters(), !machine.peers.is_empty());
     state.machine = Some(machine);
     links.net().tick_in(0);
     drop(state);
@@ -150,6 +152,7 @@ pub(crate) fn remove(request: &Request) -> Result {
         peer.remove_link();
     }
     old.tell(links.net());
+    liveness::expect_links(links.net().clusters(), false);
     links.net().tick_in(0);
     drop(state);
     drop(old);

@@ -66,11 +66,39 @@ impl Candidates {
     }
 }
 
-/// Who may have connections of a slot behind a change, but for its new owner: the one before, whom
-/// it spilled to, and all who could have any before that, as far as they fit in.
-pub fn remember(history: Candidates, old: Slot, old_spill: Slot, new: Slot) -> Candidates {
-    let history = history.behind(old_spill).behind(old);
-    history.filter(|node| Some(node) != new)
+/// Who may have connections of a slot, as a table says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shares {
+    /// Its owner.
+    pub owner: Slot,
+    /// Whom it spills to.
+    pub spill: Slot,
+    /// Who stand in for its owner where that is believed to be away, the likeliest first.
+    pub standing: Candidates,
+}
+
+impl Shares {
+    /// All of them, with those that could have any before: the likeliest first. Of those who stand in only the
+    /// likeliest one, unless machines may disagree: where many are asked nobody can say that nobody has a
+    /// connection.
+    pub fn with(&self, history: Candidates, is_young: bool) -> impl Iterator<Item = NodeId> {
+        let mut standing = self.standing.0.into_iter().flatten();
+        let latest = [self.owner, self.spill, standing.next()];
+        let latest = latest.into_iter().flatten();
+        let rest = standing.filter(move |_| is_young);
+        latest.chain(history.0.into_iter().flatten()).chain(rest)
+    }
+}
+
+/// Who may have connections of a slot behind a change, but for its new owner: those of the table before,
+/// and all who could have any before that. Who only stood in has what room is left.
+pub fn remember(history: Candidates, old: &Shares, new: Slot) -> Candidates {
+    let is_other = |node| Some(node) != new;
+    let history = history.behind(old.spill).behind(old.owner);
+    let mut history = history.filter(is_other);
+    let stood_in = old.standing.iter().next();
+    history.add(stood_in.filter(|&node| is_other(node)));
+    history
 }
 
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
@@ -146,8 +174,35 @@ mod tests {
                 }
                 others
             };
-            let [old, old_spill, new] = [old, old_spill, new].map(NodeId::new);
-            assert_eq!(remember(of(&history), old, old_spill, new), of(&expected));
+            let [owner, spill, new] = [old, old_spill, new].map(NodeId::new);
+            let old = Shares {
+                owner,
+                spill,
+                standing: Candidates::default(),
+            };
+            assert_eq!(remember(of(&history), &old, new), of(&expected));
+        }
+    }
+
+    #[test]
+    fn who_stood_in_has_the_room_that_is_left() {
+        let slot = NodeId::new;
+        let old = Shares {
+            owner: slot(1),
+            spill: None,
+            standing: of([5, 6, 0, 0, 0]),
+        };
+        let history = of([3, 0, 0, 0, 0]);
+        assert!(old.with(history, true).eq(of([1, 5, 3, 6, 0]).iter()));
+        assert!(old.with(history, false).eq(of([1, 5, 3, 0, 0]).iter()));
+        for (history, new, expected) in [
+            ([0, 0, 0, 0, 0], 2, [1, 5, 0, 0, 0]),
+            ([0, 0, 0, 0, 0], 5, [1, 0, 0, 0, 0]),
+            ([0, 0, 0, 0, 0], 1, [5, 0, 0, 0, 0]),
+            ([3, 4, 0, 0, 0], 2, [1, 3, 4, 5, 0]),
+            ([3, 4, 7, 8, 0], 2, [1, 3, 4, 7, 0]),
+        ] {
+            assert_eq!(remember(of(history), &old, slot(new)), of(expected));
         }
     }
 }

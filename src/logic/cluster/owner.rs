@@ -122,8 +122,17 @@ pub fn decide(facts: &Facts) -> Decision {
         (Some(owner), Role::Director) => Decision::Forward(owner),
         // All have received it, also the one that directs.
         (Some(_), Role::Directed) if facts.this.is_none() => Decision::Ignore,
-        // The director's table is another one than this node's.
-        (Some(_), Role::Directed) => Decision::SecondChance(Candidates::only(facts.owner)),
+        (Some(_), Role::Directed) => Decision::SecondChance(directed_astray(*facts)),
+    }
+}
+
+/// Who may have a packet that the director has given to this node although another one owns it here: their
+/// tables differ, and the owner may be a third one for the director. So all are asked, but for what begins
+/// a connection, which one is to take.
+fn directed_astray(facts: Facts) -> Candidates {
+    match facts.needs_no_connection {
+        true => Candidates::only(facts.owner),
+        false => elsewhere(facts.others.behind(facts.owner), facts.this),
     }
 }
 

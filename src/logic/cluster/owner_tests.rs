@@ -126,9 +126,10 @@ mod tests {
         assert!(THERE.is_some());
         let Some(there) = THERE else { return };
         let (forward, back) = (Forward(there), SecondChance(Candidates::only(THERE)));
+        let all = SecondChance(Candidates::only(ELSEWHERE).behind(THERE));
         let spent = Drop(SecondChanceSpent);
         let rows = [
-            (0b0000, [Ignore, forward, back]),
+            (0b0000, [Ignore, forward, all]),
             (0b0001, [Ignore, spent, spent]),
             (0b0010, [Ignore, forward, back]),
             (0b0011, [Ignore, spent, spent]),
@@ -136,7 +137,7 @@ mod tests {
             (0b0101, [TakeKnown, TakeKnown, TakeKnown]),
             (0b0110, [Ignore, TakeKnown, TakeKnown]),
             (0b0111, [Ignore, TakeKnown, TakeKnown]),
-            (0b1000, [Ignore, forward, back]),
+            (0b1000, [Ignore, forward, all]),
             (0b1001, [Ignore, spent, spent]),
             (0b1010, [Ignore, forward, back]),
             (0b1011, [Ignore, spent, spent]),

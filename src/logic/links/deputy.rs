@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 use crate::logic::cluster::{
+    candidates::Candidates,
     siphash::{siphash_2_4, Key},
     slots::{Node, NodeId, Slot, State}, //
 };
@@ -40,15 +41,24 @@ pub fn deputies(
     }
 }
 
-/// The deputies that slots have if nobody but their owners is away. `standing` is as long as `slots`.
+/// Who may have connections of slots besides their present owners. `effective` and `standing` are as long
+/// as `slots`.
 ///
 /// Another machine may take a slot's owner to be away when this one does not, even if this one is the
-/// owner. So a slot's deputy may always have connections of the slot, and the owner while the deputy has
-/// it: both are always among those that a packet's second chance is for. As all machines name the same
-/// ones, nobody need be told.
-pub fn standing(slots: &[Slot], nodes: &[Node], standing: &mut [Slot]) {
-    for (number, (standing, &owner)) in standing.iter_mut().zip(slots).enumerate() {
-        *standing = owner.and_then(|_| deputy(number, nodes, |node| Some(node) == owner));
+/// owner, and one node more. So these may have connections of a slot, and are among those that a packet's
+/// second chance is for: the owner by the table, its deputy, and, while machines may disagree, the deputy that
+/// it has if that one is away, too. As all machines name the same ones, nobody need be told.
+pub fn standing(slots: &[Slot], effective: &[Slot], nodes: &[Node], standing: &mut [Candidates]) {
+    let slots = Iterator::zip(slots.iter(), effective).enumerate();
+    for (standing, (number, (&owner, &now))) in standing.iter_mut().zip(slots) {
+        let mut all = Candidates::only(owner);
+        if owner.is_some() {
+            let first = deputy(number, nodes, |node| Some(node) == owner);
+            let is_away = |node| [owner, first].contains(&Some(node));
+            all.add(first);
+            all.add(deputy(number, nodes, is_away));
+        }
+        *standing = all.filter(|node| Some(node) != now);
     }
 }
 
@@ -219,33 +229,38 @@ mod tests {
     }
 
     #[test]
-    fn standing_deputies_are_those_of_an_owner_that_is_away() {
+    fn who_stands_in_is_deputy_for_another_machine() {
         with_nodes([(1, State::Up); 4], |nodes| {
-            let table = [1, 2, 3, 4, 1, 2, 0, 9].map(NodeId::new);
-            let mut all = [None; 8];
-            standing(&table, nodes, &mut all);
-            for owner in 1..=5u32 {
-                let mut effective = [None; 8];
-                deputies(&table, nodes, |id| id.get() == owner, &mut effective);
-                for ((&slot, found), &standing) in table.iter().zip(effective).zip(&all) {
-                    assert!(slot.is_none() == standing.is_none());
-                    assert!(slot != NodeId::new(owner) || found == standing);
+            let deputy = |away: &[u32]| owners([1], nodes, away)[0];
+            let first = deputy(&[1]);
+            let second = deputy(&[1, first]);
+            let third = deputy(&[1, first, second]);
+            for (now, expected) in [
+                (1, [first, second, 0]),
+                (first, [1, second, 0]),
+                (second, [1, first, 0]),
+                (third, [1, first, second]),
+            ] {
+                let mut all = [Candidates::default()];
+                standing(&[NodeId::new(1)], &[NodeId::new(now)], nodes, &mut all);
+                let mut candidates = Candidates::default();
+                for node in expected {
+                    candidates.add(NodeId::new(node));
                 }
+                assert_eq!(all, [candidates]);
             }
         });
-        with_nodes(
-            [
-                (1, State::Up),
-                (1, State::Down),
-                (1, State::Down),
-                (1, State::Down),
-            ],
-            |nodes| {
-                let mut all = [NodeId::new(9)];
-                standing(&[NodeId::new(1)], nodes, &mut all);
-                assert_eq!(all, [None]);
-            },
-        );
+    }
+
+    #[test]
+    fn who_stands_in_may_be_nobody() {
+        let slots = [None, NodeId::new(1)];
+        let states = [State::Up, State::Down, State::Down, State::Draining];
+        with_nodes(states.map(|state| (1, state)), |nodes| {
+            let mut all = [Candidates::only(NodeId::new(9)); 2];
+            standing(&slots, &slots, nodes, &mut all);
+            assert_eq!(all, [Candidates::default(); 2]);
+        });
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod outer;
 use std::collections::BTreeMap;
 
 use service_group_logic::logic::cluster::{
-    candidates::{remember, Candidates},
+    candidates::{remember, Candidates, Shares},
     flow::{Address, Flow},
     hash::{Hash, SlotCount},
     owner::{decide, Decision, DropReason, Facts, Role as Received},
@@ -178,8 +178,12 @@ impl Cluster {
         if self.has_candidates() {
             let mut history = Candidates::default();
             if self.age != Age::First {
-                let before = self.spills(&self.former)[slot];
-                history = remember(history, self.former[slot], before, owner);
+                let before = Shares {
+                    owner: self.former[slot],
+                    spill: self.spills(&self.former)[slot],
+                    ..Shares::default()
+                };
+                history = remember(history, &before, owner);
             }
             let all = [owner, spilled].into_iter().flatten().chain(history.iter());
             for node in all.filter(|&node| Some(node) != owner) {

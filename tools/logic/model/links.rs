@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU16;
 
 use service_group_logic::logic::cluster::{
-    candidates::{remember, Candidates},
+    candidates::{remember, Candidates, Shares},
     owner::{Facts, Role},
     slots::{Node, NodeId, Slot, State as NodeState},
 };
@@ -52,10 +52,21 @@ pub struct Design {
 /// The table of the cluster IP at one machine.
 struct Table {
     effective: Vec<Slot>,
+    standing: Vec<Candidates>,
     history: Vec<Candidates>,
     since: Option<u64>,
     /// Whose slots are given to deputies.
     away: BTreeSet<u32>,
+}
+
+impl Table {
+    fn shares(&self, slot: usize) -> Shares {
+        Shares {
+            owner: self.effective[slot],
+            spill: None,
+            standing: self.standing[slot],
+        }
+    }
 }
 
 pub struct Machine {
@@ -88,7 +99,6 @@ pub struct Cluster {
     pub design: Design,
     pub nodes: Vec<Node>,
     pub base: Vec<Slot>,
-    standing: Vec<Slot>,
     pub machines: BTreeMap<u32, Machine>,
     /// Directions in which nothing comes through.
     pub cuts: BTreeSet<(u32, u32)>,
@@ -111,15 +121,12 @@ impl Cluster {
         let base: Vec<Slot> = (0..slots)
             .map(|slot| Some(nodes[slot % nodes.len()].id))
             .collect();
-        let mut deputies = vec![None; slots];
-        standing(&base, &nodes, &mut deputies);
         let mut cluster = Self {
             now: 1_000_000 * NS_OF_MS,
             random,
             design,
             nodes,
             base,
-            standing: deputies,
             machines: BTreeMap::new(),
             cuts: BTreeSet::new(),
             frames: Vec::new(),
@@ -148,6 +155,7 @@ impl Cluster {
             links: BTreeMap::new(),
             table: Table {
                 effective: self.base.clone(),
+                standing: self.standing(&self.base),
                 history: vec![Candidates::default(); self.base.len()],
                 since: None,
                 away: BTreeSet::new(),
@@ -170,6 +178,22 @@ impl Cluster {
     pub fn kill(&mut self, id: u32) {
         self.restart(id);
         self.machines.get_mut(&id).unwrap().dead = true;
+    }
+
+    /// It loses its links and what it believes, and keeps its connections and what its tables remember.
+    pub fn forget(&mut self, id: u32) {
+        let ids = self.machines.keys().copied().collect();
+        let fresh = self.started(id, ids);
+        let none = vec![Candidates::default(); self.base.len()];
+        self.set_table(id, self.base.clone(), none);
+        let machine = self.machines.get_mut(&id).unwrap();
+        machine.peers = fresh.peers;
+        machine.assurance = fresh.assurance;
+        machine.table.away.clear();
+        for (peer, link) in std::mem::take(&mut machine.links) {
+            self.send(id, peer, link.number, Message::End);
+        }
+        self.set_table(id, self.base.clone(), fresh.table.standing);
     }
 
     /// Ends a link at one side.
@@ -250,7 +274,7 @@ impl Cluster {
 
     /// The work item: a machine's table follows what it believes.
     fn work(&mut self, id: u32) {
-        let machine = self.machines.get_mut(&id).unwrap();
+        let machine = &self.machines[&id];
         let peers = machine.peers.iter().filter(|(_, peer)| peer.is_away());
         let mut away: BTreeSet<u32> = peers.map(|(&peer, _)| peer).collect();
         if !machine.ready {
@@ -266,16 +290,31 @@ impl Cluster {
             |node| away.contains(&node.get()),
             &mut effective,
         );
-        let table = &mut machine.table;
-        table.away = away;
-        if effective == table.effective {
+        let standing = self.standing(&effective);
+        self.set_table(id, effective, standing);
+        self.machines.get_mut(&id).unwrap().table.away = away;
+    }
+
+    /// Another table takes the place of a machine's.
+    fn set_table(&mut self, id: u32, effective: Vec<Slot>, standing: Vec<Candidates>) {
+        let table = &mut self.machines.get_mut(&id).unwrap().table;
+        if (&effective, &standing) == (&table.effective, &table.standing) {
             return;
         }
-        for (slot, history) in table.history.iter_mut().enumerate() {
-            *history = remember(*history, table.effective[slot], None, effective[slot]);
+        for (slot, &owner) in effective.iter().enumerate() {
+            table.history[slot] = remember(table.history[slot], &table.shares(slot), owner);
         }
         table.effective = effective;
+        table.standing = standing;
         table.since = Some(self.now);
+    }
+
+    fn standing(&self, effective: &[Slot]) -> Vec<Candidates> {
+        let mut all = vec![Candidates::default(); effective.len()];
+        if self.design.standing {
+            standing(&self.base, effective, &self.nodes, &mut all);
+        }
+        all
     }
 
     /// What a machine decides by, for a packet of this slot.
@@ -284,22 +323,21 @@ impl Cluster {
         let table = &machine.table;
         let owner = table.effective[slot];
         let mut others = Candidates::default();
-        if self.design.standing {
-            others.add(self.base[slot]);
-            others.add(self.standing[slot]);
-        }
-        for node in table.history[slot].iter() {
-            others.add(Some(node));
-        }
+        let is_other = |node: &NodeId| Some(*node) != owner;
         let is_changed = table.since.is_some_and(|since| self.now - since < SETTLE);
         let is_doubtful = self.design.assurance && machine.assurance.is_young(self.now, SETTLE);
+        let young = is_changed || is_doubtful;
+        let all = table.shares(slot).with(table.history[slot], young);
+        for node in all.filter(is_other) {
+            others.add(Some(node));
+        }
         Facts {
             role,
             this: NodeId::new(id).filter(|id| self.nodes.iter().any(|node| node.id == *id)),
             owner,
-            others: others.filter(|node| Some(node) != owner),
+            others,
             spill: None,
-            young: is_changed || is_doubtful,
+            young,
             known: false,
             needs_no_connection: false,
             second_chance: false,

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 use service_group::netlink::ClusterKey;
-use service_group_logic::logic::cluster::candidates::{remember, Candidates};
+use service_group_logic::logic::cluster::candidates::{remember, Candidates, Shares};
 use service_group_logic::logic::cluster::hash::Hash;
 use service_group_logic::logic::cluster::rebalance::{rebalance, Share};
 use service_group_logic::logic::cluster::slots::Slot;
@@ -258,7 +258,11 @@ fn write(
     if is_counted_alike(address) {
         for ((before, &was), &new) in before.iter_mut().zip(was).zip(new) {
             // Who is no node any more has no connections.
-            *before = remember(Candidates::only(*before), was, None, new)
+            let owned = Shares {
+                owner: was,
+                ..Shares::default()
+            };
+            *before = remember(Candidates::only(*before), &owned, new)
                 .iter()
                 .find(|id| config.state(*id).is_some());
         }
