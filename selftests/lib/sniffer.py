@@ -103,4 +103,4 @@ class Sniffer:
             self.resets += 1
             host = str(ipaddress.ip_address(packet.destination))
             one = self.lives((host, port))
-            expect(not one, f"{machine} resets {one}; now {time.monotonic():.3f}{self.told(port)}")
+            expect(not one, f"{machine} resets {one}")

@@ -23,6 +23,7 @@ SG_CHAOS_EVENTS says how much happens in each test.
 import itertools
 import os
 import random
+import re
 import socket
 import sys
 import time
@@ -200,12 +201,17 @@ class Chaos:
             self.quiet()
             if not self.director:
                 wait_until(self.is_reset, "a reset of what nobody has")
+        except AssertionError as error:
+            # What was sent on the connections that it names.
+            for port in re.findall(r"connection from \('[^']*', (\d+)\)", str(error)):
+                self.log.append(f"now {time.monotonic():.3f}, {port}:{self.sniffer.told(int(port))}")
+            raise
         finally:
             self.log.append(
                 f"heartbeat {self.heartbeat}, {load.completed} connections complete, {load.doomed} "
                 f"given up, {load.taken} of {len(load.datagrams)} datagrams taken, {self.agents.made} "
                 f"links, {self.sniffer.seen} packets, {self.sniffer.resets} resets")
-            print("# " + "\n# ".join(self.log))
+            print("# " + "\n# ".join("\n".join(self.log).splitlines()))
 
     def plan(self):
         """What is to happen; nothing stands for something by lot."""
