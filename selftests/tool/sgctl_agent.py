@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -428,17 +427,33 @@ def one_after_the_other():
     agents.all_up()
 
 
+# Connections that say nothing, and begin anew when they have ended.
+SILENT = """
+import select, socket, sys
+sockets = set()
+while True:
+    while len(sockets) < 40:
+        sockets.add(socket.create_connection((sys.argv[1], 5347)))
+    for sock in select.select(list(sockets), [], [])[0]:
+        sockets.discard(sock)
+        sock.close()
+"""
+
+
 def silent_strangers():
-    """Connections that say nothing keep no machine out."""
+    """Connections that say nothing keep no machine out, also if they come from that machine."""
     agents = Agents("ab")
     agents.start("b")
-    with agents.machines["b"]:
-        sockets = [socket.create_connection((agents.machines["b"].address(4), 5347))
-                   for _ in range(40)]
+    silent = []
+    for name in "ab":
+        with agents.machines[name]:
+            silent.append(start([sys.executable, "-c", SILENT, agents.machines["b"].address(4)],
+                                stderr=subprocess.DEVNULL))
     agents.start("a")
     agents.all_up()
-    for sock in sockets:
-        sock.close()
+    for program in silent:
+        program.kill()
+        program.wait()
 
 
 if __name__ == "__main__":

@@ -14,6 +14,14 @@ from sgctl_agent import Agents
 from tool_clusters import sgctl
 
 
+def another(agents, text):
+    """What the file says of a machine d in the place of c."""
+    told = sgctl("init", "--name", "d", "--keys", agents.keys("c"), "--file",
+                 f"{agents.folder}/none.toml", "--force", "--json")
+    text = text.replace('name = "c"', 'name = "d"')
+    return re.sub(r"SHA256:[^\"]*", json.loads(told)["fingerprint"], text)
+
+
 def another_gets_the_id():
     """A machine that was never linked is no dead one, also if one that is gone had its id."""
     agents = Agents()
@@ -22,15 +30,25 @@ def another_gets_the_id():
     two, _, three = agents.read("a").rpartition("[[node]]")
     agents.write("a", two)
     wait_until(lambda: agents.says("a", "reload") == 1, "c is expected no more")
-    told = sgctl("init", "--name", "d", "--keys", agents.keys("c"), "--file",
-                 f"{agents.folder}/none.toml", "--force", "--json")
-    four = three.replace('name = "c"', 'name = "d"')
-    agents.write("a", two + "[[node]]" + re.sub(r"SHA256:[^\"]*", json.loads(told)["fingerprint"], four))
+    agents.write("a", two + "[[node]]" + another(agents, three))
     wait_until(lambda: agents.says("a", "reload") == 2, "d is in the file")
     frames = agents.status("a")["b"]["frames_in"]
     # Longer than a machine is silent that is given up.
     wait_until(lambda: agents.status("a")["b"]["frames_in"] > frames + 30, "they talk")
     equal(("none", False), (agents.states("a")["d"], agents.status("a")["d"]["away"]), "d")
+
+
+def replaced_at_once():
+    """Another machine gets the id of one by the same change that takes that one out: the link to it ends, and
+    the other one is no dead one."""
+    agents = Agents()
+    agents.start()
+    agents.all_up()
+    two, _, three = agents.read("a").rpartition("[[node]]")
+    agents.write("a", two + "[[node]]" + another(agents, three))
+    wait_until(lambda: agents.says("a", "reload") == 1, "d is in the file")
+    wait_until(lambda: agents.states("a").get("d") == "none", "it is a new one")
+    equal((None, False), (agents.status("a")["d"]["local"], agents.status("a")["d"]["away"]), "d")
 
 
 def from_its_own_address():
@@ -113,6 +131,6 @@ def no_place_for_the_file():
 
 if __name__ == "__main__":
     sys.exit(run_tests("sgctl_agent_changes", [
-        another_gets_the_id, another_cluster, from_its_own_address, listens_where_it_did,
+        another_gets_the_id, replaced_at_once, another_cluster, from_its_own_address, listens_where_it_did,
         no_place_for_the_file,
     ]))

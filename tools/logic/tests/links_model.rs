@@ -337,7 +337,11 @@ fn nobody_resets_what_another_machine_has() {
             assert_eq!(outcome.broken, 0, "{mode:?}, seed {seed}");
             // All of few nodes are asked for a connection that the owner does not know.
             let has_few = world.cluster.nodes.len() == FEW as usize;
-            assert!(!has_few || outcome.lost == 0, "{mode:?}, seed {seed}: {} lost", outcome.lost);
+            assert!(
+                !has_few || outcome.lost == 0,
+                "{mode:?}, seed {seed}: {} lost",
+                outcome.lost
+            );
             // One machine says who is to answer.
             assert!(mode == Mode::Shared || outcome.doubled == 0);
             assert!(outcome.begun > 500 && outcome.delivered > 500);

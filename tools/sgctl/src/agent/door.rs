@@ -3,7 +3,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -44,7 +44,7 @@ impl Door {
         at: SocketAddr,
         me: Shared,
         gate: Gate,
-        news: Sender<News>,
+        news: SyncSender<News>,
     ) -> Result<Self, Failure> {
         let listener = TcpListener::bind(at).map_err(|error| {
             let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
@@ -76,7 +76,7 @@ pub fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Fai
         .map_err(|error| Failure::new(format!("no thread could be started: {error}")))
 }
 
-fn listen(listener: &TcpListener, me: &Shared, gate: &Gate, news: &Sender<News>) {
+fn listen(listener: &TcpListener, me: &Shared, gate: &Gate, news: &SyncSender<News>) {
     loop {
         let (socket, from) = match listener.accept() {
             Ok(both) => both,
@@ -90,7 +90,7 @@ fn listen(listener: &TcpListener, me: &Shared, gate: &Gate, news: &Sender<News>)
         let me = me.read().unwrap_or_else(PoisonError::into_inner).clone();
         let ip = from.ip().to_canonical();
         let is_known = me.roster.peers.iter().any(|peer| peer.listen.ip() == ip);
-        let Some(place) = gate.enter(ip, is_known) else {
+        let Some(place) = gate.enter(ip, is_known, &socket) else {
             continue;
         };
         let news = news.clone();
@@ -101,8 +101,16 @@ fn listen(listener: &TcpListener, me: &Shared, gate: &Gate, news: &Sender<News>)
 }
 
 /// One connection that came.
-fn met(me: &Me, (socket, from): (TcpStream, SocketAddr), place: Place, news: &Sender<News>) {
+fn met(
+    me: &Me,
+    (socket, from): (TcpStream, SocketAddr),
+    mut place: Place,
+    news: &SyncSender<News>,
+) {
     let outcome = prepared(socket).and_then(|socket| meet::accept(me, socket));
+    if outcome.is_ok() && !place.prove() {
+        return;
+    }
     let outcome = match outcome {
         Ok(met) if met.purpose == Purpose::Control => match offer::hear(met, news) {
             Ok(()) => return,
@@ -116,7 +124,7 @@ fn met(me: &Me, (socket, from): (TcpStream, SocketAddr), place: Place, news: &Se
 }
 
 /// Connects to a machine, and tells what came of it.
-pub fn call(me: &Me, id: u32, news: &Sender<News>) {
+pub fn call(me: &Me, id: u32, news: &SyncSender<News>) {
     let outcome = me.roster.peer(id).map(|peer| {
         let socket = reach(me, peer);
         socket.and_then(|socket| meet::connect(me, peer, Purpose::Link, socket))

@@ -39,7 +39,7 @@ mod verify;
 mod work;
 
 use std::net::SocketAddr;
-use std::sync::mpsc::{channel, Sender, SyncSender};
+use std::sync::mpsc::{sync_channel, Receiver, SyncSender};
 
 use service_group::netlink::{ClusterName, Connection, Error, Event};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -70,10 +70,18 @@ pub enum News {
     Offered(String, Offer, SyncSender<Option<String>>),
 }
 
+/// So many news wait at most; whoever has more waits.
+const MOST_NEWS: usize = 64;
+
+/// Where news are sent to, and where they come.
+fn inbox() -> (SyncSender<News>, Receiver<News>) {
+    sync_channel(MOST_NEWS)
+}
+
 /// Runs the subcommand.
 pub fn run(args: &AgentArgs) -> Result<(), Failure> {
     let signals = Signals::catch(&[SIGHUP, SIGINT, SIGTERM])?;
-    let (news, inbox) = channel();
+    let (news, inbox) = inbox();
     let mut agent = Agent::begin(args, news.clone())?;
     watch_kernel(news.clone())?;
     watch_signals(signals, news)?;
@@ -81,7 +89,7 @@ pub fn run(args: &AgentArgs) -> Result<(), Failure> {
     agent.run(&inbox)
 }
 
-fn watch_kernel(news: Sender<News>) -> Result<(), Failure> {
+fn watch_kernel(news: SyncSender<News>) -> Result<(), Failure> {
     let mut events = Connection::open()?.subscribe()?;
     spawn("events", move || {
         // The agent may be ending.
@@ -89,7 +97,7 @@ fn watch_kernel(news: Sender<News>) -> Result<(), Failure> {
     })
 }
 
-fn watch_signals(mut signals: Signals, news: Sender<News>) -> Result<(), Failure> {
+fn watch_signals(mut signals: Signals, news: SyncSender<News>) -> Result<(), Failure> {
     spawn("signals", move || {
         while let Ok(woken) = signals.wait(None, None) {
             for signal in woken.signals {
@@ -97,4 +105,17 @@ fn watch_signals(mut signals: Signals, news: Sender<News>) -> Result<(), Failure
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn news_do_not_pile_up() {
+        let (news, inbox) = inbox();
+        let sent = (0..1000).take_while(|_| news.try_send(News::Signal(SIGHUP)).is_ok());
+        assert_eq!(sent.count(), MOST_NEWS);
+        assert_eq!(inbox.try_iter().count(), MOST_NEWS);
+    }
 }

@@ -6,7 +6,7 @@
 //! introduction. That is all of a connection.
 
 use std::io::{self, Read, Write};
-use std::sync::mpsc::{sync_channel, Sender};
+use std::sync::mpsc::{sync_channel, SyncSender};
 use std::time::{Duration, Instant};
 
 use super::introduce::{read_verdict, write_verdict};
@@ -80,7 +80,7 @@ pub fn make(mut met: Met, offer: &Offer) -> Result<Option<String>, String> {
 }
 
 /// Hears what the machine that was met offers, has the agent decide, and answers.
-pub fn hear(mut met: Met, news: &Sender<News>) -> Result<(), String> {
+pub fn hear(mut met: Met, news: &SyncSender<News>) -> Result<(), String> {
     met.line.extend(Instant::now() + LIMIT);
     let line = &mut met.line;
     let offer = Offer::read(line).map_err(|error| meet::connection(&error))?;

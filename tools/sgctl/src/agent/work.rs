@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,7 @@ pub struct Agent {
     gate: Gate,
     schedule: Schedule,
     pub(super) checks: Checks,
-    pub(super) news: Sender<News>,
+    pub(super) news: SyncSender<News>,
     pub(super) log: Log,
     /// The states that were told last.
     told: Vec<(u32, String)>,
@@ -56,7 +56,7 @@ pub struct Agent {
 
 impl Agent {
     /// Does what the file says, and listens.
-    pub fn begin(args: &AgentArgs, news: Sender<News>) -> Result<Self, Failure> {
+    pub fn begin(args: &AgentArgs, news: SyncSender<News>) -> Result<Self, Failure> {
         let folder = keys::folder(args.keys.as_deref(), &args.file);
         // A change of the file is applied before the file is replaced: not to be undone.
         let alone = alone(false);
@@ -85,8 +85,9 @@ impl Agent {
             told: Vec::new(),
         };
         agent.refuse_another_cluster()?;
-        agent.apply(&config, &own, alone)?;
+        // First, so that cluster IPs of a machine that has been away know that others may have connections.
         agent.expect()?;
+        agent.apply(&config, &own, alone)?;
         agent.plan_calls();
         agent.plan_checks(&config)?;
         Ok(agent)
@@ -143,20 +144,15 @@ impl Agent {
         prepared.carry_out(|| Ok(())).map(|_| ())
     }
 
-    /// Tells the kernel who is expected, and ends the links of keys that the file has no more; the kernel ends
-    /// those to others.
+    /// Tells the kernel who is expected. It ends the links to others, so to those whose key the file has no
+    /// more.
     fn expect(&mut self) -> Result<(), Failure> {
         let me = self.me();
-        if let Err(failure) = self.known.keep(|id| me.roster.peer(id).is_some()) {
+        if let Err(failure) = self.known.keep(|id| me.roster.peer(id)) {
             output::note(&format!("who is gone is remembered: {failure}"));
         }
         let machine = me.roster.machine(&self.known);
-        self.kernel.set_machine(&machine).map_err(refusal)?;
-        let peers = me.roster.peers.iter();
-        for peer in peers.filter(|peer| self.known.has_other_key(peer)) {
-            self.kernel.delete_link(peer.id.get()).map_err(refusal)?;
-        }
-        Ok(())
+        self.kernel.set_machine(&machine).map_err(refusal)
     }
 
     fn plan_calls(&mut self) {
@@ -204,6 +200,7 @@ impl Agent {
             }
             if now.saturating_duration_since(self.looked) >= LOOK {
                 self.looked = now;
+                notify("WATCHDOG=1");
                 if stamp(&self.file) != self.stamp {
                     self.reload()?;
                 }
@@ -386,7 +383,8 @@ fn name(me: &Me, id: u32) -> String {
     peer.map_or_else(|| format!("machine {id}"), |peer| peer.name.clone())
 }
 
-fn random() -> u32 {
+/// Any number.
+pub(super) fn random() -> u32 {
     let mut bytes = [0; 4];
     // Without a random number times are not spread, which is no failure.
     let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
