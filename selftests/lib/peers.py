@@ -4,6 +4,7 @@
 import contextlib
 import ctypes
 import fcntl
+import itertools
 import mmap
 import os
 import select
@@ -109,6 +110,18 @@ def comes_to(machine, peer, **what):
     return seen
 
 
+def all_linked(machines, how=None, **what):
+    """Each has a link to each other one, and knows that of it."""
+    numbers = [machine.number for machine in machines]
+    for machine in machines:
+        is_machine(machine, [number for number in numbers if number != machine.number],
+                   **(how or {}))
+    for one, other in itertools.combinations(machines, 2):
+        link(one, other)
+    for one, other in itertools.permutations(machines, 2):
+        comes_to(one, other.number, state="up", **what)
+
+
 def ended(machine, peer):
     """How many links to a peer ended, by reason."""
     return {end["reason"]: end["times"] for end in told(machine, peer).get("ended", [])}
@@ -132,14 +145,15 @@ def hears(ynl, peer, **what):
     raise AssertionError(f"no link-change-ntf of {peer} with {what}")
 
 
-# How long a load report is.
-LOAD_LENGTH = 32
+# How long a load report is that the module sends, and in the first version, as peers are played.
+SENT_LOAD_LENGTH, LOAD_LENGTH = 36, 32
 
 
-def load(address="10.9.0.100", family=socket.AF_INET, port=8080, flags=3, protocol=6):
-    """A load report."""
-    return struct.pack("<BBH16sIII", family, protocol, port, socket.inet_aton(address) + bytes(12), flags,
-                       0, 0)
+def load(address="10.9.0.100", family=socket.AF_INET, port=8080, flags=3, protocol=6, epoch=None):
+    """A load report; with an epoch it is of the second version."""
+    report = struct.pack("<BBH16sIII", family, protocol, port, socket.inet_aton(address) + bytes(12), flags,
+                         0, 0)
+    return report if epoch is None else report + struct.pack("<I", epoch)
 
 
 class Played:
@@ -163,13 +177,14 @@ class Played:
         self.period = said["heartbeat"]
         self.frame(HELLO, struct.pack("<IHHI16s16sII", *said.values()))
 
-    def heartbeat(self, heard=0, ready=1, away=0, epoch=7, loads=(), count=None, period=None, sent=1):
+    def heartbeat(self, heard=0, ready=1, away=0, held=0, epoch=7, loads=(), count=None, period=None,
+                  sent=1, version=1):
         """Says that it is there."""
         count = len(loads) if count is None else count
         self.period = period or self.period
-        body = struct.pack("<QQIIIIHH", sent, 0, heard, ready | away << 1, epoch, self.period, count,
-                           LOAD_LENGTH)
-        self.frame(HEARTBEAT, body + b"".join(loads))
+        body = struct.pack("<QQIIIIHH", sent, 0, heard, ready | away << 1 | held << 2,
+                           epoch, self.period, count, LOAD_LENGTH if version == 1 else SENT_LOAD_LENGTH)
+        self.frame(HEARTBEAT, body + b"".join(loads), version=version)
 
     def receive(self):
         """The next frame: its kind and its body."""

@@ -14,9 +14,9 @@ import tempfile
 from clusters import open_family_on
 from family import become_nobody, refused
 from machines import segment
-from peers import (BOOT_ID, BYE, CLUSTER_ID, HEARTBEAT, HELLO, KEYS, LOAD_LENGTH, MAGIC, SLOW, SOL_TLS, TCP_ULP,
-                   TLS_SET_RECORD_TYPE, TLS_TX, comes_to, connected, encrypt, encrypted, ended, give,
-                   hears, is_machine, key_of, link, listening, load, played, played_up, told)
+from peers import (BOOT_ID, BYE, CLUSTER_ID, HEARTBEAT, HELLO, KEYS, MAGIC, SENT_LOAD_LENGTH, SLOW, SOL_TLS,
+                   TCP_ULP, TLS_SET_RECORD_TYPE, TLS_TX, comes_to, connected, encrypt, encrypted, ended,
+                   give, hears, is_machine, key_of, link, listening, load, played, played_up, told)
 from service_group import equal, expect, run_tests, wait_until
 
 MOST_PEERS = 256
@@ -180,7 +180,7 @@ def what_is_sent():
     while len(heards) < 3:
         kind, body = peer.receive()
         sent, echo, heard, flags, epoch, period, count, stride = struct.unpack_from("<QQIIIIHH", body)
-        equal((HEARTBEAT, 0, 1, 0, 100, 0, LOAD_LENGTH),
+        equal((HEARTBEAT, 0, 1, 0, 100, 0, SENT_LOAD_LENGTH),
               (kind, echo, flags & 1, epoch, period, count, stride), "heartbeat")
         expect(sent > 0, "when it was sent")
         heards.append(heard)
@@ -215,8 +215,8 @@ def what_a_peer_says():
     # What a newer version sends is skipped.
     peer.frame(77, b"?" * 1000)
     peer.frame(4711, b"!" * 65524, version=9)
-    peer.frame(HEARTBEAT, struct.pack("<QQIIIIHH", 1, 0, 0, 1, 11, SLOW, 1, LOAD_LENGTH + 4) + load()
-               + b"more", version=2)
+    peer.frame(HEARTBEAT, struct.pack("<QQIIIIHH", 1, 0, 0, 1, 11, SLOW, 1, SENT_LOAD_LENGTH + 4) + load()
+               + b"12345678", version=3)
     comes_to(one, 9, epoch=11, state="up")
 
 

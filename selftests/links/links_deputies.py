@@ -15,24 +15,11 @@ from clusters import (PORT, PROTOCOL, TCP, UDP, Cluster, Directed, exchange, nam
                       takes_connections)
 from family import refused
 from machines import bound, ip_commands
-from peers import comes_to, is_machine, link
+from peers import all_linked, comes_to, is_machine, link
 from service_group import equal, expect, run_tests, wait_until
 
-
 # Milliseconds. A host that halts has no machine miss three of them.
-HEARTBEAT = 1000
-
-
-def all_linked(machines, heartbeat=HEARTBEAT, **what):
-    """Each has a link to each other one, and knows that of it."""
-    numbers = [machine.number for machine in machines]
-    for machine in machines:
-        is_machine(machine, [number for number in numbers if number != machine.number],
-                   heartbeat=heartbeat)
-    for one, other in itertools.combinations(machines, 2):
-        link(one, other)
-    for one, other in itertools.permutations(machines, 2):
-        comes_to(one, other.number, state="up", **what)
+HEARTBEAT = {"heartbeat": 1000}
 
 
 def believes(machine, name, away):
@@ -84,7 +71,7 @@ def goes_and_comes(cluster, machines, name, goes, comes):
     """A node goes away and is back."""
     gone = cluster.nodes[1]
     rest = [machine for machine in machines if machine != gone]
-    all_linked(machines, away=0)
+    all_linked(machines, HEARTBEAT, away=0)
     for machine in machines:
         believes(machine, name, [])
     takes_connections(cluster, 6)
@@ -142,7 +129,7 @@ def directed(version, way="neighbour"):
     def linked_again(gone, old):
         # It is alive all the time, and has its connection.
         exchange(*old)
-        is_machine(gone, [machine.number for machine in rest], heartbeat=HEARTBEAT)
+        is_machine(gone, [machine.number for machine in rest], **HEARTBEAT)
         for machine in rest:
             link(machine, gone)
 
@@ -173,7 +160,7 @@ def who_can_serve():
         equal((1, 0), (told["healthy"], told["ready"]), "healthy, and ready")
         believes(machine, name, [])
     listeners = {machine: bound(machine, TCP, cluster.address, PORT) for machine in (one, three)}
-    all_linked(cluster.nodes)
+    all_linked(cluster.nodes, HEARTBEAT)
     for machine in cluster.nodes:
         believes(machine, name, [2])
     equal([1, 0, 1], [machine.ynl.do("cluster-get", name)["ready"] for machine in cluster.nodes], "ready")
@@ -209,7 +196,7 @@ def nobody_can_serve():
     service = {"protocol": PROTOCOL[TCP], "port": PORT}
     name = name_of(4, **service)
     cluster.set(**service)
-    all_linked(cluster.nodes)
+    all_linked(cluster.nodes, HEARTBEAT)
     for machine in cluster.nodes:
         def seen():
             nodes = machine.ynl.do("cluster-get", name)["nodes"]

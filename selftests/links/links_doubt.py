@@ -12,14 +12,14 @@ import sys
 
 from agents import Cuts
 from clusters import PORT, Cluster, Directed, exchange, name_of, node
-from links_deputies import all_linked, port_to, taken, to_slot_of
+from links_deputies import port_to, taken, to_slot_of
 from machines import FAMILIES, nft
-from peers import is_machine, link, told
+from peers import all_linked, is_machine, link, told
 from service_group import PATIENCE, equal, expect, run_tests, switch, wait_until
 from sniffer import Sniffer
 
 # Milliseconds. Who comes and goes is held back for a multiple of it.
-HEARTBEAT = 400
+HEARTBEAT = {"heartbeat": 400}
 # What a client does not hear.
 DEAF = ("table inet deaf { set from { type ether_addr; }; "
         "chain c { type filter hook prerouting priority -450; "

@@ -5,9 +5,10 @@
 #![forbid(unsafe_code)]
 
 use super::{
-    away::{divide, Away, Division},
-    config::{self, Config, Name, Role},
+    away::{divide, Division},
+    config::{self, Config, Name},
     report::{self, Change},
+    role::Role,
     snapshot::Snapshot,
     table::Map,
     Cluster,
@@ -59,6 +60,12 @@ pub(crate) fn set(request: &Request) -> Result {
     clusters.check_generation(request)?;
     let old = configs.get(&config.name);
     check(&config, &map, &configs, old)?;
+    if config.follows_links() {
+        let present = old.map(|old| old.cluster.config.role);
+        config.role = present
+            .filter(|role| role.directs())
+            .unwrap_or(Role::Standby);
+    }
     if config.device == 0 {
         config.device = match old {
             Some(old) => old.cluster.device(),
@@ -70,11 +77,14 @@ pub(crate) fn set(request: &Request) -> Result {
     drop(configs);
     rtnl.disable_lro(net, cluster.config.device);
     drop((rtnl, retired));
+    if !cluster.config.directors.is_empty() {
+        net.tick_in(0);
+    }
     Ok(())
 }
 
 /// `cluster-role-set`. `EINVAL` if it is no such name, or no role of a director; `ENOENT` if there is
-/// none that directs, `EAGAIN` if it is made for another generation.
+/// none that directs, `EBUSY` if links say which one does, `EAGAIN` if it is made for another generation.
 pub(crate) fn set_role(request: &Request) -> Result {
     let name = Name::of(request)?;
     let role = request.u32(uapi::SERVICE_GROUP_A_CLUSTER_ROLE);
@@ -91,16 +101,16 @@ pub(crate) fn set_role(request: &Request) -> Result {
         .get(&name)
         .filter(|old| old.cluster.config.role.directs());
     let old = old.ok_or(ENOENT)?;
+    if old.cluster.config.follows_links() {
+        return Err(EBUSY);
+    }
     if old.cluster.config.role == role {
         // Who has read before is to know that this was decided since.
         clusters.changed();
         return Ok(());
     }
     let config = old.cluster.config.with_role(role, old.cluster.device())?;
-    let table = old.cluster.table.clone();
-    let away = &old.cluster.away;
-    let away = Away::of(&config, |id| away.has(id), away.assured.clone())?;
-    let division = (table, old.cluster.given.clone(), away);
+    let division = old.cluster.division(&config)?;
     let gatherer = old.gatherer.clone();
     let (cluster, retired) = serve(clusters, &mut configs, config, division, gatherer, &rtnl)?;
     drop(configs);
@@ -129,6 +139,7 @@ fn serve(
         Some(old) if lost.is_some() || old.fits(&config) => None,
         _ => Some(join(clusters, &config, config.device, rtnl)?),
     };
+    let outlook = old.map(|old| old.outlook).unwrap_or_default();
     let old = old.map(|old| &*old.cluster);
     // What was announced when the device was made anew may have been lost.
     let is_same = |old: &Config| old.role == config.role && old.device == config.device;
@@ -146,6 +157,7 @@ fn serve(
         device: joined.or_else(|| configs.take_device(place)),
         lost,
         local: cluster.local(clusters.net()).0,
+        outlook,
         gatherer,
     };
     if is_new {
@@ -219,7 +231,7 @@ pub(super) fn join(
         device.join_mac(mac, rtnl)?;
     }
     let address = &config.name.address;
-    if config.role.answers() && address.is_ipv6() {
+    if config.role.is_asked() && address.is_ipv6() {
         device
             .join_solicited(&address.to_bytes(), rtnl)
             // The device has no IPv6.
@@ -327,6 +339,6 @@ impl Served {
         self.device.is_some()
             && self.cluster.device() == config.device
             && old.mac == config.mac
-            && old.role.answers() == config.role.answers()
+            && old.role.is_asked() == config.role.is_asked()
     }
 }

@@ -4,16 +4,19 @@
 
 #![forbid(unsafe_code)]
 
-use super::table::Map;
+use super::{role::Role, table::Map};
 use crate::{
-    logic::cluster::{
-        flow::Address,
-        hash::{Hash, Key, MAX_SLOTS},
-        packet::has_ports,
-        rebalance::MAX_NODES,
-        setting_gen::Settings,
-        slots::{NodeId, Slot, State},
-        tunnel::Mode, //
+    logic::{
+        cluster::{
+            flow::Address,
+            hash::{Hash, Key, MAX_SLOTS},
+            packet::has_ports,
+            rebalance::MAX_NODES,
+            setting_gen::Settings,
+            slots::{NodeId, Slot, State},
+            tunnel::Mode, //
+        },
+        links::director::MAX_DIRECTORS, //
     },
     sys::{
         core::netlink::{NodeNumbers, Request},
@@ -25,6 +28,7 @@ use kernel::prelude::*;
 const _: () = {
     assert!(MAX_NODES == uapi::SERVICE_GROUP_MAX_NODES as usize);
     assert!(MAX_SLOTS as u32 == uapi::SERVICE_GROUP_MAX_SLOTS);
+    assert!(MAX_DIRECTORS == uapi::SERVICE_GROUP_MAX_DIRECTORS as usize);
 };
 
 pub(super) const AF_INET: u16 = 2;
@@ -38,44 +42,6 @@ pub(super) struct Name {
     pub(super) protocol: u8,
     /// 0 for any.
     pub(super) port: u16,
-}
-
-/// How packets come to this machine.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
-    Shared,
-    Directed,
-    Director,
-    Standby,
-}
-
-impl Role {
-    pub(super) fn new(number: u32) -> Result<Self> {
-        [Self::Shared, Self::Directed, Self::Director, Self::Standby]
-            .into_iter()
-            .find(|role| role.number() == number)
-            .ok_or(EINVAL)
-    }
-
-    /// As netlink tells it.
-    pub(super) fn number(self) -> u32 {
-        match self {
-            Self::Shared => uapi::service_group_cluster_role_SERVICE_GROUP_CLUSTER_ROLE_SHARED,
-            Self::Directed => uapi::service_group_cluster_role_SERVICE_GROUP_CLUSTER_ROLE_DIRECTED,
-            Self::Director => uapi::service_group_cluster_role_SERVICE_GROUP_CLUSTER_ROLE_DIRECTOR,
-            Self::Standby => uapi::service_group_cluster_role_SERVICE_GROUP_CLUSTER_ROLE_STANDBY,
-        }
-    }
-
-    /// Whether it gives packets of all nodes to their owners.
-    pub(super) fn directs(self) -> bool {
-        matches!(self, Self::Director | Self::Standby)
-    }
-
-    /// Whether the address is this machine's, as its neighbours see it.
-    pub(super) fn answers(self) -> bool {
-        matches!(self, Self::Shared | Self::Director)
-    }
 }
 
 /// How a packet gets to a node.
@@ -168,11 +134,13 @@ pub(super) struct Config {
     pub(super) epoch: u32,
     /// By their ids.
     pub(super) nodes: KVec<NodeConfig>,
+    /// Those that may direct, by their ranks, if links say which one does.
+    pub(super) directors: KVec<NodeId>,
 }
 
 impl Config {
     /// What the request says; the device is 0 if it is to stay. `EINVAL` if it contradicts itself or
-    /// something is missing, `E2BIG` if there are too many nodes.
+    /// something is missing, `E2BIG` if there are too many nodes or directors.
     pub(super) fn of(request: &Request) -> Result<(Self, Map)> {
         let name = Name::of(request)?;
         let role = Role::new(required(request, uapi::SERVICE_GROUP_A_CLUSTER_ROLE)?)?;
@@ -193,6 +161,7 @@ impl Config {
             settings: Settings::of(|attribute| request.optional_u32(attribute)),
             epoch: required(request, uapi::SERVICE_GROUP_A_CLUSTER_EPOCH)?,
             nodes: nodes(request, &name, role)?,
+            directors: directors(request, role)?,
         };
         let mut map = Map::new(hash(request, key)?, config.table(request)?).ok_or(EINVAL)?;
         config.check()?;
@@ -206,12 +175,20 @@ impl Config {
     pub(super) fn with_role(&self, role: Role, device: u32) -> Result<Self> {
         let mut nodes = KVec::with_capacity(self.nodes.len(), GFP_KERNEL_ACCOUNT)?;
         nodes.extend_from_slice(&self.nodes, GFP_KERNEL_ACCOUNT)?;
+        let mut directors = KVec::with_capacity(self.directors.len(), GFP_KERNEL_ACCOUNT)?;
+        directors.extend_from_slice(&self.directors, GFP_KERNEL_ACCOUNT)?;
         Ok(Self {
             role,
             device,
             nodes,
+            directors,
             ..*self
         })
+    }
+
+    /// Whether this machine directs or stands by as links say.
+    pub(super) fn follows_links(&self) -> bool {
+        self.role.directs() && !self.directors.is_empty()
     }
 
     /// Whether there is a node with this id that is not down.
@@ -394,4 +371,21 @@ fn nodes(request: &Request, name: &Name, role: Role) -> Result<KVec<NodeConfig>>
         true => Err(EINVAL),
         false => Ok(nodes),
     }
+}
+
+/// The machines that may direct, by their ranks. `EINVAL` if packets are shared, or one is named twice.
+fn directors(request: &Request, role: Role) -> Result<KVec<NodeId>> {
+    let mut directors = KVec::new();
+    let mut position = 0;
+    while let Some(id) = request.next_u32(uapi::SERVICE_GROUP_A_CLUSTER_DIRECTORS, &mut position) {
+        if directors.len() == MAX_DIRECTORS {
+            return Err(E2BIG);
+        }
+        let id = NodeId::new(id).ok_or(EINVAL)?;
+        if role == Role::Shared || directors.contains(&id) {
+            return Err(EINVAL);
+        }
+        directors.push(id, GFP_KERNEL_ACCOUNT)?;
+    }
+    Ok(directors)
 }

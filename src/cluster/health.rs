@@ -76,6 +76,9 @@ impl Name {
             full: false,
             queued: 0,
             room: 0,
+            directs: false,
+            active: false,
+            epoch: 0,
         }
     }
 }
@@ -84,11 +87,16 @@ impl Cluster {
     /// How this machine serves it at this moment.
     pub(super) fn load(&self, net: Net<'_>) -> Load {
         let name = &self.config.name;
+        let own = self.own(net);
         let load = Load {
             ready: self.health.is_good(),
+            directs: self.config.follows_links() && own.able,
+            active: own.active,
+            epoch: own.epoch,
             ..name.load()
         };
-        if name.protocol != TCP || name.port == 0 {
+        // Nothing listens on one that only directs.
+        if name.protocol != TCP || name.port == 0 || self.config.this.is_none() {
             return load;
         }
         match listener(net, &self.connection(), self.device()) {

@@ -8,7 +8,6 @@
 use super::{
     assured::Assured,
     away::Away,
-    change::snapshot_with,
     report::{self, Change},
     table::Table,
     Cluster,
@@ -17,7 +16,10 @@ use super::{
 };
 use crate::logic::{
     cluster::slots::NodeId,
-    links::heartbeat::{Load, Service}, //
+    links::{
+        director::Seen,
+        heartbeat::{Load, Service}, //
+    },
 };
 use kernel::{
     prelude::*,
@@ -34,14 +36,15 @@ pub(crate) struct Report {
     pub(crate) epoch: u32,
 }
 
-/// Of those that this machine is a node of, at this moment. Process context.
+/// Of those that this machine is a node of, or may direct, at this moment. Process context.
 pub(crate) fn report(clusters: &Clusters) -> Result<Report> {
     let configs = clusters.changes.lock();
     let mut loads = KVec::with_capacity(configs.served.len(), GFP_KERNEL_ACCOUNT)?;
     let mut epoch = 0;
     for served in &configs.served {
         epoch = served.cluster.config.epoch.max(epoch);
-        if served.cluster.config.this.is_some() {
+        let config = &served.cluster.config;
+        if config.this.is_some() || config.follows_links() {
             loads.push(served.cluster.load(clusters.net()), GFP_KERNEL_ACCOUNT)?;
         }
     }
@@ -60,14 +63,20 @@ pub(crate) trait Beliefs {
     fn is_away(&self, node: NodeId, of: &Service) -> bool;
     /// Until when it and this machine hold each other to be there; none if no link to it is expected.
     fn assured_until(&self, node: NodeId) -> Option<u64>;
+    /// This machine, if somebody has said which one it is.
+    fn this(&self) -> Option<NodeId>;
+    /// Another machine that may direct this cluster IP.
+    fn director(&self, id: NodeId, of: &Service) -> Seen;
 }
 
 /// Has all cluster IPs go by what is believed, each under the lock of changes by itself. Process context.
-/// On an error some may go by what was believed before: `ENOMEM`, or `EAGAIN` if cluster IPs have come or
-/// gone meanwhile.
-pub(crate) fn judge(clusters: &Clusters, beliefs: &impl Beliefs) -> Result {
+/// Returns in how many nanoseconds that is to be done again, if not just with the next heartbeat. On an
+/// error some may go by what was believed before: `ENOMEM`, or `EAGAIN` if cluster IPs have come or gone
+/// meanwhile.
+pub(crate) fn judge(clusters: &Clusters, beliefs: &impl Beliefs) -> Result<Option<u64>> {
     let generation = clusters.generation();
     let mut result = Ok(());
+    let mut due: Option<u64> = None;
     for place in 0..usize::MAX {
         let mut configs = clusters.changes.lock();
         let Some(served) = configs.served.get(place) else {
@@ -75,9 +84,13 @@ pub(crate) fn judge(clusters: &Clusters, beliefs: &impl Beliefs) -> Result {
         };
         let cluster = served.cluster.clone();
         result = result.and(configs.go_by(place, &cluster, beliefs, clusters));
+        match configs.direct(place, beliefs, clusters) {
+            Ok(next) => due = Iterator::chain(due.into_iter(), next).min(),
+            Err(error) => result = result.and(Err(error)),
+        }
     }
     match generation == clusters.generation() {
-        true => result,
+        true => result.map(|()| due),
         false => result.and(Err(EAGAIN)),
     }
 }
@@ -105,12 +118,12 @@ impl ConfigTable {
         let is_linked = away.assured.is_some() == old.away.assured.is_some();
         match is_linked && away.as_slice() == old.away.as_slice() {
             true => Ok(()),
-            false => self.replace(place, old, away, clusters),
+            false => self.redivide(place, old, away, clusters),
         }
     }
 
     /// Has another table take the place of the old one.
-    fn replace(
+    fn redivide(
         &mut self,
         place: usize,
         old: &Arc<Cluster>,
@@ -120,14 +133,9 @@ impl ConfigTable {
         let config = old.config.with_role(old.config.role, old.device())?;
         let (map, given) = away.divide(&config, old.given().copy()?)?;
         let table = Table::after(&old.table, map)?;
-        let cluster = Cluster::after(Some(old), config, (table, given, away))?;
-        let cluster = Arc::new(cluster, GFP_KERNEL_ACCOUNT)?;
-        let snapshot = snapshot_with(self, Ok(place), &cluster)?;
-        let served = self.served.get_mut(place).ok_or(ENOENT)?;
-        // Nothing fails from here on.
-        clusters.snapshot.replace(Some(snapshot));
-        served.cluster = cluster.clone();
-        report::event(Change::Changed, &cluster, clusters.net());
+        self.replace(place, old, config, (table, given, away), clusters)?;
+        let served = self.served.get(place).ok_or(ENOENT)?;
+        report::event(Change::Changed, &served.cluster, clusters.net());
         Ok(())
     }
 }

@@ -18,7 +18,7 @@
 //! [`logic::cluster`](crate::logic::cluster).
 //!
 //! It configures no addresses, and does not find out which nodes live: that is for who sets the table, and
-//! for links, which tell [`liveness`].
+//! for links, which tell [`liveness`], and say who directs ([`director`]).
 //!
 //! Without the module a machine would answer for all of a cluster IP's flows, as it has the address. So
 //! the module cannot be unloaded as long as a namespace has any.
@@ -33,6 +33,7 @@ mod config;
 mod contents;
 mod counter_gen;
 mod counters;
+mod director;
 mod forward;
 pub(crate) mod health;
 pub(crate) mod liveness;
@@ -40,6 +41,7 @@ pub(crate) mod neighbour;
 pub(crate) mod packet;
 mod peers;
 pub(crate) mod report;
+mod role;
 mod snapshot;
 pub(crate) mod spill;
 mod successor;
@@ -70,6 +72,7 @@ use allowance::Allowance;
 use away::Away;
 use config::{Config, Name, NodeConfig};
 use counters::{Counter, Counters};
+use director::{Acting, Outlook};
 use forward::Destination;
 use health::Health;
 use kernel::{
@@ -99,6 +102,7 @@ struct Cluster {
     /// Nodes whose slots have deputies.
     away: Away,
     health: Arc<Health>,
+    acting: Arc<Acting>,
     /// Whether this machine gives all packets to others.
     only_directs: bool,
     /// Of each of the nodes, in their order.
@@ -173,6 +177,8 @@ struct Served {
     lost: Option<DeviceName>,
     /// Where the machine has the address, as was told last.
     local: Local,
+    /// If links say which machine directs.
+    outlook: Outlook,
     /// If fragments of IPv6 may come.
     gatherer: Option<Arc<Gatherer>>,
 }

@@ -18,8 +18,8 @@
 #![forbid(unsafe_code)]
 
 use super::{
-    config::Role,
     counters::Counter,
+    role::Role,
     snapshot::Snapshot,
     Cluster,
     Clusters, //

@@ -13,11 +13,12 @@
 #![forbid(unsafe_code)]
 
 use super::{
-    config::{Config, Role},
+    config::Config,
     contents::{contents, destination, first_contents, fits, fits_tracked, seen_from_here, source},
     counters::Counter,
     forward::{self, Reason},
     neighbour,
+    role::Role,
     snapshot::{most_specific, Snapshot},
     tunnel::{self, Opened, Outer},
     Cluster,

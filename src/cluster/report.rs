@@ -10,10 +10,13 @@ use super::{
     Cluster, //
 };
 use crate::{
-    logic::cluster::{
-        flow::Address,
-        hash::Hash,
-        setting_gen::Settings, //
+    logic::{
+        cluster::{
+            flow::Address,
+            hash::Hash,
+            setting_gen::Settings, //
+        },
+        links::director::MAX_DIRECTORS, //
     },
     sys::{
         core::{
@@ -137,6 +140,7 @@ fn put_cluster(message: &mut Message, cluster: &Cluster, here: &Here, also: Also
     let healthy = cluster.health.is_good();
     message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_HEALTHY, healthy.into())?;
     message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_READY, here.ready.into())?;
+    put_directors(message, cluster)?;
     if also.is_brief {
         return Ok(());
     }
@@ -145,6 +149,17 @@ fn put_cluster(message: &mut Message, cluster: &Cluster, here: &Here, also: Also
         put_table(message, cluster)?;
     }
     put_counters(message, cluster)
+}
+
+fn put_directors(message: &mut Message, cluster: &Cluster) -> Result {
+    for id in &cluster.config.directors {
+        message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_DIRECTORS, id.get())?;
+    }
+    if !cluster.config.directors.is_empty() {
+        message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_ACTING, cluster.acting.id())?;
+    }
+    let reason = cluster.acting.reason();
+    message.put_u32(uapi::SERVICE_GROUP_A_CLUSTER_ROLE_REASON, reason)
 }
 
 fn put_counters(message: &mut Message, cluster: &Cluster) -> Result {
@@ -167,7 +182,8 @@ fn size(nodes: usize, slots: usize) -> u32 {
     let (nodes, slots) = (nodes.saturating_mul(112), slots.saturating_mul(4));
     let settings = Settings::COUNT.saturating_mul(8);
     let size = nodes.saturating_add(slots).saturating_add(settings);
-    let size = size.saturating_add(640);
+    // Names, roles and counters, and as many directors as there may be.
+    let size = size.saturating_add(640 + 8 * (MAX_DIRECTORS + 2));
     u32::try_from(size).unwrap_or(u32::MAX)
 }
 

@@ -7,11 +7,13 @@
 use super::{
     allowance::Allowance,
     away::Division,
-    config::{Config, NodeConfig, Role},
+    config::{Config, NodeConfig},
     counters::Counters,
+    director::Acting,
     forward::Destination,
     health::Health,
     peers::Peers,
+    role::Role,
     Cluster,
     MOST_COPIED,
     MOST_COPIED_YOUNG, //
@@ -28,6 +30,11 @@ use kernel::{
 impl Cluster {
     /// One that takes the place of `old`, and goes on with its counters.
     pub(super) fn after(old: Option<&Self>, config: Config, division: Division) -> Result<Self> {
+        let same = old.filter(|old| old.config.directors.as_slice() == config.directors.as_slice());
+        let acting = match same.filter(|old| old.config.follows_links() == config.follows_links()) {
+            Some(old) => old.acting.clone(),
+            None => Arc::new(Acting::new(&config), GFP_KERNEL_ACCOUNT)?,
+        };
         let (counters, health) = match old {
             Some(old) => (old.counters.clone(), old.health.clone()),
             None => (
@@ -53,6 +60,7 @@ impl Cluster {
             given,
             away,
             health,
+            acting,
             destinations,
             peers,
             counters,

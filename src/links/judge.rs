@@ -6,7 +6,7 @@
 
 use super::{
     machine::Machine,
-    peer::{insert, ns, Peer, Reason, Unready},
+    peer::{insert, ns, Directing, Peer, Reason, Unready},
     Links,
     State, //
 };
@@ -15,8 +15,9 @@ use crate::{
     logic::{
         cluster::slots::NodeId,
         links::{
+            director::{Claim, Seen},
             heartbeat::{Load, Service},
-            liveness::UNREACHABLE_AFTER, //
+            liveness::{self as live, UNREACHABLE_AFTER}, //
         },
     },
     sys::core::clock::now,
@@ -38,11 +39,25 @@ struct Belief {
     unready: Arc<Unready>,
     /// Until when it and this machine hold each other to be there; none of this machine itself.
     assured: Option<u64>,
+    /// None of this machine itself.
+    linked: Option<Linked>,
+}
+
+/// How another machine is, as it matters for who directs.
+struct Linked {
+    state: live::State,
+    /// Whether the one of both holds the other one back.
+    held: bool,
+    directing: Arc<Directing>,
 }
 
 /// What is believed of this machine and its peers, by their ids.
 #[derive(Default)]
-struct View(KVec<Belief>);
+struct View {
+    /// This machine, if somebody has said which one it is.
+    this: Option<NodeId>,
+    all: KVec<Belief>,
+}
 
 impl View {
     fn of(machine: &Machine, own: &[Load]) -> Result<Self> {
@@ -51,6 +66,7 @@ impl View {
             away: false,
             unready: Arc::new(Unready::of(own.iter().copied())?, GFP_KERNEL_ACCOUNT)?,
             assured: None,
+            linked: None,
         };
         let count = machine.peers.len().saturating_add(1);
         let mut beliefs = KVec::with_capacity(count, GFP_KERNEL_ACCOUNT)?;
@@ -58,12 +74,15 @@ impl View {
         for belief in Iterator::chain(core::iter::once(own), peers) {
             insert(&mut beliefs, belief, |belief| belief.id)?;
         }
-        Ok(Self(beliefs))
+        Ok(Self {
+            this: Some(machine.id),
+            all: beliefs,
+        })
     }
 
     fn get(&self, id: NodeId) -> Option<&Belief> {
-        let place = self.0.binary_search_by_key(&id, |belief| belief.id);
-        self.0.get(place.ok()?)
+        let place = self.all.binary_search_by_key(&id, |belief| belief.id);
+        self.all.get(place.ok()?)
     }
 }
 
@@ -74,6 +93,11 @@ impl Belief {
             away: peer.live.is_away(),
             unready: peer.unready.clone(),
             assured: Some(peer.live.assured_until()),
+            linked: Some(Linked {
+                state: peer.live.state(),
+                held: peer.is_held(),
+                directing: peer.directing.clone(),
+            }),
         }
     }
 }
@@ -86,6 +110,30 @@ impl Beliefs for View {
 
     fn assured_until(&self, node: NodeId) -> Option<u64> {
         self.get(node)?.assured
+    }
+
+    fn this(&self) -> Option<NodeId> {
+        self.this
+    }
+
+    fn director(&self, id: NodeId, of: &Service) -> Seen {
+        let linked = self.get(id).and_then(|belief| belief.linked.as_ref());
+        // One that no link is expected to was never met.
+        linked.map_or(Seen::Absent, |linked| linked.director(of))
+    }
+}
+
+impl Linked {
+    fn director(&self, of: &Service) -> Seen {
+        match (self.state, self.directing.get(of)) {
+            (live::State::None, _) => Seen::Unknown,
+            (live::State::Up, Some((active, epoch))) => Seen::There(Claim {
+                active,
+                held: self.held,
+                epoch,
+            }),
+            _ => Seen::Absent,
+        }
     }
 }
 
@@ -116,6 +164,7 @@ pub(crate) fn tick(links: &Links) -> Option<u64> {
     match (told, again) {
         // What is to be forgotten was not.
         (Err(_), None) => Some(ns(1)),
+        (Ok(Some(due)), Some(again)) => Some(again.min(due)),
         (_, again) => again,
     }
 }
@@ -137,8 +186,11 @@ fn look(machine: &mut Machine) {
 impl State {
     /// This is how the machine serves its cluster IPs now: peers are told at once what has no time.
     fn tell_peers(&mut self, report: Report) {
-        let ready = |load: &Load| (load.address, load.protocol, load.port, load.ready);
-        let is_same = Iterator::eq(self.loads.iter().map(ready), report.loads.iter().map(ready));
+        let urgent = |load: &Load| (load.service(), load.ready, load.directs, load.active);
+        let is_same = Iterator::eq(
+            self.loads.iter().map(urgent),
+            report.loads.iter().map(urgent),
+        );
         self.loads = report.loads;
         self.epoch = report.epoch;
         if !is_same {

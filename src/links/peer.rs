@@ -137,6 +137,10 @@ pub(super) struct Peer {
     pub(super) epoch: u32,
     /// The cluster IPs that it takes no new flows of, as it says.
     pub(super) unready: Arc<Unready>,
+    /// Those that it can direct, as it says.
+    pub(super) directing: Arc<Directing>,
+    /// Whether it holds this machine back.
+    pub(super) holds_us: bool,
     pub(super) traffic: Arc<Traffic>,
     /// Why the last link ended.
     pub(super) reason: Option<Reason>,
@@ -159,6 +163,8 @@ impl Peer {
             hello: None,
             epoch: 0,
             unready: Arc::new(Unready::default(), GFP_KERNEL_ACCOUNT)?,
+            directing: Arc::new(Directing::default(), GFP_KERNEL_ACCOUNT)?,
+            holds_us: false,
             traffic: Arc::new(Traffic::new(), GFP_KERNEL_ACCOUNT)?,
             reason: None,
             ended: [0; Reason::COUNT],
@@ -211,8 +217,9 @@ impl Peer {
         times.filter(|&(_, times)| times > 0)
     }
 
-    /// It says that it serves its cluster IPs like this. `ERROR` without memory.
-    pub(super) fn set_loads(&mut self, loads: Loads<'_>) -> Result<(), Reason> {
+    /// It says that it serves its cluster IPs like this. Returns whether it directs others, or in another
+    /// way, than before. `ERROR` without memory.
+    pub(super) fn set_loads(&mut self, loads: Loads<'_>) -> Result<bool, Reason> {
         let unready = Unready::of(loads.iter()).and_then(|unready| {
             let is_news = unready.0 != self.unready.0;
             is_news
@@ -222,7 +229,18 @@ impl Peer {
         if let Some(unready) = unready.map_err(|_| Reason::ERROR)? {
             self.unready = unready;
         }
-        Ok(())
+        let directing = Directing::of(loads.iter()).map_err(|_| Reason::ERROR)?;
+        let is_news = directing.0 != self.directing.0;
+        if is_news {
+            let directing = Arc::new(directing, GFP_KERNEL_ACCOUNT);
+            self.directing = directing.map_err(|_| Reason::ERROR)?;
+        }
+        Ok(is_news)
+    }
+
+    /// Whether the one of both machines holds the other one back.
+    pub(super) fn is_held(&self) -> bool {
+        self.holds_us || self.live.is_held()
     }
 }
 
@@ -242,6 +260,32 @@ impl Unready {
 
     pub(super) fn has(&self, service: &Service) -> bool {
         self.0.binary_search(service).is_ok()
+    }
+}
+
+/// How a machine directs a cluster IP: whether it is the active one, and by a table of which epoch.
+pub(super) type Directs = (bool, u32);
+
+/// The cluster IPs that a machine can direct, in their order.
+#[derive(Default)]
+pub(super) struct Directing(KVec<(Service, Directs)>);
+
+impl Directing {
+    fn of(loads: impl Iterator<Item = Load>) -> Result<Self, AllocError> {
+        let mut all = KVec::new();
+        for load in loads.filter(|load| load.directs) {
+            let one = (load.service(), (load.active, load.epoch));
+            insert(&mut all, one, |(service, _)| *service)?;
+        }
+        Ok(Self(all))
+    }
+
+    pub(super) fn get(&self, service: &Service) -> Option<Directs> {
+        let place = self
+            .0
+            .binary_search_by_key(service, |(service, _)| *service);
+        let (_, directs) = self.0.get(place.ok()?)?;
+        Some(*directs)
     }
 }
 

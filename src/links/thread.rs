@@ -202,12 +202,14 @@ impl Thread {
         } else if self.is_due(heartbeat) {
             let silence = now().saturating_sub(self.link.heard.load(Relaxed));
             let is_away = |peer: &Peer| peer.was_away || peer.live.is_away();
+            let is_held = |peer: &Peer| peer.live.is_held();
             let heartbeat = Heartbeat {
                 sent: now(),
                 echo: self.echo,
                 heard: u32::try_from(ms(silence)).unwrap_or(u32::MAX),
                 ready: state.is_ready(),
                 away: machine.get(self.link.peer).is_some_and(is_away),
+                held: machine.get(self.link.peer).is_some_and(is_held),
                 epoch: state.epoch,
                 period: machine.heartbeat,
                 loads: Loads::Given(&state.loads),
@@ -284,7 +286,8 @@ fn take(message: Message<'_>, link: &Link, links: &Links) -> Result<(), Reason> 
             peer.epoch = heartbeat.epoch;
             peer.heartbeat = heartbeat.period;
             peer.set_heartbeat(own_heartbeat);
-            peer.set_loads(heartbeat.loads)?;
+            let directs_else = peer.set_loads(heartbeat.loads)?;
+            let holds_us = core::mem::replace(&mut peer.holds_us, heartbeat.held);
             let said = Said {
                 hears_us: heartbeat.heard,
                 ready: heartbeat.ready,
@@ -292,6 +295,9 @@ fn take(message: Message<'_>, link: &Link, links: &Links) -> Result<(), Reason> 
                 echo: heartbeat.echo,
             };
             peer.is_news |= peer.live.heard(now, said);
+            if directs_else || holds_us != heartbeat.held {
+                links.net().tick_in(0);
+            }
         }
         Message::Bye(_) => return Err(Reason::CLOSED),
         Message::Unknown => (),

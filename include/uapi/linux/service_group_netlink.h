@@ -137,6 +137,39 @@ enum service_group_cluster_role {
 };
 
 /**
+ * enum service_group_role_reason - Why a machine is the director of a cluster
+ *   IP whose roles follow links, or its standby.
+ * @SERVICE_GROUP_ROLE_REASON_GIVEN: The role was given; links do not matter.
+ * @SERVICE_GROUP_ROLE_REASON_FIRST: The machine directs; no director that
+ *   comes before it is there.
+ * @SERVICE_GROUP_ROLE_REASON_LEAVING: The machine directs until a director
+ *   that comes before it does, which is there.
+ * @SERVICE_GROUP_ROLE_REASON_PREFERRED: The machine stands by; a director that
+ *   comes before it is there.
+ * @SERVICE_GROUP_ROLE_REASON_HELD: The machine stands by; another one directs,
+ *   and one of the two holds the other one back, as it came and went.
+ * @SERVICE_GROUP_ROLE_REASON_OLDER: The machine stands by; another one directs
+ *   that has a newer table.
+ * @SERVICE_GROUP_ROLE_REASON_WAITING: The machine stands by; whether other
+ *   directors are there is not known yet.
+ * @SERVICE_GROUP_ROLE_REASON_UNABLE: The machine stands by; its device is
+ *   gone, is down, or has no carrier.
+ * @SERVICE_GROUP_ROLE_REASON_UNLINKED: The machine stands by; it does not know
+ *   which of the directors it is (machine-set), or is none of them.
+ */
+enum service_group_role_reason {
+	SERVICE_GROUP_ROLE_REASON_GIVEN,
+	SERVICE_GROUP_ROLE_REASON_FIRST,
+	SERVICE_GROUP_ROLE_REASON_LEAVING,
+	SERVICE_GROUP_ROLE_REASON_PREFERRED,
+	SERVICE_GROUP_ROLE_REASON_HELD,
+	SERVICE_GROUP_ROLE_REASON_OLDER,
+	SERVICE_GROUP_ROLE_REASON_WAITING,
+	SERVICE_GROUP_ROLE_REASON_UNABLE,
+	SERVICE_GROUP_ROLE_REASON_UNLINKED,
+};
+
+/**
  * enum service_group_cluster_hash - From which numbers of a packet its slot is
  *   computed.
  * @SERVICE_GROUP_CLUSTER_HASH_SUM3: (source address + destination address +
@@ -194,6 +227,7 @@ enum service_group_node_state {
 
 #define SERVICE_GROUP_MAX_CLUSTERS	256
 #define SERVICE_GROUP_MAX_NODES		256
+#define SERVICE_GROUP_MAX_DIRECTORS	32
 #define SERVICE_GROUP_MAX_SLOTS		4096
 
 /**
@@ -425,6 +459,9 @@ enum {
 	SERVICE_GROUP_A_CLUSTER_LOCAL,
 	SERVICE_GROUP_A_CLUSTER_HEALTHY,
 	SERVICE_GROUP_A_CLUSTER_READY,
+	SERVICE_GROUP_A_CLUSTER_DIRECTORS,
+	SERVICE_GROUP_A_CLUSTER_ACTING,
+	SERVICE_GROUP_A_CLUSTER_ROLE_REASON,
 
 	__SERVICE_GROUP_A_CLUSTER_MAX,
 	SERVICE_GROUP_A_CLUSTER_MAX = (__SERVICE_GROUP_A_CLUSTER_MAX - 1)

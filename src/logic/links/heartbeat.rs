@@ -8,15 +8,15 @@
 //!   | sent | echo | heard | flags | epoch | period | count | stride | count load reports ...
 //!   +------+------+-------+-------+-------+--------+-------+--------+---------------------
 //!
-//!    0        1          2      4         20      24       28     32
-//!   +--------+----------+------+---------+-------+--------+------+
-//!   | family | protocol | port | address | flags | queued | room |
-//!   +--------+----------+------+---------+-------+--------+------+
+//!    0        1          2      4         20      24       28     32      36
+//!   +--------+----------+------+---------+-------+--------+------+-------+
+//!   | family | protocol | port | address | flags | queued | room | epoch |
+//!   +--------+----------+------+---------+-------+--------+------+-------+
 //! ```
 //!
-//! The stride is the length of a load report: a newer version's may have more fields. The family is
-//! Linux's number; an IPv4 address has four bytes, and zeros follow. Flags that are not known are
-//! ignored. The period is that of the hello at first, and another one when the machine is told so.
+//! The stride is the length of a load report: a newer version's may have more fields, and version 1 has no
+//! epoch. The family is Linux's number; an IPv4 address has four bytes, and zeros follow. Flags that are not
+//! known are ignored. The period is that of the hello at first, and another one when the machine is told so.
 
 #![forbid(unsafe_code)]
 
@@ -30,7 +30,9 @@ use crate::logic::cluster::flow::Address;
 /// How many load reports a heartbeat has at most.
 pub const MAX_LOADS: usize = 256;
 /// How long a load report is.
-pub const LOAD_LEN: usize = 32;
+pub const LOAD_LEN: usize = 36;
+/// How long it is in version 1.
+const LOAD_LEN_1: usize = 32;
 /// How long a heartbeat without load reports is, as a frame.
 pub const HEARTBEAT_LEN: usize = HEADER_LEN + 36;
 /// How long the longest heartbeat is that this version writes, as a frame.
@@ -43,6 +45,8 @@ const AF_INET6: u8 = 10;
 const READY: u32 = 1;
 /// Flag of a heartbeat: its sender gives the receiver's new flows to deputies.
 const AWAY: u32 = 2;
+/// Flag of a heartbeat: its sender holds the receiver back.
+const HELD: u32 = 4;
 
 /// How a cluster IP is served on a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +68,12 @@ pub struct Load {
     pub queued: u32,
     /// How many more could wait there.
     pub room: u32,
+    /// Whether it can direct there, as one of several directors whose roles follow links.
+    pub directs: bool,
+    /// Whether it is the active one of these.
+    pub active: bool,
+    /// The epoch of its table; 0 if it does not say.
+    pub epoch: u32,
 }
 
 /// Which cluster IP a load report is of: its address, protocol and port.
@@ -80,6 +90,8 @@ impl Load {
 const LOAD_READY: u32 = 1;
 const LOAD_LISTENING: u32 = 2;
 const LOAD_FULL: u32 = 4;
+const LOAD_DIRECTS: u32 = 8;
+const LOAD_ACTIVE: u32 = 16;
 
 /// Several load reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +130,8 @@ pub struct Heartbeat<'a> {
     /// Whether the receiver is away for it: as long as any of its tables gives slots of the receiver to
     /// deputies.
     pub away: bool,
+    /// Whether the receiver is held back by it, as it came and went.
+    pub held: bool,
     /// The highest epoch of a table that it has.
     pub epoch: u32,
     /// How often it sends one, in milliseconds; in the bounds of [`HEARTBEATS`].
@@ -136,7 +150,11 @@ impl<'a> Heartbeat<'a> {
         let period = fields.u32()?;
         let count = usize::from(fields.u16()?);
         let stride = usize::from(fields.u16()?);
-        let is_stride = stride == LOAD_LEN || stride > LOAD_LEN && version > 1;
+        let is_stride = match version {
+            0 | 1 => stride == LOAD_LEN_1,
+            2 => stride == LOAD_LEN,
+            _ => stride >= LOAD_LEN,
+        };
         if count > MAX_LOADS || !is_stride {
             return Err(WireError::Load);
         }
@@ -154,6 +172,7 @@ impl<'a> Heartbeat<'a> {
             heard,
             ready: flags & READY != 0,
             away: flags & AWAY != 0,
+            held: flags & HELD != 0,
             epoch,
             period,
             loads: Loads::Received(bytes, stride),
@@ -168,7 +187,7 @@ impl<'a> Heartbeat<'a> {
         fields.u64(self.sent)?;
         fields.u64(self.echo)?;
         fields.u32(self.heard)?;
-        fields.u32(flag(self.ready, READY) | flag(self.away, AWAY))?;
+        fields.u32(flag(self.ready, READY) | flag(self.away, AWAY) | flag(self.held, HELD))?;
         fields.u32(self.epoch)?;
         fields.u32(self.period)?;
         fields.u16(u16::try_from(count).ok()?)?;
@@ -210,6 +229,10 @@ impl Load {
             full: flags & LOAD_FULL != 0,
             queued: fields.u32()?,
             room: fields.u32()?,
+            directs: flags & LOAD_DIRECTS != 0,
+            active: flags & LOAD_ACTIVE != 0,
+            // Version 1 does not have it.
+            epoch: fields.u32().unwrap_or(0),
         })
     }
 
@@ -224,142 +247,16 @@ impl Load {
         fields.u32(
             flag(self.ready, LOAD_READY)
                 | flag(self.listening, LOAD_LISTENING)
-                | flag(self.full, LOAD_FULL),
+                | flag(self.full, LOAD_FULL)
+                | flag(self.directs, LOAD_DIRECTS)
+                | flag(self.active, LOAD_ACTIVE),
         )?;
         fields.u32(self.queued)?;
-        fields.u32(self.room)
+        fields.u32(self.room)?;
+        fields.u32(self.epoch)
     }
 }
 
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
-#[cfg_attr(
-    CONFIG_KUNIT = "y",
-    kernel::macros::kunit_tests(service_group_links_heartbeat)
-)]
-mod tests {
-    use super::*;
-
-    const LOAD: Load = Load {
-        address: Address::V4(0xcb00_7107),
-        protocol: 6,
-        port: 80,
-        ready: true,
-        listening: true,
-        full: false,
-        queued: 2,
-        room: 3,
-    };
-
-    fn written(load: Load) -> [u8; LOAD_LEN] {
-        let mut bytes = [0; LOAD_LEN];
-        assert_eq!(load.put(&mut Writer::new(&mut bytes)), Some(()));
-        bytes
-    }
-
-    #[test]
-    fn load_reports() {
-        let v6 = Address::V6([0x2001_0db8, 0, 0, 1]);
-        for flags in 0..8u8 {
-            for address in [LOAD.address, v6] {
-                let load = Load {
-                    address,
-                    ready: flags & 1 != 0,
-                    listening: flags & 2 != 0,
-                    full: flags & 4 != 0,
-                    ..LOAD
-                };
-                assert_eq!(Load::parse(&mut Reader(&written(load))), Ok(load));
-            }
-        }
-    }
-
-    #[test]
-    fn addresses_that_are_none() {
-        // Where a byte stands, what it is to be, and whether that is an address.
-        for (at, byte, expected) in [
-            (0, 0, false),
-            (0, 1, false),
-            (0, 2, true),
-            (0, 10, true),
-            (0, 11, false),
-            (7, 0xff, true),
-            (8, 1, false),
-            (19, 1, false),
-            (20, 0xff, true),
-        ] {
-            let mut bytes = written(LOAD);
-            for to in bytes.iter_mut().skip(at).take(1) {
-                *to = byte;
-            }
-            assert_eq!(Load::parse(&mut Reader(&bytes)).is_ok(), expected);
-        }
-    }
-
-    /// The count, the length of each, the message's version, how many bytes there are; what comes of it.
-    #[test]
-    fn how_many_there_may_be() {
-        let none = Err(WireError::Load);
-        let short = Err(WireError::BodyLength);
-        for (count, stride, version, length, expected) in [
-            (0, 32, 1, 0, Ok(0)),
-            (1, 32, 1, 32, Ok(1)),
-            (1, 32, 1, 31, short),
-            (2, 32, 1, 63, short),
-            (2, 32, 1, 64, Ok(2)),
-            (0, 0, 1, 0, none),
-            (0, 31, 2, 0, none),
-            (1, 33, 1, 33, none),
-            (2, 33, 2, 66, Ok(2)),
-            (1, u16::MAX, 2, 66, short),
-            (257, 32, 1, 66, none),
-            (u16::MAX, u16::MAX, 2, 66, none),
-        ] {
-            let mut bytes = [0u8; 36 + 66];
-            let mut fields = Writer::new(&mut bytes);
-            assert_eq!(fields.put([0; 28]), Some(()));
-            assert_eq!(fields.u32(100), Some(()));
-            assert_eq!(fields.u16(count), Some(()));
-            assert_eq!(fields.u16(stride), Some(()));
-            for at in [0, usize::from(stride)] {
-                let to = bytes.iter_mut().skip(36).skip(at);
-                for (to, from) in to.zip(written(LOAD)) {
-                    *to = from;
-                }
-            }
-            let given = bytes.get(..usize::saturating_add(36, length));
-            let parsed = Heartbeat::parse(&mut Reader(given.unwrap_or(&[])), version);
-            assert_eq!(
-                parsed.map(|heartbeat| heartbeat.loads.iter().count()),
-                expected
-            );
-            if let Ok(heartbeat) = parsed {
-                assert!(heartbeat.loads.iter().all(|load| load == LOAD));
-            }
-        }
-    }
-
-    #[test]
-    fn how_often_it_may_come() {
-        for (period, expected) in [
-            (9, Err(WireError::Period)),
-            (10, Ok(10)),
-            (10_000, Ok(10_000)),
-            (10_001, Err(WireError::Period)),
-        ] {
-            let heartbeat = Heartbeat {
-                sent: 0,
-                echo: 0,
-                heard: 0,
-                ready: true,
-                away: false,
-                epoch: 0,
-                period,
-                loads: Loads::Given(&[]),
-            };
-            let mut bytes = [0; HEARTBEAT_LEN - HEADER_LEN];
-            assert_eq!(heartbeat.put(&mut Writer::new(&mut bytes)), Some(()));
-            let parsed = Heartbeat::parse(&mut Reader(&bytes), 1);
-            assert_eq!(parsed.map(|heartbeat| heartbeat.period), expected);
-        }
-    }
-}
+#[path = "heartbeat_tests.rs"]
+mod heartbeat_tests;

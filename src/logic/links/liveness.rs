@@ -211,6 +211,14 @@ impl Peer {
         self.held_until
     }
 
+    /// Whether it is held back, or will be when it is up.
+    pub fn is_held(&self) -> bool {
+        match self.state {
+            State::Up => self.held_until.is_some(),
+            State::None | State::Suspect | State::Unreachable => self.hold > 0,
+        }
+    }
+
     fn ended(&mut self, now: u64, spared_until: u64) -> bool {
         let before = *self;
         if self.linked {

@@ -36,6 +36,24 @@ mod tests {
         peer
     }
 
+    /// Who is heard again is told so before it counts as up.
+    #[test]
+    fn who_will_be_held_back() {
+        let mut peer = up(0);
+        assert!(!peer.is_held());
+        assert!(peer.tick(at(301)) && peer.is_held());
+        assert!(peer.heard(at(310), said(0, true)) && peer.is_held());
+        assert!(peer.tick(at(410)) && !peer.is_held());
+        // The next time for twice as long, also by a new link.
+        assert!(peer.lost(at(500)) && peer.is_held());
+        peer.linked(at(510));
+        assert!(peer.is_held());
+        assert!(peer.heard(at(520), said(0, true)) && peer.is_held());
+        peer.tick(at(719));
+        assert!(peer.is_held());
+        assert!(peer.tick(at(720)) && !peer.is_held());
+    }
+
     #[test]
     fn silence() {
         // For how long, what the peer is then, and whether that is news.

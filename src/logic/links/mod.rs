@@ -16,6 +16,7 @@
 pub mod assurance;
 mod bytes;
 pub mod deputy;
+pub mod director;
 mod error;
 pub mod heartbeat;
 pub mod hello;

@@ -28,12 +28,18 @@ use super::{
 /// How long the frame of a bye is.
 pub const BYE_LEN: usize = HEADER_LEN + 4;
 
-/// The version of every kind of message that this machine writes.
-const VERSION: u16 = 1;
-
 const HELLO: u16 = 1;
 const HEARTBEAT: u16 = 2;
 const BYE: u16 = 3;
+
+/// The version of a kind of message that this machine writes.
+fn version(kind: u16) -> u16 {
+    match kind {
+        // Since load reports have an epoch.
+        HEARTBEAT => 2,
+        _ => 1,
+    }
+}
 
 /// What a frame has in front of its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,7 +198,7 @@ fn write(
     let mut fields = Writer::new(room);
     fields.u32(0)?;
     fields.u16(kind)?;
-    fields.u16(VERSION)?;
+    fields.u16(version(kind))?;
     fields.u32(sequence)?;
     body(&mut fields)?;
     let length = fields.written();

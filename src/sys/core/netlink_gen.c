@@ -93,7 +93,7 @@ static const struct nla_policy service_group_cluster_get_dump_nl_policy[SERVICE_
 };
 
 /* SERVICE_GROUP_CMD_CLUSTER_SET - do */
-static const struct nla_policy service_group_cluster_set_nl_policy[SERVICE_GROUP_A_CLUSTER_GENERATION + 1] = {
+static const struct nla_policy service_group_cluster_set_nl_policy[SERVICE_GROUP_A_CLUSTER_DIRECTORS + 1] = {
 	[SERVICE_GROUP_A_CLUSTER_FAMILY] = { .type = NLA_U16, },
 	[SERVICE_GROUP_A_CLUSTER_ADDRESS] = NLA_POLICY_MAX_LEN(16),
 	[SERVICE_GROUP_A_CLUSTER_PROTOCOL] = NLA_POLICY_MAX(NLA_U32, 255),
@@ -110,6 +110,7 @@ static const struct nla_policy service_group_cluster_set_nl_policy[SERVICE_GROUP
 	[SERVICE_GROUP_A_CLUSTER_NODES] = NLA_POLICY_NESTED(service_group_node_nl_policy),
 	[SERVICE_GROUP_A_CLUSTER_TABLE] = NLA_POLICY_MAX_LEN(16384),
 	[SERVICE_GROUP_A_CLUSTER_GENERATION] = { .type = NLA_U64, },
+	[SERVICE_GROUP_A_CLUSTER_DIRECTORS] = NLA_POLICY_MIN(NLA_U32, 1),
 };
 
 /* SERVICE_GROUP_CMD_CLUSTER_DEL - do */
@@ -231,7 +232,7 @@ static const struct genl_split_ops service_group_nl_ops[] = {
 		.cmd		= SERVICE_GROUP_CMD_CLUSTER_SET,
 		.doit		= service_group_nl_cluster_set_doit,
 		.policy		= service_group_cluster_set_nl_policy,
-		.maxattr	= SERVICE_GROUP_A_CLUSTER_GENERATION,
+		.maxattr	= SERVICE_GROUP_A_CLUSTER_DIRECTORS,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{

@@ -49,6 +49,18 @@ void svcg_device_disable_lro(struct net *net, unsigned int index)
 		dev_disable_lro(dev);
 }
 
+_Bool svcg_device_is_up(struct net *net, unsigned int index)
+{
+	const struct net_device *dev;
+	_Bool is_up;
+
+	rcu_read_lock();
+	dev = dev_get_by_index_rcu(net, index);
+	is_up = dev && netif_running(dev) && netif_carrier_ok(dev);
+	rcu_read_unlock();
+	return is_up;
+}
+
 struct svcg_device *svcg_device_get(struct net *net, unsigned int index)
 {
 	struct net_device *dev = __dev_get_by_index(net, index);

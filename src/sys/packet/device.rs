@@ -122,6 +122,12 @@ impl Drop for Device {
     }
 }
 
+/// Whether the device of this index is there, is up, and has a carrier. Any context.
+pub(crate) fn is_up(net: Net<'_>, index: u32) -> bool {
+    // SAFETY: The namespace is there.
+    unsafe { bindings::svcg_device_is_up(net.as_ptr(), index) }
+}
+
 /// Has cluster IPs be told of devices that go, or come up.
 pub(crate) struct DeviceWatch(());
 

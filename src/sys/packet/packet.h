@@ -155,6 +155,8 @@ void svcg_rtnl_lock(void);
 void svcg_rtnl_unlock(void);
 /* Packets that a device has merged by itself cannot be sent on. RTNL. */
 void svcg_device_disable_lro(struct net *net, unsigned int index);
+/* Whether it is there, up, and has a carrier. Any context. */
+_Bool svcg_device_is_up(struct net *net, unsigned int index);
 
 /*
  * A device with Ethernet addresses of this index, whose reference is kept; or an

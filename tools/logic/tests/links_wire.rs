@@ -38,16 +38,12 @@ fn load() -> impl Strategy<Value = Load> {
         any::<u32>().prop_map(Address::V4),
         any::<[u32; 4]>().prop_map(Address::V6),
     ];
-    let numbers = any::<[u32; 2]>();
-    (
-        address,
-        any::<u8>(),
-        any::<u16>(),
-        any::<[bool; 3]>(),
-        numbers,
-    )
-        .prop_map(
-            |(address, protocol, port, [ready, listening, full], [queued, room])| Load {
+    let numbers = any::<[u32; 3]>();
+    let flags = any::<[bool; 5]>();
+    (address, any::<u8>(), any::<u16>(), flags, numbers).prop_map(
+        |(address, protocol, port, flags, [queued, room, epoch])| {
+            let [ready, listening, full, directs, active] = flags;
+            Load {
                 address,
                 protocol,
                 port,
@@ -56,21 +52,26 @@ fn load() -> impl Strategy<Value = Load> {
                 full,
                 queued,
                 room,
-            },
-        )
+                directs,
+                active,
+                epoch,
+            }
+        },
+    )
 }
 
 /// What a heartbeat has beside its load reports.
 fn heartbeat() -> impl Strategy<Value = Heartbeat<'static>> {
     let numbers = (any::<u64>(), any::<u64>(), any::<u32>(), any::<u32>());
     let numbers = (numbers, HEARTBEATS.0..=HEARTBEATS.1);
-    (numbers, any::<[bool; 2]>()).prop_map(
-        |(((sent, echo, heard, epoch), period), [ready, away])| Heartbeat {
+    (numbers, any::<[bool; 3]>()).prop_map(
+        |(((sent, echo, heard, epoch), period), [ready, away, held])| Heartbeat {
             sent,
             echo,
             heard,
             ready,
             away,
+            held,
             epoch,
             period,
             loads: Loads::Given(&[]),
@@ -221,6 +222,9 @@ fn no_more_loads_are_written() {
         full: false,
         queued: 0,
         room: 0,
+        directs: true,
+        active: false,
+        epoch: 0,
     };
     let heartbeat = |loads| Heartbeat {
         sent: 1,
@@ -228,6 +232,7 @@ fn no_more_loads_are_written() {
         heard: 3,
         ready: true,
         away: false,
+        held: false,
         epoch: 4,
         period: 100,
         loads: Loads::Given(loads),

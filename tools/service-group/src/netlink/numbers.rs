@@ -131,6 +131,9 @@ pub mod cluster {
     pub const LOCAL: u16 = 20;
     pub const HEALTHY: u16 = 21;
     pub const READY: u16 = 22;
+    pub const DIRECTORS: u16 = 23;
+    pub const ACTING: u16 = 24;
+    pub const ROLE_REASON: u16 = 25;
 }
 
 /// Attributes of the set `machine`.
