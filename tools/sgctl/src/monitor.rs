@@ -13,7 +13,7 @@ use crate::agent::link_words;
 use crate::cli::MonitorArgs;
 use crate::cluster::file::describe;
 use crate::cluster::status::LinkView;
-use crate::cluster::view::{lacks_address, lacks_service, ClusterView};
+use crate::cluster::view::{acting, lacks_address, lacks_service, ClusterView};
 use crate::signals::Signals;
 use crate::view::{self, endpoint, GroupView, MemberView};
 use crate::{output, Failure};
@@ -126,7 +126,9 @@ fn cluster_words(cluster: &Cluster) -> String {
         _ => "",
     };
     let lacks = [lacks_address(cluster), lacks_service(cluster)].concat();
-    format!("cluster {name} changed: {role}, {hash}, epoch {epoch}{lost}{lacks}")
+    let acting = acting(cluster, None).map(|it| format!("; {it}"));
+    let acting = acting.unwrap_or_default();
+    format!("cluster {name} changed: {role}, {hash}, epoch {epoch}{lost}{lacks}{acting}")
 }
 
 fn line(time: &str, event: Option<&Event>) -> Line {
@@ -174,7 +176,9 @@ fn line(time: &str, event: Option<&Event>) -> Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use service_group::netlink::{ClusterLocal, ClusterName, Link, LinkState};
+    use service_group::netlink::{
+        ClusterLocal, ClusterName, ClusterRole, Link, LinkState, RoleReason,
+    };
 
     #[test]
     fn events_are_told_in_words_and_in_json() {
@@ -268,6 +272,21 @@ mod tests {
         };
         let text = words(Some(&Event::ClusterChanged(lost)));
         assert!(text.ends_with("3, its device is gone, its address is missing"));
+        let chosen = Cluster {
+            role: ClusterRole::Standby,
+            directors: vec![8, 9],
+            acting: Some(8),
+            reason: Some(RoleReason::Preferred),
+            ..cluster.clone()
+        };
+        let text = words(Some(&Event::ClusterChanged(chosen.clone())));
+        assert!(
+            text.contains("epoch 3; machine 8 directs, and this"),
+            "{text}"
+        );
+        let json = line("now", Some(&Event::ClusterChanged(chosen)));
+        let json = serde_json::to_value(json).expect("it is JSON");
+        assert_eq!(json["cluster"]["role_reason"], "preferred");
         let event = Event::ClusterRemoved(cluster);
         assert!(words(Some(&event)).ends_with("port 80 removed"));
         assert_eq!(line("now", Some(&event)).event, "cluster-del");

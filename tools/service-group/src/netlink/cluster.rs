@@ -11,6 +11,8 @@ use crate::Setting;
 
 /// Most cluster IPs of a network namespace.
 pub const MAX_CLUSTERS: usize = 256;
+/// Most directors of a cluster IP that links choose from.
+pub const MAX_DIRECTORS: usize = 32;
 
 kernel_enum! {
     /// How the packets of a cluster IP come to this machine.
@@ -19,6 +21,20 @@ kernel_enum! {
     Directed "directed" "it receives what a director gives to it";
     Director "director" "it receives packets for all nodes and gives each to its owner";
     Standby "standby" "as director, but neighbours are not told so";
+}
+
+kernel_enum! {
+    /// Why this machine directs a cluster IP, or stands by; the texts are of the machine.
+    RoleReason, "of something that this version does not know",
+    Given "given" "the role was given";
+    First "first" "no director that comes before it is there";
+    Leaving "leaving" "the director that comes before it, and is there, has not taken over yet";
+    Preferred "preferred" "a director that comes before it is there";
+    Held "held" "it and the one that directs have lost each other lately";
+    Older "older" "the one that directs has a newer table";
+    Waiting "waiting" "whether others are there is not known yet";
+    Unable "unable" "its device is gone, is down, or has no carrier";
+    Unlinked "unlinked" "it expects no links, or is none of the directors";
 }
 
 kernel_enum! {
@@ -142,6 +158,14 @@ pub struct Cluster {
     pub key: Option<ClusterKey>,
     /// The node that this machine is, unless it only directs.
     pub node: Option<u32>,
+    /// Ids of the machines that may direct, the preferred one first, if links say which one does. Then
+    /// the role says only whether this machine is one of them.
+    pub directors: Vec<u32>,
+    /// Id of the machine that directs, as this machine believes; 0 if none does. Told, and not set, and
+    /// only if there are directors.
+    pub acting: Option<u32>,
+    /// Why this machine has its role; told, and not set, and not told by older modules.
+    pub reason: Option<RoleReason>,
     /// What is set besides.
     pub settings: ClusterSettings,
     /// Number of the table.
@@ -185,6 +209,9 @@ impl Cluster {
             hash: ClusterHash::Sum5,
             key: None,
             node: None,
+            directors: Vec::new(),
+            acting: None,
+            reason: None,
             settings: ClusterSettings::default(),
             epoch: 0,
             nodes: Vec::new(),
@@ -193,11 +220,19 @@ impl Cluster {
         }
     }
 
+    /// Whether this machine directs or stands by as links say.
+    pub fn follows_links(&self) -> bool {
+        let directs = [ClusterRole::Director, ClusterRole::Standby].contains(&self.role);
+        directs && !self.directors.is_empty()
+    }
+
     /// Whether this machine lacks the address where its role needs it: a director on
-    /// the device, a node anywhere, a standby nowhere. None if it is not known.
+    /// the device, or anywhere if links choose it, a node anywhere, a standby nowhere. None if it is not
+    /// known.
     pub fn lacks_address(&self) -> Option<bool> {
         let local = self.local?;
         Some(match self.role {
+            _ if self.follows_links() => local == ClusterLocal::Absent,
             ClusterRole::Director => local != ClusterLocal::Device,
             ClusterRole::Shared | ClusterRole::Directed => local == ClusterLocal::Absent,
             ClusterRole::Standby | ClusterRole::Unknown(_) => false,
@@ -224,6 +259,7 @@ mod tests {
             "CLUSTER_LOCAL",
             ClusterLocal::ALL.iter().map(|one| one.name()),
         );
+        check("ROLE_REASON", RoleReason::ALL.iter().map(|one| one.name()));
         check("CLUSTER_WAY", ClusterWay::ALL.iter().map(|one| one.name()));
         check("NODE_STATE", NodeState::ALL.iter().map(|one| one.name()));
     }
@@ -249,6 +285,12 @@ mod tests {
                 cluster.local = Some(local);
                 let expected = Some(lacking.contains(&local));
                 assert_eq!(cluster.lacks_address(), expected, "{role} {local}");
+                let chosen = Cluster {
+                    directors: vec![1, 2],
+                    ..cluster.clone()
+                };
+                let expected = Some(local == Absent);
+                assert_eq!(chosen.lacks_address(), expected, "{role} {local}");
             }
         }
     }
@@ -256,8 +298,12 @@ mod tests {
     #[test]
     fn limits_are_those_of_the_header() {
         let header = include_str!("../../../../include/uapi/linux/service_group_netlink.h");
-        let line = format!("#define SERVICE_GROUP_MAX_CLUSTERS\t{MAX_CLUSTERS}\n");
-        assert!(header.contains(&line));
+        for line in [
+            format!("#define SERVICE_GROUP_MAX_CLUSTERS\t{MAX_CLUSTERS}\n"),
+            format!("#define SERVICE_GROUP_MAX_DIRECTORS\t{MAX_DIRECTORS}\n"),
+        ] {
+            assert!(header.contains(&line), "{line}");
+        }
     }
 
     #[test]

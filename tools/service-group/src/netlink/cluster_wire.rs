@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::cluster::{
     Cluster, ClusterHash, ClusterKey, ClusterLocal, ClusterName, ClusterNode, ClusterRole,
-    ClusterSettings, ClusterWay, NodeState,
+    ClusterSettings, ClusterWay, NodeState, RoleReason,
 };
 use super::numbers::{cluster, node};
 use super::{wire, ClusterCounters, Error};
@@ -74,6 +74,9 @@ pub(super) fn all(of: &Cluster) -> Vec<u8> {
         }
     }
     bytes.extend(word(cluster::EPOCH, of.epoch));
+    for id in &of.directors {
+        bytes.extend(word(cluster::DIRECTORS, *id));
+    }
     for node in &of.nodes {
         bytes.extend(wire::attribute(
             NESTED | cluster::NODES,
@@ -135,6 +138,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Cluster, Error> {
         cluster::KEY => record.key = Some(ClusterKey(array(value))),
         cluster::NODE => record.node = Some(wire::word(value)),
         cluster::EPOCH => record.epoch = wire::word(value),
+        cluster::DIRECTORS => record.directors.push(wire::word(value)),
+        cluster::ACTING => record.acting = Some(wire::word(value)),
+        cluster::ROLE_REASON => {
+            record.reason = Some(RoleReason::from_number(wire::word(value)));
+        }
         cluster::NODES => nests.push(read_node(value)),
         cluster::TABLE => record.table = value.chunks_exact(4).map(wire::word).collect(),
         cluster::COUNTERS => counts = read_counters(value),
@@ -198,6 +206,7 @@ mod tests {
                 spill: true,
             },
             epoch: 5,
+            directors: vec![2, 1],
             nodes: vec![node(1), node(2)],
             table: vec![1, 2, 0, 1],
             ..Cluster::new(name)
@@ -235,7 +244,7 @@ mod tests {
         expected.extend(wire::attribute(7, &[1, 0, 0x5e, 1, 2, 3]));
         expected.extend(word(8, 2));
         expected.extend(wire::attribute(9, &[9; 16]));
-        for (kind, number) in [(10, 2), (11, 60), (17, 1), (12, 5)] {
+        for (kind, number) in [(10, 2), (11, 60), (17, 1), (12, 5), (23, 2), (23, 1)] {
             expected.extend(word(kind, number));
         }
         for id in [1u8, 2] {
@@ -276,7 +285,11 @@ mod tests {
         assert_eq!(cluster.local, None);
         assert_eq!((cluster.healthy, cluster.ready), (None, None));
         bytes.extend([word(20, 2), word(21, 1), word(22, 0)].concat());
+        assert_eq!((cluster.acting, cluster.reason), (None, None));
+        bytes.extend([word(24, 9), word(25, 4)].concat());
         let cluster = read(&bytes).expect("it is well formed");
+        let expected = (Some(9), Some(RoleReason::Held));
+        assert_eq!((cluster.acting, cluster.reason), expected);
         assert_eq!(cluster.local, Some(ClusterLocal::Elsewhere));
         assert_eq!((cluster.healthy, cluster.ready), (Some(true), Some(false)));
         let [node] = cluster.nodes[..] else {

@@ -45,7 +45,7 @@ mod wire;
 pub use channel::{Channel, Message};
 pub use cluster::{
     Cluster, ClusterHash, ClusterKey, ClusterLocal, ClusterName, ClusterNode, ClusterRole,
-    ClusterSettings, ClusterWay, NodeState, MAX_CLUSTERS,
+    ClusterSettings, ClusterWay, NodeState, RoleReason, MAX_CLUSTERS, MAX_DIRECTORS,
 };
 pub use counters::{ClusterCounters, Counter, Counters};
 pub use decision::{Decision, Outcome, Reason};

@@ -46,7 +46,7 @@ fn every_command_can_be_given() {
 
 #[test]
 fn every_file_can_be_read() {
-    for (page, count) in [(PAGE, 2), (LINKS, 2)] {
+    for (page, count) in [(PAGE, 2), (LINKS, 3)] {
         let files = between(page, "```toml\n", "```");
         assert_eq!(files.len(), count);
         for file in files {

@@ -8,7 +8,7 @@
 use std::net::IpAddr;
 
 use super::apply::{device, own_name, whole};
-use super::file::{store, Address, Config, Mode};
+use super::file::{store, Address, Config};
 use crate::cli::KeepalivedArgs;
 use crate::{output, Failure};
 
@@ -64,8 +64,8 @@ fn text(config: &Config, own: &str, program: &str, router_id: u8) -> Result<Stri
     }
     match own_instances {
         0 => Err(Failure::usage(format!(
-            "\"{own}\" is not one of several directors: name at least two as directors of an \
-             address, or another machine with --node"
+            "\"{own}\" is not one of several directors that keepalived chooses from: name at least two \
+             as directors of an address, without directing = \"one\", or another machine with --node"
         ))),
         _ => Ok(text),
     }
@@ -103,7 +103,8 @@ impl Instance<'_> {
 /// All addresses that have several directors, in the order of the file.
 fn instances(config: &Config) -> Vec<Instance<'_>> {
     let mut instances: Vec<Instance<'_>> = Vec::new();
-    let several = |address: &&Address| directors(address).len() > 1;
+    let several =
+        |address: &&Address| directors(address).len() > 1 && !address.mode.follows_links();
     for address in config.addresses.iter().filter(several) {
         let ip = address.name.address;
         let key = |of: &Address| (of.device.clone(), of.name.address.is_ipv4());
@@ -123,10 +124,7 @@ fn instances(config: &Config) -> Vec<Instance<'_>> {
 }
 
 fn directors(address: &Address) -> &[String] {
-    match &address.mode {
-        Mode::Directed { directors } => directors,
-        Mode::Shared { .. } => &[],
-    }
+    address.mode.directors()
 }
 
 #[cfg(test)]
@@ -167,6 +165,9 @@ device = "eth0"
 mode = "directed"
 directors = ["lb", "a"]
 "#;
+
+    const LINKS: &str = "\n[cluster]\nid = \"000102030405060708090a0b0c0d0e0f\"\n\
+                         link-security = \"none\"\n";
 
     fn config() -> Config {
         read(TEXT).expect("it is right")
@@ -232,6 +233,15 @@ vrrp_instance cluster_53 {
             );
             assert_eq!(failure.status(), 2);
         }
+        let chosen = TEXT
+            .replace(
+                "\n[[node]]\nname = \"a\"",
+                &format!("{LINKS}[[node]]\nname = \"a\""),
+            )
+            .replace("mode =", "directing = \"one\"\nmode =");
+        let config = read(&chosen).expect("it is right");
+        let failure = text(&config, "a", "x", 53).expect_err("links choose");
+        assert!(failure.to_string().contains("directing"), "{failure}");
         assert!(text(&self::config(), "a", "x", 255).is_err());
     }
 }

@@ -14,6 +14,7 @@ use super::apply::machine::refusal;
 use super::apply::route::Route;
 use super::apply::target::whole;
 use super::file::describe;
+use super::role::check_given;
 use crate::cli::ReadyArgs;
 use crate::{output, Failure};
 
@@ -24,6 +25,7 @@ pub fn run(args: &ReadyArgs) -> Result<(), Failure> {
         clusters: kernel.clusters_in_brief().map_err(refusal)?,
         ..Facts::default()
     };
+    check_given(&facts.clusters, &args.addresses)?;
     // An older module does not tell where the machine has the address.
     if facts.clusters.iter().any(|cluster| cluster.local.is_none()) {
         facts.addresses = Route::open()?.addresses()?;

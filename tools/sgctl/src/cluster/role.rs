@@ -2,7 +2,7 @@
 //! `sgctl cluster role`: makes this machine the director, or the standby.
 //!
 //! Nothing else of a cluster IP changes. Who is to direct is decided elsewhere, by
-//! keepalived.
+//! keepalived; if the file says that links decide, it is refused.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -32,6 +32,7 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
         RoleArg::Standby => ClusterRole::Standby,
     };
     let mut told = Told::default();
+    check_given(&brief(&mut kernel)?, &args.addresses)?;
     let first = first(&mut kernel, &args.addresses)?;
     let all: Vec<&Cluster> = first.iter().collect();
     tell(&mut kernel, &all, role, &mut told)?;
@@ -178,13 +179,34 @@ fn sentences(changed: &[Changed], role: ClusterRole) -> String {
     }
 }
 
-/// Those that this machine directs or stands by for, all or of these addresses.
+/// Refuses to have somebody else say who directs where links do: one of these addresses, or all that
+/// this machine directs if none is named.
+pub fn check_given(served: &[Cluster], addresses: &[IpAddr]) -> Result<(), Failure> {
+    let is_meant = |one: &&Cluster| match addresses {
+        [] => served.iter().all(|one| one.follows_links()),
+        some => some.contains(&one.name.address),
+    };
+    let mut followers = served.iter().filter(|one| one.follows_links());
+    let Some(follower) = followers.find(is_meant) else {
+        return Ok(());
+    };
+    Err(Failure::new(format!(
+        "links say who directs {}: see \"sgctl cluster status\", and leave keepalived out of it, or set \
+         --directing given with \"sgctl cluster set\"",
+        describe(&follower.name)
+    )))
+}
+
+/// Those that this machine directs or stands by for, all or of these addresses; not those that links
+/// choose the director of.
 fn directed<'a>(
     served: &'a [Cluster],
     addresses: &'a [IpAddr],
 ) -> impl Iterator<Item = &'a Cluster> {
     let directs = |role| [ClusterRole::Director, ClusterRole::Standby].contains(&role);
-    let all = served.iter().filter(move |one| directs(one.role));
+    let all = served
+        .iter()
+        .filter(move |one| directs(one.role) && !one.follows_links());
     all.filter(|one| addresses.is_empty() || addresses.contains(&one.name.address))
 }
 
@@ -252,6 +274,14 @@ mod tests {
             address: "198.51.100.2".to_owned(),
             role: Director.name(),
         }];
+        let mut linked = served.to_vec();
+        linked[0].directors = vec![1, 2];
+        let refused = |addresses: &[IpAddr]| check_given(&linked, addresses).is_err();
+        assert!(refused(&[[198, 51, 100, 1].into()]));
+        assert!(!refused(&[[198, 51, 100, 2].into()]) && !refused(&[]));
+        assert_eq!(wanted(&linked, &[]), Ok(served[1..2].to_vec()));
+        let failure = check_given(&linked[..1], &[]).expect_err("there is no other");
+        assert!(failure.to_string().starts_with("links say"), "{failure}");
         assert_eq!(sentences(&changed, Director), "198.51.100.2: director\n");
         assert!(sentences(&[], Standby).contains("the standby already"));
     }

@@ -13,7 +13,7 @@ use super::apply::machine::clusters;
 use super::apply::route::Route;
 use super::file::{describe, store, Config};
 use super::sources;
-use super::view::{lacks_address, lacks_service, name, setting_text, ClusterView};
+use super::view::{acting, lacks_address, lacks_service, name, setting_text, ClusterView};
 use crate::cli::ClusterShowArgs;
 use crate::snapshot::unless_unknown;
 use crate::{output, Failure};
@@ -72,7 +72,9 @@ fn describe_all(facts: &Facts, peers: &[Link], config: Option<&Config>) -> Strin
         let away = absent(cluster, peers).into_iter();
         let away: Vec<String> = away.map(|it| format!(" {}\n", it.words(config))).collect();
         let away = away.concat();
-        format!("{title}\n{table}\n{away}{}", counters(cluster))
+        let acting = acting(cluster, config).map(|it| format!(" {it}\n"));
+        let told = [acting.unwrap_or_default(), away].concat();
+        format!("{title}\n{table}\n{told}{}", counters(cluster))
     });
     texts.collect::<Vec<_>>().join("\n")
 }

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
-use service_group::netlink::{Cluster, Connection, Link, LinkReason, Machine};
+use service_group::netlink::{Cluster, Connection, Link, LinkReason, Machine, RoleReason};
 
 use super::absent::{absent, short, AbsentView};
 use super::apply::machine::clusters;
 use super::file::{describe, store, values, Config};
-use super::view::lacks_service;
+use super::view::{acting, lacks_service};
 use crate::agent::refusal;
 use crate::cli::ClusterStatusArgs;
 use crate::{output, Failure};
@@ -64,9 +64,11 @@ impl Seen<'_> {
             // With others it is among those that are away.
             let own = cluster.ready == Some(false) && away.is_empty();
             let own = own.then(|| format!("{name}{}\n", lacks_service(cluster)));
+            let acting = acting(cluster, self.config);
+            let acting = acting.map(|it| format!("{name}: {it}\n"));
             let away = away.into_iter();
             let away = away.map(move |it| format!("{name}: {}\n", it.words(self.config)));
-            own.into_iter().chain(away)
+            acting.into_iter().chain(own).chain(away)
         });
         let services: String = services.collect();
         words(self.machine, self.links, self.config) + &services + &self.other_tables()
@@ -184,6 +186,10 @@ struct ServiceView {
     address: String,
     protocol: u8,
     port: u16,
+    role: &'static str,
+    directors: Vec<u32>,
+    acting: Option<u32>,
+    role_reason: Option<&'static str>,
     healthy: Option<bool>,
     ready: Option<bool>,
     away: Vec<AbsentView>,
@@ -236,6 +242,10 @@ impl StatusView {
             address: cluster.name.address.to_string(),
             protocol: cluster.name.protocol,
             port: cluster.name.port,
+            role: cluster.role.name(),
+            directors: cluster.directors.clone(),
+            acting: cluster.acting,
+            role_reason: cluster.reason.map(RoleReason::name),
             healthy: cluster.healthy,
             ready: cluster.ready,
             away: {

@@ -5,7 +5,7 @@ use super::super::absent::tests;
 use super::super::file::{read, samples::node};
 use super::*;
 use serde_json::{json, to_value};
-use service_group::netlink::{LinkEnds, LinkState};
+use service_group::netlink::{ClusterRole, LinkEnds, LinkState};
 use std::time::Duration;
 
 fn machine() -> Machine {
@@ -116,7 +116,8 @@ fn the_shape_is_the_documented_one() {
     service["away"].take();
     assert_eq!(
         service,
-        json!({"address": "198.51.100.7", "protocol": 6, "port": 80, "healthy": null,
+        json!({"address": "198.51.100.7", "protocol": 6, "port": 80, "role": "shared",
+                "directors": [], "acting": null, "role_reason": null, "healthy": null,
                 "ready": null, "away": null})
     );
     let expected = json!({
@@ -141,6 +142,31 @@ fn the_shape_is_the_documented_one() {
         to_value(none).ok(),
         Some(json!({"machine": null, "links": [], "addresses": []}))
     );
+}
+
+#[test]
+fn who_directs_is_told() {
+    let served = [Cluster {
+        role: ClusterRole::Standby,
+        directors: vec![7, 8],
+        acting: Some(7),
+        reason: Some(RoleReason::Preferred),
+        ..tests::cluster()
+    }];
+    let seen = Seen {
+        machine: None,
+        links: &[],
+        served: &served,
+        config: None,
+    };
+    let told =
+        "198.51.100.7 tcp port 80: machine 7 directs, and this machine stands by, as a director \
+                that comes before it is there\n";
+    assert!(seen.words().contains(told), "{}", seen.words());
+    let json = serde_json::to_value(StatusView::new(&seen)).expect("it is JSON");
+    let service = &json["addresses"][0];
+    assert_eq!(service["acting"], 7);
+    assert_eq!(service["role_reason"], "preferred");
 }
 
 #[test]

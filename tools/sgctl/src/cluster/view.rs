@@ -5,7 +5,8 @@
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use service_group::netlink::{
-    Cluster, ClusterCounters, ClusterLocal, ClusterNode, ClusterSettings, Link,
+    Cluster, ClusterCounters, ClusterLocal, ClusterNode, ClusterRole, ClusterSettings, Link,
+    RoleReason,
 };
 use service_group::{Setting, Value};
 use service_group_logic::logic::cluster::slots::NodeId;
@@ -80,6 +81,9 @@ pub struct ClusterView {
     #[serde(flatten)]
     settings: SettingsView,
     node: Option<u32>,
+    directors: Vec<u32>,
+    acting: Option<u32>,
+    role_reason: Option<&'static str>,
     nodes: Vec<NodeView>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     table: Vec<u32>,
@@ -125,6 +129,9 @@ impl ClusterView {
             epoch: cluster.epoch,
             settings: SettingsView(cluster.settings),
             node: cluster.node,
+            directors: cluster.directors.clone(),
+            acting: cluster.acting,
+            role_reason: cluster.reason.map(RoleReason::name),
             nodes: nodes.map(|node| NodeView::new(node, config)).collect(),
             table: cluster.table.clone(),
             owners: None,
@@ -164,6 +171,28 @@ impl NodeView {
     }
 }
 
+/// Who directs, and why this machine does or does not, if links say so.
+pub fn acting(cluster: &Cluster, config: Option<&Config>) -> Option<String> {
+    if cluster.directors.is_empty() {
+        return None;
+    }
+    let who = match cluster.acting {
+        None | Some(0) => "no machine".to_owned(),
+        Some(id) => {
+            let name = config.and_then(|config| config.machine_name(id));
+            name.map_or_else(|| format!("machine {id}"), str::to_owned)
+        }
+    };
+    let why = cluster
+        .reason
+        .map_or_else(String::new, |reason| format!(", as {}", reason.text()));
+    Some(match cluster.role {
+        ClusterRole::Director => format!("this machine directs{why}"),
+        ClusterRole::Standby => format!("{who} directs, and this machine stands by{why}"),
+        _ => format!("{who} directs"),
+    })
+}
+
 /// What is told of a machine behind what it does, if it lacks the address.
 pub fn lacks_address(cluster: &Cluster) -> &'static str {
     match cluster.lacks_address() {
@@ -192,7 +221,7 @@ mod tests {
     use super::super::file::{read, samples::node};
     use super::*;
     use serde_json::{json, to_value};
-    use service_group::netlink::{ClusterHash, ClusterKey, ClusterName, ClusterRole};
+    use service_group::netlink::{ClusterHash, ClusterKey, ClusterName};
 
     #[test]
     fn the_shape_is_the_documented_one_and_has_no_key() {
@@ -251,7 +280,8 @@ mod tests {
             "address": "198.51.100.7", "protocol": 6, "port": 80, "role": "director",
             "device": "eth0", "local": null, "healthy": null, "ready": false, "mac": null, "hash": "keyed", "slots": 2, "epoch": 3, "settle": 60,
             "spill": false,
-            "node": null, "table": [4, 4], "counters": null, "nodes": [{
+            "node": null, "directors": [], "acting": null, "role_reason": null,
+            "table": [4, 4], "counters": null, "nodes": [{
                 "id": 4, "name": "a", "state": "up", "weight": 1, "address": "192.0.2.1",
                 "way": "neighbour", "slots": 2, "forwarded": 9, "away": true, "deputised": 1,
             }],
@@ -264,5 +294,53 @@ mod tests {
             assert_eq!(counters[name], 0, "{name}");
         }
         assert!(!json.to_string().contains("07070707"));
+    }
+
+    #[test]
+    fn who_directs_is_told_with_the_reason() {
+        let name = ClusterName {
+            address: [198, 51, 100, 7].into(),
+            protocol: 0,
+            port: 0,
+        };
+        let config = read(&node("a", 4, "")).expect("it is right");
+        for (role, who, reason, expected) in [
+            (
+                ClusterRole::Director,
+                Some(4),
+                RoleReason::First,
+                "this machine directs, as no director that comes before it is there",
+            ),
+            (
+                ClusterRole::Standby,
+                Some(4),
+                RoleReason::Preferred,
+                "a directs, and this machine stands by, as a director that comes before it is there",
+            ),
+            (
+                ClusterRole::Standby,
+                Some(0),
+                RoleReason::Unable,
+                "no machine directs, and this machine stands by, as its device is gone, is down, or \
+                 has no carrier",
+            ),
+            (
+                ClusterRole::Directed,
+                Some(9),
+                RoleReason::Given,
+                "machine 9 directs",
+            ),
+        ] {
+            let cluster = Cluster {
+                role,
+                directors: vec![4, 9],
+                acting: who,
+                reason: Some(reason),
+                ..Cluster::new(name)
+            };
+            let told = acting(&cluster, Some(&config));
+            assert_eq!(told.as_deref(), Some(expected));
+        }
+        assert_eq!(acting(&Cluster::new(name), None), None);
     }
 }

@@ -68,6 +68,21 @@ const LOCAL_GAUGES: [Gauge<Cluster>; 1] = [(
     |cluster| u32::from(cluster.lacks_address() != Some(true)),
 )];
 
+/// If links say which machine directs.
+const ACTING_GAUGES: [Gauge<Cluster>; 2] = [
+    (
+        "cluster_acting",
+        "Id of the machine that directs, as this machine believes; 0 if none does",
+        |cluster| cluster.acting.unwrap_or(0),
+    ),
+    (
+        "cluster_role_reason",
+        "Why this machine directs or stands by: 0 given, 1 first, 2 leaving, 3 preferred, 4 held, \
+         5 older, 6 waiting, 7 unable, 8 unlinked",
+        |cluster| cluster.reason.map_or(0, |reason| reason.number()),
+    ),
+];
+
 /// What modules do not tell that know no links.
 const HEALTH_GAUGES: [Gauge<Cluster>; 2] = [
     (
@@ -104,6 +119,9 @@ pub fn encode(encoder: &mut DescriptorEncoder, clusters: &[Cluster]) -> fmt::Res
     let knows = |cluster: &&Cluster| cluster.ready.is_some();
     let known: Vec<_> = clusters.iter().filter(knows).map(labelled).collect();
     gauges(encoder, &HEALTH_GAUGES, &known)?;
+    let is_chosen = |cluster: &&Cluster| !cluster.directors.is_empty();
+    let chosen: Vec<_> = clusters.iter().filter(is_chosen).map(labelled).collect();
+    gauges(encoder, &ACTING_GAUGES, &chosen)?;
     let names = ClusterCounters::default().list();
     counters(encoder, "cluster", &all, names, |it| it.counters.list())?;
     gauges(encoder, &NODE_GAUGES, &nodes)?;
@@ -134,7 +152,7 @@ fn node_labels(cluster: &Cluster, node: &ClusterNode) -> Labels<4> {
 pub mod tests {
     use super::super::metrics::tests::{lines, lines_with, names};
     use super::*;
-    use service_group::netlink::{ClusterLocal, ClusterName, ClusterRole, NodeState};
+    use service_group::netlink::{ClusterLocal, ClusterName, ClusterRole, NodeState, RoleReason};
 
     /// One with some of everything.
     pub fn cluster() -> Cluster {
@@ -145,9 +163,12 @@ pub mod tests {
         };
         Cluster {
             role: ClusterRole::Standby,
-            local: Some(ClusterLocal::Absent),
+            local: Some(ClusterLocal::Elsewhere),
             healthy: Some(true),
             ready: Some(false),
+            directors: vec![7, 4],
+            acting: Some(7),
+            reason: Some(RoleReason::Preferred),
             epoch: 9,
             nodes: vec![ClusterNode {
                 id: 4,
@@ -176,6 +197,8 @@ pub mod tests {
             format!("service_group_cluster_nodes{{{labels}}} 1"),
             format!("service_group_cluster_device{{{labels}}} 0"),
             format!("service_group_cluster_address{{{labels}}} 1"),
+            format!("service_group_cluster_acting{{{labels}}} 7"),
+            format!("service_group_cluster_role_reason{{{labels}}} 3"),
             format!("service_group_cluster_healthy{{{labels}}} 1"),
             format!("service_group_cluster_ready{{{labels}}} 0"),
             format!("service_group_cluster_owned_total{{{labels}}} 41"),
@@ -194,6 +217,7 @@ pub mod tests {
         let told = |local| {
             let mut cluster = cluster();
             (cluster.role, cluster.local) = (ClusterRole::Director, local);
+            cluster.directors.clear();
             lines_with(vec![cluster]).into_iter().find_map(|line| {
                 line.strip_prefix("service_group_cluster_address{")?
                     .chars()

@@ -91,6 +91,15 @@ pub enum ModeArg {
     Directed,
 }
 
+/// A value of `--directing`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DirectingArg {
+    /// keepalived says which one of several directors directs, with "sgctl cluster role".
+    Given,
+    /// Links say so: the first director that is there directs.
+    One,
+}
+
 /// A value of `--hash`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum HashArg {
@@ -111,6 +120,9 @@ pub struct AddressArgs {
     /// A machine that directs; may be given several times, the preferred one first.
     #[arg(long, value_name = "NAME", value_parser = values::machine)]
     pub director: Vec<String>,
+    /// Who says which one of several directors directs.
+    #[arg(long, value_enum, value_name = "WAY")]
+    pub directing: Option<DirectingArg>,
     /// The multicast MAC address that the nodes of a shared address have in common.
     #[arg(long, value_name = "MAC", value_parser = values::mac)]
     pub mac: Option<[u8; 6]>,

@@ -86,7 +86,8 @@ A machine is up, suspect if it has not been heard of for three heartbeats, and u
 its link is lost, or after ten. AWAY are those that get no new connections: they are
 not up, are not ready, or are held back as they have come and gone. READY is what a machine
 says of itself. HEARD is how long ago that was. Below stand the cluster IPs of which a node is
-away, and who has its slots meanwhile.
+away, and who has its slots meanwhile; and of those with directing = \"one\" which machine directs,
+and why this one does or stands by.
 
 A machine that was never linked to this one has the state none. EPOCH is the number of
 its newest table, VERSION that of the protocol, and LINK tells whether the link is
@@ -98,7 +99,8 @@ null), \"state\" (\"none\", \"up\", \"suspect\" or \"unreachable\"), \"reason\" 
 or \"none\"), \"away\", \"ready\" (or null), \"heard_ms\" (or null), \"since_ms\", \"held_ms\" (or null),
 \"epoch\", \"boot\" (or null), \"version\", \"secure\", \"local\" and \"remote\" (both null while there is no
 link), \"frames_in\", \"frames_out\", \"bytes_in\", \"bytes_out\", \"ended\": {REASON: how many}}], \"addresses\":
-[{\"address\", \"protocol\", \"port\", \"healthy\", \"ready\" and \"away\", as \"cluster show\" has them}]}.";
+[{\"address\", \"protocol\", \"port\", \"role\", \"directors\", \"acting\", \"role_reason\", \"healthy\",
+\"ready\" and \"away\", as \"cluster show\" has them}]}.";
 
 /// Arguments of `cluster status`.
 #[derive(Args, Debug)]

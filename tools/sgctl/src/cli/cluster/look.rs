@@ -15,7 +15,10 @@ address: \"device\", \"elsewhere\" or \"absent\"; null if the module does not te
 \"healthy\" (whether no check of the agent has failed, or null) and \"ready\" (whether it
 is healthy, and something listens, or null),
 \"mac\" (or null), \"hash\", \"slots\", \"epoch\", \"settle\", \"spill\", \"node\"
-(the id of this machine, or null), \"nodes\": [{\"id\", \"name\" (or null),
+(the id of this machine, or null), \"directors\" (the ids of those that links choose from, or
+empty), \"acting\" (the id of the one that directs, as this machine believes, 0 if none does, or
+null) and \"role_reason\" (why this machine directs or stands by: \"given\", \"first\", \"leaving\",
+\"preferred\", \"held\", \"older\", \"waiting\", \"unable\" or \"unlinked\", or null), \"nodes\": [{\"id\", \"name\" (or null),
 \"state\", \"weight\", \"address\", \"way\", \"slots\", \"forwarded\", \"away\" (whether it gets no
 new connections) and \"deputised\" (how many of its slots others have meanwhile)}],
 \"table\" (the id of each slot's owner, or 0), \"owners\" (the id of the node that has the slot

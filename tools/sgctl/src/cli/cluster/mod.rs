@@ -36,7 +36,7 @@ directs; a [cluster] with id, and maybe heartbeat (100 ms), link-security (tls o
 none) and port (5347), if the machines have links, which \"sgctl agent\" makes;
 and an [[address]] for each address that they serve, with ip
 and device, and maybe protocol, port, mode (shared or directed), directors,
-mac, hash (sum3, sum5 or keyed), key, slots (251), settle (3600 seconds),
+directing (given, or one: links say which director directs), mac, hash (sum3, sum5 or keyed), key, slots (251), settle (3600 seconds),
 spill (false) and check. A check has either command (the name of a program in the
 folder \"checks\" beside the file, and maybe words) or http (a URL, or a path at the
 cluster IP) and maybe status; and maybe interval (2000 ms), timeout (the interval),
@@ -202,7 +202,8 @@ pub struct ClusterPlanArgs {
 
 const KEEPALIVED_NOTES: &str = "\
 Of several directors one directs, the others stand by; keepalived decides
-which, and gives that director the address. On each director:
+which, and gives that director the address. (With directing = \"one\" in the file links
+decide, and there is no instance for the address.) On each director:
 
   sgctl cluster keepalived > /etc/keepalived/keepalived.conf
   systemctl restart keepalived
@@ -238,8 +239,13 @@ pub enum RoleArg {
     Standby,
 }
 
+const ROLE_NOTES: &str = "\
+With directing = \"one\" in the file links decide which machine directs an address; then
+this is refused, as \"ready\" is.";
+
 /// Arguments of `cluster role`.
 #[derive(Args, Debug)]
+#[command(after_long_help = ROLE_NOTES)]
 pub struct RoleArgs {
     /// What this machine is to be.
     #[arg(value_enum, value_name = "ROLE")]

@@ -17,7 +17,7 @@ impl Target {
     /// Whether the machine needs the cluster IP on this device. Whoever directs does not lose it,
     /// whether it is from this program or from keepalived.
     fn needs(&self, index: u32) -> bool {
-        let directs = self.cluster.role == ClusterRole::Director;
+        let directs = self.cluster.role == ClusterRole::Director && !self.cluster.follows_links();
         match index {
             LOOPBACK => self.place == Place::Loopback,
             _ => directs && index == self.cluster.device,
@@ -27,7 +27,7 @@ impl Target {
     /// Whether somebody else may have it there, or have it there still: of several directors
     /// keepalived changes the address before the role.
     fn explains(&self, index: u32) -> bool {
-        let stands_by = self.cluster.role == ClusterRole::Standby;
+        let stands_by = self.cluster.role == ClusterRole::Standby && !self.cluster.follows_links();
         self.needs(index) || stands_by && index == self.cluster.device
     }
 }

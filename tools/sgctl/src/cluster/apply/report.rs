@@ -129,7 +129,16 @@ fn properties(of: &Cluster, facts: &Facts) -> Vec<(&'static str, String)> {
         ("epoch", of.epoch.to_string()),
     ];
     all.extend(settings);
-    all.extend([("device", device(of.device, facts)), ("mac", mac)]);
+    let directors: Vec<String> = of.directors.iter().map(u32::to_string).collect();
+    let directors = match directors.is_empty() {
+        true => "none".to_owned(),
+        false => directors.join(" "),
+    };
+    all.extend([
+        ("device", device(of.device, facts)),
+        ("mac", mac),
+        ("directors", directors),
+    ]);
     all
 }
 

@@ -109,8 +109,14 @@ pub fn is_same(old: &Cluster, new: &Cluster) -> bool {
         local: new.local,
         healthy: new.healthy,
         ready: new.ready,
+        acting: new.acting,
+        reason: new.reason,
         ..old.clone()
     };
+    if old.follows_links() && new.follows_links() {
+        // Links say which one it is.
+        old.role = new.role;
+    }
     for node in &mut old.nodes {
         (node.slots, node.forwarded) = (0, 0);
         (node.away, node.deputised) = (false, 0);

@@ -9,7 +9,7 @@ use service_group::netlink::{Cluster, ClusterNode, ClusterRole, NodeState};
 use service_group_logic::logic::cluster::slots::{NodeId, Slot, State};
 
 use super::facts::Facts;
-use crate::cluster::file::{Address, Config, Mode};
+use crate::cluster::file::{Address, Config, Directing, Mode};
 use crate::Failure;
 
 /// Where a machine has a cluster IP for its own.
@@ -115,6 +115,7 @@ fn target(
         hash: address.hash,
         key: address.key,
         node: node.map(NodeId::get),
+        directors: directors(config, address),
         settings: address.settings,
         epoch: table.map_or(0, |table| table.epoch),
         nodes: nodes(config),
@@ -122,6 +123,15 @@ fn target(
         ..Cluster::new(address.name)
     };
     Ok(Some((cluster, place)))
+}
+
+/// Those that links choose from.
+fn directors(config: &Config, address: &Address) -> Vec<u32> {
+    let names = address.mode.directors().iter();
+    let ids = names
+        .filter(|_| address.mode.follows_links())
+        .filter_map(|name| config.machine_id(name));
+    ids.map(NodeId::get).collect()
 }
 
 fn numbers(slots: &[Slot]) -> Vec<u32> {
@@ -157,15 +167,20 @@ fn earlier(
 }
 
 /// The role of a machine, and where it has the address; nothing if it has no part.
-/// Of several directors keepalived chooses the one that directs: what this one is
-/// at `present` stays.
+/// Of several directors keepalived chooses the one that directs, or links: what this one is at
+/// `present` stays. One that links choose has the address all the time, and tells its neighbours so while
+/// it directs.
 fn part(
     address: &Address,
     own: &str,
     is_node: bool,
     present: impl Fn() -> Option<ClusterRole>,
 ) -> Option<(ClusterRole, Place)> {
-    let Mode::Directed { directors } = &address.mode else {
+    let Mode::Directed {
+        directors,
+        directing,
+    } = &address.mode
+    else {
         return is_node.then_some((ClusterRole::Shared, Place::Loopback));
     };
     let own_place = match is_node {
@@ -173,6 +188,10 @@ fn part(
         false => Place::Nowhere,
     };
     match (directors.iter().any(|name| name == own), &directors[..]) {
+        (true, _) if *directing == Directing::One => {
+            let role = present().unwrap_or(ClusterRole::Standby);
+            Some((role, Place::Loopback))
+        }
         (true, [_]) => Some((ClusterRole::Director, Place::Device)),
         (true, _) => Some((present().unwrap_or(ClusterRole::Standby), own_place)),
         (false, _) => is_node.then_some((ClusterRole::Directed, Place::Loopback)),

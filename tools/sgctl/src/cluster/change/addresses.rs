@@ -49,6 +49,7 @@ fn address_fields(args: &AddressArgs) -> Result<Fields, Failure> {
     let mut fields = given([
         ("mode", args.mode.as_ref().map(word)),
         ("directors", directors.map(Value::from)),
+        ("directing", args.directing.as_ref().map(word)),
         ("mac", args.mac.map(|mac| values::mac_text(mac).into())),
         ("hash", args.hash.as_ref().map(word)),
         ("key", key),
@@ -123,7 +124,10 @@ pub(super) fn set_address(
         .mode
         .map(|mode| word(&mode).as_str() == Some("shared"));
     match mode {
-        Some(true) => edit.clear(Kind::Address, at, "directors"),
+        Some(true) => {
+            edit.clear(Kind::Address, at, "directors");
+            edit.clear(Kind::Address, at, "directing");
+        }
         Some(false) => edit.clear(Kind::Address, at, "mac"),
         None => {}
     }

@@ -98,10 +98,7 @@ pub(super) fn del_node(
     args: &NodeDelArgs,
 ) -> Result<(), Failure> {
     let at = find_node(config, &args.name)?;
-    let directs = |mode: &Mode| match mode {
-        Mode::Directed { directors } => directors.contains(&args.name),
-        Mode::Shared { .. } => false,
-    };
+    let directs = |mode: &Mode| mode.directors().contains(&args.name);
     let mut addresses = config.addresses.iter();
     if let Some(address) = addresses.find(|address| directs(&address.mode)) {
         return Err(Failure::usage(format!(

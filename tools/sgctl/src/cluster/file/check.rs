@@ -68,9 +68,25 @@ fn check(raw: &RawFile, text: &str) -> Result<Config, Found> {
             let reason = format!("{name} is there already, in line {line}: remove one");
             return Err((one.get_ref().ip.span(), reason));
         }
+        let mut others = config.addresses.iter();
+        if let Some(other) = others.find(|other| has_other_director(other, &address)) {
+            let (name, line) = (describe(&other.name), other.line);
+            let reason = format!(
+                "one machine has the address, so give it the directors and the directing of {name} in \
+                 line {line}"
+            );
+            return Err((one.get_ref().ip.span(), reason));
+        }
         config.addresses.push(address);
     }
     Ok(config)
+}
+
+/// Whether both are of one address, of which links would choose different directors.
+fn has_other_director(one: &Address, other: &Address) -> bool {
+    one.name.address == other.name.address
+        && (one.mode.follows_links() || other.mode.follows_links())
+        && one.mode != other.mode
 }
 
 fn limit<T>(list: &[Spanned<T>], most: usize, things: &str) -> Result<(), Found> {

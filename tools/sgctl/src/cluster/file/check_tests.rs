@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What is refused, with its line; and what is read of a file that is right.
 
-use super::super::Mode;
+use super::super::{Directing, Mode};
 use super::*;
 use service_group::netlink::ClusterWay;
 use service_group_logic::logic::cluster::slots::{NodeId, State};
@@ -73,7 +73,13 @@ fn everything_can_be_given() {
     let config = read(&text).expect("it is right");
     let address = &config.addresses[0];
     let directors = vec!["b".to_owned(), "a".to_owned()];
-    assert_eq!(address.mode, Mode::Directed { directors });
+    assert_eq!(
+        address.mode,
+        Mode::Directed {
+            directors,
+            directing: Directing::Given
+        }
+    );
     assert_eq!((address.name.protocol, address.name.port), (6, 443));
     let table = address.table.as_ref().expect("it has one");
     let ids = [1, 1, 2, 0].map(NodeId::new);

@@ -115,7 +115,39 @@ pub enum Mode {
     Directed {
         /// Their names, the preferred one first.
         directors: Vec<String>,
+        /// Who says which one of them it is.
+        directing: Directing,
     },
+}
+
+/// Who says which one of several directors directs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Directing {
+    /// keepalived, or whoever else runs `cluster role`.
+    Given,
+    /// Links: the first one that is there.
+    One,
+}
+
+impl Mode {
+    /// The names of the machines that direct.
+    pub fn directors(&self) -> &[String] {
+        match self {
+            Self::Directed { directors, .. } => directors,
+            Self::Shared { .. } => &[],
+        }
+    }
+
+    /// Whether links say which one of them it is.
+    pub fn follows_links(&self) -> bool {
+        matches!(
+            self,
+            Self::Directed {
+                directing: Directing::One,
+                ..
+            }
+        )
+    }
 }
 
 /// A cluster IP.
@@ -198,6 +230,12 @@ impl Config {
     /// The machine that only directs with this name.
     pub fn director(&self, name: &str) -> Option<&Director> {
         self.directors.iter().find(|node| node.name == name)
+    }
+
+    /// The id of the machine with this name, if it has one.
+    pub fn machine_id(&self, name: &str) -> Option<NodeId> {
+        let director = || self.director(name)?.id;
+        self.node(name).map(|node| node.id).or_else(director)
     }
 
     /// The name of the machine with this id, if there is one.

@@ -3,16 +3,24 @@
 
 use std::net::IpAddr;
 
-use service_group::netlink::ClusterWay;
+use service_group::netlink::{ClusterWay, MAX_DIRECTORS};
 use toml::Spanned;
 
 use super::check::{maybe, unique, Found};
 use super::raw::RawAddress;
-use super::{values, Config, Mode, Node};
+use super::{values, Config, Directing, Mode, Node};
 
 /// The mode of an address.
 pub(super) fn mode(raw: &RawAddress, ip: IpAddr, config: &Config) -> Result<Mode, Found> {
     let is_shared = maybe(raw.mode.as_ref(), values::is_shared)?.unwrap_or(true);
+    let directing = maybe(raw.directing.as_ref(), values::directing)?;
+    if let (true, Some(directing)) = (is_shared, &raw.directing) {
+        return Err((
+            directing.span(),
+            "a shared address has no directors: remove the line, or write mode = \"directed\""
+                .to_owned(),
+        ));
+    }
     match (is_shared, &raw.mac, &raw.directors) {
         (true, _, Some(directors)) => Err((
             directors.span(),
@@ -32,12 +40,16 @@ pub(super) fn mode(raw: &RawAddress, ip: IpAddr, config: &Config) -> Result<Mode
             raw.ip.span(),
             "a directed address needs directors: write directors = [\"NAME\"], or give --director NAME".to_owned(),
         )),
-        (false, None, Some(directors)) => directed(directors, ip, config),
+        (false, None, Some(directors)) => {
+            let directing = directing.unwrap_or(Directing::Given);
+            directed(directors, directing, ip, config)
+        }
     }
 }
 
 fn directed(
     directors: &Spanned<Vec<Spanned<String>>>,
+    directing: Directing,
     ip: IpAddr,
     config: &Config,
 ) -> Result<Mode, Found> {
@@ -65,8 +77,36 @@ fn directed(
     if let Some((at, reason)) = untrusted(&names, config) {
         return Err((list.get(at).map_or(directors.span(), Spanned::span), reason));
     }
-    let directors = names.into_iter().map(str::to_owned).collect();
-    Ok(Mode::Directed { directors })
+    if directing == Directing::One {
+        linked(list, config)?;
+    }
+    Ok(Mode::Directed {
+        directors: names.into_iter().map(str::to_owned).collect(),
+        directing,
+    })
+}
+
+/// Refuses directors that links are to choose from, and that have none.
+fn linked(directors: &[Spanned<String>], config: &Config) -> Result<(), Found> {
+    if let Some(one) = directors.get(MAX_DIRECTORS) {
+        let reason =
+            format!("links choose one of at most {MAX_DIRECTORS} directors: remove others");
+        return Err((one.span(), reason));
+    }
+    let linked = config.linked();
+    let is_linked = |name: &str| linked.iter().any(|machine| machine.name == name);
+    match directors.iter().find(|name| !is_linked(name.get_ref())) {
+        None => Ok(()),
+        Some(name) => Err((
+            name.span(),
+            format!(
+                "\"{}\" has no links, and with directing = \"one\" these say who directs: give it an \
+                 id, an address and the fingerprint that \"sgctl cluster init\" prints there, or remove \
+                 the line",
+                name.get_ref()
+            ),
+        )),
+    }
 }
 
 /// Refuses nodes that packets of this address cannot be given to, from whomever.

@@ -37,3 +37,63 @@ fn a_director_that_uses_tunnels_is_a_node() {
     // Shared, nothing is sent to nodes.
     assert!(read(&file("ip = \"198.51.100.7\"\ndevice = \"eth0\"")).is_ok());
 }
+
+const LINKS: &str =
+    "\n[cluster]\nid = \"000102030405060708090a0b0c0d0e0f\"\nlink-security = \"none\"\n";
+
+/// Two directors that links choose from, of which the second is no node.
+fn chosen() -> String {
+    let text = file(TWO_DIRECTORS).replace("tunnel", "neighbour");
+    let text = text.replace("directors = [", "directing = \"one\"\ndirectors = [");
+    format!("{text}\nid = 9\naddress = \"192.0.2.10\"{LINKS}")
+}
+
+#[test]
+fn links_choose_from_directors_that_have_links() {
+    let config = read(&chosen()).expect("it is right");
+    let mode = &config.addresses[0].mode;
+    assert!(mode.follows_links());
+    assert_eq!(mode.directors(), ["a", "lb"]);
+    let given = chosen().replace("\"one\"", "\"given\"");
+    assert!(read(&given).is_ok_and(|config| !config.addresses[0].mode.follows_links()));
+    let lb = 22;
+    refused(&chosen().replace("id = 9\n", ""), lb, "\"lb\" has no links");
+    refused(
+        &chosen().replace("\nlink-security = \"none\"", ""),
+        21,
+        "\"a\" has no links",
+    );
+    refused(&chosen().replace(LINKS, ""), 21, "fingerprint");
+    refused(
+        &chosen().replace("\"one\"", "\"two\""),
+        19,
+        "give one of given, one",
+    );
+}
+
+#[test]
+fn nobody_directs_a_shared_address() {
+    let text = file("ip = \"198.51.100.7\"\ndevice = \"eth0\"\ndirecting = \"one\"");
+    refused(&text, 18, "a shared address has no directors");
+}
+
+#[test]
+fn an_address_has_one_director() {
+    let port = |port: u16, more: &str| {
+        format!(
+            "\n[[address]]\nip = \"198.51.100.7\"\nprotocol = \"tcp\"\nport = {port}\ndevice = \"eth0\"\n\
+             mode = \"directed\"\n{more}\n"
+        )
+    };
+    let one = "directing = \"one\"\ndirectors = [\"a\", \"lb\"]";
+    let with = |more: &str| chosen() + &port(80, one) + &port(443, more);
+    assert!(read(&with(one)).is_ok());
+    let reason = "give it the directors and the directing of 198.51.100.7";
+    let line = chosen().lines().count() + 12;
+    refused(&with("directors = [\"a\", \"lb\"]"), line, reason);
+    refused(
+        &with("directing = \"one\"\ndirectors = [\"lb\", \"a\"]"),
+        line,
+        reason,
+    );
+}

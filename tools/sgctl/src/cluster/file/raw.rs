@@ -69,6 +69,7 @@ pub struct RawAddress {
     pub mode: Option<Spanned<String>>,
     pub device: Spanned<String>,
     pub directors: Option<Spanned<Vec<Spanned<String>>>>,
+    pub directing: Option<Spanned<String>>,
     pub mac: Option<Spanned<String>>,
     pub hash: Option<Spanned<String>>,
     pub key: Option<Spanned<String>>,

@@ -7,6 +7,8 @@ use service_group::netlink::{ClusterHash, ClusterKey, ClusterWay};
 use service_group_logic::logic::cluster::flow;
 use service_group_logic::logic::cluster::slots::State;
 
+use super::Directing;
+
 pub use service_group_logic::logic::cluster::packet::has_ports;
 
 /// Protocols by name.
@@ -56,6 +58,8 @@ macro_rules! words {
 
 words!(state State, "state", "up" => State::Up, "draining" => State::Draining,
     "down" => State::Down);
+words!(directing Directing, "way of directing", "given" => Directing::Given,
+    "one" => Directing::One);
 words!(way ClusterWay, "way", "neighbour" => ClusterWay::Neighbour,
     "tunnel" => ClusterWay::Tunnel);
 words!(hash ClusterHash, "hash", "sum3" => ClusterHash::Sum3, "sum5" => ClusterHash::Sum5,
