@@ -106,11 +106,13 @@ def shared():
     cluster.set()
 
     def plugged(gone, _):
-        ip_commands(f"link set port{gone.number} up")
         rest = [machine for machine in cluster.nodes if machine != gone]
-        # Whose link broke makes it anew.
+        # The links break, and do not go on with what is sent anew.
         for machine in rest:
             comes_to(gone, machine.number, state="unreachable")
+            comes_to(machine, gone.number, state="unreachable")
+        ip_commands(f"link set port{gone.number} up")
+        for machine in rest:
             link(machine, gone)
 
     goes_and_comes(cluster, cluster.nodes, name_of(4),
