@@ -72,12 +72,13 @@ pub(crate) fn set(request: &Request) -> Result {
             None => config::device(request)?,
         };
     }
+    let followed = old.is_some_and(|old| old.cluster.config.follows_links());
     let division = divide(old, &config, map, clusters.expects_links.load(Relaxed))?;
     let (cluster, retired) = serve(clusters, &mut configs, config, division, gatherer, &rtnl)?;
     drop(configs);
     rtnl.disable_lro(net, cluster.config.device);
     drop((rtnl, retired));
-    if !cluster.config.directors.is_empty() {
+    if followed || !cluster.config.directors.is_empty() {
         net.tick_in(0);
     }
     Ok(())
@@ -190,9 +191,13 @@ pub(crate) fn remove(request: &Request) -> Result {
     // In the order of the changes, so under their lock.
     report::event(Change::Removed, &served.cluster, net);
     let retired = served.gatherer.take();
+    let followed = served.cluster.config.follows_links();
     drop((served, hooks));
     drop(configs);
     drop((rtnl, retired));
+    if followed {
+        net.tick_in(0);
+    }
     Ok(())
 }
 

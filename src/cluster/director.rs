@@ -65,6 +65,11 @@ impl Acting {
         self.reason.load(Relaxed)
     }
 
+    /// Whether this machine was one of the directors when that was decided last.
+    pub(super) fn is_among(&self) -> bool {
+        self.reason() != number(Some(Reason::Unlinked))
+    }
+
     /// Whether that is something else. Under the lock of changes.
     fn set(&self, id: Option<NodeId>, reason: Option<Reason>) -> bool {
         let new = (id.map_or(0, |id| id.get()), number(reason));
@@ -107,9 +112,9 @@ impl Outlook {
         let doubt = self.sight.is_followed_by_doubt(&decision.sight);
         self.sight = decision.sight;
         if !decision.active {
-            self.announcements = Announcements::default();
+            self.announcements.stop();
         } else if !was_active || doubt {
-            self.announcements = Announcements::from(now);
+            self.announcements = self.announcements.again(now);
         }
     }
 }

@@ -90,7 +90,7 @@ impl Cluster {
         let own = self.own(net);
         let load = Load {
             ready: self.health.is_good(),
-            directs: self.config.follows_links() && own.able,
+            directs: self.config.follows_links() && own.able && self.acting.is_among(),
             active: own.active,
             epoch: own.epoch,
             ..name.load()

@@ -51,7 +51,9 @@ impl Cluster {
         let peers = Peers::new(&config)?;
         let device = Atomic::new(config.device);
         let owns = |slot: &Slot| slot.is_some() && *slot == config.this;
-        let only_directs = config.role == Role::Director && !table.map().slots.iter().any(owns);
+        // One that stands by for links has the address as well: it would reset what it does not give to nodes.
+        let directs = config.role == Role::Director || config.follows_links();
+        let only_directs = directs && !table.map().slots.iter().any(owns);
         Ok(Self {
             config,
             device,

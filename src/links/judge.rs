@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who is there, looked at once in half a heartbeat, and told to those who listen and to cluster IPs.
+//! Who is there: looked at twice a heartbeat, and when a director says something new; told to those who
+//! listen, and to cluster IPs.
 
 #![forbid(unsafe_code)]
 

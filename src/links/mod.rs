@@ -6,7 +6,7 @@
 //!   netlink ──> machine: who this machine is, and which peers it has
 //!           ──> change: a program gives a connected socket, or takes a link away
 //!   a link's thread ──> thread: receives and sends frames
-//!   once in half a heartbeat ──> judge: who is away, told to cluster IPs
+//!   twice a heartbeat, or for news ──> judge: who is away, told to cluster IPs
 //!   report: what netlink tells
 //! ```
 //!

@@ -141,6 +141,8 @@ pub(super) struct Peer {
     pub(super) directing: Arc<Directing>,
     /// Whether it holds this machine back.
     pub(super) holds_us: bool,
+    /// When peers were last judged at once for what it said.
+    hurried: u64,
     pub(super) traffic: Arc<Traffic>,
     /// Why the last link ended.
     pub(super) reason: Option<Reason>,
@@ -165,6 +167,7 @@ impl Peer {
             unready: Arc::new(Unready::default(), GFP_KERNEL_ACCOUNT)?,
             directing: Arc::new(Directing::default(), GFP_KERNEL_ACCOUNT)?,
             holds_us: false,
+            hurried: 0,
             traffic: Arc::new(Traffic::new(), GFP_KERNEL_ACCOUNT)?,
             reason: None,
             ended: [0; Reason::COUNT],
@@ -236,6 +239,16 @@ impl Peer {
             self.directing = directing.map_err(|_| Reason::ERROR)?;
         }
         Ok(is_news)
+    }
+
+    /// Whether peers are judged at once for what it says, which it may say as often as it likes. If not, that
+    /// is noticed within half of this machine's heartbeat, which is `heartbeat` milliseconds.
+    pub(super) fn may_hurry(&mut self, now: u64, heartbeat: u32) -> bool {
+        let may = now.saturating_sub(self.hurried) >= ns(heartbeat) / 8;
+        if may {
+            self.hurried = now;
+        }
+        may
     }
 
     /// Whether the one of both machines holds the other one back.

@@ -295,7 +295,8 @@ fn take(message: Message<'_>, link: &Link, links: &Links) -> Result<(), Reason> 
                 echo: heartbeat.echo,
             };
             peer.is_news |= peer.live.heard(now, said);
-            if directs_else || holds_us != heartbeat.held {
+            let is_urgent = directs_else || holds_us != heartbeat.held;
+            if is_urgent && peer.may_hurry(now, own_heartbeat) {
                 links.net().tick_in(0);
             }
         }

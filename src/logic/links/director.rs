@@ -230,12 +230,17 @@ pub struct Announcements {
 }
 
 impl Announcements {
-    /// All of them, the first one now.
-    pub const fn from(now: u64) -> Self {
+    /// All of them anew: the first one now, but no sooner after the latest one than any other.
+    pub fn again(self, now: u64) -> Self {
         Self {
             left: ANNOUNCEMENTS,
-            next: now,
+            next: self.next.max(now),
         }
+    }
+
+    /// No more of them.
+    pub fn stop(&mut self) {
+        self.left = 0;
     }
 
     /// Whether one is to be sent now; the caller does so.

@@ -154,7 +154,7 @@ mod tests {
         let second = |count: u64| count.saturating_mul(BETWEEN);
         let mut none = Announcements::default();
         assert!(!none.take(second(9)) && none.due_in(0).is_none());
-        let mut all = Announcements::from(second(7));
+        let mut all = none.again(second(7));
         assert_eq!(all.due_in(second(6)), Some(second(1)));
         assert!(!all.take(second(7).saturating_sub(1)));
         for count in 7..12 {
@@ -162,6 +162,20 @@ mod tests {
         }
         assert_eq!(all.due_in(second(12)), None);
         assert!(!all.take(second(99)));
+    }
+
+    /// Whoever has a role change often, or directors come and go, has no more sent.
+    #[test]
+    fn an_address_is_not_announced_more_often() {
+        let mut all = Announcements::default().again(5);
+        assert!(all.take(5));
+        for now in 6..50 {
+            all.stop();
+            assert!(!all.take(now) && all.due_in(now).is_none());
+            all = all.again(now);
+            assert!(!all.take(now));
+        }
+        assert!(all.take(BETWEEN.saturating_add(5)));
     }
 
     /// The 33rd is none, and does not take the bit of another one.

@@ -118,9 +118,12 @@ fn met(
         },
         outcome => outcome,
     };
+    // The agent may be ending. No thread waits for it because of who has proved nothing: that is only logged.
+    let _ = match outcome {
+        Ok(_) => news.send(News::Came(from, outcome)).is_ok(),
+        Err(_) => news.try_send(News::Came(from, outcome)).is_ok(),
+    };
     drop(place);
-    // The agent may be ending.
-    let _ = news.send(News::Came(from, outcome));
 }
 
 /// Connects to a machine, and tells what came of it.

@@ -93,13 +93,21 @@ impl Gate {
 }
 
 impl Place {
-    /// The other side has proved to be a machine. False if another one has had the place meanwhile.
+    /// The other side has proved to be a machine. False if another one has had the place meanwhile, or if that
+    /// address has all of these: none of them ends for another one, as its thread may wait for the agent.
     pub fn prove(&mut self) -> bool {
         let mut places = self.gate.places();
+        let whose = Whose::Proved(self.from);
+        if places
+            .taken
+            .get(&whose)
+            .is_some_and(|taken| taken.len() >= MOST)
+        {
+            return false;
+        }
         let Some(socket) = places.take(self.whose, self.number) else {
             return false;
         };
-        let whose = Whose::Proved(self.from);
         places.put(whose, self.number, socket);
         drop(places);
         self.whose = whose;
