@@ -216,6 +216,7 @@ def told_again():
         equal([0] * 4, [one.pop(name) for one in told["nodes"]], name)
     equal(set([0]), set(told.pop("counters").values()), "counters")
     equal("absent", told.pop("local"), "where the address is")
+    equal("given", told.pop("role-reason"), "why it has its role")
     # Nothing listens.
     equal((1, 0), (told.pop("healthy"), told.pop("ready")), "healthy, and ready")
     equal(whole, {**told, "address": bytes(told["address"])}, "what was set")

@@ -58,6 +58,12 @@ impl Known {
         self.ids.contains_key(&id)
     }
 
+    /// Whether a machine has shown another certificate than the file's when it was linked last.
+    pub fn has_other_key(&self, machine: &Machine) -> bool {
+        let shown = self.ids.get(&machine.id.get()).copied().flatten();
+        shown.is_some() && shown != machine.fingerprint
+    }
+
     /// This one is linked now. Whether that is news; the file cannot be written is an error, and then it
     /// is known for as long as this agent runs, and the next change writes it.
     pub fn add(&mut self, machine: &Machine) -> Result<bool, Failure> {
@@ -66,14 +72,11 @@ impl Known {
         self.write().map(|()| before.is_none())
     }
 
-    /// Forgets all but the machines of the file of the cluster, which are found by their ids: another one may
-    /// get the id of one that is gone, and is known by its certificate. That it cannot be written is an
-    /// error.
-    pub fn keep<'m>(&mut self, find: impl Fn(u32) -> Option<&'m Machine>) -> Result<(), Failure> {
+    /// Forgets all but these, which the file of the cluster has: another machine may get the id of one that
+    /// is gone. That it cannot be written is an error.
+    pub fn keep(&mut self, is_there: impl Fn(u32) -> bool) -> Result<(), Failure> {
         let before = self.ids.len();
-        self.ids.retain(|id, shown| {
-            find(*id).is_some_and(|it| shown.is_none() || *shown == it.fingerprint)
-        });
+        self.ids.retain(|id, _| is_there(*id));
         if self.ids.len() == before {
             // What could not be written was told then.
             let _ = self.write();
@@ -139,23 +142,24 @@ mod tests {
         let folder = folder_of("known-keys");
         let mut known = Known::load(&folder, &ONE).expect("there is none");
         for (id, shown) in [(2, Some(1)), (3, None)] {
+            assert!(!known.has_other_key(&machine(id, shown)));
             known.add(&machine(id, shown)).expect("it can be written");
         }
-        let again = Known::load(&folder, &ONE).expect("it was written");
+        let mut again = Known::load(&folder, &ONE).expect("it was written");
         assert_eq!(again, known);
         for (id, shown, expected) in [
-            (2, Some(1), true),
-            (2, Some(2), false),
-            (2, None, false),
-            (3, Some(1), true),
+            (2, Some(1), false),
+            (2, Some(2), true),
+            (2, None, true),
+            (3, Some(1), false),
             (4, Some(1), false),
         ] {
-            let mut known = again.clone();
-            let machine = machine(id, shown);
-            let find = |it| (it == id).then_some(&machine);
-            known.keep(find).expect("it can be written");
-            assert_eq!(known.has(id), expected);
+            assert_eq!(again.has_other_key(&machine(id, shown)), expected);
         }
+        // A machine with a new key is no new one.
+        assert_eq!(again.add(&machine(2, Some(2))), Ok(false));
+        let again = Known::load(&folder, &ONE).expect("it was written");
+        assert!(again.has_other_key(&machine(2, Some(1))));
         fs::remove_dir_all(&folder).expect("it is there");
     }
 
@@ -204,9 +208,8 @@ mod tests {
         for id in [2, 3] {
             known.add(&machine(id, None)).expect("it can be written");
         }
-        let two = machine(2, None);
-        assert_eq!(known.keep(|_| Some(&two)), Ok(()));
-        assert_eq!(known.keep(|id| (id == 2).then_some(&two)), Ok(()));
+        assert_eq!(known.keep(|_| true), Ok(()));
+        assert_eq!(known.keep(|id| id == 2), Ok(()));
         let again = Known::load(&folder, &ONE).expect("it was written");
         assert_eq!(again, known);
         assert!(again.has(2) && !again.has(3));
@@ -221,15 +224,14 @@ mod tests {
         assert!(known.add(&machine(2, None)).is_err());
         assert!(known.has(2));
         assert!(known.add(&machine(2, None)).is_err());
-        let two = machine(2, None);
-        assert_eq!(known.keep(|_| Some(&two)), Ok(()));
+        assert_eq!(known.keep(|_| true), Ok(()));
         // There is one now.
         fs::create_dir(&folder).expect("it can be made");
         let mut other = known.clone();
         assert_eq!(known.add(&machine(2, None)), Ok(false));
         assert!(Known::load(&folder, &ONE).expect("it was written").has(2));
         fs::remove_file(folder.join(NAME)).expect("it is there");
-        assert_eq!(other.keep(|_| Some(&two)), Ok(()));
+        assert_eq!(other.keep(|_| true), Ok(()));
         assert!(Known::load(&folder, &ONE).expect("it was written").has(2));
         fs::remove_dir_all(&folder).expect("it is there");
     }

@@ -144,15 +144,20 @@ impl Agent {
         prepared.carry_out(|| Ok(())).map(|_| ())
     }
 
-    /// Tells the kernel who is expected. It ends the links to others, so to those whose key the file has no
-    /// more.
+    /// Tells the kernel who is expected, and ends the links of keys that the file has no more; the kernel ends
+    /// those to others.
     fn expect(&mut self) -> Result<(), Failure> {
         let me = self.me();
-        if let Err(failure) = self.known.keep(|id| me.roster.peer(id)) {
+        if let Err(failure) = self.known.keep(|id| me.roster.peer(id).is_some()) {
             output::note(&format!("who is gone is remembered: {failure}"));
         }
         let machine = me.roster.machine(&self.known);
-        self.kernel.set_machine(&machine).map_err(refusal)
+        self.kernel.set_machine(&machine).map_err(refusal)?;
+        let peers = me.roster.peers.iter();
+        for peer in peers.filter(|peer| self.known.has_other_key(peer)) {
+            self.kernel.delete_link(peer.id.get()).map_err(refusal)?;
+        }
+        Ok(())
     }
 
     fn plan_calls(&mut self) {
